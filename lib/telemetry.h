@@ -1,0 +1,93 @@
+/*
+ * What a program holds to speak of itself: metrics, the two spools, resource, sampler and log
+ * level, in one place. Spans and log lines of a request gather in its buffers; telemetry_flush
+ * appends them with one write a signal, and the program calls it before it finishes an answer.
+ */
+#ifndef LIB_TELEMETRY_H
+#define LIB_TELEMETRY_H
+
+#include "lib/config.h"
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/resource.h"
+#include "lib/sampler.h"
+#include "lib/span.h"
+#include "lib/spool.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum telemetry_signal {
+    TELEMETRY_TRACES,
+    TELEMETRY_LOGS,
+    TELEMETRY_SIGNALS,
+};
+
+/* "traces" and "logs": spool file names and label values. */
+extern const char *const telemetry_signal_names[TELEMETRY_SIGNALS];
+
+/* The settings that every program with telemetry has; part of its own settings struct. */
+struct telemetry_settings {
+    const char *run_dir;   /* MICROTRACE_RUN_DIR */
+    const char *spool_dir; /* MICROTRACE_SPOOL_DIR */
+    uint64_t spool_max_bytes;
+    int log_level; /* enum log_level */
+    bool log_stderr;
+    bool sdk_disabled;
+    const char *service_name;
+    const char *resource_attributes;
+    const char *traces_sampler;
+    const char *traces_sampler_arg;
+};
+
+/* The rows that fill it, for config_load; `count` of them. */
+extern const struct config_setting telemetry_settings_rows[];
+extern const size_t telemetry_settings_count;
+
+struct telemetry; /* allocated once a process */
+
+/*
+ * Sets up all of it from `settings`, which outlives it. Warnings of OTEL_* values go to stderr.
+ * Works without a usable metrics file or spool; telemetry_problem tells. Returns NULL only for want
+ * of memory.
+ */
+struct telemetry *telemetry_open(const struct telemetry_settings *settings);
+
+/* Flushes and releases everything. NULL does nothing. */
+void telemetry_close(struct telemetry *telemetry);
+
+/*
+ * To be called between requests: attaches anew where the metrics file was replaced or has come
+ * back. Returns true where it did: every metrics handle has to be looked up again.
+ */
+bool telemetry_refresh(struct telemetry *telemetry);
+
+/* The metrics; valid until telemetry_refresh returns true. */
+struct metrics *telemetry_metrics(struct telemetry *telemetry);
+
+/* Whether a new span is to be recorded (the sampler's decision; never when the SDK is disabled). */
+bool telemetry_sample(const struct telemetry *telemetry, const struct trace_id *trace,
+                      const struct trace_context *parent);
+
+/* Ends `span` and gathers its line. */
+void telemetry_span_end(struct telemetry *telemetry, struct span *span);
+
+/* Whether lines of `level` are kept, for callers whose fields cost something to make. */
+bool telemetry_log_enabled(const struct telemetry *telemetry, enum log_level level);
+
+/* Gathers a log line; also prints it on stderr where MICROTRACE_LOG_STDERR asks for it. */
+void telemetry_log(struct telemetry *telemetry, enum log_level level, const char *name,
+                   const char *message, const struct log_context *context,
+                   const struct attribute *fields, size_t field_count);
+
+/* Appends what was gathered to the spools. Losses are counted, never returned. */
+void telemetry_flush(struct telemetry *telemetry);
+
+/*
+ * Whether metrics file and spool can be written now, by trying. Returns NULL, or a one-line reason
+ * in memory that lives until the next call.
+ */
+const char *telemetry_problem(struct telemetry *telemetry);
+
+#endif
