@@ -82,6 +82,7 @@ size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const ch
     struct member_key keys[TRACE_CONTEXT_STATE_MEMBERS_MAX];
     const char *const end = text + len;
     size_t count = 0, written = 0;
+    bool full = false;
 
     out[0] = '\0';
     while (text < end) {
@@ -103,14 +104,17 @@ size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const ch
         equals = memchr(from, '=', member);
         if (equals == NULL || !is_key(from, (size_t)(equals - from)) ||
             !is_value(equals + 1, (size_t)(stop - equals - 1)) ||
-            count == TRACE_CONTEXT_STATE_MEMBERS_MAX ||
-            written + (written > 0) + member > TRACE_CONTEXT_STATE_MAX)
+            count == TRACE_CONTEXT_STATE_MEMBERS_MAX)
             goto drop;
         keys[count] = (struct member_key){from, (size_t)(equals - from)};
         for (size_t i = 0; i < count; i++)
             if (keys[i].len == keys[count].len && memcmp(keys[i].text, from, keys[i].len) == 0)
                 goto drop;
         count++;
+        /* Section 3.3.1.5: what is too long to propagate is cut at a member, from the end. */
+        full = full || written + (written > 0) + member > TRACE_CONTEXT_STATE_MAX;
+        if (full)
+            continue;
         if (written > 0)
             out[written++] = ',';
         memcpy(out + written, from, member);

@@ -41,8 +41,9 @@ void trace_context_format(char out[TRACE_CONTEXT_PARENT_SIZE], const struct trac
 
 /*
  * Checks and normalises a tracestate list of `len` bytes into `out`: whitespace around members and
- * empty members go. Returns the length written, or 0 and "" where it is empty, malformed, has a
- * key twice, more than 32 members, or is longer than TRACE_CONTEXT_STATE_MAX.
+ * empty members go, and of a list longer than TRACE_CONTEXT_STATE_MAX the first members that fit
+ * stay. Returns the length written, or 0 and "" where it is empty, malformed, has a key twice or
+ * more than 32 members.
  */
 size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const char *text,
                                  size_t len);

@@ -1,0 +1,76 @@
+#include "lib/log.h"
+
+#include "lib/clock.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *const level_names[] = {
+    [LOG_LEVEL_DEBUG] = "DEBUG", [LOG_LEVEL_INFO] = "INFO",         [LOG_LEVEL_WARNING] = "WARNING",
+    [LOG_LEVEL_ERROR] = "ERROR", [LOG_LEVEL_CRITICAL] = "CRITICAL",
+};
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+int log_level_parse(const char *text, enum log_level *level)
+{
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (strcasecmp(text, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    if (strcasecmp(text, "WARN") == 0)
+        *level = LOG_LEVEL_WARNING;
+    else if (strcasecmp(text, "FATAL") == 0)
+        *level = LOG_LEVEL_CRITICAL;
+    else
+        return -1;
+    return 0;
+}
+
+static void write_id(struct json_writer *w, const char *key, const uint8_t *bytes, size_t len)
+{
+    char hex[IDS_TRACE_HEX];
+
+    json_writer_key(w, key);
+    if (bytes == NULL) {
+        json_writer_string_n(w, "", 0);
+        return;
+    }
+    ids_to_hex(hex, bytes, len);
+    json_writer_string_n(w, hex, 2 * len);
+}
+
+void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
+               const char *message, const struct log_context *context,
+               const struct attribute *fields, size_t field_count)
+{
+    const struct trace_context *trace = context != NULL ? context->trace : NULL;
+    const char *request_id = context != NULL ? context->request_id : NULL;
+    char time[CLOCK_ISO8601_SIZE];
+
+    clock_iso8601(time, unix_ns);
+    w->comma = false;
+    json_writer_begin_object(w);
+    json_writer_key(w, "asctime");
+    json_writer_string(w, time);
+    json_writer_key(w, "levelname");
+    json_writer_string(w, level_names[level]);
+    json_writer_key(w, "name");
+    json_writer_string(w, name);
+    json_writer_key(w, "message");
+    json_writer_string(w, message);
+    json_writer_key(w, "request_id");
+    json_writer_string(w, request_id != NULL ? request_id : "");
+    write_id(w, "trace_id", trace != NULL ? trace->trace_id.bytes : NULL, sizeof(struct trace_id));
+    write_id(w, "span_id", trace != NULL ? trace->span_id.bytes : NULL, sizeof(struct span_id));
+    for (size_t i = 0; i < field_count; i++)
+        attribute_write_member(w, &fields[i]);
+    json_writer_end_object(w);
+    json_writer_bytes(w, "\n", 1);
+    w->comma = false;
+}

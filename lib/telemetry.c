@@ -1,0 +1,267 @@
+#include "lib/telemetry.h"
+
+#include "lib/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two flushes */
+    PROBLEM_MAX = 512,
+};
+
+const char *const telemetry_signal_names[TELEMETRY_SIGNALS] = {"traces", "logs"};
+
+#define ROW(variable, kind, member)                                                                \
+    .name = variable, .type = kind, .offset = offsetof(struct telemetry_settings, member)
+
+const struct config_setting telemetry_settings_rows[] = {
+    {ROW("MICROTRACE_RUN_DIR", CONFIG_STRING, run_dir), .fallback = "/run/microtrace",
+     .help = "Directory of the metrics file and the sockets; best on tmpfs."},
+    {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = "/var/spool/microtrace",
+     .help = "Directory of the spool files."},
+    {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .min = 65536, .max = 1e15,
+     .fallback = "536870912", .help = "Bytes that the spool may hold, both signals together."},
+    {ROW("LOG_LEVEL", CONFIG_LEVEL, log_level), .fallback = "INFO",
+     .help = "Lowest level of the log lines that are kept."},
+    {ROW("MICROTRACE_LOG_STDERR", CONFIG_TRUE, log_stderr), .fallback = "false",
+     .help = "Also print log lines on standard error."},
+    {ROW("OTEL_SDK_DISABLED", CONFIG_TRUE, sdk_disabled), .fallback = "false", .otel = true,
+     .help = "Record no spans and no logs; propagation and metrics stay."},
+    {ROW("OTEL_SERVICE_NAME", CONFIG_STRING, service_name), .otel = true,
+     .help = "The resource's service.name; microtrace unless set."},
+    {ROW("OTEL_RESOURCE_ATTRIBUTES", CONFIG_STRING, resource_attributes), .otel = true,
+     .help = "More resource attributes: KEY=VALUE,... with percent-encoding."},
+    {ROW("OTEL_TRACES_SAMPLER", CONFIG_STRING, traces_sampler), .otel = true,
+     .help =
+         "always_on, always_off, traceidratio or parentbased_ of these (parentbased_always_on)."},
+    {ROW("OTEL_TRACES_SAMPLER_ARG", CONFIG_STRING, traces_sampler_arg), .otel = true,
+     .help = "The share of traces that a ratio sampler keeps, from 0 to 1."},
+};
+
+#undef ROW
+
+const size_t telemetry_settings_count =
+    sizeof(telemetry_settings_rows) / sizeof(telemetry_settings_rows[0]);
+
+static const struct metrics_family_def dropped_def = {
+    .name = "microtrace_spool_dropped_records_total",
+    .help = "Records that did not reach the spool or left it undelivered, by reason.",
+    .kind = METRICS_COUNTER,
+    .labels = {"signal", "reason"},
+};
+
+/* One signal's way into its spool. */
+struct channel {
+    struct spool spool;
+    struct json_writer writer; /* over `buffer`: lines since the last flush */
+    char buffer[BUFFER_MAX];
+};
+
+struct telemetry {
+    const struct telemetry_settings *settings;
+    struct metrics *metrics;
+    struct metrics_family *dropped;
+    struct resource resource;
+    struct sampler sampler;
+    struct channel channels[TELEMETRY_SIGNALS];
+    char problem[PROBLEM_MAX];
+};
+
+static void warn_if(const char *message)
+{
+    if (message != NULL)
+        (void)fprintf(stderr, "microtrace: %s\n", message);
+}
+
+static int attach_metrics(struct telemetry *t)
+{
+    t->metrics = metrics_open(t->settings->run_dir);
+    if (t->metrics == NULL)
+        return -1;
+    t->dropped = metrics_declare(t->metrics, &dropped_def);
+    return 0;
+}
+
+static const char *describe_self(struct telemetry *t)
+{
+    return resource_init(&t->resource, t->settings->service_name, t->settings->resource_attributes,
+                         metrics_instance_id(t->metrics));
+}
+
+struct telemetry *telemetry_open(const struct telemetry_settings *settings)
+{
+    struct telemetry *const t = malloc(sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    t->settings = settings;
+    if (attach_metrics(t) != 0) {
+        free(t);
+        return NULL;
+    }
+    warn_if(describe_self(t));
+    warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
+    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++) {
+        struct channel *const channel = &t->channels[i];
+
+        /* Half of the whole for each: a writer sees its own file only. */
+        if (spool_init(&channel->spool, settings->spool_dir, telemetry_signal_names[i],
+                       settings->spool_max_bytes / TELEMETRY_SIGNALS) != 0)
+            warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
+        json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
+    }
+    return t;
+}
+
+void telemetry_close(struct telemetry *t)
+{
+    if (t == NULL)
+        return;
+    telemetry_flush(t);
+    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++)
+        spool_close(&t->channels[i].spool);
+    metrics_close(t->metrics);
+    free(t);
+}
+
+bool telemetry_refresh(struct telemetry *t)
+{
+    struct metrics *const old = t->metrics;
+
+    if (metrics_current(old))
+        return false;
+    if (attach_metrics(t) != 0) {
+        t->metrics = old;
+        return false;
+    }
+    metrics_close(old);
+    (void)describe_self(t);
+    return true;
+}
+
+struct metrics *telemetry_metrics(struct telemetry *t)
+{
+    return t->metrics;
+}
+
+bool telemetry_sample(const struct telemetry *t, const struct trace_id *trace,
+                      const struct trace_context *parent)
+{
+    return !t->settings->sdk_disabled && sampler_decide(&t->sampler, trace, parent);
+}
+
+static void count_dropped(struct telemetry *t, enum telemetry_signal signal,
+                          enum spool_result result, unsigned records)
+{
+    const char *const values[] = {telemetry_signal_names[signal], spool_reason(result)};
+
+    metrics_add(metrics_counter(t->dropped, values), records);
+}
+
+static void flush_channel(struct telemetry *t, enum telemetry_signal signal)
+{
+    struct channel *const channel = &t->channels[signal];
+    enum spool_result result;
+    unsigned lost;
+
+    if (channel->writer.len == 0)
+        return;
+    result = spool_append(&channel->spool, channel->buffer, channel->writer.len, &lost);
+    if (lost > 0)
+        count_dropped(t, signal, result, lost);
+    json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
+}
+
+void telemetry_flush(struct telemetry *t)
+{
+    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++)
+        flush_channel(t, (enum telemetry_signal)i);
+}
+
+void telemetry_span_end(struct telemetry *t, struct span *span)
+{
+    struct json_writer *const w = &t->channels[TELEMETRY_TRACES].writer;
+    const size_t before = w->len;
+
+    span_end(span);
+    if (!span->recording)
+        return;
+    span_write(span, &t->resource, w);
+    if (!w->overflow)
+        return;
+    /* No room beside its elders: they go to the spool now, and it gets the whole buffer. */
+    w->overflow = false;
+    w->len = before;
+    flush_channel(t, TELEMETRY_TRACES);
+    span_write(span, &t->resource, w);
+    if (w->overflow) {
+        json_writer_init(w, w->buf, w->cap);
+        count_dropped(t, TELEMETRY_TRACES, SPOOL_OVERSIZE, 1);
+    }
+}
+
+bool telemetry_log_enabled(const struct telemetry *t, enum log_level level)
+{
+    return (int)level >= t->settings->log_level;
+}
+
+void telemetry_log(struct telemetry *t, enum log_level level, const char *name, const char *message,
+                   const struct log_context *context, const struct attribute *fields,
+                   size_t field_count)
+{
+    struct json_writer *const w = &t->channels[TELEMETRY_LOGS].writer;
+    const uint64_t now = clock_unix_ns();
+    size_t before = w->len;
+
+    if (!telemetry_log_enabled(t, level))
+        return;
+    log_write(w, now, level, name, message, context, fields, field_count);
+    if (w->overflow) {
+        w->overflow = false;
+        w->len = before;
+        flush_channel(t, TELEMETRY_LOGS);
+        before = 0;
+        log_write(w, now, level, name, message, context, fields, field_count);
+    }
+    if (w->overflow) {
+        json_writer_init(w, w->buf, w->cap);
+        count_dropped(t, TELEMETRY_LOGS, SPOOL_OVERSIZE, 1);
+        return;
+    }
+    if (t->settings->log_stderr)
+        (void)!write(STDERR_FILENO, w->buf + before, w->len - before);
+    /* A disabled SDK exports nothing; what an operator asked to see on stderr is no export. */
+    if (t->settings->sdk_disabled) {
+        w->len = before;
+        w->comma = false;
+    }
+}
+
+const char *telemetry_problem(struct telemetry *t)
+{
+    const char *const metrics = metrics_problem(t->metrics);
+
+    if (metrics != NULL) {
+        (void)snprintf(t->problem, sizeof(t->problem), "metrics file: %s", metrics);
+        return t->problem;
+    }
+    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++) {
+        struct spool *const spool = &t->channels[i].spool;
+        const enum spool_result result = spool_probe(spool);
+
+        if (result == SPOOL_OK)
+            continue;
+        if (result == SPOOL_FULL)
+            (void)snprintf(t->problem, sizeof(t->problem),
+                           "spool: %s has reached its limit; is the agent running?", spool->path);
+        else
+            (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", spool->path,
+                           strerror(spool->last_errno));
+        return t->problem;
+    }
+    return NULL;
+}
