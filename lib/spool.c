@@ -12,7 +12,7 @@
 enum {
     FILE_MODE = 0660,
     PROBE_SIZE = 4096,
-    REOPEN_TRIES = 16, /* more segments are not sealed between two calls of ours */
+    REOPEN_TRIES = 64, /* more segments are not sealed between two calls of ours */
 };
 
 int spool_init(struct spool *spool, const char *dir, const char *signal, uint64_t max_bytes)

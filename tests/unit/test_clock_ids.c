@@ -1,0 +1,126 @@
+/*
+ * Goal: times are written and read back to the millisecond over the whole calendar; ids are valid,
+ * of the right form, and differ across a fork.
+ */
+#include "lib/clock.h"
+#include "lib/ids.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void iso8601_agrees_with_the_c_library(void **state)
+{
+    (void)state;
+    /* Up to the year 2554, where nanoseconds leave 64 bits. */
+    for (uint64_t s = 0; s < 18446744073u; s += 86400u * 17 + 12345) {
+        char ours[CLOCK_ISO8601_SIZE], theirs[CLOCK_ISO8601_SIZE];
+        const time_t t = (time_t)s;
+        struct tm tm;
+        uint64_t back;
+
+        clock_iso8601(ours, s * UINT64_C(1000000000));
+        assert_non_null(gmtime_r(&t, &tm));
+        assert_int_equal(strftime(theirs, sizeof(theirs), "%Y-%m-%dT%H:%M:%S.000Z", &tm), 24);
+        assert_string_equal(ours, theirs);
+        assert_int_equal(clock_parse_iso8601(ours, 24, &back), 0);
+        assert_true(back == s * UINT64_C(1000000000));
+    }
+}
+
+static void milliseconds_are_truncated(void **state)
+{
+    char text[CLOCK_ISO8601_SIZE];
+
+    (void)state;
+    clock_iso8601(text, UINT64_C(1735905600234999999));
+    assert_string_equal(text, "2025-01-03T12:00:00.234Z");
+}
+
+static void other_texts_are_refused(void **state)
+{
+    static const char *const cases[] = {
+        "2025-01-03T12:00:00.234",  "2025-01-03T12:00:00.234z", "2025-01-03 12:00:00.234Z",
+        "2025-13-03T12:00:00.234Z", "2025-01-32T12:00:00.234Z", "2025-01-03T24:00:00.234Z",
+        "2025-01-03T12:60:00.234Z", "2025-01-03T12:00:60.234Z", "2025-01-03T12:00:00,234Z",
+        "1969-12-31T23:59:59.999Z", "x025-01-03T12:00:00.234Z", "",
+    };
+    uint64_t ns;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(clock_parse_iso8601(cases[i], strlen(cases[i]), &ns), -1);
+}
+
+static void uuids_are_version_4(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        char a[IDS_UUID_TEXT + 1], b[IDS_UUID_TEXT + 1];
+
+        ids_new_uuid4(a);
+        ids_new_uuid4(b);
+        assert_int_equal(strlen(a), IDS_UUID_TEXT);
+        assert_int_equal(strspn(a, "0123456789abcdef-"), IDS_UUID_TEXT);
+        assert_true(a[8] == '-' && a[13] == '-' && a[18] == '-' && a[23] == '-');
+        assert_int_equal(a[14], '4');
+        assert_non_null(strchr("89ab", a[19]));
+        assert_string_not_equal(a, b);
+    }
+}
+
+static void hex_is_strict_and_reads_back(void **state)
+{
+    const struct trace_id id = ids_new_trace();
+    struct trace_id back;
+    char hex[IDS_TRACE_HEX];
+
+    (void)state;
+    ids_to_hex(hex, id.bytes, sizeof(id.bytes));
+    assert_int_equal(ids_from_hex(back.bytes, hex, sizeof(back.bytes)), 0);
+    assert_memory_equal(&id, &back, sizeof(id));
+    hex[5] = 'A';
+    assert_int_equal(ids_from_hex(back.bytes, hex, sizeof(back.bytes)), -1);
+    hex[5] = '\0';
+    assert_int_equal(ids_from_hex(back.bytes, hex, sizeof(back.bytes)), -1);
+}
+
+static void a_forked_child_draws_other_ids(void **state)
+{
+    struct trace_id ours, theirs;
+    int ends[2], status;
+    pid_t child;
+
+    (void)state;
+    (void)ids_new_span(); /* so that the pool is filled before the fork */
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct trace_id id = ids_new_trace();
+
+        _exit(write(ends[1], &id, sizeof(id)) == sizeof(id) ? 0 : 1);
+    }
+    ours = ids_new_trace();
+    assert_int_equal(read(ends[0], &theirs, sizeof(theirs)), sizeof(theirs));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_memory_not_equal(&ours, &theirs, sizeof(ours));
+    assert_int_equal(close(ends[0]) | close(ends[1]), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(iso8601_agrees_with_the_c_library),
+        cmocka_unit_test(milliseconds_are_truncated),
+        cmocka_unit_test(other_texts_are_refused),
+        cmocka_unit_test(uuids_are_version_4),
+        cmocka_unit_test(hex_is_strict_and_reads_back),
+        cmocka_unit_test(a_forked_child_draws_other_ids),
+    };
+
+    return cmocka_run_group_tests_name("clock_ids", tests, NULL, NULL);
+}

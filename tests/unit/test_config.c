@@ -1,0 +1,213 @@
+/*
+ * Goal: a setting is taken as it is meant or refused with a message that names variable and value;
+ * OTEL_* variables warn and count as unset instead; defaults are what the table says.
+ */
+#include "lib/config.h"
+#include "lib/log.h"
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct settings {
+    uint64_t number;
+    double share;
+    bool flag;
+    const char *text;
+    int level;
+    struct config_range range;
+    int choice;
+    const char *address;
+    uint64_t otel_number;
+};
+
+static const char *const choices[] = {"none", "gzip", NULL};
+
+static const struct config_setting rows[] = {
+    {.name = "T_NUMBER",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, number),
+     .min = 1,
+     .max = 100,
+     .fallback = "5"},
+    {.name = "T_SHARE",
+     .type = CONFIG_DOUBLE,
+     .offset = offsetof(struct settings, share),
+     .min = 0,
+     .max = 1,
+     .fallback = "0.05"},
+    {.name = "T_FLAG",
+     .type = CONFIG_TRUE,
+     .offset = offsetof(struct settings, flag),
+     .fallback = "false"},
+    {.name = "T_TEXT", .type = CONFIG_STRING, .offset = offsetof(struct settings, text)},
+    {.name = "T_LEVEL",
+     .type = CONFIG_LEVEL,
+     .offset = offsetof(struct settings, level),
+     .fallback = "INFO"},
+    {.name = "T_RANGE",
+     .type = CONFIG_RANGE,
+     .offset = offsetof(struct settings, range),
+     .min = 0,
+     .max = 60000,
+     .fallback = "100-200"},
+    {.name = "T_CHOICE",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct settings, choice),
+     .choices = choices,
+     .fallback = "none"},
+    {.name = "T_ADDRESS",
+     .type = CONFIG_HOST_PORT,
+     .offset = offsetof(struct settings, address),
+     .fallback = "127.0.0.1:9464"},
+    {.name = "OTEL_T_NUMBER",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, otel_number),
+     .min = 0,
+     .max = 1e9,
+     .fallback = "10000",
+     .otel = true},
+};
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static char warning[CONFIG_ERROR_MAX], error[CONFIG_ERROR_MAX];
+
+static void keep_warning(const char *message)
+{
+    (void)strncpy(warning, message, sizeof(warning) - 1);
+}
+
+static int load_with(struct settings *settings, const char *name, const char *value)
+{
+    int result;
+
+    warning[0] = error[0] = '\0';
+    assert_int_equal(setenv(name, value, 1), 0);
+    result = config_load(rows, ROWS, settings, keep_warning, error);
+    assert_int_equal(unsetenv(name), 0);
+    return result;
+}
+
+static void unset_and_empty_mean_the_default(void **state)
+{
+    struct settings s;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_int_equal(load_with(&s, rows[i].name, ""), 0);
+        assert_int_equal(s.number, 5);
+        assert_true(s.share == 0.05);
+        assert_false(s.flag);
+        assert_null(s.text);
+        assert_int_equal(s.level, LOG_LEVEL_INFO);
+        assert_int_equal(s.range.low, 100);
+        assert_int_equal(s.range.high, 200);
+        assert_int_equal(s.choice, 0);
+        assert_string_equal(s.address, "127.0.0.1:9464");
+        assert_int_equal(s.otel_number, 10000);
+    }
+}
+
+static void good_values_are_taken(void **state)
+{
+    struct settings s;
+
+    (void)state;
+    assert_int_equal(load_with(&s, "T_NUMBER", "100"), 0);
+    assert_int_equal(s.number, 100);
+    assert_int_equal(load_with(&s, "T_SHARE", "1e-3"), 0);
+    assert_true(s.share == 0.001);
+    assert_int_equal(load_with(&s, "T_FLAG", "TRUE"), 0);
+    assert_true(s.flag);
+    assert_int_equal(load_with(&s, "T_LEVEL", "warn"), 0);
+    assert_int_equal(s.level, LOG_LEVEL_WARNING);
+    assert_int_equal(load_with(&s, "T_RANGE", "7"), 0);
+    assert_true(s.range.low == 7 && s.range.high == 7);
+    assert_int_equal(load_with(&s, "T_CHOICE", "gzip"), 0);
+    assert_int_equal(s.choice, 1);
+    assert_int_equal(load_with(&s, "T_ADDRESS", "[::1]:80"), 0);
+    assert_string_equal(s.address, "[::1]:80");
+}
+
+static void only_true_is_true(void **state)
+{
+    static const char *const cases[] = {"1", "yes", "on", "false", "t", " true", "truee"};
+    struct settings s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(load_with(&s, "T_FLAG", cases[i]), 0);
+        assert_false(s.flag);
+    }
+}
+
+static void bad_values_name_variable_and_value(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } cases[] = {
+        {"T_NUMBER", "0"},         {"T_NUMBER", "101"},
+        {"T_NUMBER", "-1"},        {"T_NUMBER", "5x"},
+        {"T_NUMBER", " 5"},        {"T_NUMBER", "0x5"},
+        {"T_NUMBER", "1.0"},       {"T_NUMBER", "99999999999999999999999"},
+        {"T_SHARE", "1.01"},       {"T_SHARE", "nan"},
+        {"T_SHARE", "0x1p-3"},     {"T_SHARE", "e"},
+        {"T_SHARE", "1e999"},      {"T_LEVEL", "loud"},
+        {"T_RANGE", "200-100"},    {"T_RANGE", "1-"},
+        {"T_RANGE", "-1"},         {"T_RANGE", "1-2-3"},
+        {"T_RANGE", "0-60001"},    {"T_CHOICE", "GZIP"},
+        {"T_ADDRESS", "9464"},     {"T_ADDRESS", "host:"},
+        {"T_ADDRESS", ":9464"},    {"T_ADDRESS", "h:65536"},
+        {"T_ADDRESS", "::1:9464"}, {"T_ADDRESS", "[::1:9464"},
+    };
+    struct settings s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (load_with(&s, cases[i].name, cases[i].value) != -1)
+            fail_msg("%s=%s was accepted", cases[i].name, cases[i].value);
+        assert_non_null(strstr(error, cases[i].name));
+        assert_non_null(strstr(error, cases[i].value));
+    }
+}
+
+static void otel_variables_warn_and_count_as_unset(void **state)
+{
+    struct settings s;
+
+    (void)state;
+    assert_int_equal(load_with(&s, "OTEL_T_NUMBER", "soon"), 0);
+    assert_int_equal(s.otel_number, 10000);
+    assert_non_null(strstr(warning, "OTEL_T_NUMBER"));
+    assert_non_null(strstr(warning, "soon"));
+}
+
+static void help_names_every_row(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *const to = open_memstream(&text, &len);
+
+    (void)state;
+    assert_non_null(to);
+    config_print_help(to, rows, ROWS);
+    assert_int_equal(fclose(to), 0);
+    for (size_t i = 0; i < ROWS; i++)
+        assert_non_null(strstr(text, rows[i].name));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unset_and_empty_mean_the_default),
+        cmocka_unit_test(good_values_are_taken),
+        cmocka_unit_test(only_true_is_true),
+        cmocka_unit_test(bad_values_name_variable_and_value),
+        cmocka_unit_test(otel_variables_warn_and_count_as_unset),
+        cmocka_unit_test(help_names_every_row),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
