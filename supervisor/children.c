@@ -1,0 +1,126 @@
+#include "supervisor/children.h"
+
+#include "supervisor/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static sigset_t awaited;
+
+void children_init(void)
+{
+    struct sigaction hangup;
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGTERM);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGCHLD);
+    /* nohup has it ignored, and means it. */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(&awaited, SIGHUP);
+    sigprocmask(SIG_SETMASK, &awaited, NULL);
+    /* An inherited SIG_IGN would let the kernel reap our children unseen. */
+    signal(SIGCHLD, SIG_DFL);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        say("orphans can't be adopted: %s", strerror(errno));
+}
+
+static void become(char *const arguments[], pid_t parent)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGPIPE, SIGQUIT};
+    sigset_t none;
+    setpgid(0, 0);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        signal(signals[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* The parent may have died before the kernel knew what to do about that. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+        _exit(127);
+    int null = open("/dev/null", O_RDONLY);
+    if (null != -1 && null != STDIN_FILENO) {
+        dup2(null, STDIN_FILENO);
+        close(null);
+    }
+    execv(arguments[0], arguments);
+    say("%s can't be started: %s", arguments[0], strerror(errno));
+    _exit(127);
+}
+
+pid_t children_start(char *const arguments[])
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        become(arguments, parent);
+    if (pid == -1)
+        say("%s can't be started: %s", arguments[0], strerror(errno));
+    return pid;
+}
+
+int children_wait(int timeout_ms)
+{
+    const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+                                     .tv_nsec = timeout_ms % 1000 * 1000000L};
+    int signal = sigtimedwait(&awaited, NULL, &timeout);
+    return signal == -1 ? 0 : signal;
+}
+
+pid_t children_reap(int *status)
+{
+    pid_t pid = waitpid(-1, status, WNOHANG);
+    return pid > 0 ? pid : 0;
+}
+
+/* Calls `each` with every child's process id; counts them. */
+static unsigned for_each(void (*each)(pid_t, int), int argument, pid_t except)
+{
+    char path[64];
+    unsigned count = 0;
+    long pid;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *children = fopen(path, "re");
+    if (children == NULL)
+        return 0;
+    while (fscanf(children, "%ld", &pid) == 1) {
+        if ((pid_t)pid == except)
+            continue;
+        count++;
+        if (each != NULL)
+            each((pid_t)pid, argument);
+    }
+    fclose(children);
+    return count;
+}
+
+static void send(pid_t pid, int signal)
+{
+    /* A process that we have not reaped keeps its id, so this can't hit a stranger. */
+    (void)kill(pid, signal);
+}
+
+void children_signal_all(int signal, pid_t except)
+{
+    (void)for_each(send, signal, except);
+}
+
+bool children_any(pid_t except)
+{
+    return for_each(NULL, 0, except) > 0;
+}
+
+const char *children_describe(int status, char text[64])
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, 64, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, 64, "exit status %d", WEXITSTATUS(status));
+    return text;
+}

@@ -1,0 +1,339 @@
+/*
+ * microtrace-run: one instance in the foreground, as `make run` and the container start it:
+ * lighttpd, which spawns the analyze processes, and the agent.
+ *
+ * Exit status: 0 when it was told to stop, 1 when lighttpd ended or a port or directory can't be
+ * used, 2 for settings or a command line that can't be used.
+ */
+#include "supervisor/children.h"
+#include "supervisor/place.h"
+#include "supervisor/say.h"
+#include "supervisor/settings.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    STATUS_OK = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+
+    /* Together below the 5 s within which everything has to be gone. */
+    GRACE_MS = 1500, /* for answers under way */
+    TERM_MS = 500,
+    FLUSH_MS = 2000, /* for the agent's last batches */
+
+    START_TICK_MS = 20,
+    IDLE_MS = 60000,
+    START_LIMIT_MS = 10000,
+    AGENT_LIMIT_MS = 2000, /* the addresses are printed without an agent after that */
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_LAST_MS = 5000,
+    BACKOFF_FORGET_MS = 10000, /* an agent that lived so long starts over */
+};
+
+struct instance {
+    struct settings settings;
+    char programs[PATH_MAX];
+    char analyze[PATH_MAX + 16];
+    char agent_program[PATH_MAX + 16];
+    char config[PATH_MAX];
+
+    pid_t lighttpd; /* 0: not running */
+    pid_t agent;
+    bool announced;
+    uint64_t started_ms;
+    uint64_t agent_started_ms;
+    uint64_t agent_next_ms; /* when to start it again, while it is not running */
+    unsigned backoff_ms;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void usage(FILE *to)
+{
+    fputs("usage: microtrace-run [--config LIGHTTPD.CONF]\n"
+          "Runs lighttpd, its analyze processes and the agent until SIGINT or SIGTERM.\n\n"
+          "  -c, --config FILE  lighttpd's configuration (default ./lighttpd.conf)\n"
+          "  -h, --help         this text\n"
+          "  -V, --version      the version\n\n"
+          "Settings, from the environment:\n",
+          to);
+    settings_print_help();
+}
+
+/* Returns -1 to go on, or the status to end with. */
+static int parse_arguments(struct instance *in, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {0}};
+    const char *config = "lighttpd.conf";
+    int option;
+    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            return STATUS_OK;
+        case 'V':
+            puts("microtrace-run " MICROTRACE_VERSION);
+            return STATUS_OK;
+        default:
+            return STATUS_USAGE;
+        }
+    }
+    if (optind != argc) {
+        say("'%s' is not understood: see --help", argv[optind]);
+        return STATUS_USAGE;
+    }
+    if (realpath(config, in->config) == NULL) {
+        say("lighttpd's configuration '%s' can't be read: %s", config, strerror(errno));
+        return STATUS_USAGE;
+    }
+    return -1;
+}
+
+static int find_programs(struct instance *in)
+{
+    ssize_t len = readlink("/proc/self/exe", in->programs, sizeof(in->programs) - 1);
+    if (len <= 0) {
+        say("/proc is not mounted: mount -t proc proc /proc");
+        return -1;
+    }
+    in->programs[len] = '\0';
+    *strrchr(in->programs, '/') = '\0';
+    snprintf(in->analyze, sizeof(in->analyze), "%s/analyze", in->programs);
+    snprintf(in->agent_program, sizeof(in->agent_program), "%s/metrics-agent", in->programs);
+    if (strpbrk(in->programs, " \t") != NULL) {
+        say("lighttpd can't start programs from a folder with a blank in its name: '%s'",
+            in->programs);
+        return -1;
+    }
+    if (access(in->analyze, X_OK) != 0 || access(in->agent_program, X_OK) != 0) {
+        say("the programs are not built in %s: run make", in->programs);
+        return -1;
+    }
+    return 0;
+}
+
+/* Debian keeps it in a folder that is not in every user's PATH. */
+static const char *find_lighttpd(void)
+{
+    static const char *const places[] = {"/usr/sbin/lighttpd", "/usr/local/sbin/lighttpd",
+                                         "/usr/bin/lighttpd"};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (access(places[i], X_OK) == 0)
+            return places[i];
+    say("lighttpd is not installed: apt-get install lighttpd");
+    return NULL;
+}
+
+/* analyze reads its settings and ends; what is wrong with them it says itself. */
+static int check_program(const char *program)
+{
+    char *arguments[] = {(char *)program, "--check", NULL};
+    int status = 0;
+    pid_t pid = children_start(arguments);
+    if (pid == -1 || waitpid(pid, &status, 0) != pid)
+        return STATUS_FAILED;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
+}
+
+static void start_agent(struct instance *in)
+{
+    char *arguments[] = {in->agent_program, NULL};
+    in->agent_started_ms = now_ms();
+    pid_t pid = children_start(arguments);
+    in->agent = pid > 0 ? pid : 0;
+    in->agent_next_ms = in->agent_started_ms + in->backoff_ms;
+}
+
+static int start_lighttpd(struct instance *in)
+{
+    const char *lighttpd = find_lighttpd();
+    if (lighttpd == NULL)
+        return -1;
+    char *arguments[] = {(char *)lighttpd, "-D", "-f", in->config, NULL};
+    in->started_ms = now_ms();
+    pid_t pid = children_start(arguments);
+    in->lighttpd = pid > 0 ? pid : 0;
+    return pid > 0 ? 0 : -1;
+}
+
+static void announce(struct instance *in)
+{
+    char http[300], agent[300];
+    settings_reachable(&in->settings.http, http, sizeof(http));
+    settings_reachable(&in->settings.agent, agent, sizeof(agent));
+    printf("microtrace is running: http://%s (API: /docs), metrics: http://%s/metrics, "
+           "state: %s; Ctrl-C stops it\n",
+           http, agent, in->settings.root);
+    fflush(stdout);
+    in->announced = true;
+}
+
+static bool answers(const struct sockaddr_storage *address, socklen_t len)
+{
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd == -1)
+        return false;
+    /* Connecting to 0.0.0.0 or :: reaches this machine itself. */
+    bool connected = connect(fd, (const struct sockaddr *)address, len) == 0;
+    close(fd);
+    return connected;
+}
+
+static void agent_ended(struct instance *in, int status)
+{
+    char how[64];
+    uint64_t now = now_ms();
+    in->agent = 0;
+    if (now - in->agent_started_ms >= BACKOFF_FORGET_MS)
+        in->backoff_ms = BACKOFF_FIRST_MS;
+    say("the agent ended (%s); starting it again in %u ms", children_describe(status, how),
+        in->backoff_ms);
+    in->agent_next_ms = now + in->backoff_ms;
+    in->backoff_ms = in->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : in->backoff_ms * 2;
+}
+
+/* Takes every process that has ended. Returns -1 to go on, or the status to end with. */
+static int reap(struct instance *in, bool stopping)
+{
+    int status = 0;
+    int result = -1;
+    char how[64];
+    for (pid_t pid; (pid = children_reap(&status)) != 0;) {
+        if (pid == in->lighttpd) {
+            in->lighttpd = 0;
+            if (!stopping) {
+                say("lighttpd ended (%s): stopping everything", children_describe(status, how));
+                result = STATUS_FAILED;
+            }
+        } else if (pid == in->agent && stopping) {
+            in->agent = 0;
+        } else if (pid == in->agent && WIFEXITED(status) && WEXITSTATUS(status) == STATUS_USAGE) {
+            in->agent = 0;
+            say("the agent refuses its settings: stopping everything");
+            result = STATUS_USAGE;
+        } else if (pid == in->agent) {
+            agent_ended(in, status);
+        }
+    }
+    return result;
+}
+
+static int next_timeout_ms(const struct instance *in)
+{
+    uint64_t now = now_ms();
+    if (!in->announced)
+        return START_TICK_MS;
+    if (in->agent == 0)
+        return in->agent_next_ms > now ? (int)(in->agent_next_ms - now) : 0;
+    return IDLE_MS;
+}
+
+/* Runs until something ends it. Returns the exit status. */
+static int supervise(struct instance *in)
+{
+    for (;;) {
+        int signal = children_wait(next_timeout_ms(in));
+        if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP)
+            return STATUS_OK;
+        int ended = reap(in, false);
+        if (ended != -1)
+            return ended;
+        if (in->agent == 0 && now_ms() >= in->agent_next_ms)
+            start_agent(in);
+        if (in->announced)
+            continue;
+        uint64_t waited_ms = now_ms() - in->started_ms;
+        if (answers(&in->settings.http, in->settings.http_len)) {
+            if (waited_ms > AGENT_LIMIT_MS || answers(&in->settings.agent, in->settings.agent_len))
+                announce(in);
+        } else if (waited_ms > START_LIMIT_MS) {
+            say("lighttpd does not listen after %d s: stopping everything", START_LIMIT_MS / 1000);
+            return STATUS_FAILED;
+        }
+    }
+}
+
+/* Waits until no process but `except` is left, or the time is over. */
+static bool gone(struct instance *in, pid_t except, unsigned limit_ms)
+{
+    uint64_t end = now_ms() + limit_ms;
+    for (;;) {
+        (void)reap(in, true);
+        if (!children_any(except))
+            return true;
+        uint64_t now = now_ms();
+        if (now >= end)
+            return false;
+        /* The short tick sees orphans of lighttpd, whose adoption no signal tells. */
+        (void)children_wait(end - now < START_TICK_MS ? (int)(end - now) : START_TICK_MS);
+    }
+}
+
+/* First what writes, then what reads it. */
+static void stop(struct instance *in)
+{
+    if (in->lighttpd != 0) {
+        kill(in->lighttpd, SIGINT); /* lighttpd: finish the answers under way */
+        (void)gone(in, in->agent, GRACE_MS);
+    }
+    children_signal_all(SIGTERM, in->agent);
+    if (!gone(in, in->agent, TERM_MS))
+        children_signal_all(SIGKILL, in->agent);
+    if (in->agent != 0) {
+        kill(in->agent, SIGTERM);
+        (void)gone(in, 0, FLUSH_MS);
+    }
+    children_signal_all(SIGKILL, 0);
+    (void)gone(in, 0, TERM_MS);
+    place_clear_sockets(&in->settings);
+}
+
+int main(int argc, char **argv)
+{
+    static struct instance in = {.backoff_ms = BACKOFF_FIRST_MS};
+
+    /* First of all: a signal that comes before there is anything to stop is kept for later. */
+    children_init();
+    int done = parse_arguments(&in, argc, argv);
+    if (done != -1)
+        return done;
+    umask(S_IRWXO);
+    if (settings_load(&in.settings) != 0)
+        return STATUS_USAGE;
+    if (find_programs(&in) != 0 || place_prepare(&in.settings) != 0 ||
+        settings_export(&in.settings, in.programs) != 0)
+        return STATUS_FAILED;
+    int bad = check_program(in.analyze);
+    if (bad == STATUS_OK)
+        bad = check_program(in.agent_program);
+    if (bad != STATUS_OK)
+        return bad;
+    if (place_check_ports(&in.settings) != 0)
+        return STATUS_FAILED;
+
+    start_agent(&in);
+    int status = start_lighttpd(&in) == 0 ? supervise(&in) : STATUS_FAILED;
+    stop(&in);
+    return status;
+}

@@ -1,0 +1,152 @@
+#include "supervisor/place.h"
+
+#include "supervisor/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    DIRECTORY_MODE = 02770,
+    PORT_TRIES = 20, /* PORT_PAUSE_NS apart: one second */
+    PORT_PAUSE_NS = 50000000,
+};
+
+/* Makes `path` and what is missing above it; only what is made gets the mode and the group. */
+static int make_directory(const char *path)
+{
+    char parent[PATH_MAX];
+    snprintf(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (mkdir(path, 0770) != 0) {
+        if (errno == EEXIST)
+            return 0;
+        if (errno != ENOENT || slash == NULL || slash == parent)
+            return -1;
+        *slash = '\0';
+        if (make_directory(parent) != 0 || mkdir(path, 0770) != 0)
+            return -1;
+    }
+    const struct group *group = getgrnam("microtrace");
+    /* Who is not in the group has an instance of his own: not being allowed is no failure. */
+    if (group != NULL && chown(path, (uid_t)-1, group->gr_gid) != 0 && errno != EPERM)
+        return -1;
+    return chmod(path, DIRECTORY_MODE);
+}
+
+static int prepare_directory(const struct settings *s, const char *path)
+{
+    if (make_directory(path) == 0 && access(path, R_OK | W_OK | X_OK) == 0) {
+        struct stat st;
+        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            return 0;
+        errno = ENOTDIR;
+    }
+    say("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
+        "STATE_DIR=/tmp/microtrace",
+        s->state_dir, path, strerror(errno));
+    return -1;
+}
+
+static int take_lock(const struct settings *s)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s/lock", s->run);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (fd == -1) {
+        say("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
+        return -1;
+    }
+    /* The descriptor stays open: the kernel gives the lock back when this process ends. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        say("STATE_DIR '%s' belongs to an instance that is running: stop that one, or choose "
+            "another, such as STATE_DIR=var2 (and another PORT and AGENT_LISTEN)",
+            s->state_dir);
+        close(fd);
+        return -1;
+    }
+    return 0;
+}
+
+void place_clear_sockets(const struct settings *s)
+{
+    char pattern[PATH_MAX + 32];
+    glob_t found;
+    snprintf(pattern, sizeof(pattern), "%s/analyze.sock-*", s->run);
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        (void)unlink(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+int place_prepare(const struct settings *s)
+{
+    char upload[PATH_MAX + 8];
+    snprintf(upload, sizeof(upload), "%s/upload", s->run);
+    if (prepare_directory(s, s->root) != 0 || prepare_directory(s, s->run) != 0 ||
+        prepare_directory(s, upload) != 0 || prepare_directory(s, s->spool) != 0)
+        return -1;
+    if (take_lock(s) != 0)
+        return -1;
+    place_clear_sockets(s);
+    return 0;
+}
+
+/* 0, or the errno of listening on `address`. */
+static int try_listen(const struct sockaddr_storage *address, socklen_t len)
+{
+    const int on = 1;
+    int error = 0;
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd == -1)
+        return errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, (const struct sockaddr *)address, len) != 0 || listen(fd, 1) != 0)
+        error = errno;
+    close(fd);
+    return error;
+}
+
+static int check_port(const struct sockaddr_storage *address, socklen_t len, const char *what,
+                      const char *instead)
+{
+    const struct timespec pause = {.tv_nsec = PORT_PAUSE_NS};
+    int error = try_listen(address, len);
+    for (int i = 0; error == EADDRINUSE && i < PORT_TRIES; i++) {
+        (void)nanosleep(&pause, NULL);
+        error = try_listen(address, len);
+    }
+    if (error == 0)
+        return 0;
+    if (error == EADDRINUSE)
+        say("%s is in use: stop what listens there, or choose another: %s", what, instead);
+    else
+        say("%s can't be listened on (%s): choose another: %s", what, strerror(error), instead);
+    return -1;
+}
+
+int place_check_ports(const struct settings *s)
+{
+    char what[384], instead[384];
+    unsigned other = s->port < 65535 ? (unsigned)s->port + 1 : 8000;
+    snprintf(what, sizeof(what), "PORT %u on %s", (unsigned)s->port, s->bind);
+    snprintf(instead, sizeof(instead), "make run PORT=%u", other);
+    if (check_port(&s->http, s->http_len, what, instead) != 0)
+        return -1;
+    snprintf(what, sizeof(what), "AGENT_LISTEN %s", s->agent_listen);
+    const char *colon = strrchr(s->agent_listen, ':');
+    unsigned agent = (unsigned)strtoul(colon + 1, NULL, 10);
+    snprintf(instead, sizeof(instead), "make run AGENT_LISTEN=%.*s:%u",
+             (int)(colon - s->agent_listen), s->agent_listen, agent < 65535 ? agent + 1 : 9464);
+    return check_port(&s->agent, s->agent_len, what, instead);
+}

@@ -1,0 +1,231 @@
+#include "supervisor/settings.h"
+
+#include "lib/config.h"
+#include "supervisor/say.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    WORKERS_MAX = 256,
+    ADDRESS_MAX = 256, /* of a HOST:PORT as text */
+    BODY_MAX = 1 << 30,
+    SPARE_REQUEST_KB = 1024, /* what lighttpd lets through beyond MAX_BODY_BYTES */
+};
+
+/* The longest socket name below the run directory, as lighttpd makes it. */
+#define SOCKET_NAME_LONGEST "/analyze.sock-255"
+
+static const struct config_setting rows[] = {
+    {.name = "PORT",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, port),
+     .min = 1,
+     .max = 65535,
+     .fallback = "8000",
+     .help = "where lighttpd listens"},
+    {.name = "BIND",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings, bind),
+     .fallback = "127.0.0.1",
+     .help = "the address that it listens on"},
+    {.name = "AGENT_LISTEN",
+     .type = CONFIG_HOST_PORT,
+     .offset = offsetof(struct settings, agent_listen),
+     .fallback = "127.0.0.1:9464",
+     .help = "where the agent answers scrapes"},
+    {.name = "WORKERS",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, workers),
+     .min = 1,
+     .max = WORKERS_MAX,
+     .fallback = "4",
+     .help = "analyze processes"},
+    {.name = "STATE_DIR",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings, state_dir),
+     .fallback = "var",
+     .help = "holds run/ and spool/"},
+    {.name = "MAX_BODY_BYTES",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, max_body_bytes),
+     .min = 1,
+     .max = BODY_MAX,
+     .fallback = "65536",
+     .help = "the longest request body that analyze reads"},
+};
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+void settings_print_help(void)
+{
+    config_print_help(stdout, rows, ROWS);
+}
+
+static int resolve(const char *name, const char *host, const char *port,
+                   struct sockaddr_storage *address, socklen_t *len)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    int error = getaddrinfo(host, port, &hints, &found);
+    if (error != 0) {
+        say("%s '%s' is no address of this machine (%s): use 127.0.0.1, 0.0.0.0 or ::1", name, host,
+            gai_strerror(error));
+        return -1;
+    }
+    memcpy(address, found->ai_addr, found->ai_addrlen);
+    *len = found->ai_addrlen;
+    freeaddrinfo(found);
+    return 0;
+}
+
+/* `text` was checked by config_load to be HOST:PORT or [HOST]:PORT. */
+static int resolve_listen(const char *name, const char *text, struct sockaddr_storage *address,
+                          socklen_t *len)
+{
+    char host[ADDRESS_MAX];
+    const char *colon = strrchr(text, ':');
+    const char *begin = text;
+    const char *end = colon;
+    if (*text == '[') {
+        begin++;
+        end--;
+    }
+    if (colon == NULL || (size_t)(end - begin) >= sizeof(host)) {
+        say("%s '%s' is too long", name, text);
+        return -1;
+    }
+    memcpy(host, begin, (size_t)(end - begin));
+    host[end - begin] = '\0';
+    return resolve(name, host, colon + 1, address, len);
+}
+
+static int absolute_state_dir(struct settings *s)
+{
+    char here[PATH_MAX];
+    if (s->state_dir[0] == '/') {
+        here[0] = '\0';
+    } else if (getcwd(here, sizeof(here)) == NULL) {
+        say("the current directory can't be read: %s", strerror(errno));
+        return -1;
+    }
+    const char *between = here[0] == '\0' ? "" : "/";
+    const char *dir = strncmp(s->state_dir, "./", 2) == 0 ? s->state_dir + 2 : s->state_dir;
+    int len = snprintf(s->root, sizeof(s->root), "%s%s%s", here, between, dir);
+    const size_t longest =
+        sizeof(((struct sockaddr_un *)0)->sun_path) - 1 - strlen("/run" SOCKET_NAME_LONGEST);
+    if (len < 0 || (size_t)len > longest) {
+        say("STATE_DIR '%s' is too long for the sockets in it (%d bytes, at most %zu): use a "
+            "shorter path, such as STATE_DIR=/tmp/microtrace",
+            s->state_dir, len, longest);
+        return -1;
+    }
+    snprintf(s->run, sizeof(s->run), "%.*s/run", len, s->root);
+    snprintf(s->spool, sizeof(s->spool), "%.*s/spool", len, s->root);
+    return 0;
+}
+
+int settings_load(struct settings *s)
+{
+    char error[CONFIG_ERROR_MAX];
+    memset(s, 0, sizeof(*s));
+    if (config_load(rows, ROWS, s, NULL, error) != 0) {
+        say("%s", error);
+        return -1;
+    }
+    char port[8];
+    snprintf(port, sizeof(port), "%u", (unsigned)s->port);
+    if (absolute_state_dir(s) != 0 || resolve("BIND", s->bind, port, &s->http, &s->http_len) != 0 ||
+        resolve_listen("AGENT_LISTEN", s->agent_listen, &s->agent, &s->agent_len) != 0)
+        return -1;
+    return 0;
+}
+
+/* The numeric host and port of `address`; as seen by a client if `reach`. */
+static void numeric(const struct sockaddr_storage *address, bool reach, char host[ADDRESS_MAX],
+                    unsigned *port)
+{
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        const struct in6_addr *shown = &in6->sin6_addr;
+        if (reach && memcmp(shown, &in6addr_any, sizeof(*shown)) == 0)
+            shown = &in6addr_loopback;
+        char text[INET6_ADDRSTRLEN];
+        inet_ntop(AF_INET6, shown, text, sizeof(text));
+        snprintf(host, ADDRESS_MAX, "[%s]", text);
+        *port = ntohs(in6->sin6_port);
+        return;
+    }
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    struct in_addr shown = in->sin_addr;
+    if (reach && shown.s_addr == htonl(INADDR_ANY))
+        shown.s_addr = htonl(INADDR_LOOPBACK);
+    inet_ntop(AF_INET, &shown, host, ADDRESS_MAX);
+    *port = ntohs(in->sin_port);
+}
+
+void settings_reachable(const struct sockaddr_storage *address, char *text, size_t size)
+{
+    char host[ADDRESS_MAX];
+    unsigned port;
+    numeric(address, true, host, &port);
+    snprintf(text, size, "%s:%u", host, port);
+}
+
+int settings_export(const struct settings *s, const char *programs)
+{
+    char http_host[ADDRESS_MAX], agent_host[ADDRESS_MAX], agent_proxy[ADDRESS_MAX];
+    unsigned http_port, agent_port;
+    numeric(&s->http, false, http_host, &http_port);
+    numeric(&s->agent, false, agent_host, &agent_port);
+    numeric(&s->agent, true, agent_proxy, &agent_port);
+    char *proxy = agent_proxy;
+    if (*proxy == '[') { /* lighttpd wants it bare here, bracketed in server.bind */
+        proxy++;
+        proxy[strcspn(proxy, "]")] = '\0';
+    }
+
+    char port[24], workers[24], listen[ADDRESS_MAX + 16], agent_port_text[24], request_kb[24];
+    snprintf(port, sizeof(port), "%u", http_port);
+    snprintf(workers, sizeof(workers), "%" PRIu64, s->workers);
+    snprintf(listen, sizeof(listen), "%s:%u", agent_host, agent_port);
+    snprintf(agent_port_text, sizeof(agent_port_text), "%u", agent_port);
+    snprintf(request_kb, sizeof(request_kb), "%" PRIu64,
+             s->max_body_bytes / 1024 + SPARE_REQUEST_KB);
+
+    const struct {
+        const char *name, *value;
+    } variables[] = {
+        {"PORT", port},
+        {"BIND", http_host},
+        {"WORKERS", workers},
+        {"STATE_DIR", s->root},
+        {"AGENT_HOST", proxy},
+        {"AGENT_PORT", agent_port_text},
+        {"MAX_REQUEST_KB", request_kb},
+        {"MICROTRACE_PROGRAMS", programs},
+        {"MICROTRACE_RUN_DIR", s->run},
+        {"MICROTRACE_SPOOL_DIR", s->spool},
+        {"MICROTRACE_AGENT_LISTEN", listen},
+    };
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        if (setenv(variables[i].name, variables[i].value, 1) != 0) {
+            say("setenv: %s", strerror(errno));
+            return -1;
+        }
+    }
+    /* lighttpd.conf reads it, so it has to exist; empty means that there are none. */
+    if (setenv("MICROTRACE_DOCS_ASSETS", "", 0) != 0) {
+        say("setenv: %s", strerror(errno));
+        return -1;
+    }
+    return 0;
+}
