@@ -1,0 +1,144 @@
+#include "fcgi-app/app_metrics.h"
+
+#include <string.h>
+
+static const double latency_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                        0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+
+enum {
+    LATENCY_BOUNDS = sizeof(latency_bounds) / sizeof(latency_bounds[0]),
+};
+
+static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
+    [APP_METRICS_REQUESTS] =
+        {
+            .name = "requests_total",
+            .help = "HTTP requests answered.",
+            .kind = METRICS_COUNTER,
+            .labels = {"method", "path", "status"},
+        },
+    [APP_METRICS_LATENCY] =
+        {
+            .name = "request_latency_seconds",
+            .help = "Time from a request's arrival in a process to its answer.",
+            .unit = "seconds",
+            .kind = METRICS_HISTOGRAM,
+            .labels = {"method", "path"},
+            .bounds = latency_bounds,
+            .bound_count = LATENCY_BOUNDS,
+        },
+    [APP_METRICS_ERRORS] =
+        {
+            .name = "errors_total",
+            .help = "Requests answered with a status of 400 and above, by reason.",
+            .kind = METRICS_COUNTER,
+            .labels = {"method", "path", "exception"},
+        },
+    [APP_METRICS_IN_PROGRESS] =
+        {
+            .name = "requests_in_progress",
+            .help = "Requests being worked on now.",
+            .kind = METRICS_LIVE_GAUGE,
+        },
+    [APP_METRICS_CHAOS] =
+        {
+            .name = "chaos_injected_total",
+            .help = "Faults injected on purpose.",
+            .kind = METRICS_COUNTER,
+            .labels = {"kind"},
+        },
+    [APP_METRICS_WORKER_LATENCY] =
+        {
+            .name = "worker_latency_seconds",
+            .help = "Time that the worker took for an analysis.",
+            .unit = "seconds",
+            .kind = METRICS_HISTOGRAM,
+            .bounds = latency_bounds,
+            .bound_count = LATENCY_BOUNDS,
+        },
+    [APP_METRICS_WORKERS] =
+        {
+            .name = "microtrace_workers",
+            .help = "Live processes that answer requests, by what they do.",
+            .kind = METRICS_LIVE_GAUGE,
+            .labels = {"state"},
+        },
+};
+
+void app_metrics_attach(struct app_metrics *app, struct metrics *metrics)
+{
+    memset(app, 0, sizeof(*app));
+    for (int i = 0; i < APP_METRICS_FAMILIES; i++)
+        app->families[i] = metrics_declare(metrics, &family_defs[i]);
+    app->in_progress = metrics_live_gauge(app->families[APP_METRICS_IN_PROGRESS], NULL);
+    app->busy = metrics_live_gauge(app->families[APP_METRICS_WORKERS], (const char *[]){"busy"});
+    app->idle = metrics_live_gauge(app->families[APP_METRICS_WORKERS], (const char *[]){"idle"});
+    app->worker_latency = metrics_histogram(app->families[APP_METRICS_WORKER_LATENCY], NULL);
+    for (int kind = 0; kind < CHAOS_KINDS; kind++)
+        app->chaos[kind] = metrics_counter(app->families[APP_METRICS_CHAOS],
+                                           (const char *[]){chaos_kind_names[kind]});
+    metrics_live_gauge_set(app->in_progress, 0);
+    metrics_live_gauge_set(app->busy, 0);
+    metrics_live_gauge_set(app->idle, 1);
+}
+
+void app_metrics_begin(struct app_metrics *app)
+{
+    metrics_live_gauge_set(app->in_progress, 1);
+    metrics_live_gauge_set(app->idle, 0);
+    metrics_live_gauge_set(app->busy, 1);
+}
+
+static void observe(struct metrics_histogram histogram, double seconds, const struct span *span)
+{
+    if (span->recording)
+        metrics_observe_exemplar(histogram, seconds, &span->context.trace_id,
+                                 &span->context.span_id, span->end_ns);
+    else
+        metrics_observe(histogram, seconds);
+}
+
+static void count_error(struct app_metrics *app, const struct app_metrics_outcome *outcome)
+{
+    struct metrics_counter *counter =
+        &app->errors[outcome->method][route_id(outcome->route)][outcome->error];
+
+    if (counter->cell == NULL)
+        *counter =
+            metrics_counter(app->families[APP_METRICS_ERRORS],
+                            (const char *[]){method_names[outcome->method], outcome->route->path,
+                                             errors_table[outcome->error].name});
+    metrics_add(*counter, 1);
+}
+
+void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *outcome)
+{
+    const char *const labels[] = {method_names[outcome->method], outcome->route->path,
+                                  outcome->status->text};
+    enum route_id route = route_id(outcome->route);
+    struct metrics_counter *requests =
+        &app->requests[outcome->method][route][outcome->status - http_status_table];
+    struct metrics_histogram *latency = &app->latency[outcome->method][route];
+
+    if (requests->cell == NULL)
+        *requests = metrics_counter(app->families[APP_METRICS_REQUESTS], labels);
+    if (latency->cells == NULL)
+        *latency = metrics_histogram(app->families[APP_METRICS_LATENCY], labels);
+    metrics_add(*requests, 1);
+    observe(*latency, outcome->seconds, outcome->span);
+    if (outcome->error != ERRORS_NONE)
+        count_error(app, outcome);
+    metrics_live_gauge_set(app->in_progress, 0);
+    metrics_live_gauge_set(app->busy, 0);
+    metrics_live_gauge_set(app->idle, 1);
+}
+
+void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind)
+{
+    metrics_add(app->chaos[kind], 1);
+}
+
+void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span)
+{
+    observe(app->worker_latency, seconds, span);
+}

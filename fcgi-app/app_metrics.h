@@ -1,0 +1,64 @@
+/*
+ * This program's metrics. Handles are looked up once for each combination that occurs and kept in
+ * arrays, so that a request costs a few additions and no lookup.
+ */
+#ifndef FCGI_APP_APP_METRICS_H
+#define FCGI_APP_APP_METRICS_H
+
+#include "fcgi-app/chaos.h"
+#include "fcgi-app/errors.h"
+#include "fcgi-app/http_status.h"
+#include "fcgi-app/method.h"
+#include "fcgi-app/route.h"
+#include "lib/metrics.h"
+#include "lib/span.h"
+
+enum app_metrics_family {
+    APP_METRICS_REQUESTS,
+    APP_METRICS_LATENCY,
+    APP_METRICS_ERRORS,
+    APP_METRICS_IN_PROGRESS,
+    APP_METRICS_CHAOS,
+    APP_METRICS_WORKER_LATENCY,
+    APP_METRICS_WORKERS,
+    APP_METRICS_FAMILIES,
+};
+
+struct app_metrics {
+    struct metrics_family *families[APP_METRICS_FAMILIES];
+    /* A NULL cell: not looked up yet. */
+    struct metrics_counter requests[METHOD_COUNT][ROUTE_COUNT][HTTP_STATUS_COUNT];
+    struct metrics_counter errors[METHOD_COUNT][ROUTE_COUNT][ERRORS_COUNT];
+    struct metrics_histogram latency[METHOD_COUNT][ROUTE_COUNT];
+    struct metrics_counter chaos[CHAOS_KINDS];
+    struct metrics_histogram worker_latency;
+    struct metrics_live_gauge in_progress, busy, idle;
+};
+
+/* How a request ended. */
+struct app_metrics_outcome {
+    enum method method;
+    const struct route *route;
+    const struct http_status *status;
+    enum errors_kind error; /* ERRORS_NONE below 400 */
+    double seconds;
+    const struct span *span; /* the exemplar, where it is recorded */
+};
+
+/*
+ * Declares the families in `metrics` and forgets all handles: to be called at start and each time
+ * telemetry_refresh says so.
+ */
+void app_metrics_attach(struct app_metrics *app, struct metrics *metrics);
+
+/* This process begins with a request; it is busy until app_metrics_end. */
+void app_metrics_begin(struct app_metrics *app);
+
+/* Counts a request that is about to be answered. */
+void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *outcome);
+
+void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind);
+
+void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span);
+
+#endif

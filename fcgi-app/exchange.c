@@ -1,0 +1,20 @@
+#include "fcgi-app/exchange.h"
+
+void exchange_fail(struct exchange *exchange, enum errors_kind error)
+{
+    struct json_writer *w = &exchange->reply.body;
+
+    exchange->error = error;
+    exchange->reply.status = http_status_find(errors_table[error].status);
+    json_writer_begin_object(w);
+    json_writer_key(w, "detail");
+    json_writer_string(w, errors_table[error].message);
+    json_writer_end_object(w);
+}
+
+void exchange_log(struct exchange *exchange, enum log_level level, const char *name,
+                  const char *message, const struct attribute *fields, size_t field_count)
+{
+    telemetry_log(exchange->app->telemetry, level, name, message, &exchange->log, fields,
+                  field_count);
+}

@@ -1,0 +1,62 @@
+/*
+ * One request and its answer, with the telemetry that belongs to it; and the program's state that
+ * lasts from one request to the next.
+ */
+#ifndef FCGI_APP_EXCHANGE_H
+#define FCGI_APP_EXCHANGE_H
+
+#include "fcgi-app/app_metrics.h"
+#include "fcgi-app/chaos.h"
+#include "fcgi-app/docs_page.h"
+#include "fcgi-app/errors.h"
+#include "fcgi-app/gateway.h"
+#include "fcgi-app/reply.h"
+#include "fcgi-app/request.h"
+#include "fcgi-app/request_id.h"
+#include "fcgi-app/route.h"
+#include "fcgi-app/settings.h"
+#include "lib/log.h"
+#include "lib/span.h"
+#include "lib/telemetry.h"
+
+#include <stdint.h>
+
+/* What a process holds. */
+struct app {
+    struct settings settings;
+    struct telemetry *telemetry;
+    struct app_metrics metrics;
+    struct gateway *gateway;
+    struct chaos chaos;
+    struct docs_page docs_page;
+    bool continue_traces; /* OTEL_PROPAGATORS has the trace context */
+    char *body;           /* max_body_bytes and a NUL */
+    char *reply_body;
+    size_t reply_capacity;
+};
+
+enum {
+    EXCHANGE_SPAN_NAME_MAX = 32,
+};
+
+struct exchange {
+    struct app *app;
+    struct request request;
+    struct reply reply;
+    const struct route *route;
+    uint64_t begin_ns; /* monotonic */
+    char request_id[REQUEST_ID_MAX + 1];
+    struct log_context log; /* of the span that is active */
+    struct span span;       /* the server's */
+    char span_name[EXCHANGE_SPAN_NAME_MAX];
+    enum errors_kind error; /* ERRORS_NONE below 400 */
+};
+
+/* Answers with an error: its status and {"detail": its message}. */
+void exchange_fail(struct exchange *exchange, enum errors_kind error);
+
+/* Logs a line that carries the ids of the request and of the active span. */
+void exchange_log(struct exchange *exchange, enum log_level level, const char *name,
+                  const char *message, const struct attribute *fields, size_t field_count);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * What brings requests in and takes answers out: FastCGI, or plain CGI, behind one interface.
+ */
+#ifndef FCGI_APP_GATEWAY_H
+#define FCGI_APP_GATEWAY_H
+
+#include "fcgi-app/reply.h"
+#include "fcgi-app/request.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct gateway {
+    /*
+     * Waits for the next request and fills *request, which borrows from the gateway until the next
+     * call. Returns 1, 0 where there is none any more, or -1 with a line on stderr.
+     */
+    int (*next)(struct gateway *gateway, struct request *request);
+
+    /* Reads up to `length` bytes of the body; fewer only where the client sent fewer. */
+    size_t (*read_body)(struct gateway *gateway, char *buffer, size_t length);
+
+    /* Sends the answer and ends the request. A client that is gone is no error. */
+    void (*reply)(struct gateway *gateway, const struct reply *reply);
+};
+
+/* The gateway of a process whose descriptor 0 is FastCGI's listening socket; NULL on failure. */
+struct gateway *gateway_fcgi(void);
+
+/* The gateway of a process that was started for one request (RFC 3875). */
+struct gateway *gateway_cgi(void);
+
+#endif

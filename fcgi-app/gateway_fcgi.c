@@ -1,0 +1,178 @@
+/*
+ * Connections are accepted here and then given to libfcgi, for two reasons: a stop request must
+ * neither be missed while waiting nor lose a connection that was just accepted, and the wait that
+ * libfcgi makes after each accept and before each close would cost two system calls a request.
+ */
+#include "fcgi-app/gateway.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum {
+    LISTENING = 0, /* FastCGI 1.0 specification, section 2.2 */
+};
+
+struct gateway_fcgi {
+    struct gateway base;
+    FCGX_Request fcgi;
+    int64_t unread; /* bytes of the body that were not read; negative: not known */
+};
+
+/* What the signal handler needs. */
+static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t connection = -1;
+static int nowhere = -1; /* /dev/null */
+
+/* The server sends a request in one go; after a stop request it gets this long for the rest. */
+static void limit_waiting(int fd)
+{
+    const struct timeval second = {.tv_sec = 1};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+}
+
+/*
+ * A flag alone would be too late for a process that is just about to wait in accept. A listening
+ * socket that has turned into something else fails accept at once, also when accept is restarted.
+ */
+static void stop(int signal_number)
+{
+    int saved = errno;
+
+    (void)signal_number;
+    stopping = 1;
+    (void)dup2(nowhere, LISTENING);
+    if (connection >= 0)
+        limit_waiting(connection);
+    errno = saved;
+}
+
+static int install_handlers(void)
+{
+    /* With SA_RESTART a signal can't break a request that is being read. */
+    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+    static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (sigaction(signals[i], &action, NULL) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A connection, or -1: with errno 0 where the process is to end. */
+static int accept_connection(void)
+{
+    for (;;) {
+        int fd = accept(LISTENING, NULL, NULL);
+
+        if (fd >= 0) {
+            connection = fd;
+            if (stopping)
+                limit_waiting(fd);
+            return fd;
+        }
+        if (stopping) {
+            errno = 0;
+            return -1;
+        }
+        /* Errors of one connection, which accept(2) passes on, are no reason to end. */
+        if (errno == EBADF || errno == ENOTSOCK || errno == EINVAL || errno == EOPNOTSUPP ||
+            errno == EFAULT || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            return -1;
+    }
+}
+
+static int next(struct gateway *base, struct request *request)
+{
+    struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
+
+    for (;;) {
+        /* A server may ask to keep the connection (FCGI_KEEP_CONN); then it is still open. */
+        if (gateway->fcgi.ipcFd < 0) {
+            connection = -1;
+            gateway->fcgi.ipcFd = accept_connection();
+            if (gateway->fcgi.ipcFd < 0 && errno == 0)
+                return 0;
+            if (gateway->fcgi.ipcFd < 0) {
+                fprintf(stderr, "analyze: accept: %s\n", strerror(errno));
+                return -1;
+            }
+            /* FCGX_Accept_r closes what it takes for the last request's connection. */
+            gateway->fcgi.keepConnection = 1;
+        }
+        if (FCGX_Accept_r(&gateway->fcgi) == 0)
+            break;
+        /* That connection brought no request; libfcgi has closed it. */
+    }
+    request_from_environment(request, gateway->fcgi.envp);
+    gateway->unread = request->content_length;
+    return 1;
+}
+
+static size_t read_body(struct gateway *base, char *buffer, size_t length)
+{
+    struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
+    size_t got = 0;
+
+    while (got < length) {
+        int n = FCGX_GetStr(buffer + got, (int)(length - got), gateway->fcgi.in);
+
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    if (gateway->unread >= 0)
+        gateway->unread -= (int64_t)got;
+    return got;
+}
+
+static void reply(struct gateway *base, const struct reply *reply)
+{
+    struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
+    char head[REPLY_HEAD_MAX];
+    size_t head_length = reply_write_head(reply, head);
+
+    (void)FCGX_PutStr(head, (int)head_length, gateway->fcgi.out);
+    (void)FCGX_PutStr(reply->body.buf, (int)reply->body.len, gateway->fcgi.out);
+    /*
+     * A close with unread data resets the connection and may take the answer with it, so libfcgi
+     * by default waits for the server to close first. When all has been read there is no need to.
+     */
+    if (gateway->unread <= 0 && FCGX_GetChar(gateway->fcgi.in) == EOF)
+        FCGX_Detach(&gateway->fcgi);
+    else
+        FCGX_Attach(&gateway->fcgi);
+    FCGX_Finish_r(&gateway->fcgi);
+}
+
+struct gateway *gateway_fcgi(void)
+{
+    static struct gateway_fcgi gateway = {
+        .base = {.next = next, .read_body = read_body, .reply = reply},
+    };
+
+    /* libfcgi's own check of the peer's address is passed by; better refuse than ignore it. */
+    if (getenv("FCGI_WEB_SERVER_ADDRS") != NULL) {
+        fprintf(stderr, "analyze: FCGI_WEB_SERVER_ADDRS is not supported; listen on a Unix socket "
+                        "or on a loopback address instead\n");
+        return NULL;
+    }
+    nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nowhere < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&gateway.fcgi, -1, 0) != 0 ||
+        install_handlers() != 0) {
+        fprintf(stderr, "analyze: can't set up FastCGI: %s\n", strerror(errno));
+        return NULL;
+    }
+    return &gateway.base;
+}

@@ -1,0 +1,267 @@
+#include "fcgi-app/exchange.h"
+#include "fcgi-app/handlers.h"
+#include "fcgi-app/validation.h"
+#include "lib/clock.h"
+
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    EXIT_USAGE = 2, /* also: a setting that can't be used */
+};
+
+#define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
+
+/* The caller's trace context, or the start of a new trace: an id, and no span before ours. */
+static bool find_parent(const struct exchange *x, struct trace_context *parent)
+{
+    const struct request *request = &x->request;
+
+    if (x->app->continue_traces && request->traceparent != NULL &&
+        trace_context_parse(parent, request->traceparent, strlen(request->traceparent),
+                            request->tracestate,
+                            request->tracestate != NULL ? strlen(request->tracestate) : 0) == 0)
+        return true;
+    parent->trace_id = ids_new_trace();
+    memset(&parent->span_id, 0, sizeof(parent->span_id));
+    parent->flags = TRACE_CONTEXT_RANDOM;
+    parent->state[0] = '\0';
+    return false;
+}
+
+/* OpenTelemetry HTTP semantic conventions, "Name": {method} {http.route}. */
+static void name_span(struct exchange *x)
+{
+    const enum method method = x->request.method;
+    const char *parts[] = {
+        method == METHOD_OTHER ? "HTTP" : method_names[method],
+        route_id(x->route) == ROUTE_OTHER ? "" : " ",
+        route_id(x->route) == ROUTE_OTHER ? "" : x->route->path,
+    };
+
+    (void)stpcpy(stpcpy(stpcpy(x->span_name, parts[0]), parts[1]), parts[2]);
+}
+
+static void begin_span(struct exchange *x)
+{
+    struct trace_context parent;
+    bool remote = find_parent(x, &parent);
+    bool sampled = x->route->traced &&
+                   telemetry_sample(x->app->telemetry, &parent.trace_id, remote ? &parent : NULL);
+
+    name_span(x);
+    span_begin(&x->span, x->span_name, SPAN_SERVER, &parent, remote, sampled);
+    x->log = (struct log_context){.request_id = x->request_id, .trace = &x->span.context};
+}
+
+static void set_port(struct span *span, const char *key, const char *port)
+{
+    if (port != NULL && port[0] != '\0')
+        span_set(span, attribute_int(key, atoi(port)));
+}
+
+/* OpenTelemetry HTTP semantic conventions, "HTTP server span". */
+static void describe_span(struct exchange *x)
+{
+    const struct request *request = &x->request;
+    struct span *span = &x->span;
+
+    if (!span->recording)
+        return;
+    span_set(span, attribute_string("http.request.method", method_names[request->method]));
+    if (request->method == METHOD_OTHER)
+        span_set(span, attribute_string("http.request.method_original", request->method_text));
+    span_set(span, attribute_string_n("url.path", request->url_path, request->url_path_length));
+    if (request->query != NULL && request->query[0] != '\0')
+        span_set(span, attribute_string("url.query", request->query));
+    span_set(span, attribute_string("url.scheme", request_scheme(request)));
+    if (route_id(x->route) != ROUTE_OTHER)
+        span_set(span, attribute_string("http.route", x->route->path));
+    span_set(span, attribute_int("http.response.status_code", x->reply.status->code));
+    span_set(span, attribute_string("server.address", request->server_name));
+    set_port(span, "server.port", request->server_port);
+    span_set(span, attribute_string("client.address", request->client_address));
+    set_port(span, "client.port", request->client_port);
+    span_set(span, attribute_string("network.protocol.version", request_protocol_version(request)));
+    span_set(span, attribute_string("user_agent.original", request->user_agent));
+    span_set(span, attribute_string("microtrace.request_id", x->request_id));
+    if (x->reply.status->code >= 500) {
+        span_set(span, attribute_string("error.type", errors_table[x->error].name));
+        span->status = SPAN_STATUS_ERROR;
+    }
+}
+
+static void log_completed(struct exchange *x, double seconds)
+{
+    const struct request *request = &x->request;
+    const struct attribute fields[] = {
+        attribute_string("method", request->method_text),
+        attribute_string_n("path", request->url_path, request->url_path_length),
+        attribute_int("status_code", x->reply.status->code),
+        attribute_double("elapsed_ms", seconds * 1e3),
+        attribute_string("client", request->client_address),
+        attribute_string("user_agent", request->user_agent),
+    };
+
+    exchange_log(x, LOG_LEVEL_INFO, "microtrace.request", "request_completed", fields,
+                 FIELD_COUNT(fields));
+}
+
+static void count(struct exchange *x, double seconds)
+{
+    const struct app_metrics_outcome outcome = {
+        .method = x->request.method,
+        .route = x->route,
+        .status = x->reply.status,
+        .error = x->error,
+        .seconds = seconds,
+        .span = &x->span,
+    };
+
+    app_metrics_end(&x->app->metrics, &outcome);
+}
+
+static void handle(struct exchange *x)
+{
+    if (x->request.error_status != 0)
+        handlers_web_server_error(x);
+    else if (x->request.method != x->route->method && route_id(x->route) != ROUTE_OTHER)
+        handlers_method_not_allowed(x);
+    else
+        x->route->handler(x);
+}
+
+/*
+ * One request from its arrival to its answer. Everything that is told about it is written before
+ * the answer is: what a client has received can't be missing, whatever happens to this process.
+ */
+static void serve_request(struct app *app, struct exchange *x)
+{
+    double seconds;
+
+    x->app = app;
+    x->begin_ns = clock_monotonic_ns();
+    x->error = ERRORS_NONE;
+    app_metrics_begin(&app->metrics);
+    reply_init(&x->reply, app->reply_body, app->reply_capacity);
+    request_id_choose(x->request_id, x->request.request_id);
+    x->reply.request_id = x->request_id;
+    x->route = route_find(x->request.path);
+    begin_span(x);
+
+    handle(x);
+
+    seconds = (double)(clock_monotonic_ns() - x->begin_ns) * 1e-9;
+    describe_span(x);
+    telemetry_span_end(app->telemetry, &x->span);
+    log_completed(x, seconds);
+    count(x, seconds);
+    telemetry_flush(app->telemetry);
+    app->gateway->reply(app->gateway, &x->reply);
+}
+
+/* Returns 0 when there are no more requests, -1 on failure. */
+static int serve(struct app *app)
+{
+    static struct exchange exchange;
+    int more;
+
+    while ((more = app->gateway->next(app->gateway, &exchange.request)) > 0) {
+        if (telemetry_refresh(app->telemetry))
+            app_metrics_attach(&app->metrics, telemetry_metrics(app->telemetry));
+        serve_request(app, &exchange);
+    }
+    return more;
+}
+
+static int app_open(struct app *app)
+{
+    const struct settings *settings = &app->settings;
+
+    app->chaos = (struct chaos){
+        .enabled = settings->chaos_enabled,
+        .probability = settings->chaos_probability,
+        .delay_low_ms = (double)settings->chaos_delay_ms.low,
+        .delay_high_ms = (double)settings->chaos_delay_ms.high,
+    };
+    chaos_seed(&app->chaos, settings->chaos_seed);
+    app->continue_traces = settings_propagates_tracecontext(settings->propagators);
+    docs_page_init(&app->docs_page, settings->docs_assets);
+    /* One byte to notice a body that is too long, one for the NUL. */
+    app->body = malloc(settings->max_body_bytes + 2);
+    /* Only the pages that an answer needs are ever touched. */
+    app->reply_capacity =
+        settings->max_body_bytes * VALIDATION_REPLY_FACTOR + VALIDATION_LOG_MAX + (64 << 10);
+    app->reply_body = malloc(app->reply_capacity);
+    app->telemetry = telemetry_open(&settings->telemetry);
+    if (app->body == NULL || app->reply_body == NULL || app->telemetry == NULL) {
+        fprintf(stderr, "analyze: out of memory\n");
+        return -1;
+    }
+    app_metrics_attach(&app->metrics, telemetry_metrics(app->telemetry));
+    return 0;
+}
+
+static void app_close(struct app *app)
+{
+    telemetry_close(app->telemetry);
+    free(app->reply_body);
+    free(app->body);
+}
+
+static void print_help(void)
+{
+    printf("Usage: analyze\n"
+           "Answers HTTP requests as a FastCGI or CGI program; a web server starts it.\n"
+           "\n"
+           "  --help     print this\n"
+           "  --version  print the version\n"
+           "\n"
+           "Environment:\n");
+    settings_print_help(stdout);
+}
+
+/* An argument is only looked at outside of CGI, where a query may become one (RFC 3875, 4.4). */
+static int run_option(const char *option)
+{
+    if (strcmp(option, "--help") == 0) {
+        print_help();
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(option, "--version") == 0) {
+        printf("analyze %s\n", MICROTRACE_VERSION);
+        return EXIT_SUCCESS;
+    }
+    fprintf(stderr, "analyze: unknown option %s; see analyze --help\n", option);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct app app;
+    char error[CONFIG_ERROR_MAX];
+    bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
+    int result;
+
+    if (argc > 1 && !is_cgi_request)
+        return run_option(argv[1]);
+    if (FCGX_IsCGI() && !is_cgi_request) {
+        fprintf(stderr, "analyze: a web server starts this program, by FastCGI or CGI; "
+                        "see analyze --help\n");
+        return EXIT_USAGE;
+    }
+    if (settings_load(&app.settings, error) != 0) {
+        fprintf(stderr, "analyze: %s\n", error);
+        return EXIT_USAGE;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    app.gateway = FCGX_IsCGI() ? gateway_cgi() : gateway_fcgi();
+    if (app.gateway == NULL)
+        return EXIT_FAILURE;
+    result = app_open(&app) == 0 ? serve(&app) : -1;
+    app_close(&app);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

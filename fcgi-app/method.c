@@ -1,0 +1,21 @@
+#include "fcgi-app/method.h"
+
+#include <string.h>
+
+const char *const method_names[METHOD_COUNT] = {
+    [METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",
+    [METHOD_PUT] = "PUT",         [METHOD_DELETE] = "DELETE", [METHOD_CONNECT] = "CONNECT",
+    [METHOD_OPTIONS] = "OPTIONS", [METHOD_TRACE] = "TRACE",   [METHOD_PATCH] = "PATCH",
+    [METHOD_OTHER] = "_OTHER",
+};
+
+enum method method_parse(const char *text)
+{
+    if (text == NULL)
+        return METHOD_OTHER;
+    for (enum method method = 0; method < METHOD_OTHER; method++) {
+        if (strcmp(text, method_names[method]) == 0)
+            return method;
+    }
+    return METHOD_OTHER;
+}

@@ -1,0 +1,11 @@
+/*
+ * The OpenAPI 3.1 document of this program's routes. tests/unit/test_openapi.c compares it with the
+ * route table and with the table of errors.
+ */
+#ifndef FCGI_APP_OPENAPI_H
+#define FCGI_APP_OPENAPI_H
+
+/* Compact JSON, NUL-terminated. */
+extern const char openapi_document[];
+
+#endif

@@ -1,0 +1,191 @@
+#include "fcgi-app/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct variable {
+    const char *name;
+    size_t length;
+    size_t offset;
+};
+
+#define VARIABLE(text, member)                                                                     \
+    {                                                                                              \
+        text, sizeof(text) - 1, offsetof(struct request, member)                                   \
+    }
+
+static const struct variable variables[] = {
+    VARIABLE("REQUEST_METHOD", method_text),
+    VARIABLE("SCRIPT_NAME", script_name),
+    VARIABLE("PATH_INFO", path_info),
+    VARIABLE("REQUEST_URI", request_uri),
+    VARIABLE("QUERY_STRING", query),
+    VARIABLE("HTTPS", https),
+    VARIABLE("REQUEST_SCHEME", scheme_text),
+    VARIABLE("SERVER_NAME", server_name),
+    VARIABLE("SERVER_PORT", server_port),
+    VARIABLE("REMOTE_ADDR", client_address),
+    VARIABLE("REMOTE_PORT", client_port),
+    VARIABLE("SERVER_PROTOCOL", protocol),
+    VARIABLE("HTTP_USER_AGENT", user_agent),
+    VARIABLE("CONTENT_TYPE", content_type),
+    VARIABLE("CONTENT_LENGTH", content_length_text),
+    VARIABLE("HTTP_X_REQUEST_ID", request_id),
+    VARIABLE("HTTP_TRACEPARENT", traceparent),
+    VARIABLE("HTTP_TRACESTATE", tracestate),
+    VARIABLE("REDIRECT_STATUS", redirect_status),
+};
+
+static const size_t variable_count = sizeof(variables) / sizeof(variables[0]);
+
+static void take_variable(struct request *request, const char *entry)
+{
+    for (size_t i = 0; i < variable_count; i++) {
+        const struct variable *variable = &variables[i];
+
+        if (entry[0] == variable->name[0] &&
+            strncmp(entry, variable->name, variable->length) == 0 &&
+            entry[variable->length] == '=') {
+            const char *value = entry + variable->length + 1;
+
+            memcpy((char *)request + variable->offset, &value, sizeof(value));
+            return;
+        }
+    }
+}
+
+static int64_t parse_length(const char *text)
+{
+    enum { DIGITS_MAX = 18 };
+    int64_t value = 0;
+    size_t i = 0;
+
+    if (text == NULL || text[0] == '\0')
+        return REQUEST_LENGTH_UNKNOWN;
+    for (; text[i] >= '0' && text[i] <= '9'; i++) {
+        /* More than any body can have: the exact number no longer matters. */
+        if (i >= DIGITS_MAX)
+            value = INT64_MAX / 16;
+        value = 10 * value + (text[i] - '0');
+    }
+    return text[i] == '\0' ? value : REQUEST_LENGTH_BAD;
+}
+
+static void set_path(struct request *request, const char *first, size_t first_length,
+                     const char *second)
+{
+    size_t second_length = strlen(second);
+
+    request->path[0] = '\0';
+    if (first_length > REQUEST_PATH_MAX || second_length > REQUEST_PATH_MAX - first_length)
+        return;
+    memcpy(request->path, first, first_length);
+    memcpy(request->path + first_length, second, second_length + 1);
+}
+
+static void set_url_path(struct request *request)
+{
+    if (request->request_uri != NULL) {
+        request->url_path = request->request_uri;
+        request->url_path_length = strcspn(request->request_uri, "?");
+    } else {
+        request->url_path = request->path;
+        request->url_path_length = strlen(request->path);
+    }
+}
+
+/*
+ * Error handlers are given the failed request's URI, while SCRIPT_NAME is their own. Servers that
+ * set REDIRECT_STATUS for ordinary requests set it to 200.
+ */
+static void set_error_status(struct request *request)
+{
+    int status = request->redirect_status != NULL ? atoi(request->redirect_status) : 0;
+
+    request->error_status = status >= 400 && status <= 599 ? status : 0;
+    if (request->error_status != 0)
+        set_path(request, request->url_path, request->url_path_length, "");
+}
+
+void request_from_environment(struct request *request, char *const *environment)
+{
+    memset(request, 0, offsetof(struct request, path));
+    for (; *environment != NULL; environment++)
+        take_variable(request, *environment);
+    request->method = method_parse(request->method_text);
+    request->content_length = parse_length(request->content_length_text);
+    if (request->script_name == NULL)
+        request->script_name = "";
+    if (request->path_info == NULL)
+        request->path_info = "";
+    set_path(request, request->script_name, strlen(request->script_name), request->path_info);
+    set_url_path(request);
+    set_error_status(request);
+}
+
+void request_path_of_script(struct request *request)
+{
+    const char *base = strrchr(request->script_name, '/');
+
+    if (request->error_status != 0)
+        return;
+    if (request->path_info[0] != '\0') {
+        set_path(request, "", 0, request->path_info);
+        return;
+    }
+    if (base == NULL)
+        return;
+    set_path(request, base, strcspn(base, "."), "");
+}
+
+const char *request_scheme(const struct request *request)
+{
+    if (request->https != NULL && strcasecmp(request->https, "on") == 0)
+        return "https";
+    if (request->scheme_text != NULL && strcasecmp(request->scheme_text, "https") == 0)
+        return "https";
+    return "http";
+}
+
+const char *request_protocol_version(const struct request *request)
+{
+    static const char prefix[] = "HTTP/";
+    const char *version;
+
+    if (request->protocol == NULL || strncmp(request->protocol, prefix, sizeof(prefix) - 1) != 0)
+        return NULL;
+    version = request->protocol + sizeof(prefix) - 1;
+    if (strcmp(version, "2.0") == 0)
+        return "2";
+    if (strcmp(version, "3.0") == 0)
+        return "3";
+    return version;
+}
+
+bool request_content_is_json(const char *content_type)
+{
+    static const char application[] = "application/";
+    static const char suffix[] = "+json";
+    const size_t application_length = sizeof(application) - 1;
+    const size_t suffix_length = sizeof(suffix) - 1;
+    size_t length;
+
+    if (content_type == NULL)
+        return true;
+    content_type += strspn(content_type, " \t");
+    length = strcspn(content_type, ";");
+    while (length > 0 && (content_type[length - 1] == ' ' || content_type[length - 1] == '\t'))
+        length--;
+    if (length == 0)
+        return content_type[0] == '\0';
+    if (length <= application_length ||
+        strncasecmp(content_type, application, application_length) != 0)
+        return false;
+    content_type += application_length;
+    length -= application_length;
+    if (length == 4 && strncasecmp(content_type, "json", 4) == 0)
+        return true;
+    return length > suffix_length &&
+           strncasecmp(content_type + length - suffix_length, suffix, suffix_length) == 0;
+}

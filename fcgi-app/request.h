@@ -1,0 +1,75 @@
+/*
+ * A request as a gateway hands it over: the CGI meta-variables (RFC 3875 section 4.1) that this
+ * program reads, whether they came from FastCGI or from the environment.
+ */
+#ifndef FCGI_APP_REQUEST_H
+#define FCGI_APP_REQUEST_H
+
+#include "fcgi-app/method.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    REQUEST_PATH_MAX = 255, /* a longer path is no route */
+    REQUEST_LENGTH_UNKNOWN = -1,
+    REQUEST_LENGTH_BAD = -2,
+};
+
+struct request {
+    /* Borrowed until the next request; NULL where the server sent none. */
+    const char *method_text;
+    const char *script_name;
+    const char *path_info;
+    const char *request_uri;
+    const char *query;
+    const char *https;
+    const char *scheme_text;
+    const char *server_name;
+    const char *server_port;
+    const char *client_address;
+    const char *client_port;
+    const char *protocol;
+    const char *user_agent;
+    const char *content_type;
+    const char *content_length_text;
+    const char *request_id;
+    const char *traceparent;
+    const char *tracestate;
+    const char *redirect_status;
+
+    /* Derived from them. */
+    enum method method;
+    int64_t content_length; /* bytes, or REQUEST_LENGTH_UNKNOWN or _BAD */
+    int error_status;       /* the status that a web server asks its error handler to word, or 0 */
+    const char *url_path;   /* the path as sent, without the query; not NUL-terminated */
+    size_t url_path_length;
+    char path[REQUEST_PATH_MAX + 1]; /* what the route is looked up by; "" for one too long */
+};
+
+/*
+ * Fills *request from a NULL-terminated array of "NAME=value", which it borrows from. `path` is
+ * SCRIPT_NAME followed by PATH_INFO: the whole path where a server routes by prefix.
+ */
+void request_from_environment(struct request *request, char *const *environment);
+
+/*
+ * Sets `path` as a program under a CGI directory sees it: PATH_INFO where there is one, else the
+ * name that the script was called by, without folders and extension.
+ */
+void request_path_of_script(struct request *request);
+
+/* "https" or "http". */
+const char *request_scheme(const struct request *request);
+
+/* "1.1" of HTTP/1.1, "2" of HTTP/2.0; NULL where the protocol is no HTTP. */
+const char *request_protocol_version(const struct request *request);
+
+/*
+ * Whether a Content-Type says JSON: none at all, application/json or application/...+json, in any
+ * case, with any parameters (RFC 9110 section 8.3.1, RFC 6839 section 3.1).
+ */
+bool request_content_is_json(const char *content_type);
+
+#endif

@@ -1,0 +1,111 @@
+#include "fcgi-app/settings.h"
+
+#include <string.h>
+
+static const struct config_setting rows[] = {
+    {
+        .name = "MAX_BODY_BYTES",
+        .type = CONFIG_UINT,
+        .offset = offsetof(struct settings, max_body_bytes),
+        .min = 1,
+        .max = 16 << 20,
+        .fallback = "65536",
+        .help = "a longer request body is answered 413",
+    },
+    {
+        .name = "WORKER_DELAY_MS",
+        .type = CONFIG_UINT,
+        .offset = offsetof(struct settings, worker_delay_ms),
+        .min = 0,
+        .max = 60000,
+        .fallback = "0",
+        .help = "the simulated dependency's work, for each request",
+    },
+    {
+        .name = "CHAOS_ENABLED",
+        .type = CONFIG_TRUE,
+        .offset = offsetof(struct settings, chaos_enabled),
+        .fallback = "false",
+        .help = "delay some requests on purpose",
+    },
+    {
+        .name = "CHAOS_PROBABILITY",
+        .type = CONFIG_DOUBLE,
+        .offset = offsetof(struct settings, chaos_probability),
+        .min = 0,
+        .max = 1,
+        .fallback = "0.05",
+        .help = "share of the requests that are delayed",
+    },
+    {
+        .name = "CHAOS_DELAY_MS",
+        .type = CONFIG_RANGE,
+        .offset = offsetof(struct settings, chaos_delay_ms),
+        .min = 0,
+        .max = 60000,
+        .fallback = "100-200",
+        .help = "how long, uniformly distributed",
+    },
+    {
+        .name = "CHAOS_SEED",
+        .type = CONFIG_UINT,
+        .offset = offsetof(struct settings, chaos_seed),
+        .min = 0,
+        .max = 1e15,
+        .fallback = "0",
+        .help = "repeats the same faults in each process; 0 for others each time",
+    },
+    {
+        .name = "MICROTRACE_DOCS_ASSETS",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, docs_assets),
+        .help = "folder of Swagger UI that the web server serves under /docs/",
+    },
+    {
+        .name = "OTEL_PROPAGATORS",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, propagators),
+        .otel = true,
+        .help = "a list; without tracecontext in it each request starts a new trace",
+    },
+};
+
+static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
+
+static void warn(const char *message)
+{
+    fprintf(stderr, "analyze: %s\n", message);
+}
+
+int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
+{
+    memset(settings, 0, sizeof(*settings));
+    if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry, warn,
+                    error) != 0)
+        return -1;
+    return config_load(rows, row_count, settings, warn, error);
+}
+
+void settings_print_help(FILE *to)
+{
+    config_print_help(to, rows, row_count);
+    config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
+}
+
+bool settings_propagates_tracecontext(const char *propagators)
+{
+    static const char name[] = "tracecontext";
+
+    if (propagators == NULL || propagators[0] == '\0')
+        return true;
+    while (*propagators != '\0') {
+        size_t length;
+
+        propagators += strspn(propagators, ", \t");
+        length = strcspn(propagators, ", \t");
+        if (length == sizeof(name) - 1 && memcmp(propagators, name, length) == 0)
+            return true;
+        propagators += length;
+    }
+    return false;
+}

@@ -1,0 +1,41 @@
+/*
+ * The settings of this program, all from the environment.
+ */
+#ifndef FCGI_APP_SETTINGS_H
+#define FCGI_APP_SETTINGS_H
+
+#include "lib/config.h"
+#include "lib/telemetry.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct settings {
+    struct telemetry_settings telemetry;
+    uint64_t max_body_bytes;  /* MAX_BODY_BYTES */
+    uint64_t worker_delay_ms; /* WORKER_DELAY_MS */
+    bool chaos_enabled;       /* CHAOS_ENABLED */
+    double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
+    struct config_range chaos_delay_ms;
+    uint64_t chaos_seed;     /* CHAOS_SEED; 0: another sequence in each process */
+    const char *docs_assets; /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
+    const char *propagators; /* OTEL_PROPAGATORS, or NULL */
+};
+
+/*
+ * Reads all of it. Returns 0, or -1 with a message in `error` that names variable and value. OTEL_*
+ * values that can't be used are warned of on stderr and count as unset.
+ */
+int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX]);
+
+/* Prints them as lines of --help. */
+void settings_print_help(FILE *to);
+
+/*
+ * Whether OTEL_PROPAGATORS, NULL for unset, has the W3C trace context among its names
+ * (OpenTelemetry specification, "General SDK Configuration"); the default has.
+ */
+bool settings_propagates_tracecontext(const char *propagators);
+
+#endif
