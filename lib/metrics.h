@@ -58,7 +58,10 @@ struct metrics_exemplar_cell;
  * of this process alone where the series was refused: they can be used without a check.
  */
 struct metrics_counter {
-    _Atomic uint64_t *cell;
+    _Atomic uint64_t *cell;         /* this process's stripe of the series */
+    _Atomic uint64_t *first_stripe; /* NULL where the cell stands alone */
+    uint64_t stripe_size;           /* bytes from a stripe to the next */
+    uint32_t stripe_count;
 };
 
 struct metrics_gauge {

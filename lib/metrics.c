@@ -1,0 +1,423 @@
+#include "lib/metrics.h"
+
+#include "lib/clock.h"
+#include "lib/metrics_cache.h"
+#include "lib/metrics_file.h"
+#include "lib/metrics_registry.h"
+#include "lib/metrics_rules.h"
+#include "lib/metrics_slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CHECK_INTERVAL_NS = 1000000000,
+    CREATE_RACES = 8, /* times that a file may vanish between making and mapping it */
+};
+
+struct metrics_family {
+    struct metrics *metrics;
+    const struct metrics_family_def *def;
+    struct metrics_family *next;
+    uint64_t offset; /* of its record; 0: refused */
+    size_t label_count;
+    double steps_per_unit;
+    struct metrics_cache cache;
+};
+
+struct metrics {
+    struct metrics *next; /* of all that are open */
+    struct metrics_map map;
+    struct metrics_registry registry;
+    struct metrics_family *families;
+    int lock_fd;
+    unsigned slot; /* whose live cells are used; where the slot is not ours, they are not shared */
+    bool has_slot;
+    unsigned stripe;
+    bool forked; /* this is the child of the process that opened it */
+    bool current;
+    uint64_t checked_ns;
+    char instance_id[IDS_UUID_TEXT + 1];
+    char problem[METRICS_ERROR_MAX];
+    char run_dir[];
+};
+
+/* A forked child has to find everything that is open: hence a list, and one lock over it all. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct metrics *all;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* What refused series point to. Nobody reads it. */
+static _Atomic uint64_t sink[METRICS_BOUNDS_MAX + 2];
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork_parent(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/*
+ * The child goes on counting in the file, but the slot stays the parent's alone: the lock must end
+ * with the parent, and handles that the child inherited must not write the parent's live cells.
+ */
+static void after_fork_child(void)
+{
+    for (struct metrics *m = all; m != NULL; m = m->next) {
+        if (m->lock_fd >= 0)
+            close(m->lock_fd);
+        m->lock_fd = -1;
+        m->has_slot = false;
+        m->forked = true;
+        metrics_registry_forget_spare(&m->registry);
+        if (m->map.inode != 0 && !metrics_file_lost(&m->map)) {
+            void *slots =
+                mmap(metrics_file_slots(&m->map), METRICS_FILE_SLOTS * METRICS_FILE_SLOT_SIZE,
+                     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            assert(slots != MAP_FAILED);
+            (void)slots;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+static uint32_t max_series_setting(void)
+{
+    const char *text = getenv("MICROTRACE_METRICS_MAX_SERIES");
+    char *end;
+
+    if (text == NULL || *text < '0' || *text > '9')
+        return METRICS_FILE_MAX_SERIES;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value == 0 || value > METRICS_FILE_MAX_SERIES_LIMIT)
+        return METRICS_FILE_MAX_SERIES;
+    return (uint32_t)value;
+}
+
+static const char *state_text(enum metrics_file_state state)
+{
+    switch (state) {
+    case METRICS_FILE_OK:
+        return "in order";
+    case METRICS_FILE_MISSING:
+        return "missing";
+    case METRICS_FILE_FOREIGN:
+        return "not a metrics file of this machine's byte order";
+    case METRICS_FILE_NEWER:
+        return "of another format version than this program's";
+    case METRICS_FILE_TRUNCATED:
+        return "shorter than its header says";
+    case METRICS_FILE_CORRUPT:
+        return "damaged in its header";
+    case METRICS_FILE_UNUSABLE:
+        break;
+    }
+    return strerror(errno);
+}
+
+/* Maps the file, making it where there is none. What it returns goes with errno. */
+static enum metrics_file_state attach_file(struct metrics_map *map, int dir_fd)
+{
+    enum metrics_file_state state = METRICS_FILE_MISSING;
+
+    for (int i = 0; i < CREATE_RACES; i++) {
+        state = metrics_file_map(map, dir_fd, METRICS_FILE_NAME, true);
+        if (state != METRICS_FILE_MISSING)
+            return state;
+        if (metrics_file_create(dir_fd, max_series_setting()) < 0)
+            return METRICS_FILE_UNUSABLE;
+    }
+    return state;
+}
+
+static void attach(struct metrics *m)
+{
+    int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        snprintf(m->problem, sizeof(m->problem), "directory %.160s: %s", m->run_dir,
+                 strerror(errno));
+        return;
+    }
+    enum metrics_file_state state = attach_file(&m->map, dir_fd);
+    if (state == METRICS_FILE_OK) {
+        int slot = metrics_slot_claim(&m->map, dir_fd, METRICS_FILE_NAME, &m->lock_fd, &m->stripe);
+        m->has_slot = slot >= 0;
+        m->slot = slot >= 0 ? (unsigned)slot : 0;
+    } else {
+        snprintf(m->problem, sizeof(m->problem), "%.160s/" METRICS_FILE_NAME ": %s", m->run_dir,
+                 state_text(state));
+    }
+    close(dir_fd);
+}
+
+struct metrics *metrics_open(const char *run_dir)
+{
+    size_t len = strlen(run_dir) + 1;
+    struct metrics *m = calloc(1, sizeof(*m) + len);
+
+    if (m == NULL)
+        return NULL;
+    memcpy(m->run_dir, run_dir, len);
+    m->lock_fd = -1;
+    m->current = true;
+    m->checked_ns = clock_monotonic_ns();
+    pthread_once(&fork_once, watch_forks);
+    attach(m);
+    if (m->problem[0] != '\0' && metrics_file_map_private(&m->map, max_series_setting()) < 0) {
+        free(m);
+        return NULL;
+    }
+    memcpy(m->instance_id, metrics_file_header(&m->map)->instance_id, IDS_UUID_TEXT);
+    metrics_registry_init(&m->registry, &m->map);
+    pthread_mutex_lock(&lock);
+    m->next = all;
+    all = m;
+    pthread_mutex_unlock(&lock);
+    return m;
+}
+
+const char *metrics_problem(const struct metrics *m)
+{
+    if (m->problem[0] != '\0')
+        return m->problem;
+    return metrics_file_lost(&m->map) ? METRICS_FILE_NAME " was truncated while in use" : NULL;
+}
+
+/* Without a file: whether there is one to be had now. */
+static bool file_to_be_had(const struct metrics *m)
+{
+    struct metrics_map map = {.guard = -1};
+    int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir_fd < 0)
+        return false;
+    bool found = attach_file(&map, dir_fd) == METRICS_FILE_OK;
+    close(dir_fd);
+    metrics_file_unmap(&map);
+    return found;
+}
+
+static bool file_is_ours(const struct metrics *m)
+{
+    char path[4096];
+    struct stat st;
+
+    if (metrics_file_lost(&m->map))
+        return false;
+    int n = snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, m->run_dir);
+    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 &&
+           st.st_dev == m->map.device && st.st_ino == m->map.inode &&
+           (uint64_t)st.st_size >= m->map.size;
+}
+
+bool metrics_current(struct metrics *m)
+{
+    struct timespec now;
+
+    if (m->forked)
+        return false;
+    /* A tick's accuracy does, and costs a third of the exact clock. */
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    uint64_t ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    if (ns < m->checked_ns + CHECK_INTERVAL_NS)
+        return m->current;
+    m->checked_ns = ns;
+    m->current = m->problem[0] != '\0' ? !file_to_be_had(m) : file_is_ours(m);
+    return m->current;
+}
+
+void metrics_close(struct metrics *m)
+{
+    if (m == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    for (struct metrics **p = &all; *p != NULL; p = &(*p)->next) {
+        if (*p == m) {
+            *p = m->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    while (m->families != NULL) {
+        struct metrics_family *family = m->families;
+        m->families = family->next;
+        metrics_cache_free(&family->cache);
+        free(family);
+    }
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+    metrics_file_unmap(&m->map);
+    free(m);
+}
+
+const char *metrics_instance_id(const struct metrics *m)
+{
+    return m->instance_id;
+}
+
+static void count_refused(struct metrics *m, enum metrics_refused why)
+{
+    atomic_fetch_add_explicit(&metrics_file_header(&m->map)->refused[why], 1, memory_order_relaxed);
+}
+
+struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_family_def *def)
+{
+    enum metrics_refused why;
+
+    pthread_mutex_lock(&lock);
+    struct metrics_family *family = m->families;
+    while (family != NULL && family->def != def)
+        family = family->next;
+    if (family == NULL && (family = calloc(1, sizeof(*family))) != NULL) {
+        family->metrics = m;
+        family->def = def;
+        family->offset = metrics_registry_family(&m->registry, def, &why);
+        if (family->offset == 0)
+            count_refused(m, why);
+        family->label_count = metrics_rules_label_count(def);
+        if (def->kind == METRICS_HISTOGRAM)
+            family->steps_per_unit = metrics_rules_steps_per_unit(metrics_rules_resolution(def));
+        family->next = m->families;
+        m->families = family;
+    }
+    pthread_mutex_unlock(&lock);
+    return family;
+}
+
+static bool values_utf8(const struct metrics_family *family, const char *const *values)
+{
+    for (size_t i = 0; i < family->label_count; i++) {
+        if (!metrics_file_utf8(values[i], strlen(values[i])))
+            return false;
+    }
+    return true;
+}
+
+/* Returns 0, or -1 and *why. */
+static int find_or_add(struct metrics_family *family, enum metrics_kind kind,
+                       const char *const *values, struct metrics_registry_series *at,
+                       enum metrics_refused *why)
+{
+    struct metrics_cache_key key;
+
+    *why = METRICS_REFUSED_FAMILY_REFUSED;
+    if (family->offset == 0)
+        return -1;
+    *why = METRICS_REFUSED_WRONG_KIND;
+    if (family->def->kind != kind)
+        return -1;
+    *why = METRICS_REFUSED_VALUE_TOO_LONG;
+    if (metrics_cache_key(&key, values, family->label_count) < 0)
+        return -1;
+    const struct metrics_registry_series *known = metrics_cache_find(&family->cache, &key);
+    if (known != NULL) {
+        *at = *known;
+        return 0;
+    }
+    *why = METRICS_REFUSED_VALUE_NOT_UTF8;
+    if (!values_utf8(family, values) ||
+        metrics_registry_series(&family->metrics->registry, family->offset, family->def, key.bytes,
+                                key.len, at, why) < 0)
+        return -1;
+    metrics_cache_add(&family->cache, &key, at);
+    return 0;
+}
+
+/* False where the series is refused. */
+static bool find(struct metrics_family *family, enum metrics_kind kind, const char *const *values,
+                 struct metrics_registry_series *at)
+{
+    enum metrics_refused why;
+
+    if (family == NULL)
+        return false;
+    pthread_mutex_lock(&lock);
+    bool found = find_or_add(family, kind, values, at, &why) == 0;
+    pthread_mutex_unlock(&lock);
+    if (!found)
+        count_refused(family->metrics, why);
+    return found;
+}
+
+struct metrics_counter metrics_counter(struct metrics_family *family, const char *const *values)
+{
+    struct metrics_registry_series at;
+
+    if (!find(family, METRICS_COUNTER, values, &at))
+        return (struct metrics_counter){.cell = sink};
+    const struct metrics *m = family->metrics;
+    return (struct metrics_counter){
+        .cell = metrics_file_cells(&m->map, m->stripe, at.cell_offset),
+        .first_stripe = metrics_file_cells(&m->map, 0, at.cell_offset),
+        .stripe_size = m->map.at.stripe_size,
+        .stripe_count = m->map.at.stripes,
+    };
+}
+
+struct metrics_gauge metrics_gauge(struct metrics_family *family, const char *const *values)
+{
+    struct metrics_registry_series at;
+
+    if (!find(family, METRICS_GAUGE, values, &at))
+        return (struct metrics_gauge){.cell = sink};
+    /* A value that is set has one place; only what is summed can be striped. */
+    return (struct metrics_gauge){.cell =
+                                      metrics_file_cells(&family->metrics->map, 0, at.cell_offset)};
+}
+
+struct metrics_live_gauge metrics_live_gauge(struct metrics_family *family,
+                                             const char *const *values)
+{
+    struct metrics_registry_series at;
+
+    if (!find(family, METRICS_LIVE_GAUGE, values, &at))
+        return (struct metrics_live_gauge){.cell = sink};
+    struct metrics *m = family->metrics;
+    if (m->map.inode != 0 && !m->has_slot && !m->forked) {
+        count_refused(m, METRICS_REFUSED_NO_SLOT);
+        return (struct metrics_live_gauge){.cell = sink};
+    }
+    return (struct metrics_live_gauge){
+        .cell = &metrics_file_slots(&m->map)[m->slot].live[at.live_index]};
+}
+
+struct metrics_histogram metrics_histogram(struct metrics_family *family, const char *const *values)
+{
+    struct metrics_registry_series at;
+
+    if (!find(family, METRICS_HISTOGRAM, values, &at))
+        return (struct metrics_histogram){.cells = sink};
+    const struct metrics *m = family->metrics;
+    return (struct metrics_histogram){
+        .cells = metrics_file_cells(&m->map, m->stripe, at.cell_offset),
+        .bounds = family->def->bounds,
+        .bound_count = (uint32_t)family->def->bound_count,
+        .steps_per_unit = family->steps_per_unit,
+        .exemplars = at.exemplar_offset == METRICS_FILE_NONE
+                         ? NULL
+                         : metrics_file_exemplars(&m->map, at.exemplar_offset),
+    };
+}
+
+_Atomic uint64_t *metrics_shared_word(struct metrics *m, unsigned index)
+{
+    return index < METRICS_SHARED_WORDS ? &metrics_file_header(&m->map)->shared[index] : NULL;
+}
