@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,6 +269,18 @@ static void adjust_position(int *position, const char *copy, size_t length,
     *position = *position > added ? *position - added : 0;
 }
 
+/* jansson takes a NUL between two tokens for the end of the text. */
+static bool has_nul(const char *body, size_t length, json_error_t *error)
+{
+    const char *nul = memchr(body, '\0', length);
+
+    if (nul == NULL)
+        return false;
+    (void)snprintf(error->text, sizeof(error->text), "NUL byte");
+    error->position = (int)(nul - body);
+    return true;
+}
+
 json_t *json_value_parse(const char *body, size_t length, struct json_value_marker *marker,
                          json_error_t *error)
 {
@@ -277,6 +290,8 @@ json_t *json_value_parse(const char *body, size_t length, struct json_value_mark
 
     assert(body[length] == '\0');
     marker->bytes[0] = '\0';
+    if (has_nul(body, length, error))
+        return NULL;
     value = json_loadb(body, length, parse_flags, error);
     if (value != NULL || json_error_code(error) != json_error_numeric_overflow)
         return value;
