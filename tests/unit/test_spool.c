@@ -269,8 +269,10 @@ static void no_line_is_lost_while_segments_are_sealed(void **state)
                 const int len = snprintf(line, sizeof(line), "{%d %d}\n", w, i);
 
                 /* However the machine schedules us, there are many segments. */
-                while (stat(active, &info) == 0 && info.st_size > 2048)
+                while (stat(active, &info) == 0 && info.st_size > 2048) {
+                    spool_close(&spool);
                     (void)sched_yield();
+                }
                 if (spool_append(&spool, line, (size_t)len, &lost) != SPOOL_OK)
                     fail_msg("append: %s", strerror(spool.last_errno));
             }
