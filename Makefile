@@ -3,6 +3,7 @@
 BUILD  ?= build
 CC     ?= gcc
 CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
 
 VERSION := 0.1.0
 
@@ -16,25 +17,46 @@ MT_CFLAGS  := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmi
               -ffile-prefix-map=$(CURDIR)=. $(SANITIZE) $(CFLAGS)
 MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed $(LDFLAGS)
 
-LIBS_analyze       := -lfcgi -ljansson -lcurl -lm
-LIBS_metrics-agent := -lmicrohttpd -lcurl -lz -lm
-LIBS_microtrace    := -lcurl -lm
+LIBS_analyze        := -lfcgi -ljansson -lcurl -lm
+LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
+LIBS_microtrace     := -lcurl -lm
+LIBS_microtrace-run := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))
 
-LIB          := $(BUILD)/lib/libmicrotrace.a
-ANALYZE_OBJS := $(call objects,fcgi-app)
-AGENT_OBJS   := $(call objects,metrics-agent)
-CLI_OBJS     := $(call objects,cli)
+LIB             := $(BUILD)/lib/libmicrotrace.a
+ANALYZE_OBJS    := $(call objects,fcgi-app)
+AGENT_OBJS      := $(call objects,metrics-agent)
+CLI_OBJS        := $(call objects,cli)
+SUPERVISOR_OBJS := $(call objects,supervisor)
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
-                $(if $(CLI_OBJS),$(BUILD)/bin/microtrace)
+                $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
+                $(BUILD)/bin/microtrace-run
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 
 all: $(PROGRAMS) $(LIB)
 
-$(BUILD)/obj/%.o: %.c
+# --- Debian packages ---------------------------------------------------------------------------
+
+# What the targets asked for need beyond git and make, by the sets of scripts/packages. It is there
+# before the first compilation; `make` alone installs nothing.
+PACKAGES_run     := build run
+PACKAGES_test    := build run test
+PACKAGES_lint    := build test lint
+PACKAGES_interop := build run interop
+PACKAGES_bench   := build run bench
+PACKAGE_SETS     := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
+READY            := $(if $(PACKAGE_SETS),packages)
+
+packages:
+	@scripts/install-packages $(PACKAGE_SETS)
+
+# --- Compiling -----------------------------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c | $(READY)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -55,6 +77,10 @@ $(BUILD)/bin/microtrace: $(CLI_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace)
 
+$(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
+
 # A program's modules without its main, for the unit tests.
 $(BUILD)/lib/%-modules.a:
 	@mkdir -p $(@D)
@@ -68,13 +94,98 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules
 	@mkdir -p $(@D)
 	$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent)
 
+$(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
+
+# --- Running -------------------------------------------------------------------------------------
+
+# `make run` becomes the supervisor, so that a signal to make is a signal to it, and its exit status
+# make's (scripts/make_exec.c). Where make can't load, or only shows what it would do, it is a recipe
+# like any other.
+RUN := $(BUILD)/bin/microtrace-run --config lighttpd.conf
+ONLY_SHOWN := $(findstring n,$(firstword -$(MAKEFLAGS)))$(findstring q,$(firstword -$(MAKEFLAGS)))
+ifeq ($(MAKECMDGOALS)$(ONLY_SHOWN),run)
+ifneq ($(filter load,$(.FEATURES)),)
+MAKE_EXEC := $(BUILD)/make_exec.so
+-load $(MAKE_EXEC)
+endif
+endif
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+
+$(BUILD)/make_exec.so: scripts/make_exec.c | $(READY)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $<
+
+run: export MICROTRACE_DOCS_ASSETS := $(abspath $(BUILD)/swagger-ui)
+run: all docs-assets
+	$(if $(filter $(MAKE_EXEC),$(.LOADED)),$(exec $(RUN),$(GIVEN) MICROTRACE_DOCS_ASSETS),$(RUN))
+
+# The files of Swagger UI, where npm is there to fetch them; /docs takes them from a CDN otherwise.
+docs-assets: | $(READY)
+	@scripts/fetch-docs-assets $(BUILD)/swagger-ui
+
+# --- Checking ------------------------------------------------------------------------------------
+
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do $$t || status=1; done; exit $$status
+
+test: all $(UNIT_TESTS) $(TEST_TOOLS)
+	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(sort $(wildcard tests/integration/*.bats))
+
+lint: | $(READY)
+	@CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
+
+interop: all docs-assets
+	@BUILD=$(BUILD) tests/interop/run
+
+bench: all
+	@BUILD=$(BUILD) tests/bench/run
+
+# --- Installing ----------------------------------------------------------------------------------
+
+# The folders below PREFIX, and what goes into each. The last four are ours alone.
+FOLDERS := bin lib include/microtrace/lib share/microtrace share/microtrace/swagger-ui \
+           share/doc/microtrace
+FILES_bin                         = $(PROGRAMS)
+FILES_lib                         = $(LIB)
+FILES_include/microtrace/lib      = $(sort $(wildcard lib/*.h))
+FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
+FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
+FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
+TO = $(DESTDIR)$(PREFIX)
+
+define install_into
+install -d "$(TO)/$(1)"
+install -m $(if $(filter bin,$(1)),755,644) $(FILES_$(1)) "$(TO)/$(1)"
+
+endef
+
+install: all
+	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
+
+uninstall:
+	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/$(notdir $(LIB))"
+	rm -rf "$(TO)/include/microtrace" "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
+
+# --- The rest ------------------------------------------------------------------------------------
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit clean
+help:
+	@echo 'make            builds the programs into $(BUILD)/bin'
+	@echo 'make run        installs what is missing, builds, and runs everything until Ctrl-C;'
+	@echo '                settings: PORT, BIND, AGENT_LISTEN, WORKERS, STATE_DIR, ... (README.md)'
+	@echo 'make test       installs what is missing, builds, runs every test that needs nothing else;'
+	@echo '                with the sanitizers: make test BUILD=build/asan'
+	@echo 'make lint       format, static analysis, shell scripts, dependency rule'
+	@echo 'make interop    the tests against a real OpenTelemetry Collector and Prometheus'
+	@echo 'make bench      the benchmarks'
+	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
+	@echo 'make clean      removes $(BUILD)'
+
+.PHONY: all packages run docs-assets unit test lint interop bench install uninstall clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

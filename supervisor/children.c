@@ -26,13 +26,16 @@ void children_init(void)
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
         sigaddset(&awaited, SIGHUP);
     sigprocmask(SIG_SETMASK, &awaited, NULL);
-    /* An inherited SIG_IGN would let the kernel reap our children unseen. */
+    /* A shell ignores SIGINT for what it runs in the background; an ignored SIGCHLD loses children.
+     */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         say("orphans can't be adopted: %s", strerror(errno));
 }
 
-static void become(char *const arguments[], pid_t parent)
+static void become(const char *const arguments[], pid_t parent)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGPIPE, SIGQUIT};
     sigset_t none;
@@ -49,12 +52,12 @@ static void become(char *const arguments[], pid_t parent)
         dup2(null, STDIN_FILENO);
         close(null);
     }
-    execv(arguments[0], arguments);
+    execv(arguments[0], (char *const *)arguments);
     say("%s can't be started: %s", arguments[0], strerror(errno));
     _exit(127);
 }
 
-pid_t children_start(char *const arguments[])
+pid_t children_start(const char *const arguments[])
 {
     pid_t parent = getpid();
     pid_t pid = fork();

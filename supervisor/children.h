@@ -19,7 +19,7 @@ void children_init(void);
  * own, with stdin from /dev/null, in the directory that this process is in. Returns the process id,
  * or -1 after a line on stderr.
  */
-pid_t children_start(char *const arguments[]);
+pid_t children_start(const char *const arguments[]);
 
 /*
  * Waits at most `timeout_ms` for a signal: SIGTERM, SIGINT or SIGHUP to stop, SIGCHLD. Returns it,

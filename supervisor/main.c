@@ -148,7 +148,7 @@ static const char *find_lighttpd(void)
 /* analyze reads its settings and ends; what is wrong with them it says itself. */
 static int check_program(const char *program)
 {
-    char *arguments[] = {(char *)program, "--check", NULL};
+    const char *const arguments[] = {program, "--check", NULL};
     int status = 0;
     pid_t pid = children_start(arguments);
     if (pid == -1 || waitpid(pid, &status, 0) != pid)
@@ -158,7 +158,7 @@ static int check_program(const char *program)
 
 static void start_agent(struct instance *in)
 {
-    char *arguments[] = {in->agent_program, NULL};
+    const char *const arguments[] = {in->agent_program, NULL};
     in->agent_started_ms = now_ms();
     pid_t pid = children_start(arguments);
     in->agent = pid > 0 ? pid : 0;
@@ -170,7 +170,7 @@ static int start_lighttpd(struct instance *in)
     const char *lighttpd = find_lighttpd();
     if (lighttpd == NULL)
         return -1;
-    char *arguments[] = {(char *)lighttpd, "-D", "-f", in->config, NULL};
+    const char *const arguments[] = {lighttpd, "-D", "-f", in->config, NULL};
     in->started_ms = now_ms();
     pid_t pid = children_start(arguments);
     in->lighttpd = pid > 0 ? pid : 0;

@@ -17,7 +17,7 @@
 enum {
     WORKERS_MAX = 256,
     ADDRESS_MAX = 256, /* of a HOST:PORT as text */
-    BODY_MAX = 1 << 30,
+    BODY_MAX = 16 << 20,
     SPARE_REQUEST_KB = 1024, /* what lighttpd lets through beyond MAX_BODY_BYTES */
 };
 
