@@ -1,0 +1,28 @@
+/*
+ * The commands of `microtrace`: each is one file with one entry point, listed in the table of
+ * main.c.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+enum {
+    COMMAND_OK = 0,
+    COMMAND_FAILED = 1, /* the world is not as the command needs it; said on stderr */
+    COMMAND_USAGE = 2,  /* the command line is off; said on stderr */
+};
+
+struct command {
+    const char *name;
+    const char *arguments; /* for the usage line */
+    const char *help;      /* one line */
+    /* argv[0] is the command's name. Returns one of the above. */
+    int (*run)(int argc, char **argv);
+};
+
+/* Says on stderr what is off about `argument` and how to find help; returns COMMAND_USAGE. */
+int command_usage(const char *command, const char *argument);
+
+/* `microtrace metrics`: what the metrics file holds, without the agent. */
+int command_metrics(int argc, char **argv);
+
+#endif

@@ -1,0 +1,65 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"metrics", "[--json]", "Print what the metrics file holds, as a table or as JSON.",
+     command_metrics},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+int command_usage(const char *command, const char *argument)
+{
+    (void)fprintf(stderr, "microtrace %s: unknown argument %s; see microtrace --help\n", command,
+                  argument);
+    return COMMAND_USAGE;
+}
+
+static int print_help(void)
+{
+    printf("Usage: microtrace COMMAND [ARGUMENTS]\n"
+           "Looks at and steers one instance of MicroTrace.\n"
+           "\n"
+           "Commands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %s %s\n      %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    printf("\n"
+           "Options:\n"
+           "  --help     print this\n"
+           "  --version  print the version\n"
+           "\n"
+           "Environment:\n"
+           "  MICROTRACE_RUN_DIR    directory of the metrics file (/run/microtrace)\n");
+    return COMMAND_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0)
+        return print_help();
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("microtrace %s\n", MICROTRACE_VERSION);
+        return COMMAND_OK;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            const int status = commands[i].run(argc - 1, argv + 1);
+
+            /* A full disk or a closed pipe shows only when the buffered text goes out. */
+            if (fflush(stdout) != 0 || ferror(stdout)) {
+                (void)fprintf(stderr, "microtrace: the output could not be written\n");
+                return COMMAND_FAILED;
+            }
+            return status;
+        }
+    }
+    (void)fprintf(stderr, "microtrace: unknown command or option %s; see microtrace --help\n",
+                  argv[1]);
+    return COMMAND_USAGE;
+}
