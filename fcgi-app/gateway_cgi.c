@@ -17,7 +17,7 @@ static int next(struct gateway *base, struct request *request)
     if (gateway->done)
         return 0;
     gateway->done = true;
-    request_from_environment(request, environ);
+    request_from_environment(request, (const char *const *)environ);
     request_path_of_script(request);
     /* Without a length there is no body (RFC 3875 section 4.1.2): stdin may never end. */
     if (request->content_length == REQUEST_LENGTH_UNKNOWN)

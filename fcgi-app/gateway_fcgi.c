@@ -115,7 +115,7 @@ static int next(struct gateway *base, struct request *request)
             break;
         /* That connection brought no request; libfcgi has closed it. */
     }
-    request_from_environment(request, gateway->fcgi.envp);
+    request_from_environment(request, (const char *const *)gateway->fcgi.envp);
     gateway->unread = request->content_length;
     return 1;
 }

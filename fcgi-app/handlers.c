@@ -165,7 +165,7 @@ void handlers_docs(struct exchange *exchange)
 
 void handlers_openapi(struct exchange *exchange)
 {
-    write_text(exchange, openapi_document);
+    openapi_write(&exchange->reply.body);
 }
 
 void handlers_not_found(struct exchange *exchange)

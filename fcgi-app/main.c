@@ -94,14 +94,14 @@ static void describe_span(struct exchange *x)
     }
 }
 
-static void log_completed(struct exchange *x, double seconds)
+static void log_completed(struct exchange *x, uint64_t elapsed_ns)
 {
     const struct request *request = &x->request;
     const struct attribute fields[] = {
         attribute_string("method", request->method_text),
         attribute_string_n("path", request->url_path, request->url_path_length),
         attribute_int("status_code", x->reply.status->code),
-        attribute_double("elapsed_ms", seconds * 1e3),
+        attribute_double("elapsed_ms", (double)elapsed_ns / CLOCK_NS_PER_MS),
         attribute_string("client", request->client_address),
         attribute_string("user_agent", request->user_agent),
     };
@@ -110,14 +110,14 @@ static void log_completed(struct exchange *x, double seconds)
                  FIELD_COUNT(fields));
 }
 
-static void count(struct exchange *x, double seconds)
+static void count(struct exchange *x, uint64_t elapsed_ns)
 {
     const struct app_metrics_outcome outcome = {
         .method = x->request.method,
         .route = x->route,
         .status = x->reply.status,
         .error = x->error,
-        .seconds = seconds,
+        .seconds = (double)elapsed_ns * 1e-9,
         .span = &x->span,
     };
 
@@ -140,7 +140,7 @@ static void handle(struct exchange *x)
  */
 static void serve_request(struct app *app, struct exchange *x)
 {
-    double seconds;
+    uint64_t elapsed_ns;
 
     x->app = app;
     x->begin_ns = clock_monotonic_ns();
@@ -154,11 +154,11 @@ static void serve_request(struct app *app, struct exchange *x)
 
     handle(x);
 
-    seconds = (double)(clock_monotonic_ns() - x->begin_ns) * 1e-9;
+    elapsed_ns = clock_monotonic_ns() - x->begin_ns;
     describe_span(x);
     telemetry_span_end(app->telemetry, &x->span);
-    log_completed(x, seconds);
-    count(x, seconds);
+    log_completed(x, elapsed_ns);
+    count(x, elapsed_ns);
     telemetry_flush(app->telemetry);
     app->gateway->reply(app->gateway, &x->reply);
 }
@@ -248,13 +248,13 @@ int main(int argc, char **argv)
 
     if (argc > 1 && !is_cgi_request)
         return run_option(argv[1]);
+    if (settings_load(&app.settings, error) != 0) {
+        fprintf(stderr, "analyze: %s\n", error);
+        return EXIT_USAGE;
+    }
     if (FCGX_IsCGI() && !is_cgi_request) {
         fprintf(stderr, "analyze: a web server starts this program, by FastCGI or CGI; "
                         "see analyze --help\n");
-        return EXIT_USAGE;
-    }
-    if (settings_load(&app.settings, error) != 0) {
-        fprintf(stderr, "analyze: %s\n", error);
         return EXIT_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);

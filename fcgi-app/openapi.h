@@ -5,7 +5,9 @@
 #ifndef FCGI_APP_OPENAPI_H
 #define FCGI_APP_OPENAPI_H
 
-/* Compact JSON, NUL-terminated. */
-extern const char openapi_document[];
+#include "lib/json_writer.h"
+
+/* Writes the document, compact. */
+void openapi_write(struct json_writer *w);
 
 #endif

@@ -1,5 +1,7 @@
 #include "fcgi-app/request.h"
 
+#include "fcgi-app/route.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -108,7 +110,7 @@ static void set_error_status(struct request *request)
         set_path(request, request->url_path, request->url_path_length, "");
 }
 
-void request_from_environment(struct request *request, char *const *environment)
+void request_from_environment(struct request *request, const char *const *environment)
 {
     memset(request, 0, offsetof(struct request, path));
     for (; *environment != NULL; environment++)
@@ -134,7 +136,7 @@ void request_path_of_script(struct request *request)
         set_path(request, "", 0, request->path_info);
         return;
     }
-    if (base == NULL)
+    if (base == NULL || route_id(route_find(request->script_name)) != ROUTE_OTHER)
         return;
     set_path(request, base, strcspn(base, "."), "");
 }

@@ -52,11 +52,11 @@ struct request {
  * Fills *request from a NULL-terminated array of "NAME=value", which it borrows from. `path` is
  * SCRIPT_NAME followed by PATH_INFO: the whole path where a server routes by prefix.
  */
-void request_from_environment(struct request *request, char *const *environment);
+void request_from_environment(struct request *request, const char *const *environment);
 
 /*
- * Sets `path` as a program under a CGI directory sees it: PATH_INFO where there is one, else the
- * name that the script was called by, without folders and extension.
+ * Sets `path` as a program under a CGI directory sees it: PATH_INFO where there is one, else
+ * SCRIPT_NAME where that is a route, else the script's own name, without folders and extension.
  */
 void request_path_of_script(struct request *request);
 

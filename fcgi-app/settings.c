@@ -10,7 +10,7 @@ static const struct config_setting rows[] = {
         .min = 1,
         .max = 16 << 20,
         .fallback = "65536",
-        .help = "a longer request body is answered 413",
+        .help = "A longer request body is answered 413.",
     },
     {
         .name = "WORKER_DELAY_MS",
@@ -19,14 +19,14 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 60000,
         .fallback = "0",
-        .help = "the simulated dependency's work, for each request",
+        .help = "The simulated dependency's work, for each request.",
     },
     {
         .name = "CHAOS_ENABLED",
         .type = CONFIG_TRUE,
         .offset = offsetof(struct settings, chaos_enabled),
         .fallback = "false",
-        .help = "delay some requests on purpose",
+        .help = "Delay some requests on purpose.",
     },
     {
         .name = "CHAOS_PROBABILITY",
@@ -35,7 +35,7 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 1,
         .fallback = "0.05",
-        .help = "share of the requests that are delayed",
+        .help = "Share of the requests that are delayed.",
     },
     {
         .name = "CHAOS_DELAY_MS",
@@ -44,7 +44,7 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 60000,
         .fallback = "100-200",
-        .help = "how long, uniformly distributed",
+        .help = "How long, uniformly distributed.",
     },
     {
         .name = "CHAOS_SEED",
@@ -53,20 +53,20 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 1e15,
         .fallback = "0",
-        .help = "repeats the same faults in each process; 0 for others each time",
+        .help = "Repeats the same faults in each process; 0 for others each time.",
     },
     {
         .name = "MICROTRACE_DOCS_ASSETS",
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, docs_assets),
-        .help = "folder of Swagger UI that the web server serves under /docs/",
+        .help = "Folder of Swagger UI that the web server serves under /docs/.",
     },
     {
         .name = "OTEL_PROPAGATORS",
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, propagators),
         .otel = true,
-        .help = "a list; without tracecontext in it each request starts a new trace",
+        .help = "A list; without tracecontext in it each request starts a new trace.",
     },
 };
 
