@@ -1,0 +1,288 @@
+/*
+ * Goal: telemetry never fails its program and loses nothing silently: whatever is wrong with the
+ * metrics file or the spool, records are written or counted as dropped under the right reason.
+ */
+#include "lib/metrics_reader.h"
+#include "lib/telemetry.h"
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static char root[64], run_dir[96], spool_dir[96];
+static struct telemetry_settings settings;
+
+static int make_dirs(void **state)
+{
+    char error[CONFIG_ERROR_MAX];
+
+    (void)state;
+    (void)snprintf(root, sizeof(root), "/tmp/test_telemetry.XXXXXX");
+    if (mkdtemp(root) == NULL)
+        return -1;
+    (void)snprintf(run_dir, sizeof(run_dir), "%s/run", root);
+    (void)snprintf(spool_dir, sizeof(spool_dir), "%s/spool", root);
+    if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings, NULL, error) != 0)
+        return -1;
+    settings.run_dir = run_dir;
+    settings.spool_dir = spool_dir;
+    return mkdir(run_dir, 0770) | mkdir(spool_dir, 0770);
+}
+
+static int remove_dirs(void **state)
+{
+    char command[128];
+
+    (void)state;
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", root);
+    return system(command);
+}
+
+static const char *spool_text(const char *signal)
+{
+    static char text[1 << 16];
+    char path[160];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s.jsonl", spool_dir, signal);
+    text[0] = '\0';
+    file = fopen(path, "r");
+    if (file != NULL) {
+        text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+        assert_int_equal(fclose(file), 0);
+    }
+    return text;
+}
+
+static unsigned lines_of(const char *text)
+{
+    unsigned lines = 0;
+
+    for (; (text = strchr(text, '\n')) != NULL; text++)
+        lines++;
+    return lines;
+}
+
+static uint64_t dropped(const char *signal, const char *reason)
+{
+    static const char name[] = "microtrace_spool_dropped_records_total";
+    struct metrics_reader *const reader = metrics_reader_open(run_dir);
+    const struct metrics_reader_family *family;
+    uint64_t value = 0;
+
+    assert_non_null(reader);
+    assert_int_equal(metrics_reader_refresh(reader), 0);
+    family = metrics_reader_find_family(reader, name, strlen(name));
+    assert_non_null(family);
+    for (size_t i = 0; i < family->series_count; i++)
+        if (strcmp(family->series[i]->values[0], signal) == 0 &&
+            strcmp(family->series[i]->values[1], reason) == 0)
+            value = metrics_reader_counter(reader, family->series[i]);
+    metrics_reader_close(reader);
+    return value;
+}
+
+static struct telemetry *start(void)
+{
+    struct telemetry *const t = telemetry_open(&settings);
+
+    assert_non_null(t);
+    return t;
+}
+
+static void record(struct telemetry *t)
+{
+    struct span span;
+
+    span_begin(&span, "x", SPAN_SERVER, NULL, false, true);
+    telemetry_span_end(t, &span);
+    telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0);
+}
+
+static void records_wait_for_the_flush_and_arrive_whole(void **state)
+{
+    struct telemetry *const t = start();
+
+    (void)state;
+    record(t);
+    record(t);
+    assert_string_equal(spool_text("traces"), "");
+    telemetry_flush(t);
+    assert_int_equal(lines_of(spool_text("traces")), 2);
+    assert_int_equal(lines_of(spool_text("logs")), 2);
+    assert_null(telemetry_problem(t));
+    telemetry_close(t);
+}
+
+static void what_was_not_flushed_is_at_the_end(void **state)
+{
+    struct telemetry *const t = start();
+
+    (void)state;
+    record(t);
+    telemetry_close(t);
+    assert_int_equal(lines_of(spool_text("traces")), 1);
+}
+
+static void lines_below_the_level_are_not_kept(void **state)
+{
+    struct telemetry *t;
+
+    (void)state;
+    settings.log_level = LOG_LEVEL_WARNING;
+    t = start();
+    assert_false(telemetry_log_enabled(t, LOG_LEVEL_INFO));
+    telemetry_log(t, LOG_LEVEL_INFO, "a", "below", NULL, NULL, 0);
+    telemetry_log(t, LOG_LEVEL_ERROR, "a", "above", NULL, NULL, 0);
+    telemetry_close(t);
+    assert_int_equal(lines_of(spool_text("logs")), 1);
+    assert_non_null(strstr(spool_text("logs"), "above"));
+}
+
+static void a_disabled_sdk_records_nothing(void **state)
+{
+    const struct trace_id trace = ids_new_trace();
+    struct telemetry *t;
+
+    (void)state;
+    settings.sdk_disabled = true;
+    t = start();
+    assert_false(telemetry_sample(t, &trace, NULL));
+    telemetry_log(t, LOG_LEVEL_ERROR, "a", "b", NULL, NULL, 0);
+    telemetry_close(t);
+    assert_string_equal(spool_text("logs"), "");
+}
+
+static void more_than_a_buffer_between_two_flushes_is_kept(void **state)
+{
+    enum { RECORDS = 60 };
+    static char text[ATTRIBUTE_STRING_MAX];
+    const struct attribute field = attribute_string_n("text", text, sizeof(text));
+    struct telemetry *const t = start();
+    struct stat status;
+    char path[160];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    for (int i = 0; i < RECORDS; i++)
+        telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, &field, 1);
+    telemetry_close(t);
+    (void)snprintf(path, sizeof(path), "%s/logs.jsonl", spool_dir);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size > RECORDS * ATTRIBUTE_STRING_MAX);
+    assert_int_equal(dropped("logs", "oversize"), 0);
+}
+
+static void a_record_beyond_any_buffer_is_counted_and_harms_no_other(void **state)
+{
+    static char json[SPOOL_RECORD_MAX + 1];
+    const struct attribute field = attribute_json("text", json, sizeof(json));
+    struct telemetry *const t = start();
+
+    (void)state;
+    memset(json, '1', sizeof(json));
+    telemetry_log(t, LOG_LEVEL_INFO, "a", "before", NULL, NULL, 0);
+    telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, &field, 1);
+    telemetry_log(t, LOG_LEVEL_INFO, "a", "after", NULL, NULL, 0);
+    telemetry_flush(t);
+    assert_int_equal(lines_of(spool_text("logs")), 2);
+    assert_non_null(strstr(spool_text("logs"), "before"));
+    assert_non_null(strstr(spool_text("logs"), "after"));
+    assert_int_equal(dropped("logs", "oversize"), 1);
+    telemetry_close(t);
+}
+
+static void a_missing_spool_is_counted_and_found_again(void **state)
+{
+    struct telemetry *const t = start();
+    const char *problem;
+
+    (void)state;
+    assert_int_equal(rmdir(spool_dir), 0);
+    record(t);
+    record(t);
+    telemetry_flush(t);
+    assert_int_equal(dropped("traces", "unwritable"), 2);
+    assert_int_equal(dropped("logs", "unwritable"), 2);
+    problem = telemetry_problem(t);
+    assert_non_null(problem);
+    assert_non_null(strstr(problem, spool_dir));
+    assert_int_equal(mkdir(spool_dir, 0770), 0);
+    assert_null(telemetry_problem(t));
+    record(t);
+    telemetry_close(t);
+    assert_int_equal(lines_of(spool_text("traces")), 1);
+}
+
+static void a_full_disk_is_counted_exactly(void **state)
+{
+    struct rlimit tight, wide;
+    struct telemetry *const t = start();
+    uint64_t lost;
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &wide), 0);
+    tight = (struct rlimit){1000, wide.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    for (int i = 0; i < 20; i++)
+        telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0);
+    telemetry_flush(t);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &wide), 0);
+    lost = dropped("logs", "no_space");
+    /* Whole lines, one torn line that the agent will count, and the rest. */
+    assert_int_equal(lines_of(spool_text("logs")) + 1 + lost, 20);
+    telemetry_close(t);
+}
+
+static void without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes(void **state)
+{
+    const struct timespec moment = {0, 50000000};
+    struct telemetry *t;
+    char path[160];
+    int fd;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/metrics.mmap", run_dir);
+    fd = open(path, O_WRONLY | O_CREAT, 0660);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "foreign", 7), 7);
+    assert_int_equal(close(fd), 0);
+    t = start();
+    record(t);
+    telemetry_flush(t);
+    assert_int_equal(lines_of(spool_text("traces")), 1);
+    assert_non_null(strstr(telemetry_problem(t), "metrics file"));
+    assert_int_equal(unlink(path), 0);
+    for (int i = 0; i < 200 && !telemetry_refresh(t); i++)
+        (void)nanosleep(&moment, NULL);
+    assert_null(telemetry_problem(t));
+    record(t);
+    telemetry_close(t);
+}
+
+#define ISOLATED(test) cmocka_unit_test_setup_teardown(test, make_dirs, remove_dirs)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ISOLATED(records_wait_for_the_flush_and_arrive_whole),
+        ISOLATED(what_was_not_flushed_is_at_the_end),
+        ISOLATED(lines_below_the_level_are_not_kept),
+        ISOLATED(a_disabled_sdk_records_nothing),
+        ISOLATED(more_than_a_buffer_between_two_flushes_is_kept),
+        ISOLATED(a_record_beyond_any_buffer_is_counted_and_harms_no_other),
+        ISOLATED(a_missing_spool_is_counted_and_found_again),
+        ISOLATED(a_full_disk_is_counted_exactly),
+        ISOLATED(without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes),
+    };
+
+    return cmocka_run_group_tests_name("telemetry", tests, NULL, NULL);
+}
