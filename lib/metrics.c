@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +47,8 @@ struct metrics {
     uint64_t checked_ns;
     char instance_id[IDS_UUID_TEXT + 1];
     char problem[METRICS_ERROR_MAX];
-    char run_dir[];
+    const char *run_dir;
+    char path[]; /* of the file, and behind its NUL the directory */
 };
 
 /* A forked child has to find everything that is open: hence a list, and one lock over it all. */
@@ -112,27 +112,6 @@ static uint32_t max_series_setting(void)
     return (uint32_t)value;
 }
 
-static const char *state_text(enum metrics_file_state state)
-{
-    switch (state) {
-    case METRICS_FILE_OK:
-        return "in order";
-    case METRICS_FILE_MISSING:
-        return "missing";
-    case METRICS_FILE_FOREIGN:
-        return "not a metrics file of this machine's byte order";
-    case METRICS_FILE_NEWER:
-        return "of another format version than this program's";
-    case METRICS_FILE_TRUNCATED:
-        return "shorter than its header says";
-    case METRICS_FILE_CORRUPT:
-        return "damaged in its header";
-    case METRICS_FILE_UNUSABLE:
-        break;
-    }
-    return strerror(errno);
-}
-
 /* Maps the file, making it where there is none. What it returns goes with errno. */
 static enum metrics_file_state attach_file(struct metrics_map *map, int dir_fd)
 {
@@ -162,20 +141,21 @@ static void attach(struct metrics *m)
         m->has_slot = slot >= 0;
         m->slot = slot >= 0 ? (unsigned)slot : 0;
     } else {
-        snprintf(m->problem, sizeof(m->problem), "%.160s/" METRICS_FILE_NAME ": %s", m->run_dir,
-                 state_text(state));
+        snprintf(m->problem, sizeof(m->problem), "%.160s: %s", m->path,
+                 metrics_file_state_text(state));
     }
     close(dir_fd);
 }
 
 struct metrics *metrics_open(const char *run_dir)
 {
-    size_t len = strlen(run_dir) + 1;
-    struct metrics *m = calloc(1, sizeof(*m) + len);
+    size_t path_size = strlen(run_dir) + sizeof("/" METRICS_FILE_NAME);
+    struct metrics *m = calloc(1, sizeof(*m) + path_size + strlen(run_dir) + 1);
 
     if (m == NULL)
         return NULL;
-    memcpy(m->run_dir, run_dir, len);
+    snprintf(m->path, path_size, "%s/" METRICS_FILE_NAME, run_dir);
+    m->run_dir = strcpy(m->path + path_size, run_dir);
     m->lock_fd = -1;
     m->current = true;
     m->checked_ns = clock_monotonic_ns();
@@ -215,19 +195,6 @@ static bool file_to_be_had(const struct metrics *m)
     return found;
 }
 
-static bool file_is_ours(const struct metrics *m)
-{
-    char path[4096];
-    struct stat st;
-
-    if (metrics_file_lost(&m->map))
-        return false;
-    int n = snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, m->run_dir);
-    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 &&
-           st.st_dev == m->map.device && st.st_ino == m->map.inode &&
-           (uint64_t)st.st_size >= m->map.size;
-}
-
 bool metrics_current(struct metrics *m)
 {
     struct timespec now;
@@ -240,7 +207,10 @@ bool metrics_current(struct metrics *m)
     if (ns < m->checked_ns + CHECK_INTERVAL_NS)
         return m->current;
     m->checked_ns = ns;
-    m->current = m->problem[0] != '\0' ? !file_to_be_had(m) : file_is_ours(m);
+    if (m->problem[0] != '\0')
+        m->current = !file_to_be_had(m);
+    else
+        m->current = metrics_file_unchanged(&m->map, m->path);
     return m->current;
 }
 

@@ -36,6 +36,27 @@ const char *const metrics_file_refused_names[METRICS_REFUSED_COUNT] = {
     [METRICS_REFUSED_NO_SLOT] = "no_slot",
 };
 
+const char *metrics_file_state_text(enum metrics_file_state state)
+{
+    switch (state) {
+    case METRICS_FILE_OK:
+        return "in order";
+    case METRICS_FILE_MISSING:
+        return "missing";
+    case METRICS_FILE_FOREIGN:
+        return "not a metrics file of this machine's byte order";
+    case METRICS_FILE_NEWER:
+        return "of another format version than this program's";
+    case METRICS_FILE_TRUNCATED:
+        return "shorter than its header says";
+    case METRICS_FILE_CORRUPT:
+        return "damaged in its header";
+    case METRICS_FILE_UNUSABLE:
+        break;
+    }
+    return strerror(errno);
+}
+
 uint64_t metrics_file_hash(uint64_t hash, const void *bytes, size_t len)
 {
     const unsigned char *p = bytes;
@@ -171,6 +192,7 @@ static void take_constants(struct metrics_map *map, const struct metrics_file_he
     map->at.stripes = header->stripe_count;
     map->at.max_series = header->max_series;
     map->at.max_families = header->max_families;
+    map->checksum = header->checksum;
 }
 
 enum metrics_file_state metrics_file_map(struct metrics_map *map, int dir_fd, const char *name,
@@ -252,6 +274,19 @@ void metrics_file_unmap(struct metrics_map *map)
 bool metrics_file_lost(const struct metrics_map *map)
 {
     return metrics_guard_hit(map->guard);
+}
+
+bool metrics_file_unchanged(const struct metrics_map *map, const char *path)
+{
+    struct metrics_file_header header;
+    struct stat st;
+
+    if (metrics_file_lost(map) || stat(path, &st) < 0 || st.st_dev != map->device ||
+        st.st_ino != map->inode || (uint64_t)st.st_size < map->size)
+        return false;
+    memcpy(&header, map->base, offsetof(struct metrics_file_header, arena_tail));
+    return header.checksum == map->checksum &&
+           metrics_file_check(&header, (uint64_t)st.st_size) == METRICS_FILE_OK;
 }
 
 /*

@@ -169,6 +169,9 @@ enum metrics_file_state {
     METRICS_FILE_UNUSABLE, /* a system call failed: permission, space, memory */
 };
 
+/* One phrase for people; for UNUSABLE what errno says. */
+const char *metrics_file_state_text(enum metrics_file_state state);
+
 /* A file mapped, or private memory of the same layout (then `inode` is 0). */
 struct metrics_map {
     unsigned char *base;
@@ -176,6 +179,7 @@ struct metrics_map {
     int guard;    /* of lib/metrics_guard.h, or -1 */
     dev_t device; /* identity of the file */
     ino_t inode;
+    uint64_t checksum; /* of the header when it was checked: another one is another file */
     /* The constant part, copied when it was checked: what the file says later is not trusted. */
     struct {
         uint64_t slots, index, arena, cells, exemplars; /* offsets */
@@ -222,6 +226,12 @@ void metrics_file_unmap(struct metrics_map *map);
 
 /* Whether the file was truncated under the mapping: it is then zero pages of this process alone. */
 bool metrics_file_lost(const struct metrics_map *map);
+
+/*
+ * Whether the file named `path` is still the one mapped, whole and with the same header. False as
+ * well for a file that is damaged now.
+ */
+bool metrics_file_unchanged(const struct metrics_map *map, const char *path);
 
 /*
  * Copies the record at `offset`, which comes from the file, into `buf` (METRICS_FILE_RECORD_MAX
