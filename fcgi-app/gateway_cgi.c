@@ -47,7 +47,7 @@ static void reply(struct gateway *base, const struct reply *reply)
     char head[REPLY_HEAD_MAX];
     struct iovec parts[2] = {
         {.iov_base = head, .iov_len = reply_write_head(reply, head)},
-        {.iov_base = reply->body.buf, .iov_len = reply->body.len},
+        {.iov_base = reply->body.buf, .iov_len = reply_body_length(reply)},
     };
 
     (void)base;

@@ -144,7 +144,7 @@ static void reply(struct gateway *base, const struct reply *reply)
     size_t head_length = reply_write_head(reply, head);
 
     (void)FCGX_PutStr(head, (int)head_length, gateway->fcgi.out);
-    (void)FCGX_PutStr(reply->body.buf, (int)reply->body.len, gateway->fcgi.out);
+    (void)FCGX_PutStr(reply->body.buf, (int)reply_body_length(reply), gateway->fcgi.out);
     /*
      * A close with unread data resets the connection and may take the answer with it, so libfcgi
      * by default waits for the server to close first. When all has been read there is no need to.

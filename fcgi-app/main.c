@@ -149,6 +149,7 @@ static void serve_request(struct app *app, struct exchange *x)
     reply_init(&x->reply, app->reply_body, app->reply_capacity);
     request_id_choose(x->request_id, x->request.request_id);
     x->reply.request_id = x->request_id;
+    x->reply.head_only = x->request.method == METHOD_HEAD;
     x->route = route_find(x->request.path);
     begin_span(x);
 

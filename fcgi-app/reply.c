@@ -51,7 +51,13 @@ void reply_init(struct reply *reply, char *buffer, size_t capacity)
     reply->request_id = NULL;
     reply->allow = NULL;
     reply->content_security_policy = NULL;
+    reply->head_only = false;
     json_writer_init(&reply->body, buffer, capacity);
+}
+
+size_t reply_body_length(const struct reply *reply)
+{
+    return reply->head_only ? 0 : reply->body.len;
 }
 
 size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX])

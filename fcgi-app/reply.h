@@ -7,6 +7,7 @@
 #include "fcgi-app/http_status.h"
 #include "lib/json_writer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -19,11 +20,15 @@ struct reply {
     const char *request_id;
     const char *allow;                   /* Allow of a 405, or NULL */
     const char *content_security_policy; /* or NULL */
-    struct json_writer body;             /* written into the program's reply buffer */
+    bool head_only;          /* to a HEAD request: no body follows, but its length is told */
+    struct json_writer body; /* written into the program's reply buffer */
 };
 
 /* An empty 200 of application/json whose body is written to `buffer`. */
 void reply_init(struct reply *reply, char *buffer, size_t capacity);
+
+/* The bytes of body to be sent. */
+size_t reply_body_length(const struct reply *reply);
 
 /* Writes the CGI response header (RFC 3875 section 6.3) with its empty line; returns its length. */
 size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX]);

@@ -106,8 +106,12 @@ static void set_error_status(struct request *request)
     int status = request->redirect_status != NULL ? atoi(request->redirect_status) : 0;
 
     request->error_status = status >= 400 && status <= 599 ? status : 0;
-    if (request->error_status != 0)
-        set_path(request, request->url_path, request->url_path_length, "");
+    if (request->error_status == 0)
+        return;
+    set_path(request, request->url_path, request->url_path_length, "");
+    /* It is always called with GET; what the client's method was is not told. */
+    request->method_text = NULL;
+    request->method = METHOD_OTHER;
 }
 
 void request_from_environment(struct request *request, const char *const *environment)
@@ -132,13 +136,11 @@ void request_path_of_script(struct request *request)
 
     if (request->error_status != 0)
         return;
-    if (request->path_info[0] != '\0') {
+    if (request->path_info[0] != '\0')
         set_path(request, "", 0, request->path_info);
-        return;
-    }
-    if (base == NULL || route_id(route_find(request->script_name)) != ROUTE_OTHER)
-        return;
-    set_path(request, base, strcspn(base, "."), "");
+    else if (base != NULL && route_id(route_find(request->script_name)) == ROUTE_OTHER)
+        set_path(request, base, strcspn(base, "."), "");
+    set_url_path(request);
 }
 
 const char *request_scheme(const struct request *request)

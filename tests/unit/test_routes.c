@@ -170,6 +170,8 @@ static void reads_what_an_error_handler_gets(void **state)
     request_from_environment(&request, environment);
     assert_int_equal(request.error_status, 503);
     assert_string_equal(request.path, "/metrics");
+    assert_int_equal(request.method, METHOD_OTHER);
+    assert_null(request.method_text);
     request_from_environment(&request, strange);
     assert_int_equal(request.error_status, 0);
     assert_string_equal(request.path, "/_error");
@@ -197,6 +199,9 @@ static void finds_a_scripts_path(void **state)
         request_from_environment(&request, environment);
         request_path_of_script(&request);
         assert_string_equal(request.path, cases[i].expected);
+        /* Without a REQUEST_URI there is no other path to tell. */
+        assert_int_equal(request.url_path_length, strlen(cases[i].expected));
+        assert_memory_equal(request.url_path, cases[i].expected, request.url_path_length);
     }
 }
 
