@@ -43,14 +43,18 @@ static const size_t variable_count = sizeof(variables) / sizeof(variables[0]);
 
 static void take_variable(struct request *request, const char *entry)
 {
+    const char *equals = strchr(entry, '=');
+    const char *value;
+    size_t length;
+
+    if (equals == NULL)
+        return;
+    length = (size_t)(equals - entry);
+    value = equals + 1;
     for (size_t i = 0; i < variable_count; i++) {
         const struct variable *variable = &variables[i];
 
-        if (entry[0] == variable->name[0] &&
-            strncmp(entry, variable->name, variable->length) == 0 &&
-            entry[variable->length] == '=') {
-            const char *value = entry + variable->length + 1;
-
+        if (length == variable->length && memcmp(entry, variable->name, length) == 0) {
             memcpy((char *)request + variable->offset, &value, sizeof(value));
             return;
         }
