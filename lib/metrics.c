@@ -113,15 +113,22 @@ static uint32_t max_series_setting(void)
 }
 
 /* Maps the file, making it where there is none. What it returns goes with errno. */
-static enum metrics_file_state attach_file(struct metrics_map *map, int dir_fd)
+static enum metrics_file_state attach_file(const struct metrics *m, struct metrics_map *map)
 {
     enum metrics_file_state state = METRICS_FILE_MISSING;
 
     for (int i = 0; i < CREATE_RACES; i++) {
-        state = metrics_file_map(map, dir_fd, METRICS_FILE_NAME, true);
+        state = metrics_file_map(map, m->path, true);
         if (state != METRICS_FILE_MISSING)
             return state;
-        if (metrics_file_create(dir_fd, max_series_setting()) < 0)
+        int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0)
+            return METRICS_FILE_UNUSABLE;
+        int made = metrics_file_create(dir_fd, max_series_setting());
+        int saved = errno;
+        close(dir_fd);
+        errno = saved;
+        if (made < 0)
             return METRICS_FILE_UNUSABLE;
     }
     return state;
@@ -129,22 +136,16 @@ static enum metrics_file_state attach_file(struct metrics_map *map, int dir_fd)
 
 static void attach(struct metrics *m)
 {
-    int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0) {
-        snprintf(m->problem, sizeof(m->problem), "directory %.160s: %s", m->run_dir,
-                 strerror(errno));
-        return;
-    }
-    enum metrics_file_state state = attach_file(&m->map, dir_fd);
-    if (state == METRICS_FILE_OK) {
-        int slot = metrics_slot_claim(&m->map, dir_fd, METRICS_FILE_NAME, &m->lock_fd, &m->stripe);
-        m->has_slot = slot >= 0;
-        m->slot = slot >= 0 ? (unsigned)slot : 0;
-    } else {
+    enum metrics_file_state state = attach_file(m, &m->map);
+
+    if (state != METRICS_FILE_OK) {
         snprintf(m->problem, sizeof(m->problem), "%.160s: %s", m->path,
                  metrics_file_state_text(state));
+        return;
     }
-    close(dir_fd);
+    int slot = metrics_slot_claim(&m->map, m->path, &m->lock_fd, &m->stripe);
+    m->has_slot = slot >= 0;
+    m->slot = slot >= 0 ? (unsigned)slot : 0;
 }
 
 struct metrics *metrics_open(const char *run_dir)
@@ -185,12 +186,8 @@ const char *metrics_problem(const struct metrics *m)
 static bool file_to_be_had(const struct metrics *m)
 {
     struct metrics_map map = {.guard = -1};
-    int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool found = attach_file(m, &map) == METRICS_FILE_OK;
 
-    if (dir_fd < 0)
-        return false;
-    bool found = attach_file(&map, dir_fd) == METRICS_FILE_OK;
-    close(dir_fd);
     metrics_file_unmap(&map);
     return found;
 }

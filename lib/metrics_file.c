@@ -195,8 +195,7 @@ static void take_constants(struct metrics_map *map, const struct metrics_file_he
     map->checksum = header->checksum;
 }
 
-enum metrics_file_state metrics_file_map(struct metrics_map *map, int dir_fd, const char *name,
-                                         bool writable)
+enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *path, bool writable)
 {
     struct metrics_map mapped = {.guard = -1};
     struct metrics_file_header header = {0};
@@ -204,8 +203,7 @@ enum metrics_file_state metrics_file_map(struct metrics_map *map, int dir_fd, co
     struct stat st;
 
     /* O_NONBLOCK: somebody's FIFO of that name must not hold us. */
-    int fd =
-        openat(dir_fd, name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         if (errno == ENOENT)
             return METRICS_FILE_MISSING;

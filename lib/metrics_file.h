@@ -210,8 +210,7 @@ enum metrics_file_state metrics_file_check(const struct metrics_file_header *hea
  * Maps the file `name` of the open directory `dir_fd`, for writing or reading alone, guarded
  * against truncation. On any state but OK *map is untouched and errno tells about UNUSABLE.
  */
-enum metrics_file_state metrics_file_map(struct metrics_map *map, int dir_fd, const char *name,
-                                         bool writable);
+enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *path, bool writable);
 
 /* Private memory, zero, with the layout of a new file. Returns 0, or -1 for want of memory. */
 int metrics_file_map_private(struct metrics_map *map, uint32_t max_series);

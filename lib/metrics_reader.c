@@ -26,21 +26,19 @@ struct metrics_reader {
     uint64_t live_owner[METRICS_FILE_LIVE_GAUGES];
     uint64_t live_sum[METRICS_FILE_LIVE_GAUGES];
 
-    const char *run_dir;
-    char path[]; /* of the file, and behind its NUL the directory */
+    char path[]; /* of the file */
 };
 
 struct metrics_reader *metrics_reader_open(const char *run_dir)
 {
     size_t path_size = strlen(run_dir) + sizeof("/" METRICS_FILE_NAME);
-    struct metrics_reader *reader = calloc(1, sizeof(*reader) + path_size + strlen(run_dir) + 1);
+    struct metrics_reader *reader = calloc(1, sizeof(*reader) + path_size);
 
     if (reader == NULL)
         return NULL;
     reader->fd = -1;
     reader->state = METRICS_FILE_MISSING;
     snprintf(reader->path, path_size, "%s/" METRICS_FILE_NAME, run_dir);
-    reader->run_dir = strcpy(reader->path + path_size, run_dir);
     return reader;
 }
 
@@ -66,15 +64,8 @@ void metrics_reader_close(struct metrics_reader *reader)
 static enum metrics_file_state take_file(struct metrics_reader *reader)
 {
     struct stat st;
-    int dir_fd = open(reader->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum metrics_file_state state = metrics_file_map(&reader->map, reader->path, false);
 
-    if (dir_fd < 0)
-        return errno == ENOENT ? METRICS_FILE_MISSING : METRICS_FILE_UNUSABLE;
-    enum metrics_file_state state =
-        metrics_file_map(&reader->map, dir_fd, METRICS_FILE_NAME, false);
-    int saved = errno;
-    close(dir_fd);
-    errno = saved;
     if (state != METRICS_FILE_OK)
         return state;
     reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

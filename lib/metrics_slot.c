@@ -23,10 +23,10 @@ static int lock_byte(int fd, off_t offset)
 }
 
 /* The file again, by a description of its own, or -1 where it is another one by now. */
-static int open_again(const struct metrics_map *map, int dir_fd, const char *name)
+static int open_again(const struct metrics_map *map, const char *path)
 {
     struct stat st;
-    int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0)
         return -1;
@@ -37,14 +37,14 @@ static int open_again(const struct metrics_map *map, int dir_fd, const char *nam
     return fd;
 }
 
-int metrics_slot_claim(const struct metrics_map *map, int dir_fd, const char *name, int *lock_fd,
+int metrics_slot_claim(const struct metrics_map *map, const char *path, int *lock_fd,
                        unsigned *stripe)
 {
     struct metrics_file_header *header = metrics_file_header(map);
     uint64_t ticket = atomic_fetch_add_explicit(&header->slot_ticket.word, 1, memory_order_relaxed);
 
     *stripe = (unsigned)(ticket % map->at.stripes);
-    *lock_fd = open_again(map, dir_fd, name);
+    *lock_fd = open_again(map, path);
     if (*lock_fd < 0)
         return -1;
     for (unsigned n = 0; n < METRICS_FILE_SLOTS; n++) {

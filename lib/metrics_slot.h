@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /*
- * Claims a free slot of the file mapped by `map`, which is `name` in the directory, and empties it.
+ * Claims a free slot of the file mapped by `map`, which goes by `path`, and empties it.
  * Returns the slot's number and sets *lock_fd to the descriptor that holds it: closing that frees
  * the slot. Returns -1 where none is free, or the file is not there any more; *lock_fd is then -1.
  * *stripe is set in either case.
@@ -19,7 +19,7 @@
  * The descriptor is not the one the file was mapped by: a mapping keeps its description, and thus
  * its locks, alive in every child that a fork gives it to.
  */
-int metrics_slot_claim(const struct metrics_map *map, int dir_fd, const char *name, int *lock_fd,
+int metrics_slot_claim(const struct metrics_map *map, const char *path, int *lock_fd,
                        unsigned *stripe);
 
 /*

@@ -1,0 +1,383 @@
+/*
+ * What the metrics file costs: nanoseconds an operation, medians of several rounds in one run.
+ *
+ *     metrics_bench [inc|observe|lookup|contended|attach|scrape]...
+ *
+ * Prints lines of `name value unit`. Works in a directory of its own under TMPDIR (best a tmpfs).
+ */
+#include "lib/clock.h"
+#include "lib/metrics.h"
+#include "lib/metrics_file.h"
+#include "metrics-agent/exposition.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS = 7, PROCESSES_MAX = 8 };
+
+static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+
+static const struct metrics_family_def requests_def = {
+    .name = "bench_requests_total",
+    .help = "Requests.",
+    .kind = METRICS_COUNTER,
+    .labels = {"method", "path", "status"},
+};
+
+static const struct metrics_family_def latency_def = {
+    .name = "bench_latency_seconds",
+    .help = "Latency.",
+    .unit = "seconds",
+    .kind = METRICS_HISTOGRAM,
+    .labels = {"method", "path"},
+    .bounds = bounds,
+    .bound_count = sizeof(bounds) / sizeof(bounds[0]),
+};
+
+static char dir[4096];
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static void new_directory(void)
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(dir, sizeof(dir), "%s/metrics_bench.XXXXXX", base == NULL ? "/dev/shm" : base);
+    if (mkdtemp(dir) == NULL)
+        die(dir);
+}
+
+static void remove_directory(void)
+{
+    char path[sizeof(dir) + 32];
+
+    snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, dir);
+    unlink(path);
+    rmdir(dir);
+}
+
+static struct metrics *open_metrics(void)
+{
+    struct metrics *metrics = metrics_open(dir);
+
+    if (metrics == NULL || metrics_problem(metrics) != NULL) {
+        fprintf(stderr, "metrics_bench: %s\n",
+                metrics == NULL ? "memory" : metrics_problem(metrics));
+        exit(1);
+    }
+    return metrics;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof(*values), by_value);
+    return values[count / 2];
+}
+
+static void report(const char *name, double value, const char *unit)
+{
+    printf("%-40s %12.2f %s\n", name, value, unit);
+    fflush(stdout);
+}
+
+/* Runs `step` ROUNDS times; it returns how many operations it made. */
+static void measure(const char *name, uint64_t (*step)(void *), void *state)
+{
+    double rounds[ROUNDS];
+
+    for (size_t i = 0; i < ROUNDS; i++) {
+        uint64_t start = clock_monotonic_ns();
+        uint64_t operations = step(state);
+        rounds[i] = (double)(clock_monotonic_ns() - start) / (double)operations;
+    }
+    report(name, median(rounds, ROUNDS), "ns/op");
+}
+
+static uint64_t step_raw(void *state)
+{
+    _Atomic uint64_t *cell = state;
+
+    for (int i = 0; i < 10000000; i++)
+        atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
+    return 10000000;
+}
+
+static uint64_t step_inc(void *state)
+{
+    const struct metrics_counter *counter = state;
+
+    for (int i = 0; i < 10000000; i++)
+        metrics_add(*counter, 1);
+    return 10000000;
+}
+
+/* Values as a service has them: most in a few buckets, without a pattern to predict. */
+static double values[4096];
+
+static void fill_values(void)
+{
+    uint64_t state = 88172645463325252u;
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        double unit = (double)(state >> 11) / 9007199254740992.0;
+        values[i] = 0.00005 + 0.02 * unit * unit * unit;
+    }
+}
+
+static uint64_t step_observe(void *state)
+{
+    const struct metrics_histogram *histogram = state;
+
+    for (int i = 0; i < 4000000; i++)
+        metrics_observe(*histogram, values[i & 4095]);
+    return 4000000;
+}
+
+static uint64_t step_observe_exemplar(void *state)
+{
+    const struct metrics_histogram *histogram = state;
+    struct trace_id trace = {{1, 2, 3}};
+    struct span_id span = {{4, 5, 6}};
+
+    for (int i = 0; i < 4000000; i++)
+        metrics_observe_exemplar(*histogram, values[i & 4095], &trace, &span, 1700000000u + i);
+    return 4000000;
+}
+
+static uint64_t step_lookup(void *state)
+{
+    static const char *const labels[][2] = {
+        {"GET", "/healthz"}, {"POST", "/analyze"}, {"GET", "/metrics"}, {"GET", "_OTHER"}};
+
+    for (int i = 0; i < 2000000; i++)
+        metrics_observe(metrics_histogram(state, labels[i & 3]), values[i & 4095]);
+    return 2000000;
+}
+
+static void bench_single(bool inc, bool observe, bool lookup)
+{
+    static _Atomic uint64_t raw;
+    new_directory();
+    struct metrics *metrics = open_metrics();
+    struct metrics_family *family = metrics_declare(metrics, &latency_def);
+    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                     (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram histogram =
+        metrics_histogram(family, (const char *[]){"POST", "/analyze"});
+
+    if (inc) {
+        measure("bare atomic add", step_raw, &raw);
+        measure("inc", step_inc, &counter);
+    }
+    if (observe) {
+        measure("observe", step_observe, &histogram);
+        measure("observe with exemplar", step_observe_exemplar, &histogram);
+    }
+    if (lookup)
+        measure("lookup + observe", step_lookup, family);
+    metrics_close(metrics);
+    remove_directory();
+}
+
+/* Nanoseconds an increment and an observation took in each of `count` processes at once. */
+static void contended(unsigned count)
+{
+    double *results = mmap(NULL, 2 * PROCESSES_MAX * sizeof(double), PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int gate[2];
+    char name[64];
+
+    if (results == MAP_FAILED || pipe(gate) < 0)
+        die("contended");
+    for (unsigned i = 0; i < count; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            die("fork");
+        if (pid > 0)
+            continue;
+        struct metrics *metrics = open_metrics();
+        struct metrics_counter counter = metrics_counter(
+            metrics_declare(metrics, &requests_def), (const char *[]){"POST", "/analyze", "200"});
+        struct metrics_histogram histogram = metrics_histogram(
+            metrics_declare(metrics, &latency_def), (const char *[]){"POST", "/analyze"});
+        char byte;
+        close(gate[1]);
+        if (read(gate[0], &byte, 1) != 0)
+            _exit(1);
+        uint64_t start = clock_monotonic_ns();
+        uint64_t operations = step_inc(&counter) + step_inc(&counter);
+        uint64_t middle = clock_monotonic_ns();
+        results[i] = (double)(middle - start) / (double)operations;
+        operations = step_observe(&histogram) + step_observe(&histogram);
+        results[PROCESSES_MAX + i] = (double)(clock_monotonic_ns() - middle) / (double)operations;
+        _exit(0);
+    }
+    close(gate[0]);
+    usleep(100000); /* all have attached, or make the result a little better than it is */
+    close(gate[1]);
+    while (wait(NULL) > 0)
+        ;
+    /* More processes than processors share them: what counts is processor time. */
+    double share = (double)count / (double)sysconf(_SC_NPROCESSORS_ONLN);
+    if (share < 1)
+        share = 1;
+    snprintf(name, sizeof(name), "inc, %u processes on one series", count);
+    report(name, median(results, count) / share, "ns/op of processor time");
+    snprintf(name, sizeof(name), "observe, %u processes on one series", count);
+    report(name, median(results + PROCESSES_MAX, count) / share, "ns/op of processor time");
+    munmap(results, 2 * PROCESSES_MAX * sizeof(double));
+}
+
+static uint64_t step_attach(void *state)
+{
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        struct metrics *metrics = open_metrics();
+        metrics_observe(metrics_histogram(metrics_declare(metrics, &latency_def),
+                                          (const char *[]){"POST", "/analyze"}),
+                        0.01);
+        metrics_close(metrics);
+    }
+    return 2000;
+}
+
+/* A process that attaches, or not, and ends: the difference is what the metrics cost a CGI. */
+static uint64_t step_process(void *state)
+{
+    const bool *attach = state;
+
+    for (int i = 0; i < 300; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            die("fork");
+        if (pid == 0) {
+            if (*attach) {
+                struct metrics *metrics = open_metrics();
+                metrics_observe(metrics_histogram(metrics_declare(metrics, &latency_def),
+                                                  (const char *[]){"POST", "/analyze"}),
+                                0.01);
+            }
+            _exit(0);
+        }
+        if (waitpid(pid, NULL, 0) < 0)
+            die("waitpid");
+    }
+    return 300;
+}
+
+static void bench_attach(void)
+{
+    bool no = false, yes = true;
+
+    new_directory();
+    measure("attach, declare, look up, observe, close", step_attach, NULL);
+    measure("fork and exit", step_process, &no);
+    measure("fork, attach, observe and exit", step_process, &yes);
+    remove_directory();
+}
+
+static void bench_scrape(unsigned series)
+{
+    char number[32], name[64], path[sizeof(dir) + 32];
+    double rounds[ROUNDS];
+    struct exposition out;
+    struct stat st;
+
+    new_directory();
+    snprintf(number, sizeof(number), "%u", series);
+    setenv("MICROTRACE_METRICS_MAX_SERIES", number, 1);
+    struct metrics *metrics = open_metrics();
+    struct metrics_family *family = metrics_declare(metrics, &requests_def);
+    uint64_t start = clock_monotonic_ns();
+    for (unsigned i = 0; i < series; i++) {
+        char label[32];
+        snprintf(label, sizeof(label), "/path/%u", i);
+        metrics_add(metrics_counter(family, (const char *[]){"POST", label, "200"}), i);
+    }
+    snprintf(name, sizeof(name), "register %u series", series);
+    report(name, (double)(clock_monotonic_ns() - start) / series, "ns/op");
+
+    struct metrics_reader *reader = metrics_reader_open(dir);
+    exposition_begin(&out, EXPOSITION_OPENMETRICS);
+    start = clock_monotonic_ns();
+    if (reader == NULL || metrics_reader_refresh(reader) < 0)
+        die("reader");
+    snprintf(name, sizeof(name), "first read of %u series", series);
+    report(name, (double)(clock_monotonic_ns() - start) / 1e6, "ms");
+    for (size_t i = 0; i < ROUNDS; i++) {
+        start = clock_monotonic_ns();
+        exposition_restart(&out, EXPOSITION_OPENMETRICS);
+        if (metrics_reader_refresh(reader) < 0)
+            die("reader");
+        exposition_reader(&out, reader);
+        if (exposition_end(&out) < 0)
+            die("exposition");
+        rounds[i] = (double)(clock_monotonic_ns() - start) / 1e6;
+    }
+    snprintf(name, sizeof(name), "scrape of %u series", series);
+    report(name, median(rounds, ROUNDS), "ms");
+    snprintf(name, sizeof(name), "text of %u series", series);
+    report(name, (double)out.len / series, "bytes/series");
+    snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, dir);
+    if (stat(path, &st) < 0)
+        die(path);
+    snprintf(name, sizeof(name), "file for %u series", series);
+    report(name, (double)st.st_size / series, "bytes/series");
+    exposition_free(&out);
+    metrics_reader_close(reader);
+    metrics_close(metrics);
+    unsetenv("MICROTRACE_METRICS_MAX_SERIES");
+    remove_directory();
+}
+
+static bool wanted(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    }
+    return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+    fill_values();
+    bench_single(wanted(argc, argv, "inc"), wanted(argc, argv, "observe"),
+                 wanted(argc, argv, "lookup"));
+    if (wanted(argc, argv, "contended")) {
+        new_directory();
+        for (unsigned n = 1; n <= PROCESSES_MAX; n *= 2)
+            contended(n);
+        remove_directory();
+    }
+    if (wanted(argc, argv, "attach"))
+        bench_attach();
+    if (wanted(argc, argv, "scrape")) {
+        bench_scrape(1000);
+        bench_scrape(10000);
+        bench_scrape(100000);
+    }
+    return 0;
+}
