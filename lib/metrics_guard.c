@@ -16,7 +16,6 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
-static bool installed;
 
 static bool replace(uintptr_t address)
 {
@@ -50,18 +49,29 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
     }
 }
 
+/* Whether our handler is in place. Another part of the program may have put its own there since. */
+static bool install(void)
+{
+    struct sigaction action = {.sa_sigaction = on_sigbus,
+                               .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    struct sigaction current;
+
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGBUS, NULL, &current) < 0)
+        return false;
+    if ((current.sa_flags & SA_SIGINFO) && current.sa_sigaction == on_sigbus)
+        return true;
+    previous = current;
+    return sigaction(SIGBUS, &action, NULL) == 0;
+}
+
 int metrics_guard_add(void *base, size_t size)
 {
     int found = -1;
 
     assert(base != NULL && size > 0);
     pthread_mutex_lock(&lock);
-    if (!installed) {
-        struct sigaction action = {.sa_sigaction = on_sigbus,
-                                   .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
-        sigemptyset(&action.sa_mask);
-        installed = sigaction(SIGBUS, &action, &previous) == 0;
-    }
+    bool installed = install();
     for (int i = 0; installed && found < 0 && i < METRICS_GUARD_MAX; i++) {
         if (atomic_load(&ranges[i].base) == 0) {
             atomic_store(&ranges[i].hit, false);
