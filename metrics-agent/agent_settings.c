@@ -1,0 +1,278 @@
+#include "metrics-agent/agent_settings.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static const char *const compressions[] = {"none", "gzip", NULL};
+static const char *const protocols[] = {"http/json", "http/protobuf", NULL};
+static const char *const exporters[] = {"otlp", "none", NULL};
+
+static const struct config_setting own_rows[] = {
+    {.name = "MICROTRACE_SPOOL_SEGMENT_BYTES",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct agent_settings, segment_bytes),
+     .min = 4096,
+     .max = 1e12,
+     .fallback = "16777216",
+     .help = "Size at which a spool file is sealed and the next one begun."},
+    {.name = "MICROTRACE_AGENT_LISTEN",
+     .type = CONFIG_HOST_PORT,
+     .offset = offsetof(struct agent_settings, listen),
+     .fallback = "127.0.0.1:9464",
+     .help = "Where /metrics and /healthz are served."},
+    {.name = "OTEL_TRACES_EXPORTER",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct agent_settings, exporter[TELEMETRY_TRACES]),
+     .fallback = "otlp",
+     .choices = exporters,
+     .otel = true,
+     .help = "Whether spans are sent."},
+    {.name = "OTEL_LOGS_EXPORTER",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct agent_settings, exporter[TELEMETRY_LOGS]),
+     .fallback = "otlp",
+     .choices = exporters,
+     .otel = true,
+     .help = "Whether log records are sent."},
+};
+
+/* The same eight variables for all signals and, with TRACES_ or LOGS_ in the name, for one. */
+#define EXPORT_ROW(variable, kind, member)                                                         \
+    .name = "OTEL_EXPORTER_OTLP_" variable, .type = kind,                                          \
+    .offset = offsetof(struct agent_export, member), .otel = true
+#define EXPORT_ROWS(signal, endpoint_help)                                                         \
+    {                                                                                              \
+        {EXPORT_ROW(signal "ENDPOINT", CONFIG_STRING, endpoint), .help = endpoint_help},           \
+            {EXPORT_ROW(signal "HEADERS", CONFIG_STRING, headers),                                 \
+             .help = "Headers of each request: NAME=VALUE,... with percent-encoding."},            \
+            {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms), .min = 1, .max = 3600000,      \
+             .fallback = "10000", .help = "Milliseconds that one request may take."},              \
+            {EXPORT_ROW(signal "COMPRESSION", CONFIG_CHOICE, compression), .fallback = "none",     \
+             .choices = compressions, .help = "Compression of request bodies."},                   \
+            {EXPORT_ROW(signal "PROTOCOL", CONFIG_CHOICE, protocol), .fallback = "http/json",      \
+             .choices = protocols, .help = "Encoding of request bodies."},                         \
+            {EXPORT_ROW(signal "CERTIFICATE", CONFIG_STRING, certificate),                         \
+             .help = "PEM file of the CAs that the endpoint is trusted by."},                      \
+            {EXPORT_ROW(signal "CLIENT_CERTIFICATE", CONFIG_STRING, client_certificate),           \
+             .help = "PEM file of our certificate."},                                              \
+            {EXPORT_ROW(signal "CLIENT_KEY", CONFIG_STRING, client_key),                           \
+             .help = "PEM file of our certificate's key."},                                        \
+    }
+
+enum { EXPORT_ROW_COUNT = 8, TIMEOUT_TEXT_MAX = 24 };
+
+static const struct config_setting base_rows[EXPORT_ROW_COUNT] =
+    EXPORT_ROWS("", "Base URL of the endpoint; /v1/traces and /v1/logs are appended.");
+static const struct config_setting traces_rows[EXPORT_ROW_COUNT] =
+    EXPORT_ROWS("TRACES_", "URL that spans are sent to, as it is.");
+static const struct config_setting logs_rows[EXPORT_ROW_COUNT] =
+    EXPORT_ROWS("LOGS_", "URL that log records are sent to, as it is.");
+
+void agent_settings_help(FILE *to)
+{
+    config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
+    config_print_help(to, own_rows, COUNT(own_rows));
+    config_print_help(to, base_rows, COUNT(base_rows));
+    config_print_help(to, traces_rows, COUNT(traces_rows));
+    config_print_help(to, logs_rows, COUNT(logs_rows));
+}
+
+int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
+                       enum telemetry_signal signal, const char **why)
+{
+    const char *source = own != NULL ? own : base;
+    size_t len = source != NULL ? strlen(source) : 0;
+    int n;
+
+    url[0] = '\0';
+    if (source == NULL)
+        return 0;
+    if (strncasecmp(source, "http://", 7) != 0 && strncasecmp(source, "https://", 8) != 0) {
+        *why = "it takes an http:// or https:// URL";
+        return -1;
+    }
+    if (own != NULL) {
+        n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s", own);
+    } else {
+        n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s%sv1/%s", base,
+                     base[len - 1] == '/' ? "" : "/", telemetry_signal_names[signal]);
+    }
+    if (n >= AGENT_SETTINGS_URL_MAX) {
+        url[0] = '\0';
+        *why = "the URL is too long";
+        return -1;
+    }
+    return 0;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool token_char(char c)
+{
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+/* Writes one member, [at, end) without surrounding blanks, as a header. */
+static int write_header(const char *at, const char *end, char *header)
+{
+    const char *equals = memchr(at, '=', (size_t)(end - at)), *p;
+    const char *name_end = equals, *value;
+    size_t len = 0;
+
+    if (equals == NULL)
+        return -1;
+    while (name_end > at && (name_end[-1] == ' ' || name_end[-1] == '\t'))
+        name_end--;
+    if (name_end == at || end - at > AGENT_SETTINGS_HEADER_MAX - 3)
+        return -1;
+    for (p = at; p < name_end; p++) {
+        if (!token_char(*p))
+            return -1;
+        header[len++] = *p;
+    }
+    header[len++] = ':';
+    header[len++] = ' ';
+    for (value = equals + 1; value < end && (*value == ' ' || *value == '\t'); value++)
+        continue;
+    for (; value < end; value++) {
+        int high, low, byte = (unsigned char)*value;
+
+        if (*value == '%') {
+            if (end - value < 3 || (high = hex_digit(value[1])) < 0 ||
+                (low = hex_digit(value[2])) < 0)
+                return -1;
+            byte = high << 4 | low;
+            value += 2;
+        }
+        /* A line break would smuggle in a header of its own. */
+        if (byte < 0x20 || byte == 0x7f)
+            return -1;
+        header[len++] = (char)byte;
+    }
+    header[len] = '\0';
+    return 0;
+}
+
+int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX])
+{
+    const char *start = *at, *end;
+
+    while (*start == ',' || *start == ' ' || *start == '\t')
+        start++;
+    if (*start == '\0') {
+        *at = start;
+        return 0;
+    }
+    *at = end = start + strcspn(start, ",");
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return write_header(start, end, header) == 0 ? 1 : -1;
+}
+
+/* Reads the signal's rows; what they leave unset is what holds for all signals. */
+static int load_signal(const struct config_setting *rows, const struct agent_export *base,
+                       struct agent_export *into, void (*warn)(const char *message),
+                       char error[CONFIG_ERROR_MAX])
+{
+    struct config_setting own[EXPORT_ROW_COUNT];
+    char timeout[TIMEOUT_TEXT_MAX];
+    size_t i;
+
+    (void)snprintf(timeout, sizeof timeout, "%llu", (unsigned long long)base->timeout_ms);
+    for (i = 0; i < EXPORT_ROW_COUNT; i++) {
+        const void *member = (const char *)base + rows[i].offset;
+
+        own[i] = rows[i];
+        if (own[i].type == CONFIG_UINT)
+            own[i].fallback = timeout;
+        else if (own[i].type == CONFIG_CHOICE)
+            own[i].fallback = own[i].choices[*(const int *)member];
+        else if (own[i].offset != offsetof(struct agent_export, endpoint))
+            own[i].fallback = *(const char *const *)member;
+    }
+    return config_load(own, EXPORT_ROW_COUNT, into, warn, error);
+}
+
+static void check_headers(const char *list, const char *variable, void (*warn)(const char *message))
+{
+    char header[AGENT_SETTINGS_HEADER_MAX], line[CONFIG_ERROR_MAX];
+    int found, count = 0;
+
+    if (list == NULL)
+        return;
+    while ((found = agent_settings_header(&list, header)) != 0) {
+        if (found > 0 && ++count <= AGENT_SETTINGS_HEADERS_MAX)
+            continue;
+        (void)snprintf(line, sizeof line,
+                       "%s: a member can't be used (NAME=VALUE,... with percent-encoding, at most "
+                       "%d); it is left out",
+                       variable, AGENT_SETTINGS_HEADERS_MAX);
+        warn(line);
+    }
+}
+
+static void set_url(struct agent_settings *settings, const struct agent_export *base,
+                    enum telemetry_signal signal, void (*warn)(const char *message))
+{
+    struct agent_export *export = &settings->export[signal];
+    const char *why = "";
+    char line[CONFIG_ERROR_MAX];
+
+    export->url[0] = '\0';
+    if (settings->telemetry.sdk_disabled || settings->exporter[signal] != 0)
+        return;
+    if (agent_settings_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
+        return;
+    (void)snprintf(line, sizeof line,
+                   "OTEL_EXPORTER_OTLP_%sENDPOINT: \"%.200s\" can't be used; %s; "
+                   "treated as unset",
+                   export->endpoint == NULL     ? ""
+                   : signal == TELEMETRY_TRACES ? "TRACES_"
+                                                : "LOGS_",
+                   export->endpoint != NULL ? export->endpoint : base->endpoint, why);
+    warn(line);
+    if (export->endpoint != NULL)
+        (void)agent_settings_url(export->url, base->endpoint, NULL, signal, &why);
+}
+
+int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),
+                        char error[CONFIG_ERROR_MAX])
+{
+    static const struct config_setting *const signal_rows[TELEMETRY_SIGNALS] = {
+        [TELEMETRY_TRACES] = traces_rows, [TELEMETRY_LOGS] = logs_rows};
+    struct agent_export base = {.endpoint = NULL};
+    int i;
+
+    memset(settings, 0, sizeof *settings);
+    if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry, warn,
+                    error) != 0 ||
+        config_load(own_rows, COUNT(own_rows), settings, warn, error) != 0 ||
+        config_load(base_rows, EXPORT_ROW_COUNT, &base, warn, error) != 0)
+        return -1;
+    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+        if (load_signal(signal_rows[i], &base, &settings->export[i], warn, error) != 0)
+            return -1;
+        set_url(settings, &base, (enum telemetry_signal)i, warn);
+        if (settings->export[i].protocol != AGENT_PROTOCOL_JSON &&
+            settings->export[i].url[0] != '\0')
+            warn("OTEL_EXPORTER_OTLP_PROTOCOL: http/protobuf can't be sent yet; using http/json");
+        settings->export[i].protocol = AGENT_PROTOCOL_JSON;
+    }
+    check_headers(base.headers, "OTEL_EXPORTER_OTLP_HEADERS", warn);
+    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+        if (settings->export[i].headers != base.headers)
+            check_headers(settings->export[i].headers, signal_rows[i][1].name, warn);
+    }
+    return 0;
+}

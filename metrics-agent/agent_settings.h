@@ -1,0 +1,69 @@
+/*
+ * The agent's settings: the instance's own (MICROTRACE_*) and where to send what (OTEL_*, by the
+ * OpenTelemetry specification, "OTLP Exporter" and "SDK environment variables").
+ */
+#ifndef METRICS_AGENT_AGENT_SETTINGS_H
+#define METRICS_AGENT_AGENT_SETTINGS_H
+
+#include "lib/config.h"
+#include "lib/telemetry.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    AGENT_SETTINGS_URL_MAX = 2048,
+    AGENT_SETTINGS_HEADERS_MAX = 32,
+    AGENT_SETTINGS_HEADER_MAX = 4096, /* "Name: value" and its NUL */
+};
+
+enum agent_compression { AGENT_COMPRESSION_NONE, AGENT_COMPRESSION_GZIP };
+enum agent_protocol { AGENT_PROTOCOL_JSON, AGENT_PROTOCOL_PROTOBUF };
+
+/* How one signal is exported. */
+struct agent_export {
+    const char *endpoint;             /* as in the environment; `url` is what counts */
+    const char *headers;              /* the same; see agent_settings_header */
+    uint64_t timeout_ms;              /* of one request */
+    int compression;                  /* enum agent_compression */
+    int protocol;                     /* enum agent_protocol */
+    const char *certificate;          /* PEM file of the CAs to trust, or NULL for the system's */
+    const char *client_certificate;   /* PEM file, or NULL */
+    const char *client_key;           /* PEM file, or NULL */
+    char url[AGENT_SETTINGS_URL_MAX]; /* "" where nothing is sent */
+};
+
+struct agent_settings {
+    struct telemetry_settings telemetry;
+    uint64_t segment_bytes;          /* MICROTRACE_SPOOL_SEGMENT_BYTES */
+    const char *listen;              /* MICROTRACE_AGENT_LISTEN */
+    int exporter[TELEMETRY_SIGNALS]; /* OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER: 0 otlp, 1 none */
+    struct agent_export export[TELEMETRY_SIGNALS];
+};
+
+/*
+ * Reads everything from the environment, whose strings `settings` borrows. OTEL_* values that can't
+ * be used are told to `warn`. Returns 0, or -1 with a message in `error`.
+ */
+int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),
+                        char error[CONFIG_ERROR_MAX]);
+
+/* The variables as lines of --help. */
+void agent_settings_help(FILE *to);
+
+/*
+ * Takes the next member of a list of headers in W3C Baggage encoding ("name=value,...", values
+ * percent-encoded) and writes it as "Name: value" into `header`. *at is moved on. Returns 1, 0 at
+ * the end, or -1 for a member that can't be used.
+ */
+int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX]);
+
+/*
+ * The URL for a signal: `own` as it is, or `base` with /v1/<signal> appended, "" where neither is
+ * set. Returns 0, or -1 with a static text in *why for a URL that is no http or https URL.
+ */
+int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
+                       enum telemetry_signal signal, const char **why);
+
+#endif

@@ -1,0 +1,130 @@
+#include "metrics-agent/ledger.h"
+
+#include "lib/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { START_MAX = 8192 /* bytes of a record in which its time is looked for */ };
+
+/* The time of the first record that waits, 0 where that can't be told. */
+static uint64_t oldest_ns(struct forward *f)
+{
+    static const char end_key[] = "\"endTimeUnixNano\":\"", log_key[] = "{\"asctime\":\"";
+    char start_of[START_MAX];
+    const char *found;
+    uint64_t unix_ns = 0;
+    ssize_t got = 0;
+    size_t i;
+
+    for (i = 0; i < f->segments.count && got <= 0; i++) {
+        struct segment *segment = &f->segments.list[i];
+        bool was_open = segment->fd >= 0;
+
+        if (segment->pending == 0 || segments_open_file(&f->segments, segment) != 0)
+            continue;
+        got = pread(segment->fd, start_of, sizeof start_of - 1, (off_t)segment->offset);
+        if (!was_open) {
+            (void)close(segment->fd);
+            segment->fd = -1;
+        }
+    }
+    if (got <= 0)
+        return 0;
+    start_of[got] = '\0';
+    if (f->signal == TELEMETRY_TRACES) {
+        found = memmem(start_of, (size_t)got, end_key, sizeof end_key - 1);
+        return found != NULL ? strtoull(found + sizeof end_key - 1, NULL, 10) : 0;
+    }
+    found = memmem(start_of, (size_t)got, log_key, sizeof log_key - 1);
+    if (found == NULL ||
+        clock_parse_iso8601(found + sizeof log_key - 1, strcspn(found + sizeof log_key - 1, "\""),
+                            &unix_ns) != 0)
+        return 0;
+    return unix_ns;
+}
+
+/* Records that vanished while no agent ran: the file of metrics knows more than is left. */
+static void reconcile(struct forward *f)
+{
+    uint64_t known = agent_metrics_written(f->shared->metrics, f->signal);
+    uint64_t now = books_settled(f->books) + segments_pending(&f->segments);
+
+    f->counted_once = true;
+    if (known <= now)
+        return;
+    f->books->dropped[BOOKS_DELETED] += known - now;
+    forward_save(f);
+}
+
+void ledger_publish(struct forward *f, uint64_t budget, bool age)
+{
+    struct agent_metrics_numbers numbers = {.books = f->books, .oldest_age_s = -1};
+
+    if (budget > 0)
+        segments_refresh(&f->segments, f->state != FORWARD_IDLE ? f->batch_seq : 0);
+    if (segments_count_lines(&f->segments, budget) < budget && !f->counted_once)
+        reconcile(f);
+    numbers.backlog = segments_pending(&f->segments);
+    numbers.bytes = segments_bytes(&f->segments);
+    if (age) {
+        uint64_t oldest = oldest_ns(f), now = clock_unix_ns();
+
+        numbers.oldest_age_s = oldest > 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
+    }
+    agent_metrics_publish(f->shared->metrics, f->signal, &numbers);
+}
+
+/* Gives up the oldest sealed segment, counting what it still held. Returns false if there is none.
+ */
+static bool drop_oldest(struct forward *f)
+{
+    struct segment *segment = f->segments.count > 0 ? &f->segments.list[0] : NULL;
+
+    if (segment == NULL || segment->active)
+        return false;
+    forward_abandon(f, segment->seq);
+    segments_count_whole(&f->segments, segment);
+    f->books->dropped[BOOKS_CAP] += segment->pending;
+    segments_settle(segment, segment->counted, segment->pending);
+    forward_save(f);
+    (void)checkpoint_sync(f->shared->checkpoint);
+    segments_remove(&f->segments, segment);
+    return true;
+}
+
+/* Which of them holds the oldest sealed segment; the one with the most bytes if none has any. */
+static struct forward *to_drop_from(struct forward *forwards, size_t count)
+{
+    struct forward *oldest = NULL, *fullest = &forwards[0];
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct segments *s = &forwards[i].segments;
+
+        if (segments_bytes(s) > segments_bytes(&fullest->segments))
+            fullest = &forwards[i];
+        if (s->count > 0 && !s->list[0].active &&
+            (oldest == NULL || s->list[0].written_ns < oldest->segments.list[0].written_ns))
+            oldest = &forwards[i];
+    }
+    return oldest != NULL ? oldest : fullest;
+}
+
+void ledger_enforce_cap(struct forward *forwards, size_t count, uint64_t max_bytes)
+{
+    for (;;) {
+        uint64_t total = 0;
+        struct forward *f;
+        size_t i;
+
+        for (i = 0; i < count; i++)
+            total += segments_bytes(&forwards[i].segments);
+        if (total <= max_bytes)
+            return;
+        f = to_drop_from(forwards, count);
+        if (!drop_oldest(f) && (segments_seal(&f->segments) != 0 || !drop_oldest(f)))
+            return;
+    }
+}

@@ -1,0 +1,99 @@
+/*
+ * The files of one signal's spool: the active one, which writers append to, and those that were
+ * sealed by a rename, in the order of their numbers. docs/spool.md is the protocol.
+ *
+ * Nothing here waits for a writer: a sealed file is taken as final when no lock is left on it, and
+ * until then is read on beside the following ones.
+ */
+#ifndef METRICS_AGENT_SEGMENTS_H
+#define METRICS_AGENT_SEGMENTS_H
+
+#include "lib/telemetry.h"
+#include "metrics-agent/checkpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SEGMENTS_NAME_MAX = 64,
+};
+
+struct segment {
+    uint64_t seq;
+    uint64_t inode;
+    uint64_t size;       /* as last seen */
+    uint64_t written_ns; /* when it was last written to, Unix time; the same */
+    uint64_t offset;     /* all before it is settled */
+    uint64_t counted;    /* lines were counted up to here; never before offset */
+    uint64_t pending;    /* lines in [offset, counted) */
+    int fd;              /* -1 while not open; the active file's is always open */
+    bool active;         /* at <signal>.jsonl */
+    bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
+    bool final;    /* sealed, and nobody can append any more */
+};
+
+struct segments {
+    enum telemetry_signal signal;
+    int dir_fd;
+    struct segment *list; /* ascending numbers; the active one, if any, is the last */
+    size_t count, room;
+    uint64_t active_seq; /* of the active file, existing or not */
+    uint64_t deleted;    /* records found to be gone since segments_take_deleted */
+};
+
+/*
+ * Finds what is there in the directory `dir_fd` and where `from` left off. A cursor that does not
+ * match its file (number, inode, size, fingerprint) counts for nothing: the file is read from its
+ * start. Returns 0, or -1 with errno.
+ */
+int segments_open(struct segments *segments, enum telemetry_signal signal, int dir_fd,
+                  const struct checkpoint_signal *from);
+
+void segments_close(struct segments *segments);
+
+/*
+ * Looks at the files again: sizes, a new active file, finality, truncation. `held_seq` is the
+ * segment of which a batch is under way, or 0; it is not looked at for truncation. Pointers to
+ * segments end here.
+ */
+void segments_refresh(struct segments *segments, uint64_t held_seq);
+
+/* The segment with this number, or NULL. */
+struct segment *segments_find(struct segments *segments, uint64_t seq);
+
+/* Opens the segment's file where it is not. Returns 0, or -1 with errno, ENOENT where it is gone.
+ */
+int segments_open_file(struct segments *segments, struct segment *segment);
+
+/* Seals the active file by renaming it. Returns 0, or -1 with errno. */
+int segments_seal(struct segments *segments);
+
+/* Whether everything in the segment is settled and nothing can be added: it can be removed. */
+bool segments_done(const struct segment *segment);
+
+/* Unlinks the segment's file, unless it has no name any more, and forgets the segment. */
+void segments_remove(struct segments *segments, struct segment *segment);
+
+/*
+ * Counts lines that were not counted yet, up to `budget` bytes; returns the bytes looked at. All
+ * are counted when that is less than `budget`.
+ */
+uint64_t segments_count_lines(struct segments *segments, uint64_t budget);
+
+/* Counts all of one segment, an unterminated rest as a line too; for a segment to be given up. */
+void segments_count_whole(struct segments *segments, struct segment *segment);
+
+/* Marks everything before `offset`, a line's start, as settled; lines there are not pending. */
+void segments_settle(struct segment *segment, uint64_t offset, uint64_t lines);
+
+/* Records that others deleted or truncated away since the last call. */
+uint64_t segments_take_deleted(struct segments *segments);
+
+uint64_t segments_pending(const struct segments *segments); /* counted lines that wait */
+uint64_t segments_bytes(const struct segments *segments);   /* size of all files */
+
+/* Fills in where all segments stand: cursors and active_seq, not the books. */
+void segments_save(struct segments *segments, struct checkpoint_signal *into);
+
+#endif

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""An OTLP/HTTP JSON endpoint that answers as badly as it is told to, and keeps what it accepts.
+
+    otlp_sink.py [--port N] [--port-file FILE] [--dump FILE]
+
+POST /v1/traces and /v1/logs are the endpoint. Each span or log record of a request that is answered
+with 200 becomes a JSON line in the dump: signal, id, name, resource, scope, attributes, hash, ...
+
+POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
+
+    mode         accept (default), status, hang, close, partial, oversize, malformed, slow
+    status       for mode status: the HTTP status
+    retry_after  value of the Retry-After header; {"date": S} stands for the HTTP date in S seconds
+    count        how many requests to answer so, then accept again; 0 for all (default)
+    signal       traces or logs: only those; others are accepted
+    poison       answer 400 to each request that holds this text, whatever the mode
+    poison_status  in place of 400
+    rejected     for mode partial: records said to be rejected
+    keep         for mode close: true takes the records before the connection is closed
+
+GET /control tells what happened: requests by signal and status, records, distinct ids, bytes,
+content types and encodings, headers of the last request, and for each signal the times of all
+requests (seconds since the start).
+"""
+
+import argparse
+import email.utils
+import gzip
+import hashlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DEFAULTS = {
+    "mode": "accept", "status": 503, "retry_after": None, "count": 0, "signal": None,
+    "poison": None, "poison_status": 400, "rejected": 1, "keep": False,
+}
+
+
+def value_of(any_value):
+    for kind, value in any_value.items():
+        return int(value) if kind == "intValue" else value
+    return None
+
+
+def attributes_of(record):
+    return {a["key"]: value_of(a["value"]) for a in record.get("attributes", [])}
+
+
+def spans_of(body):
+    for resource in body["resourceSpans"]:
+        for scope in resource.get("scopeSpans", []):
+            for span in scope["spans"]:
+                yield resource, scope, span, span["spanId"]
+
+
+def logs_of(body):
+    for resource in body["resourceLogs"]:
+        for scope in resource.get("scopeLogs", []):
+            for record in scope["logRecords"]:
+                attributes = attributes_of(record)
+                yield resource, scope, record, str(attributes.get("id", ""))
+
+
+class State:
+    def __init__(self, dump):
+        self.lock = threading.Lock()
+        self.dump = dump
+        self.start = time.monotonic()
+        self.how = dict(DEFAULTS)
+        self.left = 0
+        self.signals = {s: {"requests": 0, "records": 0, "bytes": 0, "statuses": {}, "times": [],
+                            "ids": set(), "open": 0, "most_open": 0, "connections": set()}
+                        for s in ("traces", "logs")}
+        self.types, self.encodings, self.headers = set(), set(), {}
+        self.errors = []
+        self.stop = threading.Event()
+
+    def answer_for(self, signal, body):
+        with self.lock:
+            how = dict(self.how)
+            if how["poison"] is not None and how["poison"].encode() in body:
+                how["mode"], how["status"] = "status", how["poison_status"]
+                return how
+            if how["signal"] not in (None, signal):
+                how["mode"] = "accept"
+            elif how["mode"] != "accept" and how["count"] > 0:
+                self.left -= 1
+                if self.left <= 0:
+                    self.how = {**DEFAULTS, "poison": how["poison"],
+                                "poison_status": how["poison_status"]}
+            return how
+
+    def keep(self, signal, body):
+        lines = []
+        records = spans_of(body) if signal == "traces" else logs_of(body)
+        for resource, scope, record, ident in records:
+            text = json.dumps(record, sort_keys=True)
+            lines.append({
+                "signal": signal, "id": ident, "record": record,
+                "hash": hashlib.sha256(text.encode()).hexdigest(),
+                "attributes": attributes_of(record),
+                "scope": scope.get("scope", {}),
+                "resource": attributes_of(resource.get("resource", {})),
+            })
+        with self.lock:
+            mine = self.signals[signal]
+            mine["records"] += len(lines)
+            mine["ids"].update(line["id"] for line in lines)
+            if self.dump is not None:
+                for line in lines:
+                    self.dump.write(json.dumps(line) + "\n")
+                self.dump.flush()
+
+    def report(self):
+        with self.lock:
+            return {
+                "signals": {s: {**{k: v for k, v in m.items() if k not in ("ids", "connections")},
+                                "distinct": len(m["ids"]), "connections": len(m["connections"])}
+                            for s, m in self.signals.items()},
+                "types": sorted(self.types), "encodings": sorted(self.encodings),
+                "headers": self.headers, "errors": self.errors[:10], "how": self.how,
+            }
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, body=b"{}", headers=()):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/control":
+            self.reply(200, json.dumps(self.server.state.report()).encode())
+        else:
+            self.reply(404)
+
+    def do_POST(self):
+        state = self.server.state
+        length = int(self.headers.get("Content-Length", 0))
+        slow = state.how["mode"] == "slow" and self.path != "/control"
+        body = self.read_slowly(length) if slow else self.rfile.read(length)
+        if self.path == "/control":
+            with state.lock:
+                state.how = {**DEFAULTS, **json.loads(body)}
+                state.left = state.how["count"]
+            self.reply(200)
+            return
+        signal = {"/v1/traces": "traces", "/v1/logs": "logs"}.get(self.path)
+        if signal is None:
+            self.reply(404)
+            return
+        self.export(signal, body)
+
+    def read_slowly(self, length):
+        body = b""
+        while len(body) < length and not self.server.state.stop.is_set():
+            body += self.rfile.read(min(4096, length - len(body)))
+            time.sleep(0.002)
+        return body
+
+    def export(self, signal, body):
+        state = self.server.state
+        mine = state.signals[signal]
+        with state.lock:
+            mine["requests"] += 1
+            mine["bytes"] += len(body)
+            mine["times"].append(time.monotonic() - state.start)
+            mine["open"] += 1
+            mine["most_open"] = max(mine["most_open"], mine["open"])
+            mine["connections"].add(self.client_address)
+            state.types.add(self.headers.get("Content-Type", ""))
+            state.encodings.add(self.headers.get("Content-Encoding", ""))
+            state.headers = dict(self.headers)
+        try:
+            self.answer(signal, body)
+        finally:
+            with state.lock:
+                mine["open"] -= 1
+
+    def answer(self, signal, body):
+        state = self.server.state
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        try:
+            parsed = json.loads(body)
+        except ValueError as error:
+            with state.lock:
+                state.errors.append(f"{signal}: {error}: {body[:200]!r}")
+            self.count(signal, 400)
+            self.reply(400, json.dumps({"message": str(error)}).encode())
+            return
+        how = state.answer_for(signal, body)
+        mode = how["mode"]
+        if mode == "hang":
+            self.count(signal, 0)
+            state.stop.wait(3600)
+            self.close_connection = True
+        elif mode == "close":
+            if how["keep"]:
+                state.keep(signal, parsed)
+            self.count(signal, 0)
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif mode == "status":
+            self.count(signal, how["status"])
+            self.reply(how["status"], b'{"message":"as told"}', self.retry_after(how))
+        else:
+            state.keep(signal, parsed)
+            self.count(signal, 200)
+            self.reply(200, self.success(signal, how))
+
+    def success(self, signal, how):
+        if how["mode"] == "partial":
+            key = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
+            return json.dumps({"partialSuccess": {key: str(how["rejected"]),
+                                                  "errorMessage": "as told"}}).encode()
+        if how["mode"] == "oversize":
+            return b'{"partialSuccess":{},"x":"' + b"x" * (4 << 20) + b'"}'
+        if how["mode"] == "malformed":
+            return b'{"partialSuccess":{"rejectedSpans":\xff\x00[[["'
+        return b'{"partialSuccess":{}}'
+
+    @staticmethod
+    def retry_after(how):
+        value = how["retry_after"]
+        if value is None:
+            return ()
+        if isinstance(value, dict):
+            value = email.utils.formatdate(time.time() + value["date"], usegmt=True)
+        return (("Retry-After", str(value)),)
+
+    def count(self, signal, status):
+        state = self.server.state
+        with state.lock:
+            statuses = state.signals[signal]["statuses"]
+            statuses[str(status)] = statuses.get(str(status), 0) + 1
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--port-file")
+    parser.add_argument("--dump")
+    args = parser.parse_args()
+    server = Server(("127.0.0.1", args.port), Handler)
+    server.state = State(open(args.dump, "a", encoding="utf-8") if args.dump else None)
+    if args.port_file:
+        with open(args.port_file + ".new", "w", encoding="ascii") as file:
+            file.write(f"{server.server_address[1]}\n")
+        os.rename(args.port_file + ".new", args.port_file)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+/*
+ * Appends spans or log lines to a spool as the analyze processes do, for tests of the agent:
+ *
+ *     spool_write DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
+ *
+ * Record number i of COUNT is named NAME-i (span name, or the log field `id`). BATCH records go by
+ * one append, with PAUSE_US after it; `once` opens the spool anew for each append, as a CGI does.
+ * Every append that succeeded prints the names of its records, one a line, before the next begins;
+ * records that were lost are counted on stderr. Exit 0 unless the arguments are wrong.
+ */
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/span.h"
+#include "lib/spool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BUFFER_SIZE = 1 << 20,
+    NAME_SIZE = 128,
+    BATCH_MAX = 500,
+};
+
+static struct resource resource;
+
+static void write_span(struct json_writer *w, const char *name)
+{
+    struct span root, span;
+
+    span_begin(&root, "POST /analyze", SPAN_SERVER, NULL, false, true);
+    span_begin_child(&span, name, SPAN_INTERNAL, &root);
+    span_set(&span, attribute_string("id", name));
+    span_set(&span, attribute_double("worker.input_a", 10.5));
+    span_set(&span, attribute_double("worker.input_b", 3.5));
+    span_set(&span, attribute_bool("worker.chaos_enabled", false));
+    span_set(&span, attribute_int("worker.chaos_delay_ms", 0));
+    span_set(&span, attribute_string("http.request.method", "POST"));
+    span_set(&span, attribute_string("user_agent.original", "curl/7.88.1 \"quoted\" \\ \u00fc"));
+    span_end(&span);
+    span_write(&span, &resource, w);
+}
+
+static void write_log(struct json_writer *w, const char *name)
+{
+    static const char *const loggers[] = {"microtrace.request", "microtrace.api"};
+    static unsigned turn;
+    struct span span;
+    const struct attribute fields[] = {
+        attribute_string("id", name), attribute_string("method", "POST"),
+        attribute_int("status_code", 200), attribute_double("elapsed_ms", 0.25),
+        attribute_json("errors", "[{\"type\":\"x\"}]", 14)};
+
+    span_begin(&span, "s", SPAN_SERVER, NULL, false, true);
+    log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, loggers[turn++ % 2], "request_completed",
+              &(struct log_context){.request_id = name, .trace = &span.context}, fields,
+              sizeof fields / sizeof fields[0]);
+}
+
+int main(int argc, char **argv)
+{
+    static char buffer[BUFFER_SIZE];
+    static struct spool spool;
+    unsigned long count, batch, pause_us, i = 0, k;
+    unsigned long long lost_total = 0;
+    int logs, once;
+
+    if (argc < 5 || argc > 8) {
+        (void)fputs("usage: spool_write DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]\n",
+                    stderr);
+        return 2;
+    }
+    logs = strcmp(argv[2], "logs") == 0;
+    count = strtoul(argv[4], NULL, 10);
+    batch = argc > 5 ? strtoul(argv[5], NULL, 10) : 1;
+    pause_us = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
+    once = argc > 7;
+    if (batch < 1 || batch > BATCH_MAX || spool_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
+        return 2;
+    (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
+    while (i < count) {
+        struct json_writer w;
+        char name[NAME_SIZE];
+        unsigned lost;
+
+        json_writer_init(&w, buffer, sizeof buffer);
+        for (k = 0; k < batch && i + k < count; k++) {
+            (void)snprintf(name, sizeof name, "%s-%lu", argv[3], i + k);
+            if (logs)
+                write_log(&w, name);
+            else
+                write_span(&w, name);
+        }
+        (void)spool_append(&spool, buffer, w.len, &lost);
+        lost_total += lost;
+        for (; lost == 0 && k > 0; k--, i++)
+            (void)printf("%s-%lu\n", argv[3], i);
+        i += k;
+        (void)fflush(stdout);
+        if (once)
+            spool_close(&spool);
+        if (pause_us > 0)
+            clock_sleep_ns(pause_us * 1000);
+    }
+    spool_close(&spool);
+    (void)fprintf(stderr, "lost %llu\n", lost_total);
+    return 0;
+}
