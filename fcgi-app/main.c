@@ -218,6 +218,7 @@ static void print_help(void)
     printf("Usage: analyze\n"
            "Answers HTTP requests as a FastCGI or CGI program; a web server starts it.\n"
            "\n"
+           "  --check    look at the settings and end: 0, or 2 after a line that says what is wrong\n"
            "  --help     print this\n"
            "  --version  print the version\n"
            "\n"
@@ -225,9 +226,22 @@ static void print_help(void)
     settings_print_help(stdout);
 }
 
+static int check_settings(void)
+{
+    struct settings settings;
+    char error[CONFIG_ERROR_MAX];
+
+    if (settings_load(&settings, error) == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "analyze: %s\n", error);
+    return EXIT_USAGE;
+}
+
 /* An argument is only looked at outside of CGI, where a query may become one (RFC 3875, 4.4). */
 static int run_option(const char *option)
 {
+    if (strcmp(option, "--check") == 0)
+        return check_settings();
     if (strcmp(option, "--help") == 0) {
         print_help();
         return EXIT_SUCCESS;
