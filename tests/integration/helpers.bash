@@ -98,12 +98,12 @@ started() {
     return 1
 }
 
-# stop_instance [SIGNAL]: ends it (SIGTERM), and checks that it ends cleanly.
+# stop_instance: ends it, and checks that it ends cleanly.
 stop_instance() {
     local pid status=0
     pid=$(cat "$DIR/instance" 2>/dev/null) || return 0
     rm -f "$DIR/instance"
-    kill "-${1:-TERM}" "$pid" 2>/dev/null || return 0
+    kill "$pid" 2>/dev/null || return 0
     wait_until gone "$pid" || kill -KILL "$pid"
     wait "$pid" 2>/dev/null || status=$?
     # bats runs setup_file and the tests in different shells: only a child's status is known.
@@ -114,6 +114,14 @@ stop_instance() {
 remove_folder() {
     stop_instance
     rm -rf "$DIR"
+}
+
+# refute COMMAND...: fails where the command succeeds (a bare ! would not fail a bats test).
+refute() {
+    if "$@"; then
+        echo "it should not be: $*"
+        return 1
+    fi
 }
 
 # request METHOD PATH [CURL-ARGUMENT...]: STATUS, and the answer in $DIR/body and $DIR/headers.
@@ -160,11 +168,11 @@ expect_json() {
     fi
 }
 
-# spooled SIGNAL: prints all lines of the spool, oldest first.
+# spooled SIGNAL: prints all lines of the spool.
 spooled() {
     local file
-    for file in $(ls -tr "$STATE/spool/" | grep "^$1.*jsonl"); do
-        cat "$STATE/spool/$file"
+    for file in "$STATE/spool/$1".*jsonl*; do
+        cat "$file"
     done
 }
 

@@ -47,6 +47,7 @@ static const struct {
 struct client {
     pthread_t thread;
     unsigned number;
+    unsigned step; /* the number of clients: it sends request `number`, number + step, ... */
     unsigned requests;
     unsigned seen[KINDS];
     bool failed;
@@ -103,9 +104,9 @@ static void *run_client(void *argument)
     struct client *client = argument;
     char request[1024], answer[ANSWER_MAX], id[64];
     int fd = connect_server();
-    for (unsigned i = 0; i < client->requests; i++) {
+    for (unsigned i = client->number; i < client->requests; i += client->step) {
         enum kind kind = i % 10 == 9 ? 1 + i / 10 % (KINDS - 1) : GOOD;
-        snprintf(id, sizeof(id), "load-%u-%u", client->number, i);
+        snprintf(id, sizeof(id), "load-%u", i);
         int len = snprintf(request, sizeof(request),
                            "POST %s HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: %s\r\n"
                            "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
@@ -153,7 +154,8 @@ int main(int argc, char **argv)
     bool failed = false;
     for (unsigned i = 0; i < count; i++) {
         clients[i].number = i;
-        clients[i].requests = requests / count + (i < requests % count);
+        clients[i].step = count;
+        clients[i].requests = requests;
         if (pthread_create(&clients[i].thread, NULL, run_client, &clients[i]) != 0)
             return 1;
     }

@@ -1,0 +1,107 @@
+#!/usr/bin/env bats
+# Goal: the same binary is a plain CGI program, started by hand or by a web server, with the same
+# answers and the same telemetry.
+
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup_file() {
+    new_folder
+    mkdir -p "$STATE/run" "$STATE/spool" "$DIR/www"
+    ln -s "$BIN/analyze" "$DIR/www/microtrace.cgi"
+    cat >"$DIR/cgi.conf" <<CONF
+server.modules = ( "mod_setenv", "mod_cgi" )
+server.bind = "127.0.0.1"
+server.port = $HTTP_PORT
+server.document-root = "$DIR/www"
+server.upload-dirs = ( "$DIR" )
+cgi.assign = ( ".cgi" => "" )
+setenv.set-environment = (
+    "MICROTRACE_RUN_DIR" => "$STATE/run",
+    "MICROTRACE_SPOOL_DIR" => "$STATE/spool"
+)
+CONF
+    lighttpd -D -f "$DIR/cgi.conf" >"$LOG" 2>&1 </dev/null 3>&- &
+    echo $! >"$DIR/instance"
+    wait_until curl -s -o /dev/null "$URL/"
+}
+
+teardown_file() {
+    stop_instance
+    rm -rf "$DIR"
+}
+
+# cgi METHOD PATH BODY [NAME=VALUE...]: one request by hand; STATUS, $DIR/headers and $DIR/body.
+cgi() {
+    local method=$1 path=$2 body=$3
+    shift 3
+    printf '%s' "$body" | env -i PATH="$PATH" MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" \
+        GATEWAY_INTERFACE=CGI/1.1 SERVER_PROTOCOL=HTTP/1.1 SERVER_NAME=localhost SERVER_PORT=80 REMOTE_ADDR=192.0.2.1 \
+        REQUEST_METHOD="$method" SCRIPT_NAME=/cgi-bin/microtrace.cgi PATH_INFO="$path" QUERY_STRING= \
+        CONTENT_LENGTH=${#body} CONTENT_TYPE=application/json "$@" "$BIN/analyze" >"$DIR/answer"
+    awk -v RS='\r?\n' '!body && $0 == "" { body = 1; next } !body' "$DIR/answer" | tee "$DIR/headers.last" >"$DIR/headers"
+    sed '1,/^\r*$/d' "$DIR/answer" >"$DIR/body"
+    STATUS=$(header Status | cut -d' ' -f1)
+    STATUS=${STATUS:-200}
+}
+
+@test "by hand: the example of the README" {
+    cgi POST /analyze '{"a": 10.5, "b": 3.5}' HTTP_X_REQUEST_ID=cgi-1
+    expect 200
+    [ "$(cat "$DIR/body")" = '{"sum": 14.0, "difference": 7.0}' ]
+    [ "$(header X-Request-ID)" = cgi-1 ]
+    [[ $(header Content-Type) == application/json* ]]
+}
+
+@test "by hand: errors" {
+    cgi POST /analyze '{"a": 1}'
+    expect 422 '.detail[0].type == "missing"'
+    cgi GET /analyze ''
+    expect 405 '. == {"detail": "Method Not Allowed"}'
+    cgi GET /nowhere ''
+    expect 404 '. == {"detail": "Not Found"}'
+    cgi POST /analyze '{}' CONTENT_TYPE=text/plain
+    expect 415
+    cgi POST /analyze '{"a":1,"b":2}' CONTENT_LENGTH=100
+    [[ $STATUS == 4* ]]
+    cgi POST /analyze '{"a":1,"b":2}' CONTENT_LENGTH=x
+    [[ $STATUS == 4* ]]
+    cgi GET /healthz ''
+    expect 200 '.status == "ok"'
+}
+
+@test "by hand: traceparent is continued, spans and log lines are in the spool" {
+    cgi POST /analyze '{"a": 1, "b": 2}' HTTP_X_REQUEST_ID=cgi-2 \
+        HTTP_TRACEPARENT=00-5af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+    expect 200
+    spans | jq -c 'select(.traceId == "5af7651916cd43dd8448eb211c80319c")' | jq -s . >"$DIR/spans"
+    expect_json 'length == 2 and any(.kind == 2 and .name == "POST /analyze" and .parentSpanId == "b7ad6b7169203331")' <"$DIR/spans"
+    [ "$(logs '.request_id == "cgi-2"' | wc -l)" -eq 3 ]
+}
+
+@test "a setting that can't be used: exit 2 and a line that names it" {
+    run -2 env -i REQUEST_METHOD=GET MAX_BODY_BYTES=much "$BIN/analyze" </dev/null
+    [[ $output == *MAX_BODY_BYTES*much* ]]
+}
+
+@test "by a web server: answers and request ids" {
+    request POST /microtrace.cgi/analyze -H 'Content-Type: application/json' -H 'X-Request-ID: web-1' -d '{"a": 10.5, "b": 3.5}'
+    expect 200 '. == {"sum": 14, "difference": 7}'
+    [ "$(header X-Request-ID)" = web-1 ]
+    request POST /microtrace.cgi/analyze -H 'Content-Type: application/json' -d '{"a": 1}'
+    expect 422 '.detail[0].type == "missing"'
+    request GET /microtrace.cgi/nowhere
+    expect 404 '. == {"detail": "Not Found"}'
+    request GET /microtrace.cgi/healthz
+    expect 200
+}
+
+@test "by a web server: 200 requests by 8 clients are counted exactly" {
+    local before
+    before=$(spooled logs | grep -c '"request_completed"' || true)
+    seq 200 | xargs -P 8 -I{} curl -sS -o /dev/null -w '%{http_code}\n' -H 'Content-Type: application/json' \
+        -H 'X-Request-ID: many-{}' -d '{"a": 1, "b": 2}' "$URL/microtrace.cgi/analyze" >"$DIR/statuses"
+    [ "$(sort "$DIR/statuses" | uniq -c | awk '{ print $1, $2 }')" = "200 200" ]
+    [ "$(spooled logs | grep -c '"request_completed"')" -eq $((before + 200)) ]
+    [ "$(spans | jq -r 'select(.kind == 2).attrs."microtrace.request_id".stringValue' | grep -c '^many-')" -eq 200 ]
+}

@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# Goal: one request id and one trace tie together the answer, the log lines and the spans of a
+# request; a caller's trace is continued; the lines have the promised form.
+
+load helpers
+
+setup_file() {
+    new_folder
+    start_instance WORKERS=2 LOG_LEVEL=DEBUG OTEL_SERVICE_NAME=shop \
+        OTEL_RESOURCE_ATTRIBUTES=deployment.environment=test,team=a%20b
+}
+
+teardown_file() {
+    remove_folder
+}
+
+# trace_of REQUEST-ID, spans_of REQUEST-ID. What has been answered is in the spool: nothing here has
+# to wait.
+trace_of() {
+    logs ".request_id == \"$1\"" | jq -rs '.[0].trace_id'
+}
+
+spans_of() {
+    spans | jq -c "select(.traceId == \"$(trace_of "$1")\")"
+}
+
+@test "a good request: its log lines, in order, with their fields" {
+    analyze '{"a": 10.5, "b": 3.5}' -H 'X-Request-ID: good-1' -H 'User-Agent: bats/1'
+    expect 200
+    logs '.request_id == "good-1"' | jq -s . >"$DIR/lines"
+    expect_json '[.[].message] | sort == ["analysis_completed", "analyze_request", "analyze_response", "request_completed"]' <"$DIR/lines"
+    expect_json '.[-1] | .message == "request_completed" and .name == "microtrace.request" and .levelname == "INFO" and
+        .method == "POST" and .path == "/analyze" and .status_code == 200 and .client == "127.0.0.1" and
+        .user_agent == "bats/1" and (.elapsed_ms | type == "number" and . > 0)' <"$DIR/lines"
+    expect_json 'any(.message == "analyze_request" and .name == "microtrace.api" and .input_a == 10.5 and .input_b == 3.5)' <"$DIR/lines"
+    expect_json 'any(.message == "analyze_response" and .sum == 14 and .difference == 7)' <"$DIR/lines"
+    expect_json 'any(.message == "analysis_completed" and .name == "microtrace.worker" and .levelname == "DEBUG")' <"$DIR/lines"
+    expect_json 'all(.asctime | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"))' <"$DIR/lines"
+    expect_json '[.[].trace_id] | unique | length == 1 and (.[0] | test("^[0-9a-f]{32}$"))' <"$DIR/lines"
+    expect_json 'all(.span_id | test("^[0-9a-f]{16}$"))' <"$DIR/lines"
+}
+
+@test "the fixed keys come first, in their order" {
+    logs | jq -c 'keys_unsorted[:7]' | sort -u >"$DIR/keys"
+    [ "$(cat "$DIR/keys")" = '["asctime","levelname","name","message","request_id","trace_id","span_id"]' ]
+}
+
+@test "a bad request: a warning with the errors" {
+    analyze '{"a": "x"}' -H 'X-Request-ID: bad-1'
+    expect 422
+    logs '.request_id == "bad-1"' | jq -s . >"$DIR/lines"
+    expect_json 'any(.message == "validation_failed" and .levelname == "WARNING" and (.errors | length == 2))' <"$DIR/lines"
+    expect_json 'any(.message == "request_completed" and .status_code == 422)' <"$DIR/lines"
+    expect_json 'all(.message != "analyze_response")' <"$DIR/lines"
+}
+
+@test "the server span and its child" {
+    analyze '{"a": 10.5, "b": 3.5}' -H 'X-Request-ID: span-1' -H 'User-Agent: bats/1'
+    spans_of span-1 | jq -s . >"$DIR/spans"
+    expect_json 'length == 2' <"$DIR/spans"
+    expect_json '.[] | select(.name == "POST /analyze") | .kind == 2 and ((.parentSpanId // "") == "") and
+        (.traceId | test("^[0-9a-f]{32}$")) and (.spanId | test("^[0-9a-f]{16}$")) and
+        ((.status.code // 0) == 0) and
+        .attrs."http.request.method".stringValue == "POST" and
+        .attrs."http.route".stringValue == "/analyze" and
+        .attrs."url.path".stringValue == "/analyze" and
+        .attrs."url.scheme".stringValue == "http" and
+        (.attrs."http.response.status_code".intValue | tonumber) == 200 and
+        .attrs."microtrace.request_id".stringValue == "span-1"' <"$DIR/spans"
+    expect_json '(.[] | select(.name == "POST /analyze")) as $server |
+        .[] | select(.name == "WorkerService.analyze") | .kind == 1 and
+        .parentSpanId == $server.spanId and .traceId == $server.traceId and
+        .attrs."worker.input_a".doubleValue == 10.5 and .attrs."worker.input_b".doubleValue == 3.5 and
+        .attrs."worker.sum".doubleValue == 14 and .attrs."worker.difference".doubleValue == 7 and
+        .attrs."worker.chaos_enabled".boolValue == false and
+        (.startTimeUnixNano | tonumber) >= ($server.startTimeUnixNano | tonumber) and
+        (.endTimeUnixNano | tonumber) <= ($server.endTimeUnixNano | tonumber)' <"$DIR/spans"
+}
+
+@test "log lines name the span that was active" {
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: active-1'
+    local server worker
+    server=$(spans_of active-1 | jq -r 'select(.kind == 2).spanId')
+    worker=$(spans_of active-1 | jq -r 'select(.kind == 1).spanId')
+    [ "$(logs '.request_id == "active-1" and .message == "request_completed"' | jq -r .span_id)" = "$server" ]
+    [ "$(logs '.request_id == "active-1" and .message == "analysis_completed"' | jq -r .span_id)" = "$worker" ]
+}
+
+@test "a caller's traceparent and tracestate are continued" {
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: joined-1' \
+        -H 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' -H 'tracestate: vendor=x'
+    spans_of joined-1 | jq -s . >"$DIR/spans"
+    expect_json 'length == 2 and all(.traceId == "0af7651916cd43dd8448eb211c80319c")' <"$DIR/spans"
+    expect_json '.[] | select(.kind == 2) | .parentSpanId == "b7ad6b7169203331" and .traceState == "vendor=x"' <"$DIR/spans"
+    logs '.request_id == "joined-1"' | jq -s . >"$DIR/lines"
+    expect_json 'length == 4 and all(.trace_id == "0af7651916cd43dd8448eb211c80319c")' <"$DIR/lines"
+    [ "$(header X-Request-ID)" = joined-1 ]
+}
+
+@test "a caller that does not sample: log lines, no spans" {
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: unsampled-1' \
+        -H 'traceparent: 00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
+    [ "$(logs '.request_id == "unsampled-1" and .trace_id == "1af7651916cd43dd8448eb211c80319c"' | wc -l)" -eq 4 ]
+    [ -z "$(spans | jq -c 'select(.traceId == "1af7651916cd43dd8448eb211c80319c")')" ]
+}
+
+@test "an invalid traceparent starts a new trace and drops tracestate" {
+    local bad n=0
+    for bad in 00-00000000000000000000000000000000-b7ad6b7169203331-01 \
+        00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01 \
+        ff-2af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 \
+        00-2AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01 \
+        00-2af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x \
+        00-2af7651916cd43dd8448eb211c80319c-b7ad6b7169203331 x ''; do
+        n=$((n + 1))
+        analyze '{"a": 1, "b": 2}' -H "X-Request-ID: new-$n" -H "traceparent: $bad" -H 'tracestate: vendor=x'
+        spans_of "new-$n" | jq -s . >"$DIR/spans"
+        expect_json 'length == 2 and all(.traceId != "2af7651916cd43dd8448eb211c80319c" and
+            .traceId != "0af7651916cd43dd8448eb211c80319c" and ((.traceState // "") == ""))' <"$DIR/spans"
+        expect_json '.[] | select(.kind == 2) | (.parentSpanId // "") == ""' <"$DIR/spans"
+    done
+}
+
+@test "two traceparent headers start a new trace" {
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: two-1' \
+        -H 'traceparent: 00-3af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' \
+        -H 'traceparent: 00-4af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    spans_of two-1 | jq -s . >"$DIR/spans"
+    expect_json 'length == 2 and all(.traceId | startswith("3af") or startswith("4af") | not)' <"$DIR/spans"
+}
+
+@test "the resource: service, version, instance, host and what the environment adds" {
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: resource-1'
+    spans_of resource-1 | jq -s '[.[].resource.attributes[]] | map({(.key): .value.stringValue}) | add' >"$DIR/resource"
+    expect_json '."service.name" == "shop" and ."service.version" != null and ."service.instance.id" != null and
+        ."host.name" != null and ."deployment.environment" == "test" and .team == "a b"' <"$DIR/resource"
+}
+
+@test "health checks and scrapes make no spans; other errors do, with status unset" {
+    request GET /healthz -H 'X-Request-ID: quiet-1'
+    request GET /readyz -H 'X-Request-ID: quiet-2'
+    [ -z "$(spans_of quiet-1)$(spans_of quiet-2)" ]
+    [ "$(logs '.request_id == "quiet-1" and .message == "request_completed"' | wc -l)" -eq 1 ]
+    request GET /nowhere -H 'X-Request-ID: lost-1'
+    spans_of lost-1 | jq -s . >"$DIR/spans"
+    expect_json 'length == 1 and .[0].name == "GET" and ((.[0].status.code // 0) == 0) and
+        (.[0].attrs."http.route" == null) and .[0].attrs."url.path".stringValue == "/nowhere"' <"$DIR/spans"
+}
+
+@test "hostile paths and user agents stay valid JSON" {
+    request GET '/"\%22%0d%ff' -H 'X-Request-ID: hostile-1' -H $'User-Agent: "\xff\\ \xc3(' --path-as-is
+    request GET '/%ff%fe%22?q="' -H 'X-Request-ID: hostile-2' -H $'User-Agent: \xed\xa0\x80'
+    spooled logs | iconv -f UTF-8 -t UTF-8 >/dev/null
+    spooled traces | iconv -f UTF-8 -t UTF-8 >/dev/null
+    [ "$(logs '.request_id == "hostile-2" and .message == "request_completed" and .path == "/%ff%fe%22"' | wc -l)" -eq 1 ]
+    spans >/dev/null
+}
+
+@test "MICROTRACE_LOG_STDERR prints the lines on stderr too" {
+    stop_instance
+    start_instance WORKERS=1 MICROTRACE_LOG_STDERR=true LOG_LEVEL=WARNING
+    analyze '{"a": 1}' -H 'X-Request-ID: stderr-1'
+    wait_until grep -q '"message":"validation_failed","request_id":"stderr-1"' "$LOG"
+    refute grep -q '"message":"request_completed","request_id":"stderr-1"' "$LOG"
+    [ -z "$(logs '.request_id == "stderr-1" and .levelname == "INFO"')" ]
+}
+
+@test "chaos mode: delays, says so in metric, log and span" {
+    stop_instance
+    start_instance WORKERS=1 CHAOS_ENABLED=true CHAOS_PROBABILITY=1 CHAOS_DELAY_MS=30-40
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: chaos-1'
+    expect 200
+    logs '.request_id == "chaos-1" and .message == "chaos_injected"' | jq -s . >"$DIR/lines"
+    expect_json 'length == 1 and (.[0] | .name == "microtrace.chaos" and .delay_ms >= 30 and .delay_ms <= 40 and .probability == 1)' <"$DIR/lines"
+    spans_of chaos-1 | jq -s . >"$DIR/spans"
+    expect_json '.[] | select(.kind == 1) | .attrs."worker.chaos_enabled".boolValue == true and
+        (.attrs."worker.chaos_delay_ms" | (.doubleValue // .intValue | tonumber) >= 30) and
+        ((.endTimeUnixNano | tonumber) - (.startTimeUnixNano | tonumber)) >= 30000000' <"$DIR/spans"
+    [ "$(scrape | awk '/^chaos_injected_total\{kind="[a-z_]+"\}/ { n += $NF } END { print n + 0 }')" -ge 1 ]
+}
+
+@test "only true switches chaos on; a sampler that is off makes no spans" {
+    stop_instance
+    start_instance WORKERS=1 CHAOS_ENABLED=1 CHAOS_PROBABILITY=1 OTEL_TRACES_SAMPLER=always_off
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: off-1'
+    expect 200
+    [ -z "$(logs '.request_id == "off-1" and .message == "chaos_injected"')" ]
+    [ -z "$(spans_of off-1)" ]
+    [ "$(logs '.request_id == "off-1"' | wc -l)" -eq 3 ]
+}
