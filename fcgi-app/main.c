@@ -218,7 +218,7 @@ static void print_help(void)
     printf("Usage: analyze\n"
            "Answers HTTP requests as a FastCGI or CGI program; a web server starts it.\n"
            "\n"
-           "  --check    look at the settings and end: 0, or 2 after a line that says what is wrong\n"
+           "  --check    look at the settings and end: 0, or 2 and what is wrong\n"
            "  --help     print this\n"
            "  --version  print the version\n"
            "\n"
