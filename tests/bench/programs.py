@@ -107,21 +107,22 @@ def whole(name, work, **env):
     return program
 
 
-def bare(work):
+def bare(work, name="bare", *defines):
     """The bare program behind lighttpd with the very same lighttpd.conf."""
     port, agent = free_ports(2)
-    state = os.path.join(work, "bare")
+    state = os.path.join(work, name.replace(",", "").replace(" ", "-"))
     programs = os.path.join(state, "programs")
     os.makedirs(os.path.join(state, "run", "upload"))
     os.makedirs(programs)
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-fno-common", "-fstack-protector-strong"]
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-fno-common", "-fstack-protector-strong",
+             *defines]
     subprocess.run([os.environ.get("CC", "gcc"), *flags, "-o", f"{programs}/analyze",
                     f"{ROOT}/tests/bench/bare.c", "-lfcgi", "-ljansson", "-lm"], check=True)
     env = {"PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state, "WORKERS": str(WORKERS),
            "AGENT_HOST": "127.0.0.1", "AGENT_PORT": str(agent), "MAX_REQUEST_KB": "1088",
            "MICROTRACE_PROGRAMS": programs, "MICROTRACE_DOCS_ASSETS": "",
            "MICROTRACE_RUN_DIR": f"{state}/run", "MICROTRACE_SPOOL_DIR": f"{state}/spool"}
-    program = Program("bare", [LIGHTTPD, "-D", "-f", f"{ROOT}/lighttpd.conf"], env, port,
+    program = Program(name, [LIGHTTPD, "-D", "-f", f"{ROOT}/lighttpd.conf"], env, port,
                       f"{state}.log")
     wait_for(lambda: answers(program.url), "the bare program")
     return program

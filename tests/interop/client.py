@@ -7,7 +7,7 @@ usage: client.py PORT mixed OUT
 mixed: one request of each kind, with and without trace context and request id, good and bad.
 load:  REQUESTS requests by CLIENTS keep-alive clients at once, every tenth of them bad.
 
-Ends with 1 where a request got no answer.
+Ends with 1 where a request got no answer, or not the status that it should.
 """
 import http.client
 import json
@@ -21,24 +21,24 @@ JSON_TYPE = ("Content-Type", "application/json")
 GOOD = '{"a": 10.5, "b": 3.5}'
 
 BAD = [
-    ("POST", "/analyze", [JSON_TYPE], '{"b": 3.5}'),
-    ("POST", "/analyze", [JSON_TYPE], '{"a": "ten", "b": 3.5}'),
-    ("POST", "/analyze", [JSON_TYPE], '{"a": 10.5, '),
-    ("POST", "/analyze", [JSON_TYPE], '[1, 2]'),
-    ("POST", "/analyze", [JSON_TYPE], '{"a": 1e308, "b": 1e308}'),
-    ("POST", "/analyze", [("Content-Type", "text/plain")], GOOD),
-    ("POST", "/analyze", [JSON_TYPE], " " * 65537),
-    ("GET", "/analyze", [], None),
-    ("GET", "/no/such/path", [], None),
-    ("DELETE", "/analyze/too", [], None),
+    ("POST", "/analyze", [JSON_TYPE], '{"b": 3.5}', 422),
+    ("POST", "/analyze", [JSON_TYPE], '{"a": "ten", "b": 3.5}', 422),
+    ("POST", "/analyze", [JSON_TYPE], '{"a": 10.5, ', 422),
+    ("POST", "/analyze", [JSON_TYPE], '[1, 2]', 422),
+    ("POST", "/analyze", [JSON_TYPE], '{"a": 1e308, "b": 1e308}', 422),
+    ("POST", "/analyze", [("Content-Type", "text/plain")], GOOD, 415),
+    ("POST", "/analyze", [JSON_TYPE], " " * 65537, 413),
+    ("GET", "/analyze", [], None, 405),
+    ("GET", "/no/such/path", [], None, 404),
+    ("DELETE", "/analyze/too", [], None, 404),
 ]
 
 
 def mixed():
-    """Requests as (method, path, headers, body)."""
+    """Requests as (method, path, headers, body, expected status)."""
 
     def post(*headers, body=GOOD, path="/analyze"):
-        return ("POST", path, [JSON_TYPE, *headers], body)
+        return ("POST", path, [JSON_TYPE, *headers], body, 200)
 
     def parent(n, flags="01", version="00", rest=""):
         return ("traceparent", f"{version}-{TRACE % n}-{PARENT}-{flags}{rest}")
@@ -67,13 +67,14 @@ def mixed():
     yield post(path="/analyze?trace=me")
     yield post(body='{"a": -0.0, "b": 1e-300}')
     yield post(body='{"a": 12345678901234567890123, "b": 1}')
-    for n, (method, path, headers, body) in enumerate(BAD):
-        yield method, path, [*headers, parent(0x20 + n), ("X-Request-ID", f"bad-{n}")], body
+    for n, (method, path, headers, body, status) in enumerate(BAD):
+        headers = [*headers, parent(0x20 + n), ("X-Request-ID", f"bad-{n}")]
+        yield method, path, headers, body, status
 
 
 def send(connection, request):
     """Sends one request and returns the line that describes it."""
-    method, path, headers, body = request
+    method, path, headers, body, _ = request
     before = time.time_ns()
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers:
@@ -102,7 +103,10 @@ def run_client(port, requests, seen, failed):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         for request in requests:
-            seen.append(send(connection, request))
+            line = send(connection, request)
+            seen.append(line)
+            if line["status"] != request[-1]:
+                failed.append(f"{request[:2]}: {line['status']} instead of {request[-1]}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         failed.append(repr(error))
     finally:
@@ -117,7 +121,7 @@ def main():
     else:
         total, clients = int(sys.argv[4]), int(sys.argv[5])
         plan = [BAD[n // 10 % len(BAD)] if n % 10 == 9 else
-                ("POST", "/analyze", [JSON_TYPE], json.dumps({"a": n, "b": 0.5}))
+                ("POST", "/analyze", [JSON_TYPE], json.dumps({"a": n, "b": 0.5}), 200)
                 for n in range(total)]
         threads = [threading.Thread(target=run_client, args=(port, plan[c::clients], seen, failed))
                    for c in range(clients)]
@@ -129,7 +133,7 @@ def main():
         for line in seen:
             file.write(json.dumps(line) + "\n")
     for error in failed:
-        print("client: no answer:", error, file=sys.stderr)
+        print("client:", error, file=sys.stderr)
     return 1 if failed else 0
 
 

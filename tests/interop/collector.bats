@@ -17,7 +17,7 @@ setup() {
 }
 
 teardown() {
-    [[ -z ${WORK:-} ]] || common_teardown
+    common_teardown
 }
 
 export_to_collector() {
@@ -25,10 +25,10 @@ export_to_collector() {
 }
 
 each_record_is_right() {
-    start_collector otlp-to-file.yaml "$WORK/out"
+    start_collector otlp-to-file.yaml "$DIR/out"
     export_to_collector "$@"
     client mixed "$SEEN"
-    check mixed "$SEEN" "$WORK/out/traces.json" -- "$WORK/out/logs.json"
+    check mixed "$SEEN" "$DIR/out/traces.json" -- "$DIR/out/logs.json"
 }
 
 @test "spans and log records of every kind of request arrive as they should" {
@@ -40,12 +40,12 @@ each_record_is_right() {
 }
 
 @test "10,000 requests of 16 clients: metrics, spans and log lines agree with the clients" {
-    start_collector otlp-to-file.yaml "$WORK/out"
+    start_collector otlp-to-file.yaml "$DIR/out"
     export_to_collector
     client load "$SEEN" 10000 16
     [ "$(wc -l <"$SEEN")" -eq 10000 ]
     check counts "$SEEN" "http://127.0.0.1:$AGENT_PORT/metrics" \
-        "$WORK/out/traces.json" -- "$WORK/out/logs.json"
+        "$DIR/out/traces.json" -- "$DIR/out/logs.json"
 }
 
 @test "collector absent, then hung, then there, stopped, frozen, back: all requests succeed, all arrives" {
@@ -56,44 +56,54 @@ each_record_is_right() {
     hung=$STARTED
     client load "$SEEN" 200 4
     # Not before the agent has fallen for it.
-    wait_until 60 grep -q accepted "$WORK/hung.log"
-    stop "$hung"
+    wait_until grep -q accepted "$DIR/hung.log"
+    end "$hung"
 
-    start_collector otlp-to-file.yaml "$WORK/first"
-    check arrived "$SEEN" "$WORK/first/traces.json" -- "$WORK/first/logs.json"
+    start_collector otlp-to-file.yaml "$DIR/first"
+    collector=$STARTED
+    check arrived "$SEEN" "$DIR/first/traces.json" -- "$DIR/first/logs.json"
 
-    stop "$COLLECTOR_PID"
+    end "$collector"
     client load "$SEEN" 200 4
 
-    start_collector otlp-to-file.yaml "$WORK/second"
-    kill -STOP "$COLLECTOR_PID"
+    start_collector otlp-to-file.yaml "$DIR/second"
+    collector=$STARTED
+    kill -STOP "$collector"
     client load "$SEEN" 200 4
-    kill -CONT "$COLLECTOR_PID"
+    kill -CONT "$collector"
     [ "$(wc -l <"$SEEN")" -eq 800 ]
-    check arrived "$SEEN" "$WORK"/{first,second}/traces.json -- "$WORK"/{first,second}/logs.json
+    check arrived "$SEEN" "$DIR"/{first,second}/traces.json -- "$DIR"/{first,second}/logs.json
 }
 
 @test "the Collector reads the span spool itself and gets the same spans" {
     start_microtrace
     client mixed "$SEEN"
     client load "$SEEN" 500 4
-    start_collector spool-to-file.yaml "$WORK/out"
-    check span-ids "$WORK"/state/spool/traces*.jsonl -- "$WORK/out/traces.json"
+    start_collector spool-to-file.yaml "$DIR/out"
+    check span-ids "$STATE"/spool/traces*.jsonl -- "$DIR/out/traces.json"
 }
 
 @test "our test sink receives what the Collector receives" {
     start_microtrace
     client mixed "$SEEN"
     client load "$SEEN" 500 4
-    stop "$MICROTRACE"
-    cp -a "$WORK/state" "$WORK/again"
+    stop_instance
+    cp -a "$STATE" "$DIR/again"
 
-    start_collector otlp-to-file.yaml "$WORK/out"
-    drain "$WORK/state" "http://127.0.0.1:$OTLP_PORT"
-    wait_until 30 test -s "$WORK/out/logs.json"
-    stop "$COLLECTOR_PID"
+    start_collector otlp-to-file.yaml "$DIR/out"
+    collector=$STARTED
+    drain "$STATE" "http://127.0.0.1:$OTLP_PORT"
+    # It writes what it holds before it ends.
+    end "$collector"
 
-    start_sink "$WORK/sink"
-    drain "$WORK/again" "http://127.0.0.1:$SINK_PORT"
-    check same "$WORK/out/traces.json" "$WORK/out/logs.json" "$WORK/sink"/{traces,logs}.jsonl
+    start sink "$PYTHON" "$ROOT/tests/tools/otlp_sink.py" --port-file "$DIR/port" \
+        --dump "$DIR/sink.jsonl"
+    wait_until test -s "$DIR/port"
+    drain "$DIR/again" "http://127.0.0.1:$(cat "$DIR/port")"
+    check same "$DIR/out/traces.json" "$DIR/out/logs.json" "$DIR/sink.jsonl"
+}
+
+drain() {
+    MICROTRACE_RUN_DIR=$1/run MICROTRACE_SPOOL_DIR=$1/spool OTEL_EXPORTER_OTLP_ENDPOINT=$2 \
+        MICROTRACE_AGENT_LISTEN=127.0.0.1:$AGENT_PORT "$BIN/metrics-agent" --drain
 }

@@ -11,7 +11,7 @@ setup() {
 }
 
 teardown() {
-    [[ -z ${WORK:-} ]] || common_teardown
+    common_teardown
 }
 
 playwright() {
@@ -25,7 +25,8 @@ playwright() {
 @test "/docs shows Swagger UI and executes POST /analyze" {
     need_command chromium node npm
     modules=$(playwright) || absent "$PLAYWRIGHT can't be installed"
+    [[ -n ${MICROTRACE_DOCS_ASSETS:-} ]] || absent "the files of Swagger UI were not fetched"
     start_microtrace
-    NODE_PATH=$modules node "$HERE/docs_page.js" "http://127.0.0.1:$PORT/docs" "$WORK"
-    [ -s "$WORK/docs.png" ]
+    NODE_PATH=$modules node "$HERE/docs_page.js" "http://127.0.0.1:$HTTP_PORT/docs" "$DIR"
+    [ -s "$DIR/docs.png" ]
 }

@@ -9,7 +9,7 @@ setup() {
 }
 
 teardown() {
-    [[ -z ${WORK:-} ]] || common_teardown
+    common_teardown
 }
 
 @test "Prometheus scrapes the agent, alone and through lighttpd, and answers PromQL with the count" {
@@ -18,7 +18,7 @@ teardown() {
     start_microtrace
     client load "$SEEN" 1000 8
 
-    cat >"$WORK/prometheus.yml" <<EOF
+    cat >"$DIR/prometheus.yml" <<EOF
 global:
   scrape_interval: 500ms
   scrape_timeout: 500ms
@@ -26,12 +26,12 @@ scrape_configs:
   - job_name: agent
     static_configs: [{targets: ["127.0.0.1:$AGENT_PORT"]}]
   - job_name: lighttpd
-    static_configs: [{targets: ["127.0.0.1:$PORT"]}]
+    static_configs: [{targets: ["127.0.0.1:$HTTP_PORT"]}]
 EOF
-    start prometheus prometheus --config.file="$WORK/prometheus.yml" \
-        --storage.tsdb.path="$WORK/tsdb" --web.listen-address="127.0.0.1:$PROMETHEUS_PORT" \
+    start prometheus prometheus --config.file="$DIR/prometheus.yml" \
+        --storage.tsdb.path="$DIR/tsdb" --web.listen-address="127.0.0.1:$PROMETHEUS_PORT" \
         --enable-feature=exemplar-storage
-    wait_until 60 curl -fsS "http://127.0.0.1:$PROMETHEUS_PORT/-/ready"
+    wait_until answers "http://127.0.0.1:$PROMETHEUS_PORT/-/ready"
     "$PYTHON" "$HERE/check_prometheus.py" "http://127.0.0.1:$PROMETHEUS_PORT" "$SEEN" \
         agent lighttpd
 }
@@ -40,8 +40,8 @@ EOF
     need_command promtool
     start_microtrace
     client mixed "$SEEN"
-    curl -fsS "http://127.0.0.1:$AGENT_PORT/metrics" >"$WORK/metrics.txt"
-    run promtool check metrics <"$WORK/metrics.txt"
+    curl -fsS "http://127.0.0.1:$AGENT_PORT/metrics" >"$DIR/metrics.txt"
+    run promtool check metrics <"$DIR/metrics.txt"
     echo "$output"
     [ "$status" -eq 0 ]
     [ -z "$output" ]
@@ -52,7 +52,7 @@ EOF
         absent "no prometheus_client for $PYTHON (python3-prometheus-client)"
     start_microtrace
     client mixed "$SEEN"
-    for port in "$AGENT_PORT" "$PORT"; do
+    for port in "$AGENT_PORT" "$HTTP_PORT"; do
         "$PYTHON" "$HERE/check_formats.py" "http://127.0.0.1:$port/metrics" "$SEEN"
     done
 }
