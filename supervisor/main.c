@@ -34,7 +34,7 @@ enum {
     START_TICK_MS = 20,
     IDLE_MS = 60000,
     START_LIMIT_MS = 10000,
-    AGENT_LIMIT_MS = 2000, /* the addresses are printed without an agent after that */
+    AGENT_LIMIT_MS = 2000, /* lighttpd is started without an agent after that */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_LAST_MS = 5000,
     BACKOFF_FORGET_MS = 10000, /* an agent that lived so long starts over */
@@ -229,8 +229,7 @@ static int reap(struct instance *in, bool stopping)
         } else if (pid == in->agent && stopping) {
             in->agent = 0;
         } else if (pid == in->agent && WIFEXITED(status) && WEXITSTATUS(status) == STATUS_USAGE) {
-            in->agent = 0;
-            say("the agent refuses its settings: stopping everything");
+            in->agent = 0; /* it has said what is wrong with its settings */
             result = STATUS_USAGE;
         } else if (pid == in->agent) {
             agent_ended(in, status);
@@ -249,12 +248,36 @@ static int next_timeout_ms(const struct instance *in)
     return IDLE_MS;
 }
 
+static bool is_stop(int signal)
+{
+    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
+/*
+ * The agent first: it ends at once where it can't use its settings, and lighttpd then finds it up.
+ * Returns -1 to go on, or the status to end with.
+ */
+static int begin_with_agent(struct instance *in)
+{
+    start_agent(in);
+    uint64_t end = now_ms() + AGENT_LIMIT_MS;
+    while (in->agent != 0 && now_ms() < end &&
+           !answers(&in->settings.agent, in->settings.agent_len)) {
+        if (is_stop(children_wait(START_TICK_MS)))
+            return STATUS_OK;
+        int ended = reap(in, false);
+        if (ended != -1)
+            return ended;
+    }
+    return -1;
+}
+
 /* Runs until something ends it. Returns the exit status. */
 static int supervise(struct instance *in)
 {
     for (;;) {
         int signal = children_wait(next_timeout_ms(in));
-        if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP)
+        if (is_stop(signal))
             return STATUS_OK;
         int ended = reap(in, false);
         if (ended != -1)
@@ -263,11 +286,9 @@ static int supervise(struct instance *in)
             start_agent(in);
         if (in->announced)
             continue;
-        uint64_t waited_ms = now_ms() - in->started_ms;
         if (answers(&in->settings.http, in->settings.http_len)) {
-            if (waited_ms > AGENT_LIMIT_MS || answers(&in->settings.agent, in->settings.agent_len))
-                announce(in);
-        } else if (waited_ms > START_LIMIT_MS) {
+            announce(in);
+        } else if (now_ms() - in->started_ms > START_LIMIT_MS) {
             say("lighttpd does not listen after %d s: stopping everything", START_LIMIT_MS / 1000);
             return STATUS_FAILED;
         }
@@ -325,15 +346,14 @@ int main(int argc, char **argv)
         settings_export(&in.settings, in.programs) != 0)
         return STATUS_FAILED;
     int bad = check_program(in.analyze);
-    if (bad == STATUS_OK)
-        bad = check_program(in.agent_program);
     if (bad != STATUS_OK)
         return bad;
     if (place_check_ports(&in.settings) != 0)
         return STATUS_FAILED;
 
-    start_agent(&in);
-    int status = start_lighttpd(&in) == 0 ? supervise(&in) : STATUS_FAILED;
+    int status = begin_with_agent(&in);
+    if (status == -1)
+        status = start_lighttpd(&in) == 0 ? supervise(&in) : STATUS_FAILED;
     stop(&in);
     return status;
 }
