@@ -45,11 +45,12 @@ static int make_directory(const char *path)
 
 static int prepare_directory(const struct settings *s, const char *path)
 {
-    if (make_directory(path) == 0 && access(path, R_OK | W_OK | X_OK) == 0) {
-        struct stat st;
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    struct stat st;
+    if (make_directory(path) == 0 && stat(path, &st) == 0) {
+        if (!S_ISDIR(st.st_mode))
+            errno = ENOTDIR;
+        else if (access(path, R_OK | W_OK | X_OK) == 0)
             return 0;
-        errno = ENOTDIR;
     }
     say("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
         "STATE_DIR=/tmp/microtrace",

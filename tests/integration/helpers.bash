@@ -192,11 +192,11 @@ scrape() {
     curl -sS -m 10 "$AGENT_URL/metrics"
 }
 
-# metric SERIES: prints its value, 0 where it does not exist.
+# metric SERIES: prints its value (a whole number without a fraction), 0 where it does not exist.
 metric() {
     scrape | awk -v series="$1" '
         index($0, series " ") == 1 { value = $NF; found = 1 }
-        END { print found ? value : 0 }'
+        END { printf "%.15g\n", found ? value : 0 }'
 }
 
 # metric_is SERIES VALUE: for wait_until; compares as numbers.
