@@ -14,7 +14,6 @@ struct metrics_cache_entry {
 
 int metrics_cache_key(struct metrics_cache_key *key, const char *const *values, size_t count)
 {
-    uint64_t hash = METRICS_FILE_HASH_SEED;
     size_t len = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -25,14 +24,8 @@ int metrics_cache_key(struct metrics_cache_key *key, const char *const *values, 
         len += n + 1;
     }
     memset(key->bytes + len, 0, 8);
-    for (size_t i = 0; i < len; i += 8) {
-        uint64_t word;
-        memcpy(&word, key->bytes + i, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 32;
-    }
+    key->hash = metrics_file_checksum(key->bytes, (len + 7) & ~(size_t)7);
     key->len = len;
-    key->hash = hash;
     return 0;
 }
 

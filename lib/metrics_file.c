@@ -66,17 +66,26 @@ uint64_t metrics_file_hash(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
+uint64_t metrics_file_checksum(const void *bytes, size_t len)
+{
+    uint64_t sum = METRICS_FILE_HASH_SEED;
+
+    assert(len % 8 == 0);
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t word;
+        memcpy(&word, (const char *)bytes + i, sizeof(word));
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+        sum ^= sum >> 32;
+    }
+    return sum;
+}
+
 uint64_t metrics_file_exemplar_check(uint64_t value, uint64_t unix_ns, uint64_t trace0,
                                      uint64_t trace1, uint64_t span)
 {
     const uint64_t words[] = {value, unix_ns, trace0, trace1, span};
-    uint64_t check = METRICS_FILE_HASH_SEED;
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        check = (check ^ words[i]) * 0x9e3779b97f4a7c15u;
-        check ^= check >> 32;
-    }
-    return check | 1;
+    return metrics_file_checksum(words, sizeof(words)) | 1;
 }
 
 static uint64_t round_up(uint64_t n, uint64_t multiple)
@@ -126,8 +135,8 @@ uint64_t metrics_file_plan(struct metrics_file_header *header, uint32_t max_seri
     header->exemplars_offset = offset;
     header->exemplars_size = (uint64_t)max_series * EXEMPLAR_BYTES_PER_SERIES;
     header->file_size = round_up(offset + header->exemplars_size, METRICS_FILE_REGION_ALIGN);
-    header->checksum = metrics_file_hash(METRICS_FILE_HASH_SEED, header,
-                                         offsetof(struct metrics_file_header, checksum));
+    header->checksum =
+        metrics_file_checksum(header, offsetof(struct metrics_file_header, checksum));
     return header->file_size;
 }
 
@@ -151,8 +160,8 @@ enum metrics_file_state metrics_file_check(const struct metrics_file_header *hea
         return METRICS_FILE_TRUNCATED;
     if (header->byte_order != METRICS_FILE_BYTE_ORDER)
         return METRICS_FILE_FOREIGN;
-    if (header->checksum != metrics_file_hash(METRICS_FILE_HASH_SEED, header,
-                                              offsetof(struct metrics_file_header, checksum)))
+    if (header->checksum !=
+        metrics_file_checksum(header, offsetof(struct metrics_file_header, checksum)))
         return METRICS_FILE_CORRUPT;
     if (file_size < header->file_size)
         return METRICS_FILE_TRUNCATED;
@@ -398,8 +407,7 @@ size_t metrics_file_record(const struct metrics_map *map, uint64_t offset, uint3
         length > METRICS_FILE_RECORD_MAX)
         return 0;
     memcpy(record + 1, map->base + offset + sizeof(*record), length - sizeof(*record));
-    if (record->checksum !=
-        metrics_file_hash(METRICS_FILE_HASH_SEED, record + 1, length - sizeof(*record)))
+    if (record->checksum != metrics_file_checksum(record + 1, length - sizeof(*record)))
         return 0;
     return length;
 }

@@ -85,7 +85,7 @@ struct metrics_file_header {
     uint64_t stripe_size; /* bytes of one stripe; the region is stripe_count of them */
     uint64_t exemplars_offset;
     uint64_t exemplars_size;
-    uint64_t checksum; /* metrics_file_hash of all bytes before this field */
+    uint64_t checksum; /* metrics_file_checksum of all before this field */
 
     struct metrics_file_line arena_tail;     /* bytes given out, from the region's start */
     struct metrics_file_line cells_tail;     /* the same in each stripe */
@@ -112,7 +112,7 @@ enum { METRICS_FILE_RECORD_FAMILY = 0x4d4c4146, METRICS_FILE_RECORD_SERIES = 0x5
 struct metrics_file_record {
     uint32_t type;
     uint32_t length;   /* bytes of the whole record */
-    uint64_t checksum; /* metrics_file_hash of the rest of the record, from byte 16 */
+    uint64_t checksum; /* metrics_file_checksum of the rest of the record */
 };
 
 /* Followed by bound_count doubles, then name, help, unit and label names, each with its NUL. */
@@ -191,6 +191,9 @@ struct metrics_map {
 /* FNV-1a, 64 bits. Start with METRICS_FILE_HASH_SEED; feed the result back in to go on. */
 #define METRICS_FILE_HASH_SEED 0xcbf29ce484222325u
 uint64_t metrics_file_hash(uint64_t hash, const void *bytes, size_t len);
+
+/* Over whole words of 8 bytes: a change within any one word always shows. */
+uint64_t metrics_file_checksum(const void *bytes, size_t len);
 
 /* The check word of an exemplar: never 0. */
 uint64_t metrics_file_exemplar_check(uint64_t value, uint64_t unix_ns, uint64_t trace0,

@@ -97,8 +97,7 @@ static void seal(union record_buf *buf, uint32_t type, size_t len)
     memset(buf->bytes + len, 0, length - len);
     buf->record.type = type;
     buf->record.length = (uint32_t)length;
-    buf->record.checksum =
-        metrics_file_hash(METRICS_FILE_HASH_SEED, &buf->record + 1, length - sizeof(buf->record));
+    buf->record.checksum = metrics_file_checksum(&buf->record + 1, length - sizeof(buf->record));
 }
 
 /* A record made but not published yet, with what it occupies. */

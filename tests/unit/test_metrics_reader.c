@@ -224,8 +224,8 @@ static void test_every_header_byte(void **state)
 
 static void reseal(struct metrics_file_header *header)
 {
-    header->checksum = metrics_file_hash(METRICS_FILE_HASH_SEED, header,
-                                         offsetof(struct metrics_file_header, checksum));
+    header->checksum =
+        metrics_file_checksum(header, offsetof(struct metrics_file_header, checksum));
 }
 
 /* Values that lie, under a checksum that is right. */
