@@ -7,6 +7,7 @@
 #define METRICS_AGENT_FORWARD_H
 
 #include "lib/resource.h"
+#include "lib/spool.h"
 #include "lib/telemetry.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
@@ -22,8 +23,8 @@
 #include <stdint.h>
 
 enum {
-    FORWARD_WINDOW = 1048576, /* bytes of a spool file that one batch may cover */
-    FORWARD_SPLITS_MAX = 16,  /* ends of ranges on the stack while a batch is bisected */
+    FORWARD_WINDOW = SPOOL_RECORD_MAX + 65536, /* bytes of a spool file that a batch may cover */
+    FORWARD_SPLITS_MAX = 16, /* ends of ranges on the stack while a batch is bisected */
     FORWARD_DETAIL_MAX = 512,
 };
 

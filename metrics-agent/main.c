@@ -414,7 +414,7 @@ static bool busy(const struct agent *agent)
 /* Whether --drain has come to its end: -1 to go on, else the exit code. */
 static int drained(const struct agent *agent)
 {
-    bool all = true;
+    bool all = true, any = false;
     int i;
 
     if (!agent->drain)
@@ -422,16 +422,19 @@ static int drained(const struct agent *agent)
     for (i = 0; i < TELEMETRY_SIGNALS; i++) {
         const struct forward *forward = &agent->forwards[i];
 
-        if (forward->ship == NULL && segments_pending(&forward->segments) > 0) {
-            message_print("%s can't be drained: no endpoint is set", telemetry_signal_names[i]);
-            return EXIT_FAILURE;
-        }
+        if (forward->ship == NULL)
+            continue;
+        any = true;
+        all = all && forward_drained(forward);
         if (forward->failures >= DRAIN_FAILURES_MAX) {
             message_print("%s can't be drained: %u attempts failed", telemetry_signal_names[i],
                           forward->failures);
             return EXIT_FAILURE;
         }
-        all = all && (forward->ship == NULL || forward_drained(forward));
+    }
+    if (!any) {
+        message_print("nothing can be drained: no endpoint is set");
+        return EXIT_FAILURE;
     }
     return all ? EXIT_SUCCESS : -1;
 }

@@ -178,6 +178,9 @@ static int put_value(struct body *body, struct text value)
         } else {
             PUT(body, "{\"doubleValue\":");
             put_n(body, value.at, value.len);
+            /* Some parsers refuse a whole number of this size before they know what it is for. */
+            if (strspn(value.at, "-0123456789") >= value.len)
+                PUT(body, ".0");
         }
     }
     PUT(body, "}");

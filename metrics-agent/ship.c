@@ -12,7 +12,6 @@
 enum {
     GZIP_WINDOW = 15 + 16, /* zlib's way to ask for a gzip header */
     GZIP_MEMORY = 8,
-    UPLOAD_BUFFER = 262144, /* fewer, larger sends; a stall of the peer still ends by the timeout */
 };
 
 struct ship {
@@ -96,7 +95,6 @@ static bool set_options(struct ship *ship)
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, ship->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, ship) == CURLE_OK &&

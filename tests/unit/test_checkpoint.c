@@ -1,0 +1,171 @@
+/*
+ * Goal: the newest intact slot of the checkpoint is taken up, and no damage of any kind (a flipped
+ * bit, a cut, zeros, another version) passes for a checkpoint.
+ */
+#include "metrics-agent/checkpoint.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[] = "/tmp/test_checkpoint.XXXXXX";
+static int dir_fd;
+
+static int make_dir(void **state)
+{
+    (void)state;
+    if (mkdtemp(path) == NULL)
+        return -1;
+    dir_fd = open(path, O_RDONLY | O_DIRECTORY);
+    return dir_fd < 0 ? -1 : 0;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    (void)unlinkat(dir_fd, "agent.checkpoint", 0);
+    (void)close(dir_fd);
+    return rmdir(path);
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    (void)unlinkat(dir_fd, "agent.checkpoint", 0);
+    return 0;
+}
+
+static struct checkpoint_state example(void)
+{
+    struct checkpoint_state state = {.generation = 7};
+    struct checkpoint_signal *traces = &state.signals[TELEMETRY_TRACES];
+
+    traces->active_seq = 3;
+    traces->books.delivered = 100;
+    traces->books.dropped[BOOKS_TORN] = 2;
+    traces->cursor_count = 1;
+    traces->cursors[0] =
+        (struct checkpoint_cursor){.seq = 2, .inode = 99, .offset = 4096, .print = 0xdeadbeef};
+    return state;
+}
+
+static void comes_back(void **state)
+{
+    unsigned char slot[CHECKPOINT_SLOT_SIZE];
+    struct checkpoint_state written = example(), read;
+
+    (void)state;
+    checkpoint_encode(slot, &written);
+    assert_int_equal(checkpoint_decode(slot, &read), 0);
+    assert_memory_equal(&written, &read, sizeof read);
+}
+
+static void any_flipped_bit_is_seen(void **state)
+{
+    unsigned char slot[CHECKPOINT_SLOT_SIZE];
+    struct checkpoint_state written = example(), read;
+    size_t bit;
+
+    (void)state;
+    checkpoint_encode(slot, &written);
+    for (bit = 0; bit < 8 * sizeof slot; bit++) {
+        slot[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(checkpoint_decode(slot, &read), -1);
+        slot[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+}
+
+static void missing_then_written_then_found(void **state)
+{
+    struct checkpoint checkpoint;
+
+    (void)state;
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
+    checkpoint.state.signals[TELEMETRY_LOGS].books.delivered = 5;
+    assert_int_equal(checkpoint_write(&checkpoint), 0);
+    checkpoint.state.signals[TELEMETRY_LOGS].books.delivered = 6;
+    assert_int_equal(checkpoint_write(&checkpoint), 0);
+    assert_int_equal(checkpoint_sync(&checkpoint), 0);
+    checkpoint_close(&checkpoint);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+    assert_int_equal(checkpoint.state.signals[TELEMETRY_LOGS].books.delivered, 6);
+    assert_int_equal(checkpoint.state.generation, 2);
+    checkpoint_close(&checkpoint);
+}
+
+/* A crash in the middle of a write leaves the slot before. */
+static void torn_slot_falls_back(void **state)
+{
+    struct checkpoint checkpoint;
+    size_t cut;
+
+    (void)state;
+    for (cut = 0; cut < CHECKPOINT_SLOT_SIZE; cut += 97) {
+        unsigned char slot[CHECKPOINT_SLOT_SIZE];
+        struct checkpoint_state next;
+
+        (void)fresh(NULL);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
+        for (uint64_t i = 1; i <= 4; i++) {
+            checkpoint.state.signals[TELEMETRY_TRACES].books.delivered = i;
+            assert_int_equal(checkpoint_write(&checkpoint), 0);
+        }
+        next = checkpoint.state;
+        next.generation++;
+        next.signals[TELEMETRY_TRACES].books.delivered = 5;
+        checkpoint_encode(slot, &next);
+        /* Generation 5 goes where 3 was; its first `cut` bytes got there. */
+        assert_int_equal(pwrite(checkpoint.fd, slot, cut, CHECKPOINT_SLOT_SIZE), (ssize_t)cut);
+        checkpoint_close(&checkpoint);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+        assert_in_range(checkpoint.state.signals[TELEMETRY_TRACES].books.delivered, 4, 5);
+        assert_int_equal(checkpoint.state.signals[TELEMETRY_TRACES].books.delivered,
+                         checkpoint.state.generation);
+        checkpoint_close(&checkpoint);
+    }
+}
+
+static void garbage_is_corrupt(void **state)
+{
+    static const off_t sizes[] = {1, 100, CHECKPOINT_SLOT_SIZE, 3 * CHECKPOINT_SLOT_SIZE};
+    struct checkpoint checkpoint;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int fd = openat(dir_fd, "agent.checkpoint", O_RDWR | O_CREAT | O_TRUNC, 0600);
+        char *junk = malloc((size_t)sizes[i]);
+
+        memset(junk, 'M', (size_t)sizes[i]);
+        assert_int_equal(write(fd, junk, (size_t)sizes[i]), sizes[i]);
+        free(junk);
+        close(fd);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_CORRUPT);
+        assert_int_equal(checkpoint.state.generation, 0);
+        assert_int_equal(checkpoint_write(&checkpoint), 0);
+        checkpoint_close(&checkpoint);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+        checkpoint_close(&checkpoint);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comes_back),
+        cmocka_unit_test(any_flipped_bit_is_seen),
+        cmocka_unit_test_setup(missing_then_written_then_found, fresh),
+        cmocka_unit_test_setup(torn_slot_falls_back, fresh),
+        cmocka_unit_test_setup(garbage_is_corrupt, fresh),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

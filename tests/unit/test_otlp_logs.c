@@ -1,0 +1,211 @@
+/*
+ * Goal: each log line becomes one OTLP log record with every member in its place and nothing
+ * invented, grouped by logger; a line that can't be taken apart is named, not sent.
+ */
+#include "metrics-agent/otlp_logs.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char out[1 << 20];
+static const struct resource resource = {.json = "{\"attributes\":[]}", .length = 17};
+
+static json_t *encode(const char *const *texts, size_t count)
+{
+    struct otlp_line lines[64];
+    json_error_t error;
+    json_t *json;
+    size_t i, len, bad;
+
+    for (i = 0; i < count; i++)
+        lines[i] = (struct otlp_line){texts[i], strlen(texts[i])};
+    len = otlp_logs_encode(out, sizeof out, lines, count, &resource, &bad);
+    assert_int_equal(bad, count);
+    assert_true(len > 0);
+    json = json_loadb(out, len, JSON_REJECT_DUPLICATES, &error);
+    assert_non_null(json);
+    assert_int_equal(json_array_size(json_object_get(json, "resourceLogs")), 1);
+    return json;
+}
+
+static json_t *scopes_of(json_t *json)
+{
+    return json_object_get(json_array_get(json_object_get(json, "resourceLogs"), 0), "scopeLogs");
+}
+
+static void expect_record(const char *line, const char *expected)
+{
+    json_t *json = encode(&line, 1), *record;
+    json_t *want = json_loads(expected, 0, NULL);
+
+    assert_non_null(want);
+    record = json_array_get(json_object_get(json_array_get(scopes_of(json), 0), "logRecords"), 0);
+    if (!json_equal(record, want))
+        fail_msg("%s\ngave %s\nnot %s", line, json_dumps(record, 0), expected);
+    json_decref(want);
+    json_decref(json);
+}
+
+static void a_real_line(void **state)
+{
+    (void)state;
+    expect_record(
+        "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"levelname\":\"INFO\",\"name\":"
+        "\"microtrace.request\",\"message\":\"request_completed\",\"request_id\":\"demo-123\","
+        "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\","
+        "\"method\":\"POST\",\"status_code\":200,\"elapsed_ms\":12.7}",
+        "{\"timeUnixNano\":\"1735905601234000000\",\"observedTimeUnixNano\":"
+        "\"1735905601234000000\",\"severityNumber\":9,\"severityText\":\"INFO\",\"body\":{"
+        "\"stringValue\":\"request_completed\"},\"traceId\":\"0af7651916cd43dd8448eb211c80319c\","
+        "\"spanId\":\"b7ad6b7169203331\",\"attributes\":[{\"key\":\"request_id\",\"value\":{"
+        "\"stringValue\":\"demo-123\"}},{\"key\":\"method\",\"value\":{\"stringValue\":\"POST\"}},"
+        "{\"key\":\"status_code\",\"value\":{\"intValue\":\"200\"}},{\"key\":\"elapsed_ms\","
+        "\"value\":{\"doubleValue\":12.7}}]}");
+}
+
+static void absent_ids_are_left_out(void **state)
+{
+    (void)state;
+    expect_record(
+        "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"levelname\":\"ERROR\",\"name\":\"n\","
+        "\"message\":\"m\",\"request_id\":\"\",\"trace_id\":\"\",\"span_id\":\"\"}",
+        "{\"timeUnixNano\":\"1735905601234000000\",\"observedTimeUnixNano\":"
+        "\"1735905601234000000\",\"severityNumber\":17,\"severityText\":\"ERROR\","
+        "\"body\":{\"stringValue\":\"m\"},\"attributes\":[]}");
+}
+
+static void every_kind_of_value(void **state)
+{
+    (void)state;
+    expect_record(
+        "{\"asctime\":\"soon\", \"a\" : true,\"b\":false,\"c\":null,\"d\":-7,\"e\":1e3,\"f\":"
+        "9223372036854775808,\"g\":-0,\"h\":[1,{\"x\":\"q\\\"\\\\\"}],\"i\":{},\"j\":\"\\u00fc\"}",
+        "{\"attributes\":[{\"key\":\"asctime\",\"value\":{\"stringValue\":\"soon\"}},"
+        "{\"key\":\"a\",\"value\":{\"boolValue\":true}},{\"key\":\"b\",\"value\":{\"boolValue\":"
+        "false}},{\"key\":\"c\",\"value\":{}},{\"key\":\"d\",\"value\":{\"intValue\":\"-7\"}},"
+        "{\"key\":\"e\",\"value\":{\"doubleValue\":1e3}},{\"key\":\"f\",\"value\":{\"doubleValue\":"
+        "9223372036854775808.0}},{\"key\":\"g\",\"value\":{\"doubleValue\":-0.0}},{\"key\":\"h\","
+        "\"value\":{\"stringValue\":\"[1,{\\\"x\\\":\\\"q\\\\\\\"\\\\\\\\\\\"}]\"}},{\"key\":\"i\","
+        "\"value\":{\"stringValue\":\"{}\"}},{\"key\":\"j\",\"value\":{\"stringValue\":"
+        "\"\\u00fc\"}}]}");
+}
+
+static void severities(void **state)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } levels[] = {{"DEBUG", 5}, {"INFO", 9}, {"WARNING", 13}, {"ERROR", 17}, {"CRITICAL", 21}};
+    char line[128];
+    const char *text = line;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        json_t *json, *record;
+
+        (void)snprintf(line, sizeof line, "{\"asctime\":\"\",\"levelname\":\"%s\"}",
+                       levels[i].name);
+        json = encode(&text, 1);
+        record =
+            json_array_get(json_object_get(json_array_get(scopes_of(json), 0), "logRecords"), 0);
+        assert_int_equal(json_integer_value(json_object_get(record, "severityNumber")),
+                         levels[i].number);
+        json_decref(json);
+    }
+}
+
+static void grouped_by_name(void **state)
+{
+    static char texts[60][64];
+    const char *lines[60];
+    json_t *json, *scope;
+    size_t i, records = 0;
+
+    (void)state;
+    for (i = 0; i < 60; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "{\"asctime\":\"\",\"name\":\"n%zu\",\"i\":%zu}",
+                       i % 3, i);
+        lines[i] = texts[i];
+    }
+    json = encode(lines, 60);
+    assert_int_equal(json_array_size(scopes_of(json)), 3);
+    json_array_foreach(scopes_of(json), i, scope)
+        assert_int_equal(json_array_size(json_object_get(scope, "logRecords")), 20);
+    json_decref(json);
+
+    /* More names than a batch groups by. */
+    for (i = 0; i < 60; i++)
+        (void)snprintf(texts[i], sizeof texts[i], "{\"asctime\":\"\",\"name\":\"n%zu\",\"i\":%zu}",
+                       i % 50, i);
+    json = encode(lines, 60);
+    json_array_foreach(scopes_of(json), i, scope) records +=
+        json_array_size(json_object_get(scope, "logRecords"));
+    assert_int_equal(records, 60);
+    json_decref(json);
+}
+
+static void a_bad_line_is_named(void **state)
+{
+    static const char *const bad_lines[] = {"{\"asctime\":,}",     "{\"asctime\":\"\" \"a\":1}",
+                                            "{\"asctime\":\"\",}", "{\"asctime\":01}",
+                                            "{\"asctime\":1.}",    "{\"asctime\":tru}",
+                                            "{\"asctime\"}",       "{\"asctime\":\"\",1:2}"};
+    struct otlp_line lines[2] = {{"{\"asctime\":\"\"}", 14}};
+    size_t i, bad;
+
+    (void)state;
+    for (i = 0; i < sizeof bad_lines / sizeof bad_lines[0]; i++) {
+        lines[1] = (struct otlp_line){bad_lines[i], strlen(bad_lines[i])};
+        assert_int_equal(otlp_logs_encode(out, sizeof out, lines, 2, &resource, &bad), 0);
+        assert_int_equal(bad, 1);
+    }
+}
+
+static void too_small_a_buffer(void **state)
+{
+    static const char text[] = "{\"asctime\":\"\",\"name\":\"n\",\"a\":[\"b\"]}";
+    struct otlp_line line = {text, sizeof text - 1};
+    size_t bad, need = otlp_logs_encode(out, sizeof out, &line, 1, &resource, &bad), cap;
+
+    (void)state;
+    for (cap = 0; cap < need; cap++) {
+        assert_int_equal(otlp_logs_encode(out, cap, &line, 1, &resource, &bad), 0);
+        assert_int_equal(bad, 1);
+    }
+}
+
+/* The bound that the agent sizes its buffer by. */
+static void growth(void **state)
+{
+    static char text[60000];
+    size_t len = (size_t)sprintf(text, "{\"asctime\":\"\""), bad, got;
+    struct otlp_line line = {text, 0};
+
+    (void)state;
+    while (len < sizeof text - 16)
+        len += (size_t)sprintf(text + len, ",\"\":1");
+    text[len++] = '}';
+    line.length = len;
+    got = otlp_logs_encode(out, sizeof out, &line, 1, &resource, &bad);
+    assert_true(got > 0 && got <= len * OTLP_LOGS_GROWTH);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_real_line),         cmocka_unit_test(absent_ids_are_left_out),
+        cmocka_unit_test(every_kind_of_value), cmocka_unit_test(severities),
+        cmocka_unit_test(grouped_by_name),     cmocka_unit_test(a_bad_line_is_named),
+        cmocka_unit_test(too_small_a_buffer),  cmocka_unit_test(growth),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
