@@ -6,9 +6,9 @@
  * keeps the handle for as long as the metrics are open. Updating through a handle is a few
  * instructions on mapped memory: no lookup, no allocation, no lock, no system call.
  *
- * Threads may share everything here but a struct metrics that is being closed. A forked child goes on
- * counting with the handles it inherited; its live gauges are its own affair until it opens anew,
- * which metrics_current asks it to.
+ * Threads may share handles, declare and look up at once; metrics_current and metrics_close are for
+ * one of them. A forked child goes on counting with the handles it inherited; its live gauges are
+ * its own affair until it opens anew, which metrics_current asks it to.
  *
  * Telemetry never fails its program: where the file can't be used, or has no room, handles point to
  * memory of this process alone, and the loss is counted or can be asked for.

@@ -125,7 +125,7 @@ static void put_sum(struct exposition *out, const struct sum_style *style, int64
     PUT_LITERAL(out, ".");
     if (fraction == 0)
         PUT_LITERAL(out, "0");
-    for (uint64_t rest = style->power; fraction > 0 && rest > 1;) {
+    for (uint64_t rest = style->power; rest >= 10 && fraction > 0;) {
         rest /= 10;
         out->text[out->len++] = (char)('0' + fraction / rest);
         fraction %= rest;

@@ -1,6 +1,6 @@
 /*
  * Goal: the contract of lib/metrics.h. What is counted is in the file, exactly; whatever is refused
- * or can't be done is counted and harmless; a file that is not ours is left alone.
+ * or has no room is counted and harmless.
  */
 #include "tests/unit/metrics_fixture.h"
 
@@ -446,145 +446,6 @@ static void test_shared_words(void **state)
     metrics_close(b);
 }
 
-static void put_file(const char *path, const char *bytes, size_t len)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, bytes, len), len);
-    close(fd);
-}
-
-/* Everything works in private memory; the file keeps its bytes; a usable file is noticed. */
-static void check_degraded(struct fixture *f, const char *reason)
-{
-    struct metrics *metrics = metrics_open(f->dir);
-
-    assert_non_null(metrics);
-    assert_non_null(metrics_problem(metrics));
-    if (strstr(metrics_problem(metrics), reason) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", metrics_problem(metrics), reason);
-    assert_int_equal(strlen(metrics_instance_id(metrics)), IDS_UUID_TEXT);
-    struct metrics_counter counter =
-        metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("GET", "/"));
-    metrics_add(counter, 2);
-    assert_int_equal(atomic_load(counter.cell), 2);
-    metrics_observe(metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/")),
-                    1);
-    metrics_live_gauge_set(metrics_live_gauge(metrics_declare(metrics, &fixture_live), NULL), 1);
-    atomic_store(metrics_shared_word(metrics, 3), 1);
-    assert_true(metrics_current(metrics));
-    metrics_close(metrics);
-}
-
-static void test_foreign_files_are_left_alone(void **state)
-{
-    struct fixture *f = *state;
-    char read_back[64];
-
-    put_file(f->file, "hello, world, this is not metrics", 33);
-    check_degraded(f, "not a metrics file");
-    int fd = open(f->file, O_RDONLY);
-    assert_int_equal(read(fd, read_back, sizeof(read_back)), 33);
-    assert_memory_equal(read_back, "hello, world, this is not metrics", 33);
-    close(fd);
-    put_file(f->file, "", 0);
-    check_degraded(f, "not a metrics file");
-    unlink(f->file);
-    assert_int_equal(mkfifo(f->file, 0600), 0);
-    check_degraded(f, "not a metrics file");
-    unlink(f->file);
-    assert_int_equal(symlink("/dev/zero", f->file), 0);
-    check_degraded(f, "not a metrics file");
-}
-
-static void test_missing_directory(void **state)
-{
-    struct fixture f = **(struct fixture **)state;
-
-    strcat(f.dir, "/no/such");
-    check_degraded(&f, "No such file");
-}
-
-/* Polls what metrics_current answers, which looks at the file once a second. */
-static bool current_becomes(struct metrics *metrics, bool wanted)
-{
-    uint64_t deadline = clock_monotonic_ns() + 10000000000u;
-
-    while (metrics_current(metrics) != wanted) {
-        if (clock_monotonic_ns() > deadline)
-            return false;
-        clock_sleep_ns(20 * CLOCK_NS_PER_MS);
-    }
-    return true;
-}
-
-static void test_current_notices(void **state)
-{
-    struct fixture *f = *state;
-    struct metrics *metrics = fixture_open(f);
-
-    assert_true(metrics_current(metrics));
-    unlink(f->file);
-    assert_true(current_becomes(metrics, false));
-    metrics_close(metrics);
-
-    put_file(f->file, "x", 1);
-    metrics = metrics_open(f->dir);
-    assert_non_null(metrics_problem(metrics));
-    assert_true(metrics_current(metrics));
-    unlink(f->file);
-    /* It makes the file itself, for the caller to open. */
-    assert_true(current_becomes(metrics, false));
-    metrics_close(metrics);
-    metrics_close(fixture_open(f));
-}
-
-/* Truncated under our feet: stores go on, into nothing, and it is told. */
-static void test_truncation_under_a_writer(void **state)
-{
-    struct fixture *f = *state;
-    struct metrics *metrics = fixture_open(f);
-    struct metrics_family *family = metrics_declare(metrics, &fixture_counter);
-    struct metrics_counter counter = metrics_counter(family, VALUES("GET", "/"));
-    struct metrics_histogram histogram =
-        metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
-
-    assert_int_equal(truncate(f->file, 4096), 0);
-    metrics_add(counter, 1);
-    metrics_add(counter, 1);
-    assert_int_equal(atomic_load(counter.cell), 2);
-    metrics_observe(histogram, 1);
-    metrics_counter(family, VALUES("GET", "/new"));
-    metrics_declare(metrics, &fixture_gauge);
-    assert_non_null(metrics_problem(metrics));
-    assert_true(current_becomes(metrics, false));
-    metrics_close(metrics);
-    check_degraded(f, "shorter");
-}
-
-static void test_settings(void **state)
-{
-    struct fixture *f = *state;
-    static const struct {
-        const char *text;
-        unsigned expected;
-    } rows[] = {{"100", 100},  {"", 8192},    {"0", 8192},      {"-1", 8192},
-                {"x", 8192},   {"10x", 8192}, {"1", 1},         {"99999999999999999999", 8192},
-                {" 10", 8192}, {"+5", 8192},  {"5000000", 8192}};
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct metrics_reader_info info;
-        setenv("MICROTRACE_METRICS_MAX_SERIES", rows[i].text, 1);
-        metrics_close(fixture_open(f));
-        struct metrics_reader *reader = fixture_read(f);
-        metrics_reader_info(reader, &info);
-        metrics_reader_close(reader);
-        assert_int_equal(info.max_series, rows[i].expected);
-        unlink(f->file);
-    }
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -608,11 +469,6 @@ int main(void)
         TEST(test_live_gauge_limit),
         TEST(test_more_processes_than_slots),
         TEST(test_shared_words),
-        TEST(test_foreign_files_are_left_alone),
-        TEST(test_missing_directory),
-        TEST(test_current_notices),
-        TEST(test_truncation_under_a_writer),
-        TEST(test_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
