@@ -1,10 +1,10 @@
 #include "lib/ids.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 enum {
     POOL_SIZE = 512,
@@ -14,8 +14,21 @@ enum {
 static struct {
     uint8_t bytes[POOL_SIZE];
     size_t left;
-    pid_t owner;
 } pool;
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: what the parent holds too must not be handed out twice. */
+static void forget(void)
+{
+    pool.left = 0;
+}
+
+static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, forget) != 0)
+        abort();
+}
 
 static void fill(uint8_t *out, size_t len)
 {
@@ -34,12 +47,10 @@ static void fill(uint8_t *out, size_t len)
 
 static void take(uint8_t *out, size_t len)
 {
-    const pid_t self = getpid();
-
-    if (pool.left < len || pool.owner != self) {
+    if (pool.left < len) {
+        (void)pthread_once(&fork_once, watch_forks);
         fill(pool.bytes, sizeof(pool.bytes));
         pool.left = sizeof(pool.bytes);
-        pool.owner = self;
     }
     pool.left -= len;
     memcpy(out, pool.bytes + pool.left, len);

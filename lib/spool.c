@@ -1,12 +1,16 @@
 #include "lib/spool.h"
 
+#include "lib/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -19,7 +23,8 @@ int spool_init(struct spool *spool, const char *dir, const char *signal, uint64_
 {
     int len;
 
-    *spool = (struct spool){.fd = -1, .max_bytes = max_bytes};
+    *spool = (struct spool){
+        .fd = -1, .max_bytes = max_bytes, .check_ns = (uint64_t)SPOOL_CHECK_MS * CLOCK_NS_PER_MS};
     len = snprintf(spool->path, sizeof(spool->path), "%s/%s.jsonl", dir, signal);
     return len > 0 && (size_t)len < sizeof(spool->path) ? 0 : -1;
 }
@@ -78,24 +83,54 @@ static int open_file(struct spool *spool)
     return 0;
 }
 
-/*
- * Makes sure that fd is locked and is the file at the path, and gets that file's size. The lock is
- * held before the comparison: a segment sealed after it still shows our lock to the agent.
- */
-static int ensure_current(struct spool *spool, uint64_t *size)
+/* The tick of the kernel: cheaper than the exact clock, and exact enough. */
+static uint64_t now_ns(void)
 {
-    struct stat status;
+    struct timespec now;
 
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+        return UINT64_MAX;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Whether fd is the file at the path. Asks for no timestamps: on kernels that keep them finely
+ * (6.13 and later), having been asked makes the next append write the inode once more.
+ */
+static int compare(struct spool *spool, bool *same)
+{
+    struct statx status;
+
+    *same = false;
+    if (statx(AT_FDCWD, spool->path, 0, STATX_INO | STATX_SIZE, &status) != 0)
+        return errno == ENOENT ? 0 : -1;
+    *same = status.stx_ino == spool->inode &&
+            makedev(status.stx_dev_major, status.stx_dev_minor) == spool->device;
+    if (*same)
+        spool->size = status.stx_size;
+    return 0;
+}
+
+/*
+ * Makes sure that fd is locked and was the file at the path a moment ago. The lock is held before
+ * the comparison: a segment sealed after it still shows our lock to the agent.
+ */
+static int ensure_current(struct spool *spool)
+{
+    const uint64_t now = now_ns();
+
+    if (spool->fd >= 0 && now - spool->checked_ns < spool->check_ns)
+        return 0;
     for (int try = 0; try < REOPEN_TRIES; try++) {
+        bool same;
+
         if (spool->fd < 0 && open_file(spool) != 0)
             return -1;
-        if (stat(spool->path, &status) == 0) {
-            if (status.st_ino == spool->inode && status.st_dev == spool->device) {
-                *size = (uint64_t)status.st_size;
-                return 0;
-            }
-        } else if (errno != ENOENT) {
+        if (compare(spool, &same) != 0)
             return -1;
+        if (same) {
+            spool->checked_ns = now;
+            return 0;
         }
         spool_close(spool);
     }
@@ -137,18 +172,18 @@ static ssize_t write_lines(const struct spool *spool, const char *lines, size_t 
 enum spool_result spool_append(struct spool *spool, const char *lines, size_t len, unsigned *lost)
 {
     const unsigned total = count_lines(lines, len);
-    uint64_t size;
     ssize_t wrote;
 
     assert(len > 0 && lines[len - 1] == '\n');
     *lost = total;
-    if (ensure_current(spool, &size) != 0)
+    if (ensure_current(spool) != 0)
         return failure(spool, errno);
-    if (size + len > spool->max_bytes)
+    if (spool->size + len > spool->max_bytes)
         return SPOOL_FULL;
     wrote = write_lines(spool, lines, len);
     if (wrote < 0)
         return failure(spool, errno);
+    spool->size += (uint64_t)wrote;
     if (spool->torn && wrote > 0) {
         spool->torn = false;
         wrote--;
@@ -168,13 +203,13 @@ enum spool_result spool_probe(struct spool *spool)
 {
     char path[SPOOL_PATH_MAX + 32], page[PROBE_SIZE] = {0};
     enum spool_result result = SPOOL_OK;
-    uint64_t size;
     ssize_t wrote;
     int fd;
 
-    if (ensure_current(spool, &size) != 0)
+    spool->checked_ns = 0;
+    if (ensure_current(spool) != 0)
         return failure(spool, errno);
-    if (size >= spool->max_bytes)
+    if (spool->size >= spool->max_bytes)
         return SPOOL_FULL;
     (void)snprintf(path, sizeof(path), "%s.probe.%ld", spool->path, (long)getpid());
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);

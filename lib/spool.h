@@ -3,10 +3,10 @@
  * other writers, while the agent rotates. docs/spool.md is the protocol:
  *
  * A writer keeps a shared (read) OFD lock on the file that it appends to, for as long as it has it
- * open, and compares the path with its descriptor before each append. The agent seals a segment by
+ * open, and now and then compares the path with its descriptor. The agent seals a segment by
  * renaming it, and takes it as complete only when no lock is left on it. So neither ever waits for
  * the other, a writer that is stopped between two instructions loses nothing, and the kernel
- * releases a killed one.
+ * releases a killed one. How soon a writer notices decides only how soon a segment can be deleted.
  */
 #ifndef LIB_SPOOL_H
 #define LIB_SPOOL_H
@@ -18,6 +18,7 @@
 enum {
     SPOOL_PATH_MAX = 4096,
     SPOOL_RECORD_MAX = 262144, /* bytes of one line with its newline */
+    SPOOL_CHECK_MS = 50,       /* a busy writer looks at the path this often, an idle one always */
 };
 
 /* Why records did not reach the spool; the label `reason` of the dropped-records metric. */
@@ -34,7 +35,10 @@ struct spool {
     int fd;                    /* -1 while there is none */
     bool torn;                 /* our last write was short: the next begins on a new line */
     uint64_t device, inode;    /* of fd */
-    uint64_t max_bytes;        /* hard limit of the file's size */
+    uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */
+    uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
+    uint64_t checked_ns;       /* when the last was, on the monotonic clock */
+    uint64_t size;             /* of the file then, and what we added since */
     int last_errno;            /* of the last failure, for messages; 0 for none */
 };
 

@@ -73,6 +73,8 @@ static struct spool open_spool(void)
     struct spool spool;
 
     assert_int_equal(spool_init(&spool, dir, "traces", 1 << 20), 0);
+    /* Each append compares, so that the tests need not wait. */
+    spool.check_ns = 0;
     return spool;
 }
 
@@ -126,6 +128,28 @@ static void a_sealed_segment_is_held_until_its_writers_left(void **state)
     spool_close(&one);
     spool_close(&two);
     assert_false(is_held(active));
+}
+
+/* The lock is what makes it safe that a busy writer looks at the path only now and then. */
+static void a_writer_that_has_not_looked_yet_holds_what_it_writes(void **state)
+{
+    struct spool spool = open_spool();
+    char text[64];
+
+    (void)state;
+    append(&spool, "{1}\n");
+    spool.check_ns = UINT64_MAX;
+    assert_int_equal(rename(active, sealed), 0);
+    append(&spool, "{2}\n");
+    assert_true(is_held(sealed));
+    (void)read_file(sealed, text, sizeof(text));
+    assert_string_equal(text, "{1}\n{2}\n");
+    spool.check_ns = 0;
+    append(&spool, "{3}\n");
+    assert_false(is_held(sealed));
+    (void)read_file(active, text, sizeof(text));
+    assert_string_equal(text, "{3}\n");
+    spool_close(&spool);
 }
 
 static void a_killed_writer_holds_nothing(void **state)
@@ -319,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ISOLATED(lines_arrive_in_order),
         ISOLATED(a_sealed_segment_is_held_until_its_writers_left),
+        ISOLATED(a_writer_that_has_not_looked_yet_holds_what_it_writes),
         ISOLATED(a_killed_writer_holds_nothing),
         ISOLATED(a_deleted_file_is_made_again),
         ISOLATED(a_predecessors_torn_line_is_ended),
