@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    LINGER_MS = 25,          /* so that a burst becomes a batch */
-    UNSEALED_MS = 1000,      /* how often writers' locks on sealed segments are looked at */
+    LINGER_MS = 25,     /* so that a burst becomes a batch */
+    UNSEALED_MS = 1000, /* how often writers' locks on sealed segments are looked at */
     SCAN_STEP = 65536,
     SUSPICIOUS = 4, /* refused records in a row after which the endpoint is asked */
 };
@@ -193,7 +193,7 @@ static void settle(struct forward *f, size_t end, uint64_t rejected, const char 
 /* The newline of a line longer than a record may be, looked for beyond the window. */
 static bool settle_overlong(struct forward *f, struct segment *segment)
 {
-    uint64_t at = segment->offset, end = 0;
+    uint64_t at = segment->offset, end = 0, length;
     char buffer[SCAN_STEP];
 
     while (end == 0 && at < segment->size) {
@@ -209,10 +209,12 @@ static bool settle_overlong(struct forward *f, struct segment *segment)
     }
     if (end == 0 && !segment->final)
         return false;
+    length = (end > 0 ? end - 1 : segment->size) - segment->offset;
     if (end == 0)
         end = segment->size;
-    (void)quarantine_add(&f->quarantine, tail_reason(TAIL_OVERSIZE), "", f->window,
-                         SPOOL_RECORD_MAX, end - segment->offset);
+    if (quarantine_add(&f->quarantine, tail_reason(TAIL_OVERSIZE), "", f->window, SPOOL_RECORD_MAX,
+                       length) != 0)
+        message_print("a record can't be kept in the quarantine file: %s", strerror(errno));
     f->books->quarantined++;
     segments_settle(segment, end, 1);
     forward_commit(f);

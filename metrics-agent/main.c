@@ -216,6 +216,10 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct agent *agent = context;
     struct exposition out;
 
+    if (agent_metrics_refresh(&agent->metrics) != 0) {
+        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "out of memory");
+        return -1;
+    }
     publish_all(agent);
     if (metrics_reader_refresh(agent->reader) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));

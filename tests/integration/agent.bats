@@ -274,7 +274,7 @@ assert second - first >= 2.0'
     local i kills=${KILLS:-12} writer
     start_sink
     start_agent
-    "$TOOL" spool traces k 100000 2 300 >>written 2>writer.log 3>&- &
+    "$TOOL" spool traces k 100000000 2 300 >>written 2>writer.log 3>&- &
     writer=$!
     for ((i = 0; i < kills; i++)); do
         sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
@@ -299,7 +299,7 @@ assert second - first >= 2.0'
     local i writer
     start_sink
     start_agent
-    "$TOOL" spool traces k 100000 2 300 >>written 2>writer.log 3>&- &
+    "$TOOL" spool traces k 100000000 2 300 >>written 2>writer.log 3>&- &
     writer=$!
     for i in 1 2 3 4 5; do
         sleep "0.$i"
@@ -327,7 +327,7 @@ assert second - first >= 2.0'
     done
     "$TOOL" spool traces cgi 1500 1 0 once >out.cgi 2>>lost 3>&- &
     pids+=($!)
-    "$TOOL" spool traces victim 100000 3 >out.victim 2>/dev/null 3>&- &
+    "$TOOL" spool traces victim 100000000 3 >out.victim 2>/dev/null 3>&- &
     victim=$!
     sleep 0.5
     kill -9 "$victim"
@@ -380,7 +380,7 @@ only_the_active_is_left() {
     everything_arrived
     [ "$(dropped traces torn)" = 2 ]
     [ "$(outcome traces quarantined)" = 5 ]
-    grep -q '"reason":"oversize","detail":"","length":2097153' spool/traces.quarantine.jsonl
+    grep -q '"reason":"oversize","detail":"","length":2097152' spool/traces.quarantine.jsonl
     grep -q '"reason":"utf8"' spool/traces.quarantine.jsonl
     grep -q '"reason":"control"' spool/traces.quarantine.jsonl
     books traces 18
