@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # what is set here is used by the tests
 # What the interop tests share beyond the integration tests' helpers: outside programs as peers, a
 # client that notes what it saw, and the comparison of both.
 
