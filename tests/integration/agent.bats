@@ -11,6 +11,8 @@ setup_file() {
     export ROOT BUILD
     export AGENT=$BUILD/bin/metrics-agent TOOL=$BUILD/tests/tools/spool_write
     mkdir -p "$BUILD/tests/tools"
+    # The library of a sanitizer build wants its runtime.
+    case $BUILD in */asan) TOOL_CFLAGS='-fsanitize=address,undefined' ;; esac
     # shellcheck disable=SC2086
     ${CC:-gcc} -std=gnu11 -O1 -D_GNU_SOURCE "-I$ROOT" ${TOOL_CFLAGS:-} -o "$TOOL" \
         "$ROOT/tests/tools/spool_write.c" "$BUILD/lib/libmicrotrace.a" -lm
@@ -70,7 +72,7 @@ launch_agent() {
 start_agent() {
     [ -n "${AGENT_PORT:-}" ] || AGENT_PORT=$(free_port)
     [ -n "${SINK_PORT:-}" ] || SINK_PORT=$(free_port)
-    launch_agent "$@"
+    launch_agent
     until_true 10 curl -sf -o health "http://127.0.0.1:$AGENT_PORT/healthz"
 }
 
