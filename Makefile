@@ -187,5 +187,6 @@ help:
 
 .PHONY: all packages run docs-assets unit test lint interop bench install uninstall clean help
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -3,7 +3,9 @@
  * make itself into the program. The make variables NAMES go into the program's environment.
  *
  * `make run` uses it because make can't stop well: told to end by a signal, it ends its child and
- * then dies of that signal, while the contract is exit status 0.
+ * then dies of that signal, while the contract is exit status 0. The program starts with SIGTERM,
+ * SIGINT and SIGHUP blocked, so that none that comes meanwhile kills it; it has to take them
+ * itself.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -62,7 +64,7 @@ static char *run(const char *function, unsigned count, char **values)
 {
     char *arguments[ARGUMENTS_MAX + 1];
     size_t n = 0;
-    sigset_t none;
+    sigset_t kept;
 
     for (char *word = strtok(values[0], " \t"); word != NULL && n < ARGUMENTS_MAX;
          word = strtok(NULL, " \t"))
@@ -76,8 +78,11 @@ static char *run(const char *function, unsigned count, char **values)
     forget_make();
     close_inherited();
     fflush(NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&kept);
+    sigaddset(&kept, SIGTERM);
+    sigaddset(&kept, SIGINT);
+    sigaddset(&kept, SIGHUP);
+    sigprocmask(SIG_SETMASK, &kept, NULL);
     execv(arguments[0], arguments);
     fprintf(stderr, "make: %s: %s: %s\n", function, arguments[0], strerror(errno));
     exit(127);
