@@ -134,18 +134,41 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-void json_writer_string_n(struct json_writer *w, const char *text, size_t len)
+/* Whether eight bytes are all plain: each test leaves its mark in the top bit of a byte. */
+static bool are_plain(uint64_t bytes)
 {
-    const unsigned char *at = (const unsigned char *)text, *end = at + len;
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    const uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
+    const uint64_t del = bytes ^ ones * 0x7f;
 
-    begin_value(w);
-    put(w, '"');
+    /* A borrow can mark a byte after one that is marked already, and so never for the first time.
+     */
+    return (((bytes - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | bytes) &
+            tops) == 0;
+}
+
+static const unsigned char *skip_plain(const unsigned char *at, const unsigned char *end)
+{
+    uint64_t bytes;
+
+    while (end - at >= (ptrdiff_t)sizeof(bytes)) {
+        memcpy(&bytes, at, sizeof(bytes));
+        if (!are_plain(bytes))
+            break;
+        at += sizeof(bytes);
+    }
+    while (at < end && is_plain(*at))
+        at++;
+    return at;
+}
+
+static void put_text(struct json_writer *w, const unsigned char *at, const unsigned char *end)
+{
     while (at < end && !w->overflow) {
-        const unsigned char *run = at;
+        const unsigned char *const run = at;
         size_t sequence;
 
-        while (at < end && is_plain(*at))
-            at++;
+        at = skip_plain(at, end);
         json_writer_bytes(w, (const char *)run, (size_t)(at - run));
         if (at == end)
             break;
@@ -160,6 +183,15 @@ void json_writer_string_n(struct json_writer *w, const char *text, size_t len)
             at += sequence;
         }
     }
+}
+
+void json_writer_string_n(struct json_writer *w, const char *text, size_t len)
+{
+    const unsigned char *const at = (const unsigned char *)text;
+
+    begin_value(w);
+    put(w, '"');
+    put_text(w, at, at + len);
     put(w, '"');
 }
 
