@@ -29,8 +29,7 @@ struct app {
     struct gateway *gateway;
     struct chaos chaos;
     struct docs_page docs_page;
-    bool continue_traces; /* OTEL_PROPAGATORS has the trace context */
-    char *body;           /* max_body_bytes and a NUL */
+    char *body; /* max_body_bytes and a NUL */
     char *reply_body;
     size_t reply_capacity;
 };

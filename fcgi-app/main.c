@@ -18,17 +18,10 @@ enum {
 /* The caller's trace context, or the start of a new trace: an id, and no span before ours. */
 static bool find_parent(const struct exchange *x, struct trace_context *parent)
 {
-    const struct request *request = &x->request;
-
-    if (x->app->continue_traces && request->traceparent != NULL &&
-        trace_context_parse(parent, request->traceparent, strlen(request->traceparent),
-                            request->tracestate,
-                            request->tracestate != NULL ? strlen(request->tracestate) : 0) == 0)
+    if (propagation_extract(x->app->settings.propagators, &x->request.trace, parent))
         return true;
     parent->trace_id = ids_new_trace();
-    memset(&parent->span_id, 0, sizeof(parent->span_id));
-    parent->flags = TRACE_CONTEXT_RANDOM;
-    parent->state[0] = '\0';
+    parent->flags |= TRACE_CONTEXT_RANDOM;
     return false;
 }
 
@@ -49,8 +42,8 @@ static void begin_span(struct exchange *x)
 {
     struct trace_context parent;
     bool remote = find_parent(x, &parent);
-    bool sampled = x->route->traced &&
-                   telemetry_sample(x->app->telemetry, &parent.trace_id, remote ? &parent : NULL);
+    bool sampled =
+        x->route->traced && telemetry_sample(x->app->telemetry, &parent.trace_id, &parent);
 
     name_span(x);
     span_begin(&x->span, x->span_name, SPAN_SERVER, &parent, remote, sampled);
@@ -189,7 +182,6 @@ static int app_open(struct app *app)
         .delay_high_ms = (double)settings->chaos_delay_ms.high,
     };
     chaos_seed(&app->chaos, settings->chaos_seed);
-    app->continue_traces = settings_propagates_tracecontext(settings->propagators);
     docs_page_init(&app->docs_page, settings->docs_assets);
     /* One byte to notice a body that is too long, one for the NUL. */
     app->body = malloc(settings->max_body_bytes + 2);

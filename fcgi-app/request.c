@@ -34,8 +34,15 @@ static const struct variable variables[] = {
     VARIABLE("CONTENT_TYPE", content_type),
     VARIABLE("CONTENT_LENGTH", content_length_text),
     VARIABLE("HTTP_X_REQUEST_ID", request_id),
-    VARIABLE("HTTP_TRACEPARENT", traceparent),
-    VARIABLE("HTTP_TRACESTATE", tracestate),
+    VARIABLE("HTTP_TRACEPARENT", trace.traceparent),
+    VARIABLE("HTTP_TRACESTATE", trace.tracestate),
+    VARIABLE("HTTP_B3", trace.b3),
+    VARIABLE("HTTP_X_B3_TRACEID", trace.b3_trace_id),
+    VARIABLE("HTTP_X_B3_SPANID", trace.b3_span_id),
+    VARIABLE("HTTP_X_B3_SAMPLED", trace.b3_sampled),
+    VARIABLE("HTTP_X_B3_FLAGS", trace.b3_flags),
+    VARIABLE("HTTP_UBER_TRACE_ID", trace.uber_trace_id),
+    VARIABLE("HTTP_BAGGAGE", baggage),
     VARIABLE("REDIRECT_STATUS", redirect_status),
 };
 

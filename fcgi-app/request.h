@@ -6,6 +6,7 @@
 #define FCGI_APP_REQUEST_H
 
 #include "fcgi-app/method.h"
+#include "lib/propagation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,8 +36,8 @@ struct request {
     const char *content_type;
     const char *content_length_text;
     const char *request_id;
-    const char *traceparent;
-    const char *tracestate;
+    struct propagation_carrier trace;
+    const char *baggage;
     const char *redirect_status;
 
     /* Derived from them. */

@@ -1,5 +1,7 @@
 #include "fcgi-app/settings.h"
 
+#include "lib/propagation.h"
+
 #include <string.h>
 
 static const struct config_setting rows[] = {
@@ -64,9 +66,10 @@ static const struct config_setting rows[] = {
     {
         .name = "OTEL_PROPAGATORS",
         .type = CONFIG_STRING,
-        .offset = offsetof(struct settings, propagators),
+        .offset = offsetof(struct settings, propagator_names),
         .otel = true,
-        .help = "A list; without tracecontext in it each request starts a new trace.",
+        .help =
+            "A list of tracecontext, baggage, b3, b3multi, jaeger; or none (tracecontext,baggage).",
     },
 };
 
@@ -79,33 +82,22 @@ static void warn(const char *message)
 
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
 {
+    const char *warning;
+
     memset(settings, 0, sizeof(*settings));
     if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry, warn,
                     error) != 0)
         return -1;
-    return config_load(rows, row_count, settings, warn, error);
+    if (config_load(rows, row_count, settings, warn, error) != 0)
+        return -1;
+    warning = propagation_parse(&settings->propagators, settings->propagator_names);
+    if (warning != NULL)
+        warn(warning);
+    return 0;
 }
 
 void settings_print_help(FILE *to)
 {
     config_print_help(to, rows, row_count);
     config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
-}
-
-bool settings_propagates_tracecontext(const char *propagators)
-{
-    static const char name[] = "tracecontext";
-
-    if (propagators == NULL || propagators[0] == '\0')
-        return true;
-    while (*propagators != '\0') {
-        size_t length;
-
-        propagators += strspn(propagators, ", \t");
-        length = strcspn(propagators, ", \t");
-        if (length == sizeof(name) - 1 && memcmp(propagators, name, length) == 0)
-            return true;
-        propagators += length;
-    }
-    return false;
 }

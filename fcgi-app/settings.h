@@ -18,9 +18,10 @@ struct settings {
     bool chaos_enabled;       /* CHAOS_ENABLED */
     double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
     struct config_range chaos_delay_ms;
-    uint64_t chaos_seed;     /* CHAOS_SEED; 0: another sequence in each process */
-    const char *docs_assets; /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
-    const char *propagators; /* OTEL_PROPAGATORS, or NULL */
+    uint64_t chaos_seed;          /* CHAOS_SEED; 0: another sequence in each process */
+    const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
+    const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
+    unsigned propagators;         /* the set that it names, for lib/propagation.h */
 };
 
 /*
@@ -31,11 +32,5 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX]);
 
 /* Prints them as lines of --help. */
 void settings_print_help(FILE *to);
-
-/*
- * Whether OTEL_PROPAGATORS, NULL for unset, has the W3C trace context among its names
- * (OpenTelemetry specification, "General SDK Configuration"); the default has.
- */
-bool settings_propagates_tracecontext(const char *propagators);
 
 #endif

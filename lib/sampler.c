@@ -52,7 +52,7 @@ bool sampler_decide(const struct sampler *sampler, const struct trace_id *trace,
 {
     uint64_t random = 0;
 
-    if (sampler->parent_based && parent != NULL)
+    if (sampler->parent_based && parent != NULL && (parent->flags & TRACE_CONTEXT_DEFERRED) == 0)
         return (parent->flags & TRACE_CONTEXT_SAMPLED) != 0;
     switch (sampler->root) {
     case SAMPLER_ALWAYS_ON:

@@ -28,7 +28,10 @@ struct sampler {
  */
 const char *sampler_init(struct sampler *sampler, const char *name, const char *arg);
 
-/* Whether a span of `trace` is recorded; `parent` is the caller's context or NULL for none. */
+/*
+ * Whether a span of `trace` is recorded; `parent` is the caller's context or NULL for none. One
+ * that leaves the decision to us (TRACE_CONTEXT_DEFERRED) counts as none.
+ */
 bool sampler_decide(const struct sampler *sampler, const struct trace_id *trace,
                     const struct trace_context *parent);
 

@@ -34,7 +34,7 @@ void span_begin(struct span *span, const char *name, enum span_kind kind,
     if (parent != NULL) {
         span->context.trace_id = parent->trace_id;
         span->parent = parent->span_id;
-        span->context.flags |= parent->flags & TRACE_CONTEXT_RANDOM;
+        span->context.flags |= parent->flags & (TRACE_CONTEXT_RANDOM | TRACE_CONTEXT_DEBUG);
         memcpy(span->context.state, parent->state, strlen(parent->state) + 1);
     } else {
         span->context.trace_id = ids_new_trace();
@@ -72,27 +72,17 @@ void span_end(struct span *span)
         span->end_ns = span->start_ns;
 }
 
-static void write_id(struct json_writer *w, const char *key, const uint8_t *bytes, size_t len)
+static void write_hex(struct json_writer *w, const uint8_t *bytes, size_t len)
 {
     char hex[IDS_TRACE_HEX];
 
     ids_to_hex(hex, bytes, len);
-    json_writer_key(w, key);
-    json_writer_string_n(w, hex, 2 * len);
-}
-
-static void write_time(struct json_writer *w, const char *key, uint64_t unix_ns)
-{
-    json_writer_key(w, key);
-    json_writer_bytes(w, "\"", 1);
-    json_writer_uint(w, unix_ns);
-    json_writer_bytes(w, "\"", 1);
+    json_writer_bytes(w, hex, 2 * len);
 }
 
 static void write_status(struct json_writer *w, const struct span *span)
 {
-    json_writer_key(w, "status");
-    json_writer_begin_object(w);
+    json_writer_literal(w, ",\"status\":{", false);
     if (span->status_message != NULL) {
         json_writer_key(w, "message");
         json_writer_string(w, span->status_message);
@@ -101,43 +91,50 @@ static void write_status(struct json_writer *w, const struct span *span)
         json_writer_key(w, "code");
         json_writer_uint(w, span->status);
     }
-    json_writer_end_object(w);
+    json_writer_literal(w, "}", true);
 }
 
+/* Literal by literal rather than member by member: this runs twice a request. */
 static void write_object(struct json_writer *w, const struct span *span)
 {
     unsigned flags = span->context.flags | FLAG_HAS_IS_REMOTE;
 
     if (span->parent_is_remote)
         flags |= FLAG_IS_REMOTE;
-    json_writer_begin_object(w);
-    write_id(w, "traceId", span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
-    write_id(w, "spanId", span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
+    json_writer_literal(w, "{\"traceId\":\"", false);
+    write_hex(w, span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
+    json_writer_literal(w, "\",\"spanId\":\"", false);
+    write_hex(w, span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
+    json_writer_bytes(w, "\"", 1);
     if (span->context.state[0] != '\0') {
-        json_writer_key(w, "traceState");
+        json_writer_literal(w, ",\"traceState\":", false);
         json_writer_string(w, span->context.state);
     }
-    if (!ids_span_is_zero(&span->parent))
-        write_id(w, "parentSpanId", span->parent.bytes, sizeof(span->parent.bytes));
-    json_writer_key(w, "flags");
+    if (!ids_span_is_zero(&span->parent)) {
+        json_writer_literal(w, ",\"parentSpanId\":\"", false);
+        write_hex(w, span->parent.bytes, sizeof(span->parent.bytes));
+        json_writer_bytes(w, "\"", 1);
+    }
+    json_writer_literal(w, ",\"flags\":", false);
     json_writer_uint(w, flags);
-    json_writer_key(w, "name");
+    json_writer_literal(w, ",\"name\":", false);
     json_writer_string(w, span->name);
-    json_writer_key(w, "kind");
+    json_writer_literal(w, ",\"kind\":", false);
     json_writer_uint(w, span->kind);
-    write_time(w, "startTimeUnixNano", span->start_ns);
-    write_time(w, "endTimeUnixNano", span->end_ns);
-    json_writer_key(w, "attributes");
-    json_writer_begin_array(w);
+    json_writer_literal(w, ",\"startTimeUnixNano\":\"", false);
+    json_writer_uint(w, span->start_ns);
+    json_writer_literal(w, "\",\"endTimeUnixNano\":\"", false);
+    json_writer_uint(w, span->end_ns);
+    json_writer_literal(w, "\",\"attributes\":[", false);
     for (unsigned i = 0; i < span->attribute_count; i++)
         attribute_write_otlp(w, &span->attributes[i]);
-    json_writer_end_array(w);
+    json_writer_literal(w, "]", true);
     if (span->dropped_attributes > 0) {
         json_writer_key(w, "droppedAttributesCount");
         json_writer_uint(w, span->dropped_attributes);
     }
     write_status(w, span);
-    json_writer_end_object(w);
+    json_writer_literal(w, "}", true);
 }
 
 void span_write(const struct span *span, const struct resource *resource, struct json_writer *w)

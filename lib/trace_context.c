@@ -30,7 +30,7 @@ static int parse_parent(struct trace_context *out, const char *text, size_t len)
         return -1;
     if (ids_trace_is_zero(&out->trace_id) || ids_span_is_zero(&out->span_id))
         return -1;
-    out->flags = flags & (TRACE_CONTEXT_SAMPLED | TRACE_CONTEXT_RANDOM);
+    out->flags = flags & TRACE_CONTEXT_WIRE;
     return 0;
 }
 
@@ -140,11 +140,13 @@ int trace_context_parse(struct trace_context *out, const char *traceparent, size
 
 void trace_context_format(char out[TRACE_CONTEXT_PARENT_SIZE], const struct trace_context *context)
 {
+    const uint8_t flags = context->flags & TRACE_CONTEXT_WIRE;
+
     memcpy(out, "00-", 3);
     ids_to_hex(out + AT_TRACE, context->trace_id.bytes, sizeof(context->trace_id.bytes));
     out[AT_SPAN - 1] = '-';
     ids_to_hex(out + AT_SPAN, context->span_id.bytes, sizeof(context->span_id.bytes));
     out[AT_FLAGS - 1] = '-';
-    ids_to_hex(out + AT_FLAGS, &context->flags, 1);
+    ids_to_hex(out + AT_FLAGS, &flags, 1);
     out[VERSION_00_LEN] = '\0';
 }

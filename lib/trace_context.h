@@ -14,6 +14,10 @@
 enum {
     TRACE_CONTEXT_SAMPLED = 0x01, /* section 3.2.2.5.1 */
     TRACE_CONTEXT_RANDOM = 0x02,  /* section 3.2.2.5.2 */
+    TRACE_CONTEXT_WIRE = 0x03,    /* the flags that traceparent has */
+    /* Of other formats, never in a traceparent or a span's line. */
+    TRACE_CONTEXT_DEFERRED = 0x40, /* the caller leaves the decision on sampling to us */
+    TRACE_CONTEXT_DEBUG = 0x80,    /* B3's and Jaeger's wish, passed on whatever we decide */
     TRACE_CONTEXT_PARENT_SIZE = 56,
     TRACE_CONTEXT_STATE_MAX = 512,       /* bytes of tracestate that are propagated (3.3.1.5) */
     TRACE_CONTEXT_STATE_MEMBERS_MAX = 32 /* section 3.3.1.1 */
@@ -23,7 +27,7 @@ enum {
 struct trace_context {
     struct trace_id trace_id;
     struct span_id span_id;
-    uint8_t flags;                           /* the two flags above, others zero */
+    uint8_t flags;                           /* of the flags above, others zero */
     char state[TRACE_CONTEXT_STATE_MAX + 1]; /* tracestate as propagated, "" for none */
 };
 

@@ -86,7 +86,7 @@ static void reads_fastcgi_variables(void **state)
     assert_int_equal(request.content_length, 12);
     assert_string_equal(request.user_agent, "a=b");
     assert_string_equal(request.request_id, "r");
-    assert_string_equal(request.traceparent, "");
+    assert_string_equal(request.trace.traceparent, "");
     assert_null(request.tracestate);
     assert_int_equal(request.error_status, 0);
     assert_string_equal(request_scheme(&request), "https");
