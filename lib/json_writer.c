@@ -11,16 +11,6 @@ void json_writer_init(struct json_writer *w, char *buf, size_t cap)
     *w = (struct json_writer){.buf = buf, .cap = cap};
 }
 
-void json_writer_bytes(struct json_writer *w, const char *bytes, size_t len)
-{
-    if (w->overflow || len > w->cap - w->len) {
-        w->overflow = true;
-        return;
-    }
-    memcpy(w->buf + w->len, bytes, len);
-    w->len += len;
-}
-
 static void put(struct json_writer *w, char c)
 {
     if (w->overflow || w->len == w->cap) {
@@ -329,7 +319,7 @@ static size_t format_short(char out[JSON_WRITER_DOUBLE_SIZE], double value)
     size_t at = sizeof(text), places = 0, len;
     uint64_t n;
 
-    if (!(magnitude >= 1e-4 && magnitude < 1e9))
+    if (!((magnitude >= 1e-4 && magnitude < 1e9) || magnitude == 0))
         return 0;
     while (places < sizeof(powers) / sizeof(powers[0]) &&
            nearbyint(magnitude * powers[places]) / powers[places] != magnitude)
@@ -346,7 +336,7 @@ static size_t format_short(char out[JSON_WRITER_DOUBLE_SIZE], double value)
         text[--at] = (char)('0' + n % 10);
         n /= 10;
     } while (n > 0);
-    if (value < 0)
+    if (signbit(value))
         text[--at] = '-';
     len = sizeof(text) - at;
     memcpy(out, text + at, len);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     JSON_WRITER_DOUBLE_SIZE = 32, /* room for any double's text and a NUL */
@@ -57,7 +58,28 @@ size_t json_writer_format_double(char out[JSON_WRITER_DOUBLE_SIZE], double value
 /* One complete value that is JSON already, copied as it is. */
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len);
 
-/* Bytes copied as they are, outside the comma rule: framing such as a prefix or a newline. */
-void json_writer_bytes(struct json_writer *w, const char *bytes, size_t len);
+/*
+ * Bytes copied as they are, outside the comma rule: framing such as a prefix or a newline. In the
+ * header so that the copy of a constant becomes a few moves.
+ */
+static inline void json_writer_bytes(struct json_writer *w, const char *bytes, size_t len)
+{
+    if (w->overflow || len > w->cap - w->len) {
+        w->overflow = true;
+        return;
+    }
+    memcpy(w->buf + w->len, bytes, len);
+    w->len += len;
+}
+
+/*
+ * The same for a string literal that opens or closes values: `after` says whether a value stands
+ * before what comes next, so that it needs a comma.
+ */
+#define json_writer_literal(w, literal, after)                                                     \
+    do {                                                                                           \
+        json_writer_bytes((w), (literal), sizeof(literal "") - 1);                                 \
+        (w)->comma = (after);                                                                      \
+    } while (0)
 
 #endif

@@ -32,17 +32,12 @@ int log_level_parse(const char *text, enum log_level *level)
     return 0;
 }
 
-static void write_id(struct json_writer *w, const char *key, const uint8_t *bytes, size_t len)
+static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
 {
     char hex[IDS_TRACE_HEX];
 
-    json_writer_key(w, key);
-    if (bytes == NULL) {
-        json_writer_string_n(w, "", 0);
-        return;
-    }
     ids_to_hex(hex, bytes, len);
-    json_writer_string_n(w, hex, 2 * len);
+    json_writer_bytes(w, hex, 2 * len);
 }
 
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
@@ -54,23 +49,24 @@ void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, co
     char time[CLOCK_ISO8601_SIZE];
 
     clock_iso8601(time, unix_ns);
-    w->comma = false;
-    json_writer_begin_object(w);
-    json_writer_key(w, "asctime");
-    json_writer_string(w, time);
-    json_writer_key(w, "levelname");
+    json_writer_literal(w, "{\"asctime\":\"", false);
+    json_writer_bytes(w, time, CLOCK_ISO8601_SIZE - 1);
+    json_writer_literal(w, "\",\"levelname\":", false);
     json_writer_string(w, level_names[level]);
-    json_writer_key(w, "name");
+    json_writer_literal(w, ",\"name\":", false);
     json_writer_string(w, name);
-    json_writer_key(w, "message");
+    json_writer_literal(w, ",\"message\":", false);
     json_writer_string(w, message);
-    json_writer_key(w, "request_id");
+    json_writer_literal(w, ",\"request_id\":", false);
     json_writer_string(w, request_id != NULL ? request_id : "");
-    write_id(w, "trace_id", trace != NULL ? trace->trace_id.bytes : NULL, sizeof(struct trace_id));
-    write_id(w, "span_id", trace != NULL ? trace->span_id.bytes : NULL, sizeof(struct span_id));
+    json_writer_literal(w, ",\"trace_id\":\"", false);
+    if (trace != NULL)
+        write_id(w, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
+    json_writer_literal(w, "\",\"span_id\":\"", false);
+    if (trace != NULL)
+        write_id(w, trace->span_id.bytes, sizeof(trace->span_id.bytes));
+    json_writer_literal(w, "\"", true);
     for (size_t i = 0; i < field_count; i++)
         attribute_write_member(w, &fields[i]);
-    json_writer_end_object(w);
-    json_writer_bytes(w, "\n", 1);
-    w->comma = false;
+    json_writer_literal(w, "}\n", false);
 }
