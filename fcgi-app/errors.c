@@ -18,6 +18,9 @@ const struct errors_def errors_table[ERRORS_COUNT] = {
          "Input should be a valid dictionary or object to extract fields from"},
     [ERRORS_TELEMETRY_UNAVAILABLE] = {"telemetry_unavailable", 503, "Telemetry can't be written"},
     [ERRORS_AGENT_UNREACHABLE] = {"agent_unreachable", 503, "Metrics agent not reachable"},
+    [ERRORS_DOWNSTREAM_FAILED] = {"downstream_failed", 502, "Downstream failed"},
+    [ERRORS_DOWNSTREAM_TIMEOUT] = {"downstream_timeout", 504, "Downstream timed out"},
+    [ERRORS_BREAKER_OPEN] = {"breaker_open", 503, "Downstream unavailable"},
     [ERRORS_OUT_OF_MEMORY] = {"out_of_memory", 503, "Out of memory"},
     [ERRORS_WEB_SERVER] = {"web_server", 500, "Internal Server Error"},
 };

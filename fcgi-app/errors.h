@@ -20,6 +20,9 @@ enum errors_kind {
     ERRORS_MODEL_ATTRIBUTES_TYPE,
     ERRORS_TELEMETRY_UNAVAILABLE,
     ERRORS_AGENT_UNREACHABLE,
+    ERRORS_DOWNSTREAM_FAILED,
+    ERRORS_DOWNSTREAM_TIMEOUT,
+    ERRORS_BREAKER_OPEN,
     ERRORS_OUT_OF_MEMORY,
     ERRORS_WEB_SERVER, /* the web server failed the request and asked for the answer's text */
     ERRORS_COUNT,

@@ -80,10 +80,15 @@ static void reply_result(struct exchange *exchange, double a, double b)
         attribute_double("input_b", b),
     };
     struct worker_result result;
+    enum errors_kind error;
 
     exchange_log(exchange, LOG_LEVEL_INFO, api_logger, "analyze_request", inputs,
                  FIELD_COUNT(inputs));
-    result = worker_analyze(exchange, a, b);
+    error = worker_analyze(exchange, a, b, &result);
+    if (error != ERRORS_NONE) {
+        exchange_fail(exchange, error);
+        return;
+    }
 
     const struct attribute outputs[] = {
         attribute_double("sum", result.sum),

@@ -51,6 +51,7 @@ void reply_init(struct reply *reply, char *buffer, size_t capacity)
     reply->request_id = NULL;
     reply->allow = NULL;
     reply->content_security_policy = NULL;
+    reply->retry_after_s = 0;
     reply->head_only = false;
     json_writer_init(&reply->body, buffer, capacity);
 }
@@ -73,6 +74,8 @@ size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX])
     put_field(&head, "X-Request-ID", reply->request_id);
     put_field(&head, "Allow", reply->allow);
     put_field(&head, "Content-Security-Policy", reply->content_security_policy);
+    if (reply->retry_after_s > 0)
+        put_size(&head, "Retry-After", reply->retry_after_s);
     put_size(&head, "Content-Length", reply->body.len);
     put(&head, "\r\n");
     return head.length;

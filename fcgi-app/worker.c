@@ -28,15 +28,16 @@ static double inject_delay(struct exchange *exchange)
     return delay_ms;
 }
 
-struct worker_result worker_analyze(struct exchange *exchange, double a, double b)
+enum errors_kind worker_analyze(struct exchange *exchange, double a, double b,
+                                struct worker_result *result)
 {
     struct app *app = exchange->app;
-    struct worker_result result = {.sum = a + b, .difference = a - b};
     uint64_t begin_ns = clock_monotonic_ns();
     struct span span;
     double delay_ms;
 
-    assert(isfinite(result.sum) && isfinite(result.difference));
+    *result = (struct worker_result){.sum = a + b, .difference = a - b};
+    assert(isfinite(result->sum) && isfinite(result->difference));
     span_begin_child(&span, "WorkerService.analyze", SPAN_INTERNAL, &exchange->span);
     exchange->log.trace = &span.context;
     delay_ms = inject_delay(exchange);
@@ -44,8 +45,8 @@ struct worker_result worker_analyze(struct exchange *exchange, double a, double 
         clock_sleep_ns(app->settings.worker_delay_ms * CLOCK_NS_PER_MS);
     if (telemetry_log_enabled(app->telemetry, LOG_LEVEL_DEBUG)) {
         const struct attribute fields[] = {
-            attribute_double("sum", result.sum),
-            attribute_double("difference", result.difference),
+            attribute_double("sum", result->sum),
+            attribute_double("difference", result->difference),
         };
 
         exchange_log(exchange, LOG_LEVEL_DEBUG, "microtrace.worker", "analysis_completed", fields,
@@ -55,10 +56,10 @@ struct worker_result worker_analyze(struct exchange *exchange, double a, double 
     span_set(&span, attribute_double("worker.input_b", b));
     span_set(&span, attribute_bool("worker.chaos_enabled", app->chaos.enabled));
     span_set(&span, attribute_double("worker.chaos_delay_ms", delay_ms));
-    span_set(&span, attribute_double("worker.sum", result.sum));
-    span_set(&span, attribute_double("worker.difference", result.difference));
+    span_set(&span, attribute_double("worker.sum", result->sum));
+    span_set(&span, attribute_double("worker.difference", result->difference));
     telemetry_span_end(app->telemetry, &span);
     app_metrics_worker(&app->metrics, (double)(clock_monotonic_ns() - begin_ns) * 1e-9, &span);
     exchange->log.trace = &exchange->span.context;
-    return result;
+    return ERRORS_NONE;
 }
