@@ -259,7 +259,8 @@ static bool read_batch(struct forward *f)
 
     while (i < f->segments.count) {
         struct segment *segment = &f->segments.list[i];
-        int found = segment->offset < segment->size ? read_segment(f, segment) : -1;
+        bool unread = segment->offset < segment->size && !segment->given_up;
+        int found = unread ? read_segment(f, segment) : -1;
 
         if (found > 0)
             return true;

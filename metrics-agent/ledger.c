@@ -76,48 +76,93 @@ void ledger_publish(struct forward *f, uint64_t budget, bool age)
     agent_metrics_publish(f->shared->metrics, f->signal, &numbers);
 }
 
-/* Gives up the oldest sealed segment, counting what it still held. Returns false if there is none.
- */
-static bool drop_oldest(struct forward *f)
+/* Counts what the segment holds unsettled as dropped. */
+static void drop_lines(struct forward *f, struct segment *segment)
 {
-    struct segment *segment = f->segments.count > 0 ? &f->segments.list[0] : NULL;
-
-    if (segment == NULL || segment->active)
-        return false;
-    forward_abandon(f, segment->seq);
     segments_count_whole(&f->segments, segment);
     f->books->dropped[BOOKS_CAP] += segment->pending;
     segments_settle(segment, segment->counted, segment->pending);
+}
+
+/* The oldest sealed segment that was not given up yet, or NULL. */
+static struct segment *oldest_sealed(struct forward *f)
+{
+    size_t i;
+
+    for (i = 0; i < f->segments.count; i++) {
+        struct segment *segment = &f->segments.list[i];
+
+        if (!segment->active && !segment->given_up)
+            return segment;
+    }
+    return NULL;
+}
+
+static bool drop_oldest(struct forward *f)
+{
+    struct segment *segment = oldest_sealed(f);
+
+    if (segment == NULL)
+        return false;
+    forward_abandon(f, segment->seq);
+    drop_lines(f, segment);
     forward_save(f);
     (void)checkpoint_sync(f->shared->checkpoint);
-    segments_remove(&f->segments, segment);
+    if (segments_give_up(&f->segments, segment) != 0)
+        segments_remove(&f->segments, segment);
     return true;
+}
+
+/* Writers that had a segment open when it was given up have appended to it. */
+static void drop_late_lines(struct forward *f)
+{
+    bool changed = false;
+    size_t i;
+
+    for (i = 0; i < f->segments.count; i++) {
+        struct segment *segment = &f->segments.list[i];
+
+        if (!segment->given_up)
+            continue;
+        segments_count_whole(&f->segments, segment);
+        if (segment->pending == 0 && !segment->final)
+            continue;
+        drop_lines(f, segment);
+        changed = true;
+    }
+    if (changed)
+        forward_commit(f);
 }
 
 /* Which of them holds the oldest sealed segment; the one with the most bytes if none has any. */
 static struct forward *to_drop_from(struct forward *forwards, size_t count)
 {
     struct forward *oldest = NULL, *fullest = &forwards[0];
+    uint64_t oldest_written_ns = UINT64_MAX;
     size_t i;
 
     for (i = 0; i < count; i++) {
-        const struct segments *s = &forwards[i].segments;
+        const struct segment *sealed = oldest_sealed(&forwards[i]);
 
-        if (segments_bytes(s) > segments_bytes(&fullest->segments))
+        if (segments_bytes(&forwards[i].segments) > segments_bytes(&fullest->segments))
             fullest = &forwards[i];
-        if (s->count > 0 && !s->list[0].active &&
-            (oldest == NULL || s->list[0].written_ns < oldest->segments.list[0].written_ns))
+        if (sealed != NULL && sealed->written_ns < oldest_written_ns) {
             oldest = &forwards[i];
+            oldest_written_ns = sealed->written_ns;
+        }
     }
     return oldest != NULL ? oldest : fullest;
 }
 
 void ledger_enforce_cap(struct forward *forwards, size_t count, uint64_t max_bytes)
 {
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        drop_late_lines(&forwards[i]);
     for (;;) {
         uint64_t total = 0;
         struct forward *f;
-        size_t i;
 
         for (i = 0; i < count; i++)
             total += segments_bytes(&forwards[i].segments);

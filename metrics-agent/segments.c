@@ -391,10 +391,23 @@ uint64_t segments_count_lines(struct segments *s, uint64_t budget)
 void segments_count_whole(struct segments *s, struct segment *segment)
 {
     (void)count_segment(s, segment, UINT64_MAX);
-    if (segment->counted < segment->size) {
+    if (segment->final && segment->counted < segment->size) {
         segment->pending++;
         segment->counted = segment->size;
     }
+}
+
+int segments_give_up(struct segments *s, struct segment *segment)
+{
+    char name[SEGMENTS_NAME_MAX];
+
+    if (segments_open_file(s, segment) != 0)
+        return -1;
+    sealed_name(name, s, segment->seq);
+    if (!segment->nameless && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
+        message_print("%s can't be deleted: %s", name, strerror(errno));
+    segment->nameless = segment->given_up = true;
+    return 0;
 }
 
 void segments_settle(struct segment *segment, uint64_t offset, uint64_t lines)
@@ -433,7 +446,7 @@ uint64_t segments_bytes(const struct segments *s)
     size_t i;
 
     for (i = 0; i < s->count; i++)
-        sum += s->list[i].size;
+        sum += s->list[i].given_up ? 0 : s->list[i].size;
     return sum;
 }
 

@@ -31,6 +31,7 @@ struct segment {
     bool active;         /* at <signal>.jsonl */
     bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
     bool final;    /* sealed, and nobody can append any more */
+    bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
 };
 
 struct segments {
@@ -81,8 +82,17 @@ void segments_remove(struct segments *segments, struct segment *segment);
  */
 uint64_t segments_count_lines(struct segments *segments, uint64_t budget);
 
-/* Counts all of one segment, an unterminated rest as a line too; for a segment to be given up. */
+/*
+ * Counts all of one segment, for it to be given up; of a final one an unterminated rest as a line
+ * too.
+ */
 void segments_count_whole(struct segments *segments, struct segment *segment);
+
+/*
+ * Deletes the segment's file for the cap. The segment itself stays while a writer may append to it,
+ * so that what comes late is counted. Returns 0, or -1 where the file can't be opened for that.
+ */
+int segments_give_up(struct segments *segments, struct segment *segment);
 
 /* Marks everything before `offset`, a line's start, as settled; lines there are not pending. */
 void segments_settle(struct segment *segment, uint64_t offset, uint64_t lines);

@@ -37,10 +37,10 @@ teardown() {
 until_true() {
     local deadline=$((SECONDS + $1))
     shift
-    until "$@"; do
+    until "$@" >last.out 2>&1; do
         if [ $SECONDS -ge $deadline ]; then
             echo "never true: $*"
-            cat agent.log
+            cat last.out agent.log
             return 1
         fi
         sleep 0.05
@@ -388,15 +388,28 @@ only_the_active_is_left() {
     books traces 18
 }
 
+spool_bytes_within() {
+    [ "$(find spool -name '*.jsonl' -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')" -le "$1" ]
+}
+
 @test "at the cap the oldest segments go, and are counted" {
     AGENT_PORT=$(free_port) SINK_PORT=1
-    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=200000 OTEL_EXPORTER_OTLP_ENDPOINT=)
-    SEGMENT=20000 start_agent
-    "$TOOL" spool traces t 4000 2 200 >>written
-    until_true 20 eval '[ "$(du -b --apparent-size -c spool/*.jsonl | tail -n 1 | cut -f1)" -le 220000 ]'
-    [ "$(dropped traces cap)" -gt 2000 ]
-    books traces 4000
-    tail -n 1 spool/traces.jsonl spool/traces.0*.jsonl | grep -q 't-3999'
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=600000 OTEL_EXPORTER_OTLP_ENDPOINT=)
+    SEGMENT=40000 start_agent
+    "$TOOL" spool traces t 3000 2 2000 >>written
+    until_true 20 spool_bytes_within 640000
+    until_true 20 books traces 3000
+    [ "$(dropped traces cap)" -gt 1500 ]
+    cat spool/*.jsonl | grep -q 't-2999"'
+    cat spool/*.jsonl | grep -vq 't-0"'
+}
+
+@test "at the cap what writers append to a segment that is gone is counted too" {
+    AGENT_PORT=$(free_port) SINK_PORT=1
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
+    SEGMENT=4096 start_agent
+    "$TOOL" spool traces t 6000 2 100 >>written
+    until_true 20 books traces 6000
 }
 
 @test "deletion and truncation by others are counted and stall nothing" {
