@@ -97,7 +97,7 @@ static void write_status(struct json_writer *w, const struct span *span)
 /* Literal by literal rather than member by member: this runs twice a request. */
 static void write_object(struct json_writer *w, const struct span *span)
 {
-    unsigned flags = span->context.flags | FLAG_HAS_IS_REMOTE;
+    unsigned flags = (span->context.flags & TRACE_CONTEXT_WIRE) | FLAG_HAS_IS_REMOTE;
 
     if (span->parent_is_remote)
         flags |= FLAG_IS_REMOTE;
