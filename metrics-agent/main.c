@@ -50,6 +50,7 @@ struct agent {
     struct forward_shared shared;
     struct forward forwards[TELEMETRY_SIGNALS];
     struct http_server *http;
+    bool watching; /* an event will come on notify_fd, or is there */
     uint64_t tick_ns;
     uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
 };
@@ -250,6 +251,20 @@ static int open_http(struct agent *agent)
     return -1;
 }
 
+/*
+ * Asks for one event. A standing watch would have every writer queue an event for every append,
+ * which costs the writers more than it tells us.
+ */
+static int watch_spool(struct agent *agent)
+{
+    if (inotify_add_watch(agent->notify_fd, agent->settings.telemetry.spool_dir,
+                          IN_ONESHOT | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
+                              IN_DELETE | IN_CLOSE_WRITE) < 0)
+        return -1;
+    agent->watching = true;
+    return 0;
+}
+
 /* Signals and changes of the spool arrive as descriptors. */
 static int open_events(struct agent *agent)
 {
@@ -265,10 +280,7 @@ static int open_events(struct agent *agent)
         return -1;
     }
     agent->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (agent->notify_fd >= 0 &&
-        inotify_add_watch(agent->notify_fd, agent->settings.telemetry.spool_dir,
-                          IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
-                              IN_CLOSE_WRITE) < 0) {
+    if (agent->notify_fd >= 0 && watch_spool(agent) != 0) {
         (void)close(agent->notify_fd);
         agent->notify_fd = -1;
     }
@@ -289,6 +301,8 @@ static void stir(struct agent *agent, uint64_t now)
 /* Whether an event is about a file that writers write. */
 static bool concerns_writers(const struct inotify_event *event)
 {
+    if ((event->mask & IN_IGNORED) != 0)
+        return false;
     return event->len == 0 ||
            (strncmp(event->name, "agent.", 6) != 0 && strstr(event->name, ".quarantine.") == NULL);
 }
@@ -299,6 +313,7 @@ static void read_events(struct agent *agent, uint64_t now)
     ssize_t got, at;
     bool wrote = false;
 
+    agent->watching = false;
     while ((got = read(agent->notify_fd, buffer, sizeof buffer)) > 0) {
         for (at = 0; at < got;) {
             const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
@@ -386,6 +401,13 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
             (struct curl_waitfd){.fd = http_server_fd(agent->http), .events = CURL_WAIT_POLLIN};
         if (http_timeout < timeout)
             timeout = http_timeout;
+    }
+    /* What was written before the new watch needs one more look; it counts as stirred until then.
+     */
+    if (agent->notify_fd >= 0 && !stirred && !agent->watching && watch_spool(agent) == 0) {
+        stir(agent, now);
+        stirred = true;
+        timeout = 0;
     }
     /* While a look is due anyhow, further writes need not wake us. */
     if (agent->notify_fd >= 0 && !stirred) {
