@@ -25,4 +25,7 @@ int command_usage(const char *command, const char *argument);
 /* `microtrace metrics`: what the metrics file holds, without the agent. */
 int command_metrics(int argc, char **argv);
 
+/* `microtrace breaker`: the state of the breaker that all processes share. */
+int command_breaker(int argc, char **argv);
+
 #endif

@@ -6,6 +6,9 @@
 static const struct command commands[] = {
     {"metrics", "[--json]", "Print what the metrics file holds, as a table or as JSON.",
      command_metrics},
+    {"breaker", "status|open|close|reset",
+     "Print or set the state of the downstream breaker, for all processes; open lasts until close.",
+     command_breaker},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -1,0 +1,116 @@
+#include "cli/command.h"
+
+#include "lib/breaker.h"
+#include "lib/clock.h"
+#include "lib/metrics_file.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *run_dir(void)
+{
+    const char *dir = getenv("MICROTRACE_RUN_DIR");
+
+    return dir != NULL && dir[0] != '\0' ? dir : "/run/microtrace";
+}
+
+static uint64_t now_ms(void)
+{
+    return clock_monotonic_ns() / CLOCK_NS_PER_MS;
+}
+
+/* Reads the word without writing anything, not even a file where there is none. */
+static int read_status(struct breaker_status *status)
+{
+    struct metrics_map map = {.guard = -1};
+    char path[PATH_MAX];
+    enum metrics_file_state state;
+
+    (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, run_dir());
+    state = metrics_file_map(&map, path, false);
+    if (state != METRICS_FILE_OK) {
+        (void)fprintf(stderr, "microtrace breaker: %s: %s%s\n", path,
+                      metrics_file_state_text(state),
+                      state == METRICS_FILE_MISSING
+                          ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
+                          : "");
+        return -1;
+    }
+    *status = breaker_decode(atomic_load(&metrics_file_header(&map)->shared[BREAKER_WORD]));
+    metrics_file_unmap(&map);
+    return 0;
+}
+
+static int print_status(void)
+{
+    struct breaker_status status;
+    double since;
+
+    if (read_status(&status) != 0)
+        return COMMAND_FAILED;
+    since = (double)(int64_t)(now_ms() - status.since_ms) / 1000;
+    printf("%s", breaker_state_names[status.state]);
+    if (status.state == BREAKER_OPEN && status.forced)
+        printf(", by hand, until microtrace breaker close");
+    else if (status.state == BREAKER_HALF_OPEN)
+        printf(", a probe under way");
+    /* A time from before a reboot says nothing. */
+    if (status.state != BREAKER_CLOSED && since >= 0)
+        printf(", for %.1f s", since);
+    if (!status.forced)
+        printf(", %u failure%s in a row", status.failures, status.failures == 1 ? "" : "s");
+    printf("\n");
+    return COMMAND_OK;
+}
+
+static int change(void (*act)(struct breaker *breaker))
+{
+    struct breaker_status status;
+    struct breaker breaker = {.word = NULL};
+    struct metrics *metrics;
+    int result = COMMAND_FAILED;
+
+    if (read_status(&status) != 0)
+        return COMMAND_FAILED;
+    metrics = metrics_open(run_dir());
+    if (metrics == NULL) {
+        (void)fprintf(stderr, "microtrace breaker: out of memory\n");
+    } else if (metrics_problem(metrics) != NULL) {
+        (void)fprintf(stderr, "microtrace breaker: %s\n", metrics_problem(metrics));
+    } else {
+        breaker_attach(&breaker, metrics);
+        act(&breaker);
+        result = COMMAND_OK;
+    }
+    metrics_close(metrics);
+    return result == COMMAND_OK ? print_status() : result;
+}
+
+static void open_now(struct breaker *breaker)
+{
+    breaker_force_open(breaker, now_ms());
+}
+
+int command_breaker(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*act)(struct breaker *breaker);
+    } actions[] = {{"open", open_now}, {"close", breaker_close}, {"reset", breaker_reset}};
+
+    if (argc < 2) {
+        (void)fprintf(stderr, "microtrace breaker: one of status, open, close, reset is missing\n");
+        return COMMAND_USAGE;
+    }
+    if (argc > 2)
+        return command_usage(argv[0], argv[2]);
+    if (strcmp(argv[1], "status") == 0)
+        return print_status();
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(argv[1], actions[i].name) == 0)
+            return change(actions[i].act);
+    }
+    return command_usage(argv[0], argv[1]);
+}
