@@ -301,21 +301,35 @@ static int read_index(struct metrics_catalog *catalog, const struct metrics_map 
     return 0;
 }
 
-int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map)
+/* One walk for families and one for series. Returns 0, or -1 for want of memory. */
+static int read_both(struct metrics_catalog *catalog, const struct metrics_map *map, bool *grew)
 {
     size_t before = catalog->family_count;
 
     catalog->orphans = 0;
-    if (catalog->taken == NULL && (catalog->taken = calloc(map->at.buckets, 1)) == NULL)
-        return -1;
     if (read_index(catalog, map, METRICS_FILE_RECORD_FAMILY) < 0)
         return -1;
-    if (catalog->family_count != before) {
+    *grew = catalog->family_count != before;
+    if (*grew) {
         qsort(catalog->families, catalog->family_count, sizeof(*catalog->families), by_name);
         qsort(catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset), by_offset);
     }
-    if (read_index(catalog, map, METRICS_FILE_RECORD_SERIES) < 0)
+    return read_index(catalog, map, METRICS_FILE_RECORD_SERIES);
+}
+
+int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map)
+{
+    bool grew;
+
+    if (catalog->taken == NULL && (catalog->taken = calloc(map->at.buckets, 1)) == NULL)
         return -1;
+    if (read_both(catalog, map, &grew) < 0)
+        return -1;
+    /* A family published between the walks has series without it: no damage, only once more. */
+    for (grew = true; catalog->orphans > 0 && grew;) {
+        if (read_both(catalog, map, &grew) < 0)
+            return -1;
+    }
     for (size_t i = 0; i < catalog->family_count; i++) {
         struct family_node *family = (struct family_node *)catalog->families[i];
         if (family->unsorted)
