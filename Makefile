@@ -19,7 +19,7 @@ MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed $(LDFLAGS)
 
 LIBS_analyze        := -lfcgi -ljansson -lcurl -lm
 LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
-LIBS_microtrace     := -lcurl -lm
+LIBS_microtrace     := -lcurl -lz -lm
 LIBS_microtrace-run := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.

@@ -5,9 +5,9 @@
 #ifndef METRICS_AGENT_AGENT_METRICS_H
 #define METRICS_AGENT_AGENT_METRICS_H
 
+#include "lib/books.h"
 #include "lib/metrics.h"
 #include "lib/telemetry.h"
-#include "metrics-agent/books.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,17 +6,17 @@
 #ifndef METRICS_AGENT_FORWARD_H
 #define METRICS_AGENT_FORWARD_H
 
+#include "lib/checkpoint.h"
 #include "lib/resource.h"
 #include "lib/spool.h"
+#include "lib/tail.h"
 #include "lib/telemetry.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
-#include "metrics-agent/checkpoint.h"
 #include "metrics-agent/otlp_logs.h"
 #include "metrics-agent/quarantine.h"
 #include "metrics-agent/segments.h"
 #include "metrics-agent/ship.h"
-#include "metrics-agent/tail.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /*
  * metrics-agent: serves /metrics and forwards the spool. One thread, one waiting place.
  */
+#include "lib/checkpoint.h"
 #include "lib/clock.h"
 #include "lib/metrics_reader.h"
 #include "lib/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
-#include "metrics-agent/checkpoint.h"
 #include "metrics-agent/exposition.h"
 #include "metrics-agent/forward.h"
 #include "metrics-agent/http_server.h"

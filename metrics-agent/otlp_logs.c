@@ -1,7 +1,7 @@
 #include "metrics-agent/otlp_logs.h"
 
 #include "lib/clock.h"
-#include "metrics-agent/json_scan.h"
+#include "lib/json_scan.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -1,7 +1,8 @@
 #include "metrics-agent/segments.h"
 
+#include "lib/spool_files.h"
+#include "lib/tail.h"
 #include "metrics-agent/message.h"
-#include "metrics-agent/tail.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -12,39 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum { COUNT_BUFFER = 65536 };
-
-static void active_name(char name[SEGMENTS_NAME_MAX], const struct segments *s)
-{
-    (void)snprintf(name, SEGMENTS_NAME_MAX, "%s.jsonl", telemetry_signal_names[s->signal]);
-}
-
-static void sealed_name(char name[SEGMENTS_NAME_MAX], const struct segments *s, uint64_t seq)
-{
-    (void)snprintf(name, SEGMENTS_NAME_MAX, "%s.%010llu.jsonl", telemetry_signal_names[s->signal],
-                   (unsigned long long)seq);
-}
-
-/* The number in a sealed segment's name, or 0 for any other name. */
-static uint64_t parse_name(const struct segments *s, const char *name)
-{
-    const char *signal = telemetry_signal_names[s->signal];
-    size_t len = strlen(signal);
-    char again[SEGMENTS_NAME_MAX];
-    unsigned long long seq;
-
-    if (strncmp(name, signal, len) != 0 || name[len] != '.' || name[len + 1] < '0' ||
-        name[len + 1] > '9')
-        return 0;
-    errno = 0;
-    seq = strtoull(name + len + 1, NULL, 10);
-    if (errno != 0)
-        return 0;
-    sealed_name(again, s, seq);
-    return strcmp(again, name) == 0 ? seq : 0;
-}
 
 static struct segment *add(struct segments *s, const struct segment *segment)
 {
@@ -80,12 +50,12 @@ struct segment *segments_find(struct segments *s, uint64_t seq)
 
 int segments_open_file(struct segments *s, struct segment *segment)
 {
-    char name[SEGMENTS_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX];
     struct stat status;
 
     if (segment->fd >= 0)
         return 0;
-    sealed_name(name, s, segment->seq);
+    spool_files_sealed(name, s->signal, segment->seq);
     segment->fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (segment->fd < 0)
         return -1;
@@ -105,18 +75,6 @@ static void close_file(struct segment *segment)
     segment->fd = -1;
 }
 
-/* CRC-32 of what lies before `offset`: tells the same inode with other content apart. */
-static int fingerprint(int fd, uint64_t offset, uint32_t *print)
-{
-    unsigned char bytes[CHECKPOINT_PRINT_BYTES];
-    size_t len = offset < sizeof bytes ? (size_t)offset : sizeof bytes;
-
-    if (pread(fd, bytes, len, (off_t)(offset - len)) != (ssize_t)len)
-        return -1;
-    *print = (uint32_t)crc32(0, bytes, (uInt)len);
-    return 0;
-}
-
 /* Goes on where the checkpoint left this file, if it is the same. */
 static void resume(struct segments *s, struct segment *segment,
                    const struct checkpoint_signal *from)
@@ -128,7 +86,8 @@ static void resume(struct segments *s, struct segment *segment,
 
         if (cursor->seq != segment->seq || cursor->inode != segment->inode ||
             cursor->offset > segment->size || segments_open_file(s, segment) != 0 ||
-            fingerprint(segment->fd, cursor->offset, &print) != 0 || print != cursor->print)
+            checkpoint_fingerprint(segment->fd, cursor->offset, &print) != 0 ||
+            print != cursor->print)
             continue;
         segment->offset = segment->counted = cursor->offset;
     }
@@ -148,11 +107,11 @@ static void see(struct segment *segment, const struct stat *status)
 static struct segment *find_active(struct segments *s)
 {
     struct segment active = {.seq = s->active_seq, .active = true};
-    char name[SEGMENTS_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX];
     struct segment *added;
     struct stat status;
 
-    active_name(name, s);
+    spool_files_active(name, s->signal);
     active.fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (active.fd < 0)
         return NULL;
@@ -182,7 +141,7 @@ int segments_open(struct segments *s, enum telemetry_signal signal, int dir_fd,
         return -1;
     }
     while ((entry = readdir(dir)) != NULL) {
-        struct segment sealed = {.fd = -1, .seq = parse_name(s, entry->d_name)};
+        struct segment sealed = {.fd = -1, .seq = spool_files_number(s->signal, entry->d_name)};
         struct stat status;
 
         if (sealed.seq == 0 || fstatat(dir_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
@@ -295,12 +254,12 @@ static bool look(struct segments *s, struct segment *segment, uint64_t held_seq)
 static void check_active(struct segments *s)
 {
     struct segment *last = s->count > 0 ? &s->list[s->count - 1] : NULL;
-    char name[SEGMENTS_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX];
     struct stat status;
 
     if (last == NULL || !last->active)
         return;
-    active_name(name, s);
+    spool_files_active(name, s->signal);
     if (fstatat(s->dir_fd, name, &status, 0) == 0 ? status.st_ino == last->inode : errno != ENOENT)
         return;
     last->active = false;
@@ -340,11 +299,11 @@ void segments_refresh(struct segments *s, uint64_t held_seq)
 int segments_seal(struct segments *s)
 {
     struct segment *last = s->count > 0 ? &s->list[s->count - 1] : NULL;
-    char from[SEGMENTS_NAME_MAX], to[SEGMENTS_NAME_MAX];
+    char from[SPOOL_FILES_NAME_MAX], to[SPOOL_FILES_NAME_MAX];
 
     assert(last != NULL && last->active);
-    active_name(from, s);
-    sealed_name(to, s, last->seq);
+    spool_files_active(from, s->signal);
+    spool_files_sealed(to, s->signal, last->seq);
     while (renameat2(s->dir_fd, from, s->dir_fd, to, RENAME_NOREPLACE) != 0) {
         if (errno == EINVAL || errno == ENOSYS) {
             /* A file system without the flag; we are alone in giving out numbers. */
@@ -354,7 +313,7 @@ int segments_seal(struct segments *s)
         }
         if (errno != EEXIST)
             return -1;
-        sealed_name(to, s, ++last->seq);
+        spool_files_sealed(to, s->signal, ++last->seq);
     }
     last->active = false;
     s->active_seq = last->seq + 1;
@@ -368,10 +327,10 @@ bool segments_done(const struct segment *segment)
 
 void segments_remove(struct segments *s, struct segment *segment)
 {
-    char name[SEGMENTS_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX];
 
     if (!segment->nameless) {
-        sealed_name(name, s, segment->seq);
+        spool_files_sealed(name, s->signal, segment->seq);
         if (unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
             message_print("%s can't be deleted: %s", name, strerror(errno));
     }
@@ -399,11 +358,11 @@ void segments_count_whole(struct segments *s, struct segment *segment)
 
 int segments_give_up(struct segments *s, struct segment *segment)
 {
-    char name[SEGMENTS_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX];
 
     if (segments_open_file(s, segment) != 0)
         return -1;
-    sealed_name(name, s, segment->seq);
+    spool_files_sealed(name, s->signal, segment->seq);
     if (!segment->nameless && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
         message_print("%s can't be deleted: %s", name, strerror(errno));
     segment->nameless = segment->given_up = true;
@@ -466,7 +425,7 @@ void segments_save(struct segments *s, struct checkpoint_signal *into)
             continue;
         *cursor = (struct checkpoint_cursor){
             .seq = segment->seq, .inode = segment->inode, .offset = segment->offset};
-        if (fingerprint(segment->fd, segment->offset, &cursor->print) == 0)
+        if (checkpoint_fingerprint(segment->fd, segment->offset, &cursor->print) == 0)
             into->cursor_count++;
         if (!was_open)
             close_file(segment);

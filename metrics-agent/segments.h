@@ -8,16 +8,12 @@
 #ifndef METRICS_AGENT_SEGMENTS_H
 #define METRICS_AGENT_SEGMENTS_H
 
+#include "lib/checkpoint.h"
 #include "lib/telemetry.h"
-#include "metrics-agent/checkpoint.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum {
-    SEGMENTS_NAME_MAX = 64,
-};
 
 struct segment {
     uint64_t seq;

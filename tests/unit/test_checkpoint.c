@@ -2,7 +2,7 @@
  * Goal: the newest intact slot of the checkpoint is taken up, and no damage of any kind (a flipped
  * bit, a cut, zeros, another version) passes for a checkpoint.
  */
-#include "metrics-agent/checkpoint.h"
+#include "lib/checkpoint.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -2,9 +2,9 @@
  * Goal: whatever bytes stand in a spool file, each record comes out whole and alone, each piece of
  * a torn one is told from it, and nothing is passed over: the items cover every line.
  */
+#include "lib/json_scan.h"
 #include "lib/spool.h"
-#include "metrics-agent/json_scan.h"
-#include "metrics-agent/tail.h"
+#include "lib/tail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-#include "metrics-agent/tail.h"
+#include "lib/tail.h"
 
+#include "lib/json_scan.h"
 #include "lib/spool.h"
-#include "metrics-agent/json_scan.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * Brackets, strings and the bytes between them are checked, not the grammar of values and commas;
  * what passes can be cut at its brackets and strings safely. Pure.
  */
-#ifndef METRICS_AGENT_JSON_SCAN_H
-#define METRICS_AGENT_JSON_SCAN_H
+#ifndef LIB_JSON_SCAN_H
+#define LIB_JSON_SCAN_H
 
 #include <stddef.h>
 

@@ -3,13 +3,15 @@
  * turn, each with a generation and a checksum. The newest valid one holds; without one everything
  * in the spool is sent again. docs/spool.md, section "Checkpoint", specifies the bytes.
  */
-#ifndef METRICS_AGENT_CHECKPOINT_H
-#define METRICS_AGENT_CHECKPOINT_H
+#ifndef LIB_CHECKPOINT_H
+#define LIB_CHECKPOINT_H
 
+#include "lib/books.h"
 #include "lib/telemetry.h"
-#include "metrics-agent/books.h"
 
 #include <stdint.h>
+
+#define CHECKPOINT_FILE_NAME "agent.checkpoint"
 
 enum {
     CHECKPOINT_VERSION = 1,
@@ -62,6 +64,18 @@ int checkpoint_write(struct checkpoint *checkpoint);
 int checkpoint_sync(struct checkpoint *checkpoint);
 
 void checkpoint_close(struct checkpoint *checkpoint);
+
+/*
+ * Reads the newest valid slot of the file `fd` into `newest`, all zero where there is none. Writes
+ * nothing, so anybody may look while the agent runs.
+ */
+enum checkpoint_found checkpoint_read(int fd, struct checkpoint_state *newest);
+
+/*
+ * A cursor's fingerprint: tells the same inode with other content apart. Returns 0, or -1 where the
+ * file is shorter than `offset` or can't be read.
+ */
+int checkpoint_fingerprint(int fd, uint64_t offset, uint32_t *print);
 
 /* One slot's bytes from a state and back; -1 where they are no valid slot. Pure. */
 void checkpoint_encode(unsigned char slot[CHECKPOINT_SLOT_SIZE],

@@ -3,8 +3,8 @@
  * read, the numbers are the checkpoint, so they can't disagree with it:
  * written = books_settled() + records from that place on.
  */
-#ifndef METRICS_AGENT_BOOKS_H
-#define METRICS_AGENT_BOOKS_H
+#ifndef LIB_BOOKS_H
+#define LIB_BOOKS_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  * Cuts a stretch of a spool file into records, torn pieces and lines that are no records, by the
  * rules of docs/spool.md, section "Lines". Pure.
  */
-#ifndef METRICS_AGENT_TAIL_H
-#define METRICS_AGENT_TAIL_H
+#ifndef LIB_TAIL_H
+#define LIB_TAIL_H
 
 #include "lib/telemetry.h"
 

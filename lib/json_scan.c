@@ -1,4 +1,4 @@
-#include "metrics-agent/json_scan.h"
+#include "lib/json_scan.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "metrics-agent/checkpoint.h"
+#include "lib/checkpoint.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
-
-#define FILE_NAME "agent.checkpoint"
 
 static const char magic[8] = {'M', 'T', 'S', 'P', 'O', 'O', 'L', '\0'};
 
@@ -71,7 +69,8 @@ static int open_file(struct checkpoint *checkpoint)
 {
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];
 
-    checkpoint->fd = openat(checkpoint->dir_fd, FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    checkpoint->fd =
+        openat(checkpoint->dir_fd, CHECKPOINT_FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (checkpoint->fd < 0)
         return -1;
     if (lseek(checkpoint->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
@@ -86,28 +85,21 @@ static int open_file(struct checkpoint *checkpoint)
     return 0;
 }
 
-enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
+enum checkpoint_found checkpoint_read(int fd, struct checkpoint_state *newest)
 {
     enum checkpoint_found found = CHECKPOINT_MISSING;
     int i;
 
-    memset(checkpoint, 0, sizeof *checkpoint);
-    checkpoint->dir_fd = dir_fd;
-    checkpoint->fd = openat(dir_fd, FILE_NAME, O_RDWR | O_CLOEXEC);
-    if (checkpoint->fd < 0) {
-        if (open_file(checkpoint) != 0)
-            checkpoint_close(checkpoint);
-        return CHECKPOINT_MISSING;
-    }
+    memset(newest, 0, sizeof *newest);
     for (i = 0; i < 2; i++) {
         unsigned char slot[CHECKPOINT_SLOT_SIZE];
         static const unsigned char zeros[CHECKPOINT_SLOT_SIZE];
         struct checkpoint_state state;
-        ssize_t got = pread(checkpoint->fd, slot, sizeof slot, (off_t)i * CHECKPOINT_SLOT_SIZE);
+        ssize_t got = pread(fd, slot, sizeof slot, (off_t)i * CHECKPOINT_SLOT_SIZE);
 
         if (got == (ssize_t)sizeof slot && checkpoint_decode(slot, &state) == 0) {
-            if (found != CHECKPOINT_VALID || state.generation > checkpoint->state.generation)
-                checkpoint->state = state;
+            if (found != CHECKPOINT_VALID || state.generation > newest->generation)
+                *newest = state;
             found = CHECKPOINT_VALID;
         } else if (found != CHECKPOINT_VALID &&
                    (got != (ssize_t)sizeof slot || memcmp(slot, zeros, sizeof slot) != 0)) {
@@ -115,6 +107,30 @@ enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
         }
     }
     return found;
+}
+
+enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
+{
+    memset(checkpoint, 0, sizeof *checkpoint);
+    checkpoint->dir_fd = dir_fd;
+    checkpoint->fd = openat(dir_fd, CHECKPOINT_FILE_NAME, O_RDWR | O_CLOEXEC);
+    if (checkpoint->fd < 0) {
+        if (open_file(checkpoint) != 0)
+            checkpoint_close(checkpoint);
+        return CHECKPOINT_MISSING;
+    }
+    return checkpoint_read(checkpoint->fd, &checkpoint->state);
+}
+
+int checkpoint_fingerprint(int fd, uint64_t offset, uint32_t *print)
+{
+    unsigned char bytes[CHECKPOINT_PRINT_BYTES];
+    size_t len = offset < sizeof bytes ? (size_t)offset : sizeof bytes;
+
+    if (pread(fd, bytes, len, (off_t)(offset - len)) != (ssize_t)len)
+        return -1;
+    *print = (uint32_t)crc32(0, bytes, (uInt)len);
+    return 0;
 }
 
 int checkpoint_write(struct checkpoint *checkpoint)

@@ -1,4 +1,4 @@
-#include "metrics-agent/books.h"
+#include "lib/books.h"
 
 const char *books_reason(enum books_drop drop)
 {
