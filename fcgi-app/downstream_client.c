@@ -1,0 +1,195 @@
+#include "fcgi-app/downstream_client.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FIELD_MAX = 16384, /* bytes of a header field that is sent; baggage has at most 8192 */
+};
+
+struct downstream_client {
+    CURL *curl;
+    struct curl_slist *fields; /* header fields of the next POST */
+    bool out_of_memory;        /* a field could not be put */
+    const char *request;       /* what is left to be sent */
+    size_t request_left;
+    size_t head_length, body_length;
+    bool too_long;
+    char body[DOWNSTREAM_CLIENT_BODY_MAX + 1];
+};
+
+/* By a callback without its counterpart for rewinding: what was sent can't be sent again. */
+static size_t read_request(char *buffer, size_t size, size_t count, void *data)
+{
+    struct downstream_client *client = data;
+    size_t room = size * count;
+    size_t n = client->request_left < room ? client->request_left : room;
+
+    memcpy(buffer, client->request, n);
+    client->request += n;
+    client->request_left -= n;
+    return n;
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *data)
+{
+    struct downstream_client *client = data;
+    const size_t n = size * count;
+
+    if (n > DOWNSTREAM_CLIENT_BODY_MAX - client->body_length) {
+        client->too_long = true;
+        return 0;
+    }
+    memcpy(client->body + client->body_length, bytes, n);
+    client->body_length += n;
+    return n;
+}
+
+static size_t count_head(char *bytes, size_t size, size_t count, void *data)
+{
+    struct downstream_client *client = data;
+    const size_t n = size * count;
+
+    (void)bytes;
+    client->head_length += n;
+    client->too_long = client->head_length > DOWNSTREAM_CLIENT_HEAD_MAX;
+    return client->too_long ? 0 : n;
+}
+
+/* Returns whether all of it was accepted. */
+static bool set_options(struct downstream_client *client,
+                        const struct downstream_settings *settings)
+{
+    CURL *curl = client->curl;
+
+    return curl_easy_setopt(curl, CURLOPT_URL, settings->url) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_USERAGENT, "microtrace/" MICROTRACE_VERSION) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_request) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_READDATA, client) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, count_head) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERDATA, client) == CURLE_OK;
+}
+
+static void put_line(struct downstream_client *client, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(client->fields, line);
+
+    if (longer == NULL)
+        client->out_of_memory = true;
+    else
+        client->fields = longer;
+}
+
+struct downstream_client *downstream_client_open(const struct downstream_settings *settings)
+{
+    struct downstream_client *client = calloc(1, sizeof(*client));
+
+    if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(client);
+        return NULL;
+    }
+    client->curl = curl_easy_init();
+    if (client->curl == NULL || !set_options(client, settings)) {
+        downstream_client_close(client);
+        return NULL;
+    }
+    return client;
+}
+
+void downstream_client_close(struct downstream_client *client)
+{
+    if (client == NULL)
+        return;
+    curl_slist_free_all(client->fields);
+    curl_easy_cleanup(client->curl);
+    curl_global_cleanup();
+    free(client);
+}
+
+void downstream_client_put(void *to, const char *name, const char *value)
+{
+    char line[FIELD_MAX];
+    int length = snprintf(line, sizeof(line), "%s: %s", name, value);
+
+    if (length > 0 && (size_t)length < sizeof(line))
+        put_line(to, line);
+}
+
+static enum downstream_outcome outcome_of(const struct downstream_client *client, CURLcode code,
+                                          long status)
+{
+    switch (code) {
+    case CURLE_OK:
+        return status == 200 ? DOWNSTREAM_SUCCESS : downstream_policy_status(status);
+    case CURLE_OPERATION_TIMEDOUT:
+        return DOWNSTREAM_TIMEOUT;
+    case CURLE_WRITE_ERROR:
+    case CURLE_FILESIZE_EXCEEDED:
+        /* What is too long is no result, but a status of failure says enough by itself. */
+        return client->too_long ? downstream_policy_status(status) : DOWNSTREAM_BAD_RESPONSE;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* what answers does not speak HTTP/1 */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return DOWNSTREAM_BAD_RESPONSE;
+    default:
+        return DOWNSTREAM_CONNECTION_FAILED;
+    }
+}
+
+static CURLcode perform(struct downstream_client *client, size_t length, uint64_t timeout_ms)
+{
+    CURL *curl = client->curl;
+
+    if (client->out_of_memory ||
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->fields) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK)
+        return CURLE_OUT_OF_MEMORY;
+    return curl_easy_perform(curl);
+}
+
+void downstream_client_post(struct downstream_client *client, const char *body, size_t length,
+                            uint64_t timeout_ms, struct downstream_response *response)
+{
+    curl_off_t retry_after = 0;
+    CURLcode code;
+
+    /* Without "Expect: 100-continue", which would cost a round trip. */
+    put_line(client, "Expect:");
+    put_line(client, "Content-Type: application/json");
+    put_line(client, "Accept: application/json");
+    client->request = body;
+    client->request_left = length;
+    client->head_length = client->body_length = 0;
+    client->too_long = false;
+    code = perform(client, length, timeout_ms);
+    client->body[client->body_length] = '\0';
+    *response = (struct downstream_response){
+        .problem = code != CURLE_OK ? curl_easy_strerror(code) : NULL,
+        .body = client->body,
+        .length = client->body_length,
+    };
+    (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &response->status);
+    if (curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK &&
+        retry_after > 0)
+        response->retry_after_ms = (uint64_t)retry_after * 1000;
+    response->outcome = outcome_of(client, code, response->status);
+    (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(client->fields);
+    client->fields = NULL;
+    client->out_of_memory = false;
+}

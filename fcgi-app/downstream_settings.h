@@ -1,0 +1,50 @@
+/*
+ * The settings of downstream calls and of their breaker, all from the environment
+ * (docs/downstream.md).
+ */
+#ifndef FCGI_APP_DOWNSTREAM_SETTINGS_H
+#define FCGI_APP_DOWNSTREAM_SETTINGS_H
+
+#include "lib/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum downstream_fallback {
+    DOWNSTREAM_FALLBACK_NONE,
+    DOWNSTREAM_FALLBACK_LOCAL,
+};
+
+enum {
+    DOWNSTREAM_HOST_MAX = 255,
+    DOWNSTREAM_URL_MAX = 2048,
+};
+
+struct downstream_settings {
+    bool enabled;                   /* DOWNSTREAM_ENABLED */
+    const char *url;                /* DOWNSTREAM_URL, or NULL */
+    uint64_t timeout_ms;            /* DOWNSTREAM_TIMEOUT_MS, of one attempt */
+    uint64_t retries;               /* DOWNSTREAM_RETRIES: attempts beyond the first */
+    struct config_range backoff_ms; /* DOWNSTREAM_BACKOFF_MS */
+    int fallback;                   /* DOWNSTREAM_FALLBACK: enum downstream_fallback */
+    uint64_t breaker_failures;      /* BREAKER_FAILURES, in a row */
+    uint64_t breaker_open_ms;       /* BREAKER_OPEN_MS */
+
+    /* Derived from the URL, for the attributes of spans; "" and 0 where it is not enabled. */
+    char host[DOWNSTREAM_HOST_MAX + 1];
+    uint16_t port;
+    char shown_url[DOWNSTREAM_URL_MAX + 1]; /* without user name and password */
+};
+
+/*
+ * Reads all of it. Returns 0, or -1 with a message in `error` that names variable and value: also
+ * where it is enabled without a URL, or the URL is not one of http or https with a host. What is
+ * not enabled needs no URL, and a wrong one is then no error.
+ */
+int downstream_settings_load(struct downstream_settings *settings, char error[CONFIG_ERROR_MAX]);
+
+/* Prints them as lines of --help. */
+void downstream_settings_print_help(FILE *to);
+
+#endif
