@@ -21,6 +21,8 @@ const struct errors_def errors_table[ERRORS_COUNT] = {
     [ERRORS_DOWNSTREAM_FAILED] = {"downstream_failed", 502, "Downstream failed"},
     [ERRORS_DOWNSTREAM_TIMEOUT] = {"downstream_timeout", 504, "Downstream timed out"},
     [ERRORS_BREAKER_OPEN] = {"breaker_open", 503, "Downstream unavailable"},
+    [ERRORS_CHAOS_ERROR] = {"chaos_error", 500, "Injected error"},
+    [ERRORS_CHAOS_ABORT] = {"chaos_abort", 500, "Injected abort"},
     [ERRORS_OUT_OF_MEMORY] = {"out_of_memory", 503, "Out of memory"},
     [ERRORS_WEB_SERVER] = {"web_server", 500, "Internal Server Error"},
 };

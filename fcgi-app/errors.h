@@ -23,6 +23,8 @@ enum errors_kind {
     ERRORS_DOWNSTREAM_FAILED,
     ERRORS_DOWNSTREAM_TIMEOUT,
     ERRORS_BREAKER_OPEN,
+    ERRORS_CHAOS_ERROR,
+    ERRORS_CHAOS_ABORT, /* never answered: the process ends */
     ERRORS_OUT_OF_MEMORY,
     ERRORS_WEB_SERVER, /* the web server failed the request and asked for the answer's text */
     ERRORS_COUNT,

@@ -8,6 +8,7 @@
 #include "fcgi-app/app_metrics.h"
 #include "fcgi-app/chaos.h"
 #include "fcgi-app/docs_page.h"
+#include "fcgi-app/downstream.h"
 #include "fcgi-app/errors.h"
 #include "fcgi-app/gateway.h"
 #include "fcgi-app/reply.h"
@@ -28,6 +29,7 @@ struct app {
     struct app_metrics metrics;
     struct gateway *gateway;
     struct chaos chaos;
+    struct downstream downstream;
     struct docs_page docs_page;
     char *body; /* max_body_bytes and a NUL */
     char *reply_body;
@@ -49,6 +51,7 @@ struct exchange {
     struct span span;       /* the server's */
     char span_name[EXCHANGE_SPAN_NAME_MAX];
     enum errors_kind error; /* ERRORS_NONE below 400 */
+    const char *chaos_kind; /* of the last fault that was injected, or NULL */
 };
 
 /* Answers with an error: its status and {"detail": its message}. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     EXIT_USAGE = 2, /* also: a setting that can't be used */
@@ -73,7 +74,8 @@ static void describe_span(struct exchange *x)
     span_set(span, attribute_string("url.scheme", request_scheme(request)));
     if (route_id(x->route) != ROUTE_OTHER)
         span_set(span, attribute_string("http.route", x->route->path));
-    span_set(span, attribute_int("http.response.status_code", x->reply.status->code));
+    if (x->error != ERRORS_CHAOS_ABORT)
+        span_set(span, attribute_int("http.response.status_code", x->reply.status->code));
     span_set(span, attribute_string("server.address", request->server_name));
     set_port(span, "server.port", request->server_port);
     span_set(span, attribute_string("client.address", request->client_address));
@@ -81,6 +83,8 @@ static void describe_span(struct exchange *x)
     span_set(span, attribute_string("network.protocol.version", request_protocol_version(request)));
     span_set(span, attribute_string("user_agent.original", request->user_agent));
     span_set(span, attribute_string("microtrace.request_id", x->request_id));
+    if (x->chaos_kind != NULL)
+        span_set(span, attribute_string("microtrace.chaos.kind", x->chaos_kind));
     if (x->reply.status->code >= 500) {
         span_set(span, attribute_string("error.type", errors_table[x->error].name));
         span->status = SPAN_STATUS_ERROR;
@@ -117,6 +121,15 @@ static void count(struct exchange *x, uint64_t elapsed_ns)
     app_metrics_end(&x->app->metrics, &outcome);
 }
 
+/* An injected abort: what there is to tell is written, and nothing is answered. */
+static _Noreturn void end_without_answer(struct exchange *x)
+{
+    describe_span(x);
+    telemetry_span_end(x->app->telemetry, &x->span);
+    telemetry_flush(x->app->telemetry);
+    _exit(EXIT_FAILURE);
+}
+
 static void handle(struct exchange *x)
 {
     if (x->request.error_status != 0)
@@ -138,6 +151,7 @@ static void serve_request(struct app *app, struct exchange *x)
     x->app = app;
     x->begin_ns = clock_monotonic_ns();
     x->error = ERRORS_NONE;
+    x->chaos_kind = NULL;
     app_metrics_begin(&app->metrics);
     reply_init(&x->reply, app->reply_body, app->reply_capacity);
     request_id_choose(x->request_id, x->request.request_id);
@@ -147,6 +161,8 @@ static void serve_request(struct app *app, struct exchange *x)
     begin_span(x);
 
     handle(x);
+    if (x->error == ERRORS_CHAOS_ABORT)
+        end_without_answer(x);
 
     elapsed_ns = clock_monotonic_ns() - x->begin_ns;
     describe_span(x);
@@ -157,6 +173,16 @@ static void serve_request(struct app *app, struct exchange *x)
     app->gateway->reply(app->gateway, &x->reply);
 }
 
+/* What lies in the metrics file is looked up there, now and whenever there is another file. */
+static void attach(struct app *app)
+{
+    struct metrics *metrics = telemetry_metrics(app->telemetry);
+
+    app_metrics_attach(&app->metrics, metrics);
+    chaos_attach(&app->chaos, &app->settings, metrics);
+    downstream_attach(&app->downstream, metrics);
+}
+
 /* Returns 0 when there are no more requests, -1 on failure. */
 static int serve(struct app *app)
 {
@@ -165,7 +191,7 @@ static int serve(struct app *app)
 
     while ((more = app->gateway->next(app->gateway, &exchange.request)) > 0) {
         if (telemetry_refresh(app->telemetry))
-            app_metrics_attach(&app->metrics, telemetry_metrics(app->telemetry));
+            attach(app);
         serve_request(app, &exchange);
     }
     return more;
@@ -175,13 +201,6 @@ static int app_open(struct app *app)
 {
     const struct settings *settings = &app->settings;
 
-    app->chaos = (struct chaos){
-        .enabled = settings->chaos_enabled,
-        .probability = settings->chaos_probability,
-        .delay_low_ms = (double)settings->chaos_delay_ms.low,
-        .delay_high_ms = (double)settings->chaos_delay_ms.high,
-    };
-    chaos_seed(&app->chaos, settings->chaos_seed);
     docs_page_init(&app->docs_page, settings->docs_assets);
     /* One byte to notice a body that is too long, one for the NUL. */
     app->body = malloc(settings->max_body_bytes + 2);
@@ -194,12 +213,17 @@ static int app_open(struct app *app)
         fprintf(stderr, "analyze: out of memory\n");
         return -1;
     }
-    app_metrics_attach(&app->metrics, telemetry_metrics(app->telemetry));
+    if (downstream_open(&app->downstream, &settings->downstream) != 0) {
+        fprintf(stderr, "analyze: the downstream client can't be set up\n");
+        return -1;
+    }
+    attach(app);
     return 0;
 }
 
 static void app_close(struct app *app)
 {
+    downstream_close(&app->downstream);
     telemetry_close(app->telemetry);
     free(app->reply_body);
     free(app->body);

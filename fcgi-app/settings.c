@@ -55,7 +55,7 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 1e15,
         .fallback = "0",
-        .help = "Repeats the same faults in each process; 0 for others each time.",
+        .help = "Repeats the same faults, over all processes together; 0 for others each time.",
     },
     {
         .name = "MICROTRACE_DOCS_ASSETS",
@@ -90,6 +90,8 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
         return -1;
     if (config_load(rows, row_count, settings, warn, error) != 0)
         return -1;
+    if (downstream_settings_load(&settings->downstream, error) != 0)
+        return -1;
     warning = propagation_parse(&settings->propagators, settings->propagator_names);
     if (warning != NULL)
         warn(warning);
@@ -99,5 +101,6 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
 void settings_print_help(FILE *to)
 {
     config_print_help(to, rows, row_count);
+    downstream_settings_print_help(to);
     config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
 }

@@ -4,6 +4,7 @@
 #ifndef FCGI_APP_SETTINGS_H
 #define FCGI_APP_SETTINGS_H
 
+#include "fcgi-app/downstream_settings.h"
 #include "lib/config.h"
 #include "lib/telemetry.h"
 
@@ -13,12 +14,13 @@
 
 struct settings {
     struct telemetry_settings telemetry;
+    struct downstream_settings downstream;
     uint64_t max_body_bytes;  /* MAX_BODY_BYTES */
     uint64_t worker_delay_ms; /* WORKER_DELAY_MS */
     bool chaos_enabled;       /* CHAOS_ENABLED */
     double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
     struct config_range chaos_delay_ms;
-    uint64_t chaos_seed;          /* CHAOS_SEED; 0: another sequence in each process */
+    uint64_t chaos_seed;          /* CHAOS_SEED; 0: other faults each time */
     const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
     const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
     unsigned propagators;         /* the set that it names, for lib/propagation.h */

@@ -185,22 +185,33 @@ static void set_default(const struct config_setting *row, void *into)
     }
 }
 
-int config_load(const struct config_setting *rows, size_t count, void *into,
-                void (*warn)(const char *message), char error[CONFIG_ERROR_MAX])
+int config_read(const struct config_setting *row, const char *value, void *into,
+                char error[CONFIG_ERROR_MAX])
 {
     char expected[EXPECTED_MAX];
 
+    if (value == NULL) {
+        set_default(row, into);
+        return 0;
+    }
+    if (assign(row, value, into) == 0)
+        return 0;
+    describe(row, expected);
+    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s", row->name,
+                   SHOWN_MAX, value, expected, row->otel ? "; treated as unset" : "");
+    return -1;
+}
+
+int config_load(const struct config_setting *rows, size_t count, void *into,
+                void (*warn)(const char *message), char error[CONFIG_ERROR_MAX])
+{
     for (size_t i = 0; i < count; i++) {
         const struct config_setting *const row = &rows[i];
         const char *const value = getenv(row->name);
 
         set_default(row, into);
-        if (value == NULL || value[0] == '\0' || assign(row, value, into) == 0)
+        if (value == NULL || value[0] == '\0' || config_read(row, value, into, error) == 0)
             continue;
-        describe(row, expected);
-        (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s",
-                       row->name, SHOWN_MAX, value, expected,
-                       row->otel ? "; treated as unset" : "");
         if (!row->otel)
             return -1;
         if (warn != NULL)

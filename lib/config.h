@@ -41,6 +41,13 @@ struct config_setting {
 };
 
 /*
+ * Reads one value into the row's member; NULL is the default. Returns 0, or -1 with a message in
+ * `error` that has the row's name, the value and what is accepted; the member is then as it was.
+ */
+int config_read(const struct config_setting *row, const char *value, void *into,
+                char error[CONFIG_ERROR_MAX]);
+
+/*
  * Reads each row's variable into `into`. Unset and empty mean the default. Returns 0, or -1 with a
  * message in `error` that names the variable, its value and what is accepted. Values of rows with
  * `otel` never fail: their message goes to `warn` (may be NULL), and the default holds.
