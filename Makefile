@@ -36,6 +36,7 @@ PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(BUILD)/bin/microtrace-run
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*.c)))
 
 all: $(PROGRAMS) $(LIB)
 
@@ -45,6 +46,7 @@ all: $(PROGRAMS) $(LIB)
 # before the first compilation; `make` alone installs nothing.
 PACKAGES_run     := build run
 PACKAGES_test    := build run test
+PACKAGES_torture := build test
 PACKAGES_lint    := build test lint
 PACKAGES_interop := build run interop
 PACKAGES_bench   := build run bench
@@ -98,6 +100,15 @@ $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
+$(BUILD)/tests/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka -lm
+
+$(BUILD)/tests/bench/metrics_bench: $(BUILD)/obj/tests/bench/metrics_bench.o \
+                                    $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
+
 # --- Running -------------------------------------------------------------------------------------
 
 # `make run` becomes the supervisor, so that a signal to make is a signal to it, and its exit status
@@ -130,8 +141,11 @@ docs-assets: | $(READY)
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do $$t || status=1; done; exit $$status
 
-test: all $(UNIT_TESTS) $(TEST_TOOLS)
-	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(sort $(wildcard tests/integration/*.bats))
+test: all $(UNIT_TESTS) $(TORTURE) $(TEST_TOOLS)
+	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(TORTURE) $(sort $(wildcard tests/integration/*.bats))
+
+torture: $(TORTURE)
+	@TORTURE=full scripts/run-tests $(BUILD) $(TORTURE)
 
 lint: | $(READY)
 	@CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
@@ -139,7 +153,7 @@ lint: | $(READY)
 interop: all docs-assets
 	@BUILD=$(BUILD) tests/interop/run
 
-bench: all
+bench: all $(BUILD)/tests/bench/metrics_bench
 	@BUILD=$(BUILD) tests/bench/run
 
 # --- Installing ----------------------------------------------------------------------------------
@@ -179,13 +193,14 @@ help:
 	@echo '                settings: PORT, BIND, AGENT_LISTEN, WORKERS, STATE_DIR, ... (README.md)'
 	@echo 'make test       installs what is missing, builds, runs every test that needs nothing else;'
 	@echo '                with the sanitizers: make test BUILD=build/asan'
+	@echo 'make torture    the kill and crowd tests of the metrics file in their long form'
 	@echo 'make lint       format, static analysis, shell scripts, dependency rule'
 	@echo 'make interop    the tests against a real OpenTelemetry Collector and Prometheus'
 	@echo 'make bench      the benchmarks'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
 	@echo 'make clean      removes $(BUILD)'
 
-.PHONY: all packages run docs-assets unit test lint interop bench install uninstall clean help
+.PHONY: all packages run docs-assets unit test torture lint interop bench install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
