@@ -28,4 +28,7 @@ int command_metrics(int argc, char **argv);
 /* `microtrace breaker`: the state of the breaker that all processes share. */
 int command_breaker(int argc, char **argv);
 
+/* `microtrace chaos`: faults on demand, for all processes. */
+int command_chaos(int argc, char **argv);
+
 #endif

@@ -9,6 +9,12 @@ static const struct command commands[] = {
     {"breaker", "status|open|close|reset",
      "Print or set the state of the downstream breaker, for all processes; open lasts until close.",
      command_breaker},
+    {"chaos",
+     "on|off|reset|status [--probability P] [--delay-ms LOW-HIGH] [--error-rate R] "
+     "[--abort-rate R] [--seed N]",
+     "Inject faults in all processes (on: 0.05, 100-200, 0, 0, drawn unless given), stop it, give "
+     "it back to the environment, or print what holds.",
+     command_chaos},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -1,0 +1,210 @@
+#include "cli/command.h"
+
+#include "lib/chaos_control.h"
+#include "lib/config.h"
+#include "lib/ids.h"
+#include "lib/metrics_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SEED_MAX = 1000000000, /* of those that are drawn: short enough to be typed again */
+};
+
+struct options {
+    double probability;
+    struct config_range delay_ms;
+    double error_rate;
+    double abort_rate;
+    uint64_t seed;
+};
+
+#define OPTION(text, kind, member)                                                                 \
+    .name = text, .type = kind, .offset = offsetof(struct options, member)
+
+static const struct config_setting rows[] = {
+    {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05"},
+    {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .max = CHAOS_CONTROL_DELAY_MAX_MS,
+     .fallback = "100-200"},
+    {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0"},
+    {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0"},
+    {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0"},
+};
+
+#undef OPTION
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static int complain(const char *text)
+{
+    (void)fprintf(stderr, "microtrace chaos: %s\n", text);
+    return COMMAND_USAGE;
+}
+
+/* The row that `argument` names, as "--name" or "--name=VALUE". */
+static const struct config_setting *find_row(const char *argument)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (strlen(rows[i].name) == strcspn(argument, "=") &&
+            strncmp(rows[i].name, argument, strlen(rows[i].name)) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* argv[0] is the command's name, argv[1] "on". */
+static int parse_options(struct options *options, int argc, char **argv)
+{
+    char error[CONFIG_ERROR_MAX];
+
+    for (size_t i = 0; i < ROWS; i++)
+        (void)config_read(&rows[i], NULL, options, error);
+    for (int i = 2; i < argc; i++) {
+        const struct config_setting *row = find_row(argv[i]);
+        const char *value;
+
+        if (row == NULL)
+            return command_usage(argv[0], argv[i]);
+        value = strchr(argv[i], '=') != NULL ? strchr(argv[i], '=') + 1 : argv[++i];
+        if (value == NULL) {
+            (void)snprintf(error, sizeof(error), "%s needs a value", row->name);
+            return complain(error);
+        }
+        if (config_read(row, value, options, error) != 0)
+            return complain(error);
+    }
+    return COMMAND_OK;
+}
+
+/* The metrics file of the instance; COMMAND_FAILED and a line on stderr where it can't be used. */
+static int map_file(struct metrics_map *map, char path[PATH_MAX], bool writable)
+{
+    const char *dir = getenv("MICROTRACE_RUN_DIR");
+    enum metrics_file_state state;
+
+    (void)snprintf(path, PATH_MAX, "%s/" METRICS_FILE_NAME,
+                   dir != NULL && dir[0] != '\0' ? dir : "/run/microtrace");
+    state = metrics_file_map(map, path, writable);
+    if (state == METRICS_FILE_OK)
+        return COMMAND_OK;
+    (void)fprintf(stderr, "microtrace chaos: %s: %s%s\n", path,
+                  state == METRICS_FILE_UNUSABLE ? strerror(errno) : metrics_file_state_text(state),
+                  state == METRICS_FILE_MISSING
+                      ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
+                      : "");
+    return COMMAND_FAILED;
+}
+
+static _Atomic uint64_t *words_of(const struct metrics_map *map)
+{
+    return &metrics_file_header(map)->shared[CHAOS_CONTROL_WORD];
+}
+
+static void print_set(const struct chaos_set *set)
+{
+    printf("  delay: probability %.9g, %u-%u ms\n", set->probability, set->delay_low_ms,
+           set->delay_high_ms);
+    printf("  error: rate %.9g\n", set->error_rate);
+    printf("  abort: rate %.9g\n", set->abort_rate);
+    if (set->seed != 0)
+        printf("  seed: %llu\n", (unsigned long long)set->seed);
+    else
+        printf("  seed: none\n");
+}
+
+static void print_environment(const struct chaos_set *set)
+{
+    printf("environment (CHAOS_*): %s\n", set->state == CHAOS_UNSET ? "not known yet"
+                                          : set->state == CHAOS_ON  ? "on"
+                                                                    : "off");
+    if (set->state == CHAOS_ON)
+        print_set(set);
+}
+
+static int print_status(void)
+{
+    struct metrics_map map = {.guard = -1};
+    struct chaos_status status;
+    char path[PATH_MAX];
+    bool run_time, on;
+
+    if (map_file(&map, path, false) != COMMAND_OK)
+        return COMMAND_FAILED;
+    chaos_control_status(words_of(&map), &status);
+    metrics_file_unmap(&map);
+    run_time = status.run_time.state != CHAOS_UNSET;
+    on = (run_time ? status.run_time.state : status.environment.state) == CHAOS_ON;
+    printf("chaos is %s, by %s\n", on ? "on" : "off",
+           run_time ? "what was set at run time" : "the environment");
+    if (status.run_time.state == CHAOS_ON)
+        print_set(&status.run_time);
+    if (on)
+        printf("  analyses so far: %llu\n", (unsigned long long)status.numbered);
+    print_environment(&status.environment);
+    if (run_time)
+        printf("run time wins until microtrace chaos reset\n");
+    return COMMAND_OK;
+}
+
+static int set(const struct chaos_set *wanted)
+{
+    struct metrics_map map = {.guard = -1};
+    char path[PATH_MAX];
+    int lock;
+
+    if (map_file(&map, path, true) != COMMAND_OK)
+        return COMMAND_FAILED;
+    lock = chaos_control_lock(path);
+    if (lock < 0) {
+        (void)fprintf(stderr, "microtrace chaos: %s: %s\n", path, strerror(errno));
+        metrics_file_unmap(&map);
+        return COMMAND_FAILED;
+    }
+    chaos_control_write(words_of(&map), wanted);
+    (void)close(lock);
+    metrics_file_unmap(&map);
+    return print_status();
+}
+
+static int set_on(int argc, char **argv)
+{
+    struct options options;
+    struct chaos_set wanted;
+    int status = parse_options(&options, argc, argv);
+
+    if (status != COMMAND_OK)
+        return status;
+    wanted = (struct chaos_set){
+        .state = CHAOS_ON,
+        .probability = options.probability,
+        .delay_low_ms = (uint32_t)options.delay_ms.low,
+        .delay_high_ms = (uint32_t)options.delay_ms.high,
+        .error_rate = options.error_rate,
+        .abort_rate = options.abort_rate,
+        /* All processes have to have the same one. */
+        .seed = options.seed != 0 ? options.seed : 1 + ids_random64() % SEED_MAX,
+    };
+    return set(&wanted);
+}
+
+int command_chaos(int argc, char **argv)
+{
+    if (argc < 2)
+        return complain("one of on, off, reset, status is missing; see microtrace --help");
+    if (strcmp(argv[1], "on") == 0)
+        return set_on(argc, argv);
+    if (argc > 2)
+        return command_usage(argv[0], argv[2]);
+    if (strcmp(argv[1], "status") == 0)
+        return print_status();
+    if (strcmp(argv[1], "off") == 0)
+        return set(&(const struct chaos_set){.state = CHAOS_OFF});
+    if (strcmp(argv[1], "reset") == 0)
+        return set(&(const struct chaos_set){.state = CHAOS_UNSET});
+    return command_usage(argv[0], argv[1]);
+}
