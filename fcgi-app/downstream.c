@@ -201,7 +201,9 @@ static void make_attempt(struct call *call, struct worker_result *result)
                            attempt_timeout_ms(call), &call->last);
     if (call->last.outcome == DOWNSTREAM_SUCCESS &&
         downstream_policy_read_result(call->last.body, call->last.length, result) != 0)
-        call->last.outcome = DOWNSTREAM_BAD_RESPONSE;
+        call->last = (struct downstream_response){.outcome = DOWNSTREAM_BAD_RESPONSE,
+                                                  .status = call->last.status,
+                                                  .problem = "The answer holds no result"};
     elapsed_ns = clock_monotonic_ns() - begin_ns;
     if (call->last.outcome != DOWNSTREAM_SUCCESS)
         log_failure(call, elapsed_ns);

@@ -179,7 +179,9 @@ void downstream_client_post(struct downstream_client *client, const char *body, 
     code = perform(client, length, timeout_ms);
     client->body[client->body_length] = '\0';
     *response = (struct downstream_response){
-        .problem = code != CURLE_OK ? curl_easy_strerror(code) : NULL,
+        .problem = client->too_long   ? "The answer is too long"
+                   : code != CURLE_OK ? curl_easy_strerror(code)
+                                      : NULL,
         .body = client->body,
         .length = client->body_length,
     };

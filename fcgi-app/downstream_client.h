@@ -25,8 +25,8 @@ struct downstream_response {
     enum downstream_outcome outcome; /* DOWNSTREAM_SUCCESS: 200 with a body within the limit */
     long status;                     /* 0 where there was none */
     uint64_t retry_after_ms;         /* of a Retry-After, seconds or date; 0 for none */
-    const char *problem; /* static text, what libcurl calls it; NULL where it was HTTP */
-    const char *body;    /* NUL-terminated; lives until the next POST */
+    const char *problem;             /* static text; NULL where the status says it all */
+    const char *body;                /* NUL-terminated; lives until the next POST */
     size_t length;
 };
 
