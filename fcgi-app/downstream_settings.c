@@ -113,6 +113,17 @@ static int copy_shown(CURLU *url, char *out, size_t size)
     return copy_part(url, CURLUPART_URL, 0, out, size);
 }
 
+/* Semantic conventions, server.address: an IPv6 address stands there without its brackets. */
+static void strip_brackets(char *host)
+{
+    const size_t length = strlen(host);
+
+    if (host[0] != '[' || host[length - 1] != ']')
+        return;
+    memmove(host, host + 1, length - 2);
+    host[length - 2] = '\0';
+}
+
 static int split_url(struct downstream_settings *settings)
 {
     char scheme[16], port[8];
@@ -128,6 +139,7 @@ static int split_url(struct downstream_settings *settings)
         copy_part(url, CURLUPART_HOST, 0, settings->host, sizeof(settings->host)) == 0 &&
         copy_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, sizeof(port)) == 0 &&
         copy_shown(url, settings->shown_url, sizeof(settings->shown_url)) == 0) {
+        strip_brackets(settings->host);
         settings->port = (uint16_t)atoi(port);
         result = 0;
     }
