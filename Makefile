@@ -7,8 +7,10 @@ PREFIX ?= /usr/local
 
 VERSION := 0.1.0
 
-# A sanitizer build is chosen by its folder: make test BUILD=build/asan.
+# A sanitizer build is chosen by its folder: make test BUILD=build/asan, or
+# make fuzz BUILD=build/fuzz CC=clang.
 SANITIZE_build/asan := -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE_build/fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 SANITIZE := $(SANITIZE_$(BUILD))
 
 override CPPFLAGS += -I. -D_GNU_SOURCE -DMICROTRACE_VERSION='"$(VERSION)"'
@@ -35,6 +37,7 @@ PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
                 $(BUILD)/bin/microtrace-run
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*.c)))
 
@@ -58,56 +61,81 @@ packages:
 
 # --- Compiling -----------------------------------------------------------------------------------
 
+# One word a command, unless asked for all of it: make V=1.
+say = $(if $(V),,@echo '  $(1) $(patsubst $(BUILD)/%,%,$(2))')
+Q   = $(if $(V),,@)
+
 $(BUILD)/obj/%.o: %.c | $(READY)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  ,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(call objects,lib)
 	@mkdir -p $(@D)
-	rm -f $@
-	$(AR) rcsD $@ $^
+	@rm -f $@
+	$(call say,AR  ,$@)
+	$(Q)$(AR) rcsD $@ $^
 
 $(BUILD)/bin/analyze: $(ANALYZE_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
 
 $(BUILD)/bin/metrics-agent: $(AGENT_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
 
 $(BUILD)/bin/microtrace: $(CLI_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace)
 
 $(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
 
 # A program's modules without its main, for the unit tests.
 $(BUILD)/lib/%-modules.a:
 	@mkdir -p $(@D)
-	rm -f $@
-	$(AR) rcsD $@ $^
+	@rm -f $@
+	$(call say,AR  ,$@)
+	$(Q)$(AR) rcsD $@ $^
 $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
                        $(BUILD)/lib/metrics-agent-modules.a $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent)
+
+# With our own driver, or with libFuzzer where the build is for it.
+FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/driver.o)
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
+                       $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
+	    $(LIBS_metrics-agent)
 
 $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
 $(BUILD)/tests/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/lib/metrics-agent-modules.a $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka -lm
 
 $(BUILD)/tests/bench/metrics_bench: $(BUILD)/obj/tests/bench/metrics_bench.o \
                                     $(BUILD)/lib/metrics-agent-modules.a $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
 # --- Running -------------------------------------------------------------------------------------
 
@@ -126,7 +154,8 @@ GIVEN = $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(
 
 $(BUILD)/make_exec.so: scripts/make_exec.c | $(READY)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $<
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $<
 
 run: export MICROTRACE_DOCS_ASSETS := $(abspath $(BUILD)/swagger-ui)
 run: all docs-assets
@@ -141,11 +170,19 @@ docs-assets: | $(READY)
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do $$t || status=1; done; exit $$status
 
-test: all $(UNIT_TESTS) $(TORTURE) $(TEST_TOOLS)
-	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(TORTURE) $(sort $(wildcard tests/integration/*.bats))
+test: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(TEST_TOOLS)
+	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(sort $(wildcard tests/integration/*.bats))
 
 torture: $(TORTURE)
 	@TORTURE=full scripts/run-tests $(BUILD) $(TORTURE)
+
+# Each target for FUZZ_SECONDS, with coverage to guide it.
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZ_TARGETS)
+	$(if $(filter build/fuzz,$(BUILD)),,$(error make fuzz BUILD=build/fuzz CC=clang))
+	@for t in $(FUZZ_TARGETS); do \
+	    echo "=== $$t"; $$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/ || exit 1; done
 
 lint: | $(READY)
 	@CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
@@ -194,13 +231,14 @@ help:
 	@echo 'make test       installs what is missing, builds, runs every test that needs nothing else;'
 	@echo '                with the sanitizers: make test BUILD=build/asan'
 	@echo 'make torture    the kill and crowd tests of the metrics file in their long form'
+	@echo 'make fuzz       the fuzz targets under libFuzzer: make fuzz BUILD=build/fuzz CC=clang'
 	@echo 'make lint       format, static analysis, shell scripts, dependency rule'
 	@echo 'make interop    the tests against a real OpenTelemetry Collector and Prometheus'
 	@echo 'make bench      the benchmarks'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
 	@echo 'make clean      removes $(BUILD)'
 
-.PHONY: all packages run docs-assets unit test torture lint interop bench install uninstall clean help
+.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
