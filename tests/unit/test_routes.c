@@ -87,7 +87,7 @@ static void reads_fastcgi_variables(void **state)
     assert_string_equal(request.user_agent, "a=b");
     assert_string_equal(request.request_id, "r");
     assert_string_equal(request.trace.traceparent, "");
-    assert_null(request.tracestate);
+    assert_null(request.trace.tracestate);
     assert_int_equal(request.error_status, 0);
     assert_string_equal(request_scheme(&request), "https");
     assert_string_equal(request_protocol_version(&request), "2");
