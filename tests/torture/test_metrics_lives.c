@@ -124,7 +124,8 @@ static void test_pid_namespaces(void **state)
 /* Programs that a busy process started, in all the ways there are, live on after it. */
 static void be_busy_and_start_others(const struct fixture *f, int ready, int hold)
 {
-    static char *const args[] = {"cat", NULL};
+    static char name[] = "cat";
+    static char *const args[] = {name, NULL};
     extern char **environ;
     posix_spawn_file_actions_t actions;
     pid_t pid;

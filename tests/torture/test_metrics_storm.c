@@ -182,7 +182,7 @@ static void check_histograms(struct storm *storm, const struct metrics_reader *r
 static void test_kill_storm(void **state)
 {
     struct fixture *f = *state;
-    const unsigned kills = torture_full() ? 10000 : 2000;
+    const unsigned kills = torture_full() ? 5000 : 2000;
     struct storm *storm = torture_shared(sizeof(*storm));
     static uint64_t last_counters[COUNTERS];
     static struct metrics_reader_histogram last_histograms[HISTOGRAMS];
