@@ -264,10 +264,6 @@ int agent_settings_load(struct agent_settings *settings, void (*warn)(const char
         if (load_signal(signal_rows[i], &base, &settings->export[i], warn, error) != 0)
             return -1;
         set_url(settings, &base, (enum telemetry_signal)i, warn);
-        if (settings->export[i].protocol != AGENT_PROTOCOL_JSON &&
-            settings->export[i].url[0] != '\0')
-            warn("OTEL_EXPORTER_OTLP_PROTOCOL: http/protobuf can't be sent yet; using http/json");
-        settings->export[i].protocol = AGENT_PROTOCOL_JSON;
     }
     check_headers(base.headers, "OTEL_EXPORTER_OTLP_HEADERS", warn);
     for (i = 0; i < TELEMETRY_SIGNALS; i++) {

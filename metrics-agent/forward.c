@@ -4,7 +4,6 @@
 #include "lib/ids.h"
 #include "lib/spool.h"
 #include "metrics-agent/message.h"
-#include "metrics-agent/otlp_traces.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -39,13 +38,11 @@ int forward_open(struct forward *f, enum telemetry_signal signal, struct forward
     }
     if (export->url[0] == '\0')
         return 0;
-    f->body_cap = FORWARD_WINDOW + 2 * RESOURCE_JSON_MAX;
-    if (signal == TELEMETRY_LOGS)
-        f->body_cap = (size_t)SPOOL_RECORD_MAX * OTLP_LOGS_GROWTH + 2 * RESOURCE_JSON_MAX;
     f->window = malloc(FORWARD_WINDOW);
-    f->body = malloc(f->body_cap);
     f->ship = ship_open(shared->multi, export);
-    if (f->window == NULL || f->body == NULL || f->ship == NULL) {
+    if (f->window == NULL || f->ship == NULL ||
+        request_open(&f->request, signal, (enum agent_protocol) export->protocol, shared->resource,
+                     FORWARD_WINDOW) != 0) {
         message_print("the exporter for %s can't be set up", telemetry_signal_names[signal]);
         return -1;
     }
@@ -56,10 +53,10 @@ void forward_close(struct forward *f)
 {
     ship_close(f->ship);
     segments_close(&f->segments);
+    request_close(&f->request);
     free(f->window);
-    free(f->body);
     f->ship = NULL;
-    f->window = f->body = NULL;
+    f->window = NULL;
 }
 
 void forward_stir(struct forward *f, uint64_t now_ns)
@@ -240,11 +237,12 @@ static int read_segment(struct forward *f, struct segment *segment)
     f->batch_seq = segment->seq;
     f->batch_offset = segment->offset;
     f->settled = 0;
-    f->end_count = 0;
     if (f->batch.overlong)
         return settle_overlong(f, segment) ? 0 : -1;
-    if (f->batch.count > 0)
+    if (f->batch.count > 0) {
+        ranges_begin(&f->ranges, f->batch.count);
         return 1;
+    }
     if (f->batch.consumed == 0)
         return -1;
     segments_settle(segment, segment->offset + f->batch.consumed, 0);
@@ -303,19 +301,17 @@ static void wait_until(struct forward *f, uint64_t at_ns)
     f->send_ns = at_ns;
 }
 
-static void halve(struct forward *f)
+/* Bytes of the spool that the range that is next covers. */
+static size_t range_bytes(const struct forward *f)
 {
-    size_t end = f->ends[f->end_count - 1];
-
-    assert(f->end_count < FORWARD_SPLITS_MAX && end - f->settled > 1);
-    f->ends[f->end_count++] = f->settled + (end - f->settled) / 2;
+    return f->batch.items[ranges_end(&f->ranges) - 1].end - f->batch.items[f->settled].start;
 }
 
-static void start(struct forward *f, size_t len, uint64_t now_ns)
+static void start(struct forward *f, const struct request_body *body, uint64_t now_ns)
 {
     if (f->stopping)
         wait_until(f, UINT64_MAX);
-    else if (ship_send(f->ship, f->body, len) == 0)
+    else if (ship_send(f->ship, body->bytes, body->len) == 0)
         f->state = FORWARD_SENDING;
     else
         wait_until(f, now_ns +
@@ -326,31 +322,23 @@ static void start(struct forward *f, size_t len, uint64_t now_ns)
 static void send_next(struct forward *f, uint64_t now_ns)
 {
     while (f->settled < f->batch.count) {
-        size_t end, count, len, bad;
+        const size_t end = ranges_end(&f->ranges), count = gather(f, end);
+        struct request_body body;
+        size_t bad;
 
-        if (f->end_count == 0)
-            f->ends[f->end_count++] = f->batch.count;
-        end = f->ends[f->end_count - 1];
-        count = gather(f, end);
         if (count == 0) {
             settle(f, end, 0, "");
-            f->end_count--;
-            continue;
-        }
-        bad = count;
-        if (f->signal == TELEMETRY_TRACES)
-            len = otlp_traces_encode(f->body, f->body_cap, f->lines, count);
-        else
-            len =
-                otlp_logs_encode(f->body, f->body_cap, f->lines, count, f->shared->resource, &bad);
-        if (len > 0) {
-            start(f, len, now_ns);
+            ranges_taken(&f->ranges);
+        } else if (count > 1 && ranges_beyond(&f->ranges, range_bytes(f))) {
+            ranges_halve(&f->ranges, f->settled);
+        } else if (request_make(&f->request, f->lines, count, &body, &bad) == 0) {
+            start(f, &body, now_ns);
             return;
-        }
-        if (bad < count || count == 1)
+        } else if (bad < count || count == 1) {
             item_of_line(f, bad < count ? bad : 0)->kind = TAIL_MALFORMED;
-        else
-            halve(f);
+        } else {
+            ranges_halve(&f->ranges, f->settled);
+        }
     }
     f->state = FORWARD_IDLE;
 }
@@ -374,18 +362,18 @@ uint64_t forward_run(struct forward *f, uint64_t now_ns)
 
 static void complain(struct forward *f, const struct ship_outcome *outcome, const char *what)
 {
-    if (strcmp(f->trouble, outcome->code) == 0)
+    if (strcmp(f->trouble, outcome->code) == 0 && f->trouble_curl == outcome->curl)
         return;
     memcpy(f->trouble, outcome->code, sizeof f->trouble);
+    f->trouble_curl = outcome->curl;
     message_print("%s: %s; %s", telemetry_signal_names[f->signal], outcome->detail, what);
 }
 
 /* The range was taken; the next one of the batch follows. */
-static void range_done(struct forward *f, uint64_t rejected, const char *detail, uint64_t now_ns)
+static void range_done(struct forward *f, uint64_t rejected, uint64_t now_ns)
 {
-    size_t end = f->ends[--f->end_count];
-
-    settle(f, end, rejected, detail);
+    settle(f, ranges_end(&f->ranges), rejected, "");
+    ranges_taken(&f->ranges);
     send_next(f, now_ns);
 }
 
@@ -393,16 +381,18 @@ static void refuse_record(struct forward *f, const char *detail, uint64_t now_ns
 {
     item_of_line(f, 0)->kind = TAIL_REFUSED;
     f->refused++;
-    range_done(f, 0, detail, now_ns);
+    settle(f, ranges_end(&f->ranges), 0, detail);
+    ranges_refused(&f->ranges);
+    send_next(f, now_ns);
 }
 
 static void ask_endpoint(struct forward *f, uint64_t now_ns)
 {
-    int len = snprintf(f->body, f->body_cap, "{\"%s\":[]}",
-                       f->signal == TELEMETRY_TRACES ? "resourceSpans" : "resourceLogs");
+    struct request_body body;
 
+    request_make_empty(&f->request, &body);
     f->probing = true;
-    start(f, (size_t)len, now_ns);
+    start(f, &body, now_ns);
 }
 
 static void fail(struct forward *f, const struct ship_outcome *outcome, uint64_t now_ns)
@@ -447,13 +437,15 @@ void forward_outcome(struct forward *f, CURLcode result, uint64_t now_ns, bool s
                           (unsigned long long)outcome.rejected, outcome.detail);
         f->rejecting = outcome.rejected > 0;
         f->state = FORWARD_WAITING;
-        range_done(f, outcome.rejected, "", now_ns);
+        range_done(f, outcome.rejected, now_ns);
     } else if (outcome.verdict != RETRY_SPLIT || probing) {
         fail(f, &outcome, now_ns);
     } else {
         f->state = FORWARD_WAITING;
-        if (gather(f, f->ends[f->end_count - 1]) > 1) {
-            halve(f);
+        if (gather(f, ranges_end(&f->ranges)) > 1) {
+            if (outcome.too_large)
+                ranges_too_large(&f->ranges, range_bytes(f));
+            ranges_halve(&f->ranges, f->settled);
             send_next(f, now_ns);
         } else if (f->refused >= SUSPICIOUS) {
             ask_endpoint(f, now_ns);

@@ -13,8 +13,9 @@
 #include "lib/telemetry.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
-#include "metrics-agent/otlp_logs.h"
 #include "metrics-agent/quarantine.h"
+#include "metrics-agent/ranges.h"
+#include "metrics-agent/request.h"
 #include "metrics-agent/segments.h"
 #include "metrics-agent/ship.h"
 
@@ -24,8 +25,6 @@
 
 enum {
     FORWARD_WINDOW = SPOOL_RECORD_MAX + 65536, /* bytes of a spool file that a batch may cover */
-    FORWARD_SPLITS_MAX = 16, /* ends of ranges on the stack while a batch is bisected */
-    FORWARD_DETAIL_MAX = 512,
 };
 
 /* What both signals share; outlives them. */
@@ -62,19 +61,18 @@ struct forward {
     bool rejecting;              /* the last answer rejected records, and that was said */
     unsigned failures;           /* in a row */
     char trouble[SHIP_CODE_MAX]; /* the code that was last complained of, "" for none */
+    CURLcode trouble_curl;       /* and what curl said */
 
     uint64_t batch_seq;    /* the segment that the batch is from */
     uint64_t batch_offset; /* of the window in the segment */
     struct tail_batch batch;
-    size_t settled;                  /* items of the batch that are settled */
-    size_t ends[FORWARD_SPLITS_MAX]; /* of ranges to be sent, the next one last */
-    size_t end_count;
-    unsigned refused; /* records quarantined as refused since the endpoint last took one */
-    bool stopping;    /* nothing more is to be sent */
-    bool probing;     /* the request under way is an empty one: is it us or the endpoint? */
-    char *window;     /* FORWARD_WINDOW bytes */
-    char *body;
-    size_t body_cap;
+    size_t settled;       /* items of the batch that are settled */
+    struct ranges ranges; /* the rest of the batch */
+    unsigned refused;     /* records quarantined as refused since the endpoint last took one */
+    bool stopping;        /* nothing more is to be sent */
+    bool probing;         /* the request under way is an empty one: is it us or the endpoint? */
+    char *window;         /* FORWARD_WINDOW bytes */
+    struct request request;
     struct otlp_line lines[TAIL_ITEMS_MAX];
 };
 

@@ -1,17 +1,20 @@
 #include "metrics-agent/ship.h"
 
 #include "lib/clock.h"
-#include "metrics-agent/message.h"
+#include "metrics-agent/otlp_protobuf.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 #include <zlib.h>
 
 enum {
     GZIP_WINDOW = 15 + 16, /* zlib's way to ask for a gzip header */
     GZIP_MEMORY = 8,
+    PAYLOAD_TOO_LARGE = 413,
 };
 
 struct ship {
@@ -63,7 +66,10 @@ static int make_headers(struct ship *ship)
     char header[AGENT_SETTINGS_HEADER_MAX];
     int found, count = 0;
 
-    if (add_header(ship, "Content-Type: application/json") != 0 || add_header(ship, "Expect:") != 0)
+    if (add_header(ship, ship->export->protocol == AGENT_PROTOCOL_PROTOBUF
+                             ? "Content-Type: application/x-protobuf"
+                             : "Content-Type: application/json") != 0 ||
+        add_header(ship, "Expect:") != 0)
         return -1;
     if (ship->export->compression == AGENT_COMPRESSION_GZIP &&
         add_header(ship, "Content-Encoding: gzip") != 0)
@@ -78,6 +84,14 @@ static int make_headers(struct ship *ship)
 static bool set_string(CURL *easy, CURLoption option, const char *value)
 {
     return value == NULL || curl_easy_setopt(easy, option, value) == CURLE_OK;
+}
+
+/* Where an own CA is set, it is the only one that is trusted. */
+static bool set_authority(CURL *easy, const char *certificate)
+{
+    return certificate == NULL ||
+           (curl_easy_setopt(easy, CURLOPT_CAINFO, certificate) == CURLE_OK &&
+            curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK);
 }
 
 static bool set_options(struct ship *ship)
@@ -98,7 +112,7 @@ static bool set_options(struct ship *ship)
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, ship->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, ship) == CURLE_OK &&
-           set_string(easy, CURLOPT_CAINFO, export->certificate) &&
+           set_authority(easy, export->certificate) &&
            set_string(easy, CURLOPT_SSLCERT, export->client_certificate) &&
            set_string(easy, CURLOPT_SSLKEY, export->client_key);
 }
@@ -234,22 +248,62 @@ static enum retry_verdict verdict_of_error(CURLcode result)
     }
 }
 
+/* The answer comes in the encoding of the request, unless it says that it doesn't. */
+static uint64_t rejected(const struct ship *ship)
+{
+    static const char json[] = "application/json";
+    const char *type = NULL;
+
+    (void)curl_easy_getinfo(ship->easy, CURLINFO_CONTENT_TYPE, &type);
+    if (ship->export->protocol == AGENT_PROTOCOL_PROTOBUF &&
+        (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0))
+        return otlp_protobuf_rejected(ship->answer, ship->answer_len);
+    return retry_rejected(ship->answer, ship->answer_len);
+}
+
+static const char *header_value(const struct ship *ship, const char *name)
+{
+    struct curl_header *header;
+
+    return curl_easy_header(ship->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+               ? header->value
+               : NULL;
+}
+
+/*
+ * A date is taken relative to the Date of the same answer where there is one: our clock and the
+ * peer's may be hours apart.
+ */
+static uint64_t retry_after_s(const struct ship *ship)
+{
+    const char *until = header_value(ship, "Retry-After"), *date = header_value(ship, "Date");
+    const time_t until_s = until != NULL ? curl_getdate(until, NULL) : -1;
+    const time_t date_s = date != NULL ? curl_getdate(date, NULL) : -1;
+    curl_off_t after = 0;
+
+    if (until_s > 0 && date_s > 0 && strspn(until, " \t0123456789") < strlen(until))
+        return until_s > date_s ? (uint64_t)(until_s - date_s) : 0;
+    (void)curl_easy_getinfo(ship->easy, CURLINFO_RETRY_AFTER, &after);
+    return after > 0 ? (uint64_t)after : 0;
+}
+
 void ship_finish(struct ship *ship, CURLcode result, struct ship_outcome *outcome)
 {
-    curl_off_t retry_after = 0;
     long status = 0;
 
     memset(outcome, 0, sizeof *outcome);
     outcome->seconds = (double)(clock_monotonic_ns() - ship->started_ns) / 1e9;
     (void)curl_easy_getinfo(ship->easy, CURLINFO_RESPONSE_CODE, &status);
-    (void)curl_easy_getinfo(ship->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    outcome->curl = result;
     ship_cancel(ship);
     /* An answer longer than we look at is cut off by us; its status still counts. */
     if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && ship->answer_cut)) {
+        outcome->curl = CURLE_OK;
         outcome->verdict = retry_of_status(status);
-        outcome->retry_after_s = retry_after > 0 ? (uint64_t)retry_after : 0;
+        outcome->retry_after_s = retry_after_s(ship);
+        outcome->too_large = status == PAYLOAD_TOO_LARGE;
         if (outcome->verdict == RETRY_DELIVERED)
-            outcome->rejected = retry_rejected(ship->answer, ship->answer_len);
+            outcome->rejected = rejected(ship);
         (void)snprintf(outcome->code, sizeof outcome->code, "%ld", status);
         describe(ship, status, outcome->detail);
         return;

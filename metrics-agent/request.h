@@ -1,0 +1,49 @@
+/*
+ * The body of one request, in the encoding that the signal is exported in. Owns the buffers.
+ */
+#ifndef METRICS_AGENT_REQUEST_H
+#define METRICS_AGENT_REQUEST_H
+
+#include "lib/resource.h"
+#include "lib/telemetry.h"
+#include "metrics-agent/agent_settings.h"
+#include "metrics-agent/otlp_logs.h"
+
+#include <stddef.h>
+
+struct request {
+    enum telemetry_signal signal;
+    enum agent_protocol protocol;
+    const struct resource *resource;
+    char *json; /* NULL while closed */
+    size_t json_cap;
+    unsigned char *wire; /* NULL but for protobuf */
+};
+
+/* A body, borrowed until the next one is made. */
+struct request_body {
+    const char *bytes;
+    size_t len;
+};
+
+/*
+ * Prepares for requests of lines that cover at most `window` bytes. Returns 0, or -1 for want of
+ * memory. `resource` is borrowed.
+ */
+int request_open(struct request *request, enum telemetry_signal signal,
+                 enum agent_protocol protocol, const struct resource *resource, size_t window);
+
+void request_close(struct request *request);
+
+/*
+ * Makes a request of all `count` lines, which tail_split took for records. Returns 0; or -1 where
+ * they can't be in one: then *bad is the index of the line at fault, or `count` where that is not
+ * known.
+ */
+int request_make(struct request *request, const struct otlp_line *lines, size_t count,
+                 struct request_body *body, size_t *bad);
+
+/* Makes a request without records. */
+void request_make_empty(struct request *request, struct request_body *body);
+
+#endif
