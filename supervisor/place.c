@@ -1,5 +1,7 @@
 #include "supervisor/place.h"
 
+#include "lib/chaos_control.h"
+#include "lib/metrics_file.h"
 #include "supervisor/say.h"
 
 #include <errno.h>
@@ -90,6 +92,18 @@ void place_clear_sockets(const struct settings *s)
     globfree(&found);
 }
 
+/* A seed in the environment gives the same faults each time that the instance is started. */
+static void restart_chaos(const struct settings *s)
+{
+    struct metrics_map map = {.guard = -1};
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, s->run);
+    if (metrics_file_map(&map, path, true) != METRICS_FILE_OK)
+        return;
+    chaos_control_restart(&metrics_file_header(&map)->shared[CHAOS_CONTROL_WORD]);
+    metrics_file_unmap(&map);
+}
+
 int place_prepare(const struct settings *s)
 {
     char upload[PATH_MAX + 8];
@@ -100,6 +114,7 @@ int place_prepare(const struct settings *s)
     if (take_lock(s) != 0)
         return -1;
     place_clear_sockets(s);
+    restart_chaos(s);
     return 0;
 }
 
