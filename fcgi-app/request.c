@@ -108,6 +108,8 @@ static void set_url_path(struct request *request)
     }
 }
 
+enum { STATUS_LENGTH_REQUIRED = 411 };
+
 /*
  * Error handlers are given the failed request's URI, while SCRIPT_NAME is their own. Servers that
  * set REDIRECT_STATUS for ordinary requests set it to 200.
@@ -120,6 +122,14 @@ static void set_error_status(struct request *request)
     if (request->error_status == 0)
         return;
     set_path(request, request->url_path, request->url_path_length, "");
+    if (request->error_status == STATUS_LENGTH_REQUIRED) {
+        /* lighttpd's word for a POST with neither body nor length, which is a POST of nothing. */
+        request->error_status = 0;
+        request->method_text = "POST";
+        request->method = METHOD_POST;
+        request->content_length = 0;
+        return;
+    }
     /* It is always called with GET; what the client's method was is not told. */
     request->method_text = NULL;
     request->method = METHOD_OTHER;

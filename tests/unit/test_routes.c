@@ -177,6 +177,21 @@ static void reads_what_an_error_handler_gets(void **state)
     assert_string_equal(request.path, "/_error");
 }
 
+static void a_post_without_body_or_length_is_a_post_of_nothing(void **state)
+{
+    const char *environment[] = {"REQUEST_METHOD=GET", "SCRIPT_NAME=/_error", "REDIRECT_STATUS=411",
+                                 "REQUEST_URI=/analyze", NULL};
+    struct request request;
+
+    (void)state;
+    request_from_environment(&request, environment);
+    assert_int_equal(request.error_status, 0);
+    assert_string_equal(request.path, "/analyze");
+    assert_int_equal(request.method, METHOD_POST);
+    assert_string_equal(request.method_text, "POST");
+    assert_int_equal(request.content_length, 0);
+}
+
 static void finds_a_scripts_path(void **state)
 {
     static const struct {
@@ -264,6 +279,7 @@ int main(void)
         cmocka_unit_test(reads_content_length),
         cmocka_unit_test(refuses_long_paths),
         cmocka_unit_test(reads_what_an_error_handler_gets),
+        cmocka_unit_test(a_post_without_body_or_length_is_a_post_of_nothing),
         cmocka_unit_test(finds_a_scripts_path),
         cmocka_unit_test(knows_json_content_types),
         cmocka_unit_test(has_a_status_for_each_error),
