@@ -1,0 +1,229 @@
+#!/usr/bin/env bats
+# Goal: one breaker for all processes. A dead downstream service is left alone after few attempts,
+# requests are then answered at once, one probe at a time finds out whether it is back, and no
+# process that is killed leaves the breaker stuck.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load downstream
+
+OPEN_MS=2000
+
+setup_file() {
+    new_folder
+    start_sink
+    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
+        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=$OPEN_MS
+}
+
+teardown_file() {
+    stop_sinks
+    remove_folder
+}
+
+setup() {
+    [ ! -e "$STATE/run/metrics.mmap" ] || breaker reset
+}
+
+# open_it: has it open by failures, with the service failing as it is told to (by default 503).
+open_it() {
+    sink "${1:-{\"mode\": \"status\"\}}"
+    many 10 1
+    breaker_is open
+}
+
+# answered STATUS: how many of the last requests were answered so.
+answered() {
+    grep -c "^$1 " "$DIR/statuses" || true
+}
+
+@test "4 processes, the service down: at most BREAKER_FAILURES + 4 attempts reach it" {
+    local mode opened
+    for mode in status reset close; do
+        # All processes have a kept connection first.
+        sink '{"delay_ms": 20}'
+        many 40 8
+        [ "$(answered 200)" -eq 40 ]
+        opened=$(metric 'circuit_breaker_transitions_total{to="open"}')
+        sink "{\"mode\": \"$mode\", \"delay_ms\": 20}"
+        many 100 8
+        echo "$mode: $(seen .requests) attempts, answers: $(cut -d' ' -f1 "$DIR/statuses" | sort | uniq -c | xargs)"
+        [ "$(seen .requests)" -ge 5 ]
+        [ "$(seen .requests)" -le 9 ]
+        [ "$(answered 503)" -ge 91 ]
+        [ $(($(answered 502) + $(answered 503))) -eq 100 ]
+        metric_is circuit_breaker_state 1
+        metric_is 'circuit_breaker_transitions_total{to="open"}' $((opened + 1))
+        breaker reset
+    done
+}
+
+@test "while it is open: 503, Retry-After, at once, and nothing reaches the service" {
+    local refused
+    stop_instance
+    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_BACKOFF_MS=1-10
+    open_it
+    refused=$(metric 'downstream_requests_total{outcome="breaker_open"}')
+    sink '{}'
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: open-1'
+    expect 503 '. == {"detail": "Downstream unavailable"}'
+    [[ $(header Retry-After) =~ ^([1-9]|10)$ ]]
+    many 200 1
+    [ "$(answered 503)" -eq 200 ]
+    awk '{ print $2 * 1000 }' "$DIR/statuses" | sort -n |
+        awk '{ t[NR] = $1 } END { print "answered in ms: median " t[100] ", 99 % in " t[198] ", longest " t[200] }' | tee "$DIR/times"
+    # 5 ms are asked for; a busy machine gets more.
+    awk '{ exit !($6 + 0 < 100) }' "$DIR/times"
+    [ "$(seen .requests)" -eq 0 ]
+    metric_is 'downstream_requests_total{outcome="breaker_open"}' $((refused + 201))
+    [ "$(metric 'errors_total{method="POST",path="/analyze",exception="breaker_open"}')" -ge 201 ]
+    spans_of open-1 >"$DIR/spans"
+    expect_json 'length == 2 and all(.[]; .status.code == 2 and .attrs."error.type".stringValue == "breaker_open") and
+        (.[] | select(.kind == 1) | .attrs."microtrace.breaker.state".stringValue == "open" and
+            (.attrs."microtrace.downstream.attempts".intValue | tonumber) == 0)' <"$DIR/spans"
+    logs '.name == "microtrace.downstream" and .request_id == "open-1"' | jq -s . >"$DIR/lines"
+    expect_json 'length == 1 and .[0].message == "call_refused" and .[0].state == "open" and .[0].levelname == "WARNING"' <"$DIR/lines"
+    logs '.message == "breaker_opened"' | tail -n 1 >"$DIR/line"
+    expect_json '.name == "microtrace.downstream" and .levelname == "WARNING" and .failures >= 5' <"$DIR/line"
+    stop_instance
+    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
+        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=$OPEN_MS
+}
+
+@test "4xx do not open it" {
+    sink '{"mode": "status", "status": 422}'
+    many 20 4
+    [ "$(answered 502)" -eq 20 ]
+    [ "$(seen .requests)" -eq 20 ]
+    breaker_is 'closed, 0 failures'
+}
+
+@test "after BREAKER_OPEN_MS one probe at a time; a failed one opens it again" {
+    local end probes
+    open_it
+    sink '{"mode": "status", "delay_ms": 300}'
+    end=$((SECONDS + PATIENCE))
+    until [ "$(seen .requests)" -ge 2 ]; do
+        [ "$SECONDS" -lt "$end" ]
+        many 20 8
+        [ "$(answered 503)" -ge 19 ]
+    done
+    probes=$(seen '.seen | map([.begin, .end])')
+    echo "probes: $probes"
+    [ "$(seen .most_open)" -eq 1 ]
+    # From the end of one to the begin of the next it was open.
+    expect_json "all(range(1; length) as \$i | .[\$i][0] - .[\$i - 1][1]; . > $OPEN_MS / 1000 - 0.1)" \
+        <<<"$(jq -c '[.[] | select(.[1] != null)]' <<<"$probes")"
+    [ "$(logs '.message == "breaker_half_opened"' | wc -l)" -ge 2 ]
+}
+
+# calls_until_closed: goes on calling until the service's recovery is noticed.
+calls_until_closed() {
+    many 4 4
+    breaker_is closed
+}
+
+@test "recovery without a restart" {
+    local closed half_open
+    open_it
+    closed=$(metric 'circuit_breaker_transitions_total{to="closed"}')
+    half_open=$(metric 'circuit_breaker_transitions_total{to="half_open"}')
+    sink '{}'
+    wait_until calls_until_closed
+    metric_is circuit_breaker_state 0
+    metric_is 'circuit_breaker_transitions_total{to="closed"}' $((closed + 1))
+    metric_is 'circuit_breaker_transitions_total{to="half_open"}' $((half_open + 1))
+    logs '.message == "breaker_closed"' | tail -n 1 >"$DIR/line"
+    expect_json '.name == "microtrace.downstream" and .levelname == "WARNING" and .failures >= 5' <"$DIR/line"
+    many 40 4
+    [ "$(answered 200)" -eq 40 ]
+}
+
+# prober: the process with an open connection to the service's port.
+prober() {
+    local inode pid port
+    port=$(printf '%04X' "$SINK_PORT")
+    for inode in $(awk -v port=":$port" 'index($3, port) && $4 == "01" { print $10 }' /proc/net/tcp); do
+        for pid in $(analyze_pids); do
+            if find "/proc/$pid/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .; then
+                echo "$pid"
+                return
+            fi
+        done
+    done
+    return 1
+}
+
+probe_under_way() {
+    [ "$(seen .open)" -eq 1 ] || { many 1 1 && [ "$(seen .open)" -eq 1 ]; }
+}
+
+@test "kill -9 of the probing process: the next probe comes, and the breaker closes" {
+    local pid client
+    open_it '{"mode": "close"}'
+    metric_is circuit_breaker_state 1
+    sink '{"mode": "hang"}'
+    # One client, called again until its request is the probe that hangs.
+    while :; do many 1 1; done 3>&- &
+    client=$!
+    wait_until seen_is 1
+    pid=$(prober)
+    kill -KILL "$pid"
+    kill "$client"
+    wait "$client" 2>/dev/null || true
+    wait_until gone "$pid"
+    breaker_is half_open
+    metric_is circuit_breaker_state 2
+    sink '{}'
+    wait_until calls_until_closed
+    [ "$(seen .requests)" -ge 1 ]
+    metric_is circuit_breaker_state 0
+}
+
+@test "by hand: open, close, reset and status act on all processes" {
+    sink '{}'
+    run -0 breaker status
+    [[ $output == 'closed, 0 failures in a row' ]]
+    run -0 breaker open
+    [[ $output == 'open, by hand'* ]]
+    metric_is circuit_breaker_state 1
+    many 20 4
+    [ "$(answered 503)" -eq 20 ]
+    [ "$(seen .requests)" -eq 0 ]
+    run -0 breaker close
+    [[ $output == closed* ]]
+    metric_is circuit_breaker_state 0
+    many 20 4
+    [ "$(answered 200)" -eq 20 ]
+    sink '{"mode": "status", "status": 500, "count": 2}'
+    many 2 1
+    run -0 breaker status
+    [[ $output == 'closed, 2 failures in a row' ]]
+    run -0 breaker reset
+    [[ $output == 'closed, 0 failures in a row' ]]
+}
+
+@test "opened by hand it stays open beyond BREAKER_OPEN_MS and a restart" {
+    sink '{}'
+    breaker open
+    stop_instance
+    start_instance WORKERS=2 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" BREAKER_OPEN_MS=1
+    many 20 4
+    [ "$(answered 503)" -eq 20 ]
+    breaker_is 'open, by hand'
+    [ "$(seen .requests)" -eq 0 ]
+}
+
+@test "the command without an instance, and with arguments that are none" {
+    mkdir -p "$DIR/empty"
+    for action in status open close reset; do
+        MICROTRACE_RUN_DIR=$DIR/empty run -1 "$BIN/microtrace" breaker $action
+        [[ $output == *"$DIR/empty/metrics.mmap"*missing* ]]
+    done
+    [ -z "$(ls -A "$DIR/empty")" ]
+    run -2 breaker
+    run -2 breaker ajar
+    [[ $output == *ajar* ]]
+    run -2 breaker open wide
+    [[ $output == *wide* ]]
+}
