@@ -64,16 +64,16 @@ answered() {
     start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_BACKOFF_MS=1-10
     open_it
     refused=$(metric 'downstream_requests_total{outcome="breaker_open"}')
-    sink '{}'
+    sink '{"delay_ms": 100}'
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: open-1'
     expect 503 '. == {"detail": "Downstream unavailable"}'
     [[ $(header Retry-After) =~ ^([1-9]|10)$ ]]
     many 200 1
     [ "$(answered 503)" -eq 200 ]
-    awk '{ print $2 * 1000 }' "$DIR/statuses" | sort -n |
-        awk '{ t[NR] = $1 } END { print "answered in ms: median " t[100] ", 99 % in " t[198] ", longest " t[200] }' | tee "$DIR/times"
-    # 5 ms are asked for; a busy machine gets more.
-    awk '{ exit !($6 + 0 < 100) }' "$DIR/times"
+    awk '{ print $2 * 1000 }' "$DIR/statuses" | sort -n >"$DIR/times"
+    echo "answered in ms: median $(sed -n 100p "$DIR/times"), 99 % in $(sed -n 198p "$DIR/times"), longest $(sed -n 200p "$DIR/times")"
+    # 5 ms are promised for a machine that is not busy; an attempt would take longer than this one.
+    [ "$(sed -n 100p "$DIR/times" | cut -d. -f1)" -lt 50 ]
     [ "$(seen .requests)" -eq 0 ]
     metric_is 'downstream_requests_total{outcome="breaker_open"}' $((refused + 201))
     [ "$(metric 'errors_total{method="POST",path="/analyze",exception="breaker_open"}')" -ge 201 ]
