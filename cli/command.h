@@ -28,6 +28,9 @@ int command_metrics(int argc, char **argv);
 /* `microtrace breaker`: the state of the breaker that all processes share. */
 int command_breaker(int argc, char **argv);
 
+/* `microtrace spool`: what the spool holds, where the agent stands, and what is wrong in it. */
+int command_spool(int argc, char **argv);
+
 /* `microtrace chaos`: faults on demand, for all processes. */
 int command_chaos(int argc, char **argv);
 

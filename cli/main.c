@@ -9,6 +9,13 @@ static const struct command commands[] = {
     {"breaker", "status|open|close|reset",
      "Print or set the state of the downstream breaker, for all processes; open lasts until close.",
      command_breaker},
+    {"spool", "status [--rate] [--json]",
+     "Print the spool's backlog, where the agent stands, the books, and what is wrong (exit 1).",
+     command_spool},
+    {"spool", "tail [--signal traces|logs] [--trace ID] [--request ID] [-n N] [--no-follow]",
+     "Print the last 10 (N) records in a readable form, and those to come.", command_spool},
+    {"spool", "verify", "Read all of the spool and say what is no good record (exit 1).",
+     command_spool},
     {"chaos",
      "on|off|reset|status [--probability P] [--delay-ms LOW-HIGH] [--error-rate R] "
      "[--abort-rate R] [--seed N]",
@@ -40,7 +47,8 @@ static int print_help(void)
            "  --version  print the version\n"
            "\n"
            "Environment:\n"
-           "  MICROTRACE_RUN_DIR    directory of the metrics file (/run/microtrace)\n");
+           "  MICROTRACE_RUN_DIR    directory of the metrics file (/run/microtrace)\n"
+           "  MICROTRACE_SPOOL_DIR  directory of the spool (/var/spool/microtrace)\n");
     return COMMAND_OK;
 }
 

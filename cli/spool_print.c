@@ -1,0 +1,303 @@
+#include "cli/spool_print.h"
+
+#include "lib/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DIM    "\033[2m"
+#define BOLD   "\033[1m"
+#define RED    "\033[31m"
+#define YELLOW "\033[33m"
+#define GREEN  "\033[32m"
+#define PLAIN  "\033[0m"
+
+/* Attributes that a span's line begins with; the others follow in their own order. */
+static const char *const first_attributes[] = {"microtrace.request_id", "http.response.status_code",
+                                               "url.path", "error.type"};
+enum { FIRST_ATTRIBUTES = sizeof(first_attributes) / sizeof(first_attributes[0]) };
+
+struct span_text {
+    struct json_text whole, trace, attributes;
+};
+
+/* The next span of a line, however its lists are nested. */
+struct span_walk {
+    struct json_text line, resources, scopes, spans;
+    const char *resource_at, *scope_at, *span_at;
+    bool begun;
+};
+
+static bool next_span(struct span_walk *walk, struct span_text *span)
+{
+    struct json_text element;
+
+    if (!walk->begun) {
+        walk->resources = json_walk_get(walk->line, "resourceSpans");
+        walk->begun = true;
+    }
+    for (;;) {
+        if (json_walk_next(walk->spans, &walk->span_at, NULL, &span->whole)) {
+            span->trace = json_walk_string(json_walk_get(span->whole, "traceId"));
+            span->attributes = json_walk_get(span->whole, "attributes");
+            return true;
+        }
+        if (json_walk_next(walk->scopes, &walk->scope_at, NULL, &element)) {
+            walk->spans = json_walk_get(element, "spans");
+            walk->span_at = NULL;
+        } else if (json_walk_next(walk->resources, &walk->resource_at, NULL, &element)) {
+            walk->scopes = json_walk_get(element, "scopeSpans");
+            walk->scope_at = NULL;
+        } else {
+            return false;
+        }
+    }
+}
+
+/* The text of an AnyValue: what stands in it, whatever its kind. */
+static struct json_text any_value(struct json_text value)
+{
+    struct json_text kind, content = {NULL, 0};
+    const char *at = NULL;
+
+    if (!json_walk_next(value, &at, &kind, &content))
+        return (struct json_text){NULL, 0};
+    return json_walk_string(content).at != NULL ? json_walk_string(content) : content;
+}
+
+static struct json_text attribute(struct json_text attributes, const char *key)
+{
+    struct json_text element;
+    const char *at = NULL;
+
+    while (json_walk_next(attributes, &at, NULL, &element)) {
+        if (json_walk_is(json_walk_string(json_walk_get(element, "key")), key))
+            return any_value(json_walk_get(element, "value"));
+    }
+    return (struct json_text){NULL, 0};
+}
+
+static bool known_trace(const struct spool_print_filter *filter, struct json_text trace)
+{
+    const size_t count =
+        filter->learned < SPOOL_PRINT_TRACES_MAX ? filter->learned : SPOOL_PRINT_TRACES_MAX;
+
+    if (trace.len != SPOOL_PRINT_TRACE_ID)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(filter->traces[i], trace.at, SPOOL_PRINT_TRACE_ID) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool span_passes(const struct spool_print_filter *filter, const struct span_text *span)
+{
+    if (filter->trace != NULL && !json_walk_is(span->trace, filter->trace))
+        return false;
+    return filter->request == NULL || known_trace(filter, span->trace) ||
+           json_walk_is(attribute(span->attributes, "microtrace.request_id"), filter->request);
+}
+
+/* Whether this is the server span of the request, of a trace that was not known. */
+static bool learn(struct spool_print_filter *filter, const struct span_text *span)
+{
+    if (filter->request == NULL || span->trace.len != SPOOL_PRINT_TRACE_ID ||
+        known_trace(filter, span->trace) ||
+        !json_walk_is(attribute(span->attributes, "microtrace.request_id"), filter->request))
+        return false;
+    memcpy(filter->traces[filter->learned++ % SPOOL_PRINT_TRACES_MAX], span->trace.at,
+           SPOOL_PRINT_TRACE_ID);
+    return true;
+}
+
+static enum spool_print_match match_spans(struct spool_print_filter *filter, struct json_text line)
+{
+    enum spool_print_match match = SPOOL_PRINT_NO;
+    struct span_walk walk = {.line = line};
+    struct span_text span;
+    bool learned = false;
+
+    while (next_span(&walk, &span)) {
+        learned = learn(filter, &span) || learned;
+        if (span_passes(filter, &span))
+            match = SPOOL_PRINT_YES;
+    }
+    return learned && match == SPOOL_PRINT_YES ? SPOOL_PRINT_LEARNED : match;
+}
+
+static bool log_passes(const struct spool_print_filter *filter, struct json_text line)
+{
+    if (filter->trace != NULL &&
+        !json_walk_is(json_walk_string(json_walk_get(line, "trace_id")), filter->trace))
+        return false;
+    return filter->request == NULL ||
+           json_walk_is(json_walk_string(json_walk_get(line, "request_id")), filter->request);
+}
+
+enum spool_print_match spool_print_match(struct spool_print_filter *filter,
+                                         enum telemetry_signal signal, struct json_text line)
+{
+    if (filter->trace == NULL && filter->request == NULL)
+        return SPOOL_PRINT_YES;
+    if (signal == TELEMETRY_TRACES)
+        return match_spans(filter, line);
+    return log_passes(filter, line) ? SPOOL_PRINT_YES : SPOOL_PRINT_NO;
+}
+
+/*
+ * A string's content as it stands in JSON, where a terminal's control characters are escaped. Of
+ * those that JSON lets through, DEL and the C1 controls (U+0080 to U+009F) become question marks.
+ */
+static void put(FILE *to, struct json_text text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        const unsigned char c = (unsigned char)text.at[i];
+
+        if (c == 0xc2 && i + 1 < text.len && (unsigned char)text.at[i + 1] < 0xa0) {
+            (void)fputc('?', to);
+            i++;
+        } else {
+            (void)fputc(c == 0x7f ? '?' : c, to);
+        }
+    }
+}
+
+static void put_pair(FILE *to, struct json_text key, struct json_text value, bool colours)
+{
+    const bool quote = value.len == 0 || memchr(value.at, ' ', value.len) != NULL;
+
+    (void)fprintf(to, " %s", colours ? DIM : "");
+    put(to, key);
+    (void)fprintf(to, "=%s%s", colours ? PLAIN : "", quote ? "\"" : "");
+    put(to, value);
+    if (quote)
+        (void)fputc('"', to);
+}
+
+static void put_id(FILE *to, const char *key, struct json_text id, bool colours)
+{
+    if (id.len > 0)
+        put_pair(to, (struct json_text){key, strlen(key)}, id, colours);
+}
+
+static void put_attributes(FILE *to, struct json_text attributes, bool colours)
+{
+    struct json_text element;
+    const char *at = NULL;
+
+    for (size_t i = 0; i < FIRST_ATTRIBUTES; i++) {
+        const struct json_text value = attribute(attributes, first_attributes[i]);
+
+        if (value.at != NULL)
+            put_pair(to, (struct json_text){first_attributes[i], strlen(first_attributes[i])},
+                     value, colours);
+    }
+    while (json_walk_next(attributes, &at, NULL, &element)) {
+        const struct json_text key = json_walk_string(json_walk_get(element, "key"));
+        const struct json_text value = any_value(json_walk_get(element, "value"));
+        bool shown = key.at == NULL || value.at == NULL;
+
+        for (size_t i = 0; i < FIRST_ATTRIBUTES; i++)
+            shown = shown || json_walk_is(key, first_attributes[i]);
+        if (!shown)
+            put_pair(to, key, value, colours);
+    }
+}
+
+static uint64_t time_of(struct json_text span, const char *key)
+{
+    const struct json_text text = json_walk_string(json_walk_get(span, key));
+
+    /* Its closing quote ends the number. */
+    return text.at != NULL ? strtoull(text.at, NULL, 10) : 0;
+}
+
+static const char *kind_text(struct json_text kind)
+{
+    static const char *const names[] = {"", "internal", "server", "client", "producer", "consumer"};
+    const unsigned long number = kind.at != NULL ? strtoul(kind.at, NULL, 10) : 0;
+
+    return number < sizeof(names) / sizeof(names[0]) ? names[number] : "";
+}
+
+static void print_span(FILE *to, const struct span_text *span, bool colours)
+{
+    const uint64_t begin = time_of(span->whole, "startTimeUnixNano");
+    const uint64_t end = time_of(span->whole, "endTimeUnixNano");
+    const struct json_text status = json_walk_get(span->whole, "status");
+    const struct json_text code = json_walk_get(status, "code");
+    const bool error = json_walk_is(code, "2"), ok = json_walk_is(code, "1");
+    char when[CLOCK_ISO8601_SIZE];
+
+    clock_iso8601(when, begin);
+    (void)fprintf(to, "%s %9.3f ms %s", when, end > begin ? (double)(end - begin) / 1e6 : 0.0,
+                  colours ? BOLD : "");
+    put(to, json_walk_string(json_walk_get(span->whole, "name")));
+    (void)fprintf(to, "%s %s %s%s%s", colours ? PLAIN : "",
+                  kind_text(json_walk_get(span->whole, "kind")),
+                  !colours ? ""
+                  : error  ? RED
+                           : GREEN,
+                  error ? "error"
+                  : ok  ? "ok"
+                        : "unset",
+                  colours ? PLAIN : "");
+    put_id(to, "trace", span->trace, colours);
+    put_id(to, "span", json_walk_string(json_walk_get(span->whole, "spanId")), colours);
+    put_id(to, "parent", json_walk_string(json_walk_get(span->whole, "parentSpanId")), colours);
+    put_id(to, "message", json_walk_string(json_walk_get(status, "message")), colours);
+    put_attributes(to, span->attributes, colours);
+    (void)fputc('\n', to);
+}
+
+static const char *level_colour(struct json_text level)
+{
+    if (json_walk_is(level, "ERROR") || json_walk_is(level, "CRITICAL"))
+        return RED;
+    return json_walk_is(level, "WARNING") ? YELLOW : json_walk_is(level, "INFO") ? GREEN : DIM;
+}
+
+static void print_log(FILE *to, struct json_text line, bool colours)
+{
+    static const char *const head[] = {"asctime", "levelname", "name", "message"};
+    struct json_text key, value;
+    const char *at = NULL;
+
+    for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
+        const struct json_text text = json_walk_string(json_walk_get(line, head[i]));
+        const char *colour = i == 1 ? level_colour(text) : i == 3 ? BOLD : "";
+
+        (void)fprintf(to, "%s%s", i > 0 ? " " : "", colours ? colour : "");
+        put(to, text);
+        (void)fprintf(to, "%s", colours && colour[0] != '\0' ? PLAIN : "");
+    }
+    while (json_walk_next(line, &at, &key, &value)) {
+        bool shown = false;
+
+        for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+            shown = shown || json_walk_is(key, head[i]);
+        if (json_walk_string(value).at != NULL)
+            value = json_walk_string(value);
+        /* The ids are empty where there is none. */
+        if (!shown && value.len > 0)
+            put_pair(to, key, value, colours);
+    }
+    (void)fputc('\n', to);
+}
+
+void spool_print_record(FILE *to, const struct spool_print_filter *filter,
+                        enum telemetry_signal signal, struct json_text line, bool colours)
+{
+    struct span_walk walk = {.line = line};
+    struct span_text span;
+
+    if (signal == TELEMETRY_LOGS) {
+        print_log(to, line, colours);
+        return;
+    }
+    while (next_span(&walk, &span)) {
+        if (span_passes(filter, &span))
+            print_span(to, &span, colours);
+    }
+}

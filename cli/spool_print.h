@@ -1,0 +1,45 @@
+/*
+ * Spool records as lines for people, and the filter by trace or request id.
+ */
+#ifndef CLI_SPOOL_PRINT_H
+#define CLI_SPOOL_PRINT_H
+
+#include "cli/json_walk.h"
+#include "lib/telemetry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum {
+    SPOOL_PRINT_ID_MAX = 129, /* a request id and its NUL */
+    SPOOL_PRINT_TRACES_MAX = 256,
+    SPOOL_PRINT_TRACE_ID = 32,
+};
+
+/*
+ * What is asked for. Spans carry the request id only on the server span; the others are found by
+ * its trace id, so ids of traces are learned on the way, the newest SPOOL_PRINT_TRACES_MAX of them.
+ */
+struct spool_print_filter {
+    const char *trace;   /* NULL for all */
+    const char *request; /* NULL for all */
+    char traces[SPOOL_PRINT_TRACES_MAX][SPOOL_PRINT_TRACE_ID];
+    size_t learned; /* so many ever; the index of the next is modulo */
+};
+
+enum spool_print_match {
+    SPOOL_PRINT_NO,
+    SPOOL_PRINT_YES,
+    SPOOL_PRINT_LEARNED, /* yes, and a trace id is new: spans just before may belong to it */
+};
+
+/* Whether the record `line` passes, or for a line of many spans one of them. */
+enum spool_print_match spool_print_match(struct spool_print_filter *filter,
+                                         enum telemetry_signal signal, struct json_text line);
+
+/* Prints the record's log line or those of its spans that pass. */
+void spool_print_record(FILE *to, const struct spool_print_filter *filter,
+                        enum telemetry_signal signal, struct json_text line, bool colours);
+
+#endif

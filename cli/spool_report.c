@@ -1,0 +1,272 @@
+#include "cli/spool_report.h"
+
+#include "lib/clock.h"
+#include "lib/metrics_reader.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+enum {
+    LOOKS_MAX = 5,      /* until the checkpoint stays the same meanwhile */
+    WAITING_MAX_S = 60, /* that a record may wait with an agent at work */
+    HELD_MAX_S = 3600,  /* that a writer may keep a sealed segment open */
+    FREE_PERCENT_MIN = 2,
+};
+
+#define NS_PER_S 1000000000ull
+
+__attribute__((format(printf, 3, 4))) static void
+say(char texts[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX], size_t *count, const char *format,
+    ...)
+{
+    va_list arguments;
+
+    if (*count == SPOOL_REPORT_TEXTS_MAX)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(texts[(*count)++], SPOOL_REPORT_TEXT_MAX, format, arguments);
+    va_end(arguments);
+}
+
+#define WRONG(report, ...) say((report)->wrong, &(report)->wrong_count, __VA_ARGS__)
+#define NOTE(report, ...)  say((report)->notes, &(report)->note_count, __VA_ARGS__)
+
+static double age_s(uint64_t since_ns, uint64_t now_ns)
+{
+    return now_ns > since_ns ? (double)(now_ns - since_ns) / 1e9 : 0;
+}
+
+/*
+ * The sum of a counter's series whose label `signal` is this one; -1 where there is none. The agent
+ * writes it before we look at the files, so it can't be ahead of them.
+ */
+static double counted(const struct metrics_reader *reader, const char *name, const char *signal)
+{
+    const struct metrics_reader_family *family =
+        metrics_reader_find_family(reader, name, strlen(name));
+    double sum = -1;
+
+    for (size_t s = 0; family != NULL && s < family->series_count; s++) {
+        const struct metrics_reader_series *series = family->series[s];
+
+        if (family->label_count == 0 || strcmp(series->values[0], signal) != 0)
+            continue;
+        sum = (sum < 0 ? 0 : sum) + (double)metrics_reader_counter(reader, series);
+    }
+    return sum;
+}
+
+/*
+ * Both directories have to be of one instance: either both are told, or both are the defaults.
+ * Without a metrics file the numbers stay negative.
+ */
+static void read_metrics(double written[TELEMETRY_SIGNALS], double asked[TELEMETRY_SIGNALS])
+{
+    const char *run_dir = getenv("MICROTRACE_RUN_DIR"), *own = getenv("MICROTRACE_SPOOL_DIR");
+    const bool run_told = run_dir != NULL && run_dir[0] != '\0';
+    struct metrics_reader *reader = NULL;
+
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        written[i] = asked[i] = -1;
+    if (run_told == (own != NULL && own[0] != '\0'))
+        reader = metrics_reader_open(run_told ? run_dir : "/run/microtrace");
+    if (reader != NULL && metrics_reader_refresh(reader) == 0) {
+        for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+            written[i] = counted(reader, "microtrace_spool_written_records_total",
+                                 telemetry_signal_names[i]);
+            asked[i] =
+                counted(reader, "microtrace_export_requests_total", telemetry_signal_names[i]);
+        }
+    }
+    metrics_reader_close(reader);
+}
+
+static int look(struct spool_view *view, const char *dir, bool *moving)
+{
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        struct spool_view after;
+
+        if (spool_view_open(view, dir) != 0)
+            return -1;
+        for (int k = 0; k < TELEMETRY_SIGNALS; k++)
+            spool_view_count(view, (enum telemetry_signal)k);
+        if (spool_view_open(&after, dir) != 0) {
+            spool_view_close(view);
+            return -1;
+        }
+        *moving = after.state.generation != view->state.generation;
+        spool_view_close(&after);
+        if (!*moving || i == LOOKS_MAX - 1)
+            return 0;
+        spool_view_close(view);
+    }
+    return 0;
+}
+
+static void find_figures(struct spool_report_signal *r, const struct spool_view_signal *seen,
+                         double known, bool moving, uint64_t now_ns)
+{
+    r->waiting = seen->waiting;
+    r->segments = seen->count;
+    for (size_t i = 0; i < seen->count; i++) {
+        const struct spool_view_segment *segment = &seen->list[i];
+
+        r->waiting_bytes += segment->size - segment->offset;
+        r->held += !segment->active && segment->held;
+        if (r->at == NULL && segment->offset < segment->size)
+            r->at = segment;
+    }
+    if (r->at == NULL && seen->count > 0)
+        r->at = &seen->list[seen->count - 1];
+    r->oldest_s = seen->oldest_ns > 0 ? age_s(seen->oldest_ns, now_ns) : -1;
+    r->in_rate = r->out_rate = -1;
+    /* From the files' own times: what waits has come between the oldest record and the last. */
+    if (seen->waiting > 1 && seen->oldest_ns > 0 &&
+        seen->last_written_ns > seen->oldest_ns + NS_PER_S)
+        r->in_rate = (double)seen->waiting / age_s(seen->oldest_ns, seen->last_written_ns);
+    r->written = books_settled(&seen->books) + seen->waiting;
+    r->known = known > 0 ? (uint64_t)known : 0;
+    if (known < 0)
+        r->verdict = SPOOL_REPORT_ALONE;
+    else if (r->written >= r->known)
+        r->verdict = SPOOL_REPORT_BALANCED;
+    else
+        r->verdict = moving ? SPOOL_REPORT_MOVING : SPOOL_REPORT_MISSING;
+}
+
+static void judge_signal(struct spool_report *report, int i, double asked, uint64_t now_ns)
+{
+    const struct spool_report_signal *r = &report->signals[i];
+    const struct spool_view_signal *seen = &report->view.signals[i];
+    const char *name = telemetry_signal_names[i];
+    const uint64_t taken = seen->books.delivered + seen->books.rejected + seen->books.quarantined;
+
+    if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0)
+        WRONG(report, "%s: %llu records wait and no agent runs", name,
+              (unsigned long long)r->waiting);
+    if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && r->oldest_s > WAITING_MAX_S) {
+        if (taken == 0 && asked <= 0)
+            NOTE(report,
+                 "%s: nothing was ever sent; without an endpoint the spool keeps the newest", name);
+        else
+            WRONG(report,
+                  "%s: the oldest record has waited for %.0f s; the endpoint is slow, refuses or "
+                  "can't be reached (the agent's log says which)",
+                  name, r->oldest_s);
+    }
+    if (r->verdict == SPOOL_REPORT_MISSING)
+        WRONG(report,
+              "%s: the books lack %llu records: the metrics file has counted %llu as written", name,
+              (unsigned long long)(r->known - r->written), (unsigned long long)r->known);
+    if (seen->foreign > 0)
+        WRONG(report, "%s: %s%s is no spool file, nobody reads it", name, seen->first_foreign,
+              seen->foreign > 1 ? " (one of several)" : "");
+    for (size_t k = 0; k < seen->count; k++) {
+        const struct spool_view_segment *segment = &seen->list[k];
+
+        if (segment->unreadable)
+            WRONG(report, "%s can't be opened by this user", segment->name);
+        if (!segment->active && segment->held && age_s(segment->written_ns, now_ns) > HELD_MAX_S)
+            NOTE(report, "%s is kept by a writer that has had it open for an hour without writing",
+                 segment->name);
+    }
+    for (int drop = 0; drop < BOOKS_DROPS; drop++) {
+        if (seen->books.dropped[drop] > 0)
+            NOTE(report, "%s: %llu records were dropped (%s)", name,
+                 (unsigned long long)seen->books.dropped[drop],
+                 books_reason((enum books_drop)drop));
+    }
+    if (seen->quarantine_bytes > 0)
+        NOTE(report, "%s: the quarantine file holds %llu bytes of records that nobody could use",
+             name, (unsigned long long)seen->quarantine_bytes);
+}
+
+static void judge(struct spool_report *report, const double asked[TELEMETRY_SIGNALS],
+                  const char *dir, uint64_t now_ns)
+{
+    const struct spool_view *view = &report->view;
+    struct statvfs disk;
+
+    if (view->checkpoint == CHECKPOINT_CORRUPT)
+        WRONG(report, "the checkpoint is damaged: an agent that starts sends everything again");
+    else if (view->checkpoint == CHECKPOINT_MISSING)
+        NOTE(report, "there is no checkpoint: no agent has sent anything from here yet");
+    if (view->agent == SPOOL_VIEW_AGENT_NONE)
+        NOTE(report, "no agent runs on this spool");
+    else if (view->agent == SPOOL_VIEW_AGENT_UNKNOWN)
+        NOTE(report, "this user can't see whether an agent runs (" SPOOL_FILES_LOCK ")");
+    if (statvfs(dir, &disk) == 0 && disk.f_blocks > 0 &&
+        disk.f_bavail < disk.f_blocks / 100 * FREE_PERCENT_MIN)
+        WRONG(report, "the file system is full to %d %%; writers are about to lose records",
+              100 - FREE_PERCENT_MIN);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        judge_signal(report, i, asked[i], now_ns);
+}
+
+/* Adds the rates from what the first look found and the second. */
+static void find_rates(struct spool_report *report, const struct spool_report *before,
+                       double seconds)
+{
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+        struct spool_report_signal *now = &report->signals[i];
+        const uint64_t out_now = books_settled(&report->view.signals[i].books);
+        const uint64_t out_then = books_settled(&before->view.signals[i].books);
+
+        now->in_rate = now->written > before->signals[i].written
+                           ? (double)(now->written - before->signals[i].written) / seconds
+                           : 0;
+        now->out_rate = out_now > out_then ? (double)(out_now - out_then) / seconds : 0;
+    }
+}
+
+static int look_once(struct spool_report *report, const char *dir, double asked[TELEMETRY_SIGNALS],
+                     uint64_t *now_ns)
+{
+    double written[TELEMETRY_SIGNALS];
+    bool moving = false;
+
+    memset(report, 0, sizeof(*report));
+    read_metrics(written, asked);
+    if (look(&report->view, dir, &moving) != 0)
+        return -1;
+    *now_ns = clock_unix_ns();
+    report->checkpoint_age_s = report->view.checkpoint == CHECKPOINT_VALID
+                                   ? age_s(report->view.checkpoint_ns, *now_ns)
+                                   : -1;
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        find_figures(&report->signals[i], &report->view.signals[i], written[i], moving, *now_ns);
+    return 0;
+}
+
+int spool_report_make(struct spool_report *report, const char *dir, bool rate)
+{
+    static struct spool_report before;
+    double asked[TELEMETRY_SIGNALS];
+    uint64_t now_ns, started_ns = clock_monotonic_ns();
+
+    if (rate) {
+        if (look_once(&before, dir, asked, &now_ns) != 0)
+            return -1;
+        clock_sleep_ns(NS_PER_S);
+    }
+    if (look_once(report, dir, asked, &now_ns) != 0) {
+        if (rate)
+            spool_report_free(&before);
+        return -1;
+    }
+    if (rate) {
+        find_rates(report, &before, (double)(clock_monotonic_ns() - started_ns) / 1e9);
+        spool_report_free(&before);
+    }
+    judge(report, asked, dir, now_ns);
+    return 0;
+}
+
+void spool_report_free(struct spool_report *report)
+{
+    spool_view_close(&report->view);
+}

@@ -1,0 +1,53 @@
+/*
+ * What there is to say of a spool, found from a view of it: figures, what is worth knowing and what
+ * is wrong. No printing here.
+ */
+#ifndef CLI_SPOOL_REPORT_H
+#define CLI_SPOOL_REPORT_H
+
+#include "cli/spool_view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SPOOL_REPORT_TEXTS_MAX = 32,
+    SPOOL_REPORT_TEXT_MAX = 512,
+};
+
+enum spool_report_books {
+    SPOOL_REPORT_BALANCED,
+    SPOOL_REPORT_MISSING, /* the metrics file has counted more than is left */
+    SPOOL_REPORT_MOVING,  /* the agent was too quick for one consistent look */
+    SPOOL_REPORT_ALONE,   /* there is no metrics file to compare with */
+};
+
+struct spool_report_signal {
+    uint64_t waiting, waiting_bytes, segments, held;
+    double oldest_s;          /* age of the oldest record that waits, -1 where none does */
+    double in_rate, out_rate; /* records a second, -1 where not known */
+    uint64_t written;         /* settled and waiting */
+    uint64_t known;           /* what the metrics file says was written */
+    enum spool_report_books verdict;
+    const struct spool_view_segment *at; /* the first that is not settled to its end, or NULL */
+};
+
+struct spool_report {
+    struct spool_view view;
+    struct spool_report_signal signals[TELEMETRY_SIGNALS];
+    double checkpoint_age_s; /* -1 without one */
+    char wrong[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];
+    char notes[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];
+    size_t wrong_count, note_count;
+};
+
+/*
+ * Looks at the spool in `dir`, twice with `rate`, a second apart. Returns 0, or -1 with errno where
+ * it can't be read.
+ */
+int spool_report_make(struct spool_report *report, const char *dir, bool rate);
+
+void spool_report_free(struct spool_report *report);
+
+#endif

@@ -1,0 +1,300 @@
+#include "cli/spool_status.h"
+
+#include "cli/command.h"
+#include "cli/spool_report.h"
+#include "lib/json_writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { JSON_MAX = 131072 /* all texts, escaped at worst, and the figures */ };
+
+static const char *agent_text(enum spool_view_agent agent)
+{
+    switch (agent) {
+    case SPOOL_VIEW_AGENT_NONE:
+        return "no agent runs";
+    case SPOOL_VIEW_AGENT_RUNS:
+        return "an agent runs";
+    case SPOOL_VIEW_AGENT_UNKNOWN:
+        break;
+    }
+    return "whether an agent runs can't be seen";
+}
+
+static const char *checkpoint_text(enum checkpoint_found found)
+{
+    switch (found) {
+    case CHECKPOINT_VALID:
+        return "valid";
+    case CHECKPOINT_MISSING:
+        return "missing";
+    case CHECKPOINT_CORRUPT:
+        break;
+    }
+    return "damaged";
+}
+
+static const char *books_text(enum spool_report_books verdict)
+{
+    switch (verdict) {
+    case SPOOL_REPORT_BALANCED:
+        return "balanced";
+    case SPOOL_REPORT_MISSING:
+        return "missing";
+    case SPOOL_REPORT_MOVING:
+        return "moving";
+    case SPOOL_REPORT_ALONE:
+        break;
+    }
+    return "alone";
+}
+
+static const char *books_sentence(enum spool_report_books verdict)
+{
+    switch (verdict) {
+    case SPOOL_REPORT_BALANCED:
+        return "balance";
+    case SPOOL_REPORT_MISSING:
+        return "DO NOT BALANCE";
+    case SPOOL_REPORT_MOVING:
+        return "moving too fast to tell";
+    case SPOOL_REPORT_ALONE:
+        break;
+    }
+    return "nothing to compare with";
+}
+
+static void row(const char *head, const char cells[TELEMETRY_SIGNALS][64])
+{
+    printf("  %-18s", head);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        printf(" %-28s", cells[i]);
+    printf("\n");
+}
+
+/* One row of numbers, the same member of both signals. */
+#define NUMBERS(head, expression)                                                                  \
+    do {                                                                                           \
+        for (int i = 0; i < TELEMETRY_SIGNALS; i++) {                                              \
+            const struct spool_report_signal *r = &report->signals[i];                             \
+            const struct spool_view_signal *v = &report->view.signals[i];                          \
+                                                                                                   \
+            (void)r, (void)v;                                                                      \
+            (void)snprintf(cells[i], sizeof(cells[i]), "%llu", (unsigned long long)(expression));  \
+        }                                                                                          \
+        row(head, cells);                                                                          \
+    } while (0)
+
+static void rate_text(char cell[64], double rate)
+{
+    if (rate < 0)
+        (void)snprintf(cell, 64, "-");
+    else
+        (void)snprintf(cell, 64, "%.1f /s", rate);
+}
+
+static void print_signals(const struct spool_report *report)
+{
+    char cells[TELEMETRY_SIGNALS][64];
+
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        (void)snprintf(cells[i], sizeof(cells[i]), "%s", telemetry_signal_names[i]);
+    row("", cells);
+    NUMBERS("backlog, records", r->waiting);
+    NUMBERS("backlog, bytes", r->waiting_bytes);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+        if (report->signals[i].oldest_s < 0)
+            (void)snprintf(cells[i], sizeof(cells[i]), "-");
+        else
+            (void)snprintf(cells[i], sizeof(cells[i]), "%.1f s", report->signals[i].oldest_s);
+    }
+    row("oldest waits for", cells);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        rate_text(cells[i], report->signals[i].in_rate);
+    row("coming in", cells);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        rate_text(cells[i], report->signals[i].out_rate);
+    row("going out", cells);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        (void)snprintf(cells[i], sizeof(cells[i]), "%llu, %llu held by writers",
+                       (unsigned long long)report->signals[i].segments,
+                       (unsigned long long)report->signals[i].held);
+    row("segments", cells);
+    NUMBERS("bytes on disk", v->bytes);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+        const struct spool_view_segment *at = report->signals[i].at;
+
+        if (at == NULL)
+            (void)snprintf(cells[i], sizeof(cells[i]), "-");
+        else
+            (void)snprintf(cells[i], sizeof(cells[i]), "%llu of %llu in no. %llu",
+                           (unsigned long long)at->offset, (unsigned long long)at->size,
+                           (unsigned long long)at->seq);
+    }
+    row("settled, bytes", cells);
+    NUMBERS("written", r->written);
+    NUMBERS("  delivered", v->books.delivered);
+    NUMBERS("  rejected", v->books.rejected);
+    NUMBERS("  quarantined", v->books.quarantined);
+    NUMBERS("  dropped: cap", v->books.dropped[BOOKS_CAP]);
+    NUMBERS("  dropped: torn", v->books.dropped[BOOKS_TORN]);
+    NUMBERS("  dropped: deleted", v->books.dropped[BOOKS_DELETED]);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+        (void)snprintf(cells[i], sizeof(cells[i]), "%s",
+                       books_sentence(report->signals[i].verdict));
+    row("books", cells);
+    NUMBERS("quarantine, bytes", v->quarantine_bytes);
+}
+
+static void print_people(const struct spool_report *report, const char *dir)
+{
+    printf("%s: %s; checkpoint %s", dir, agent_text(report->view.agent),
+           checkpoint_text(report->view.checkpoint));
+    if (report->view.checkpoint == CHECKPOINT_VALID)
+        printf(", number %llu, %.1f s old", (unsigned long long)report->view.state.generation,
+               report->checkpoint_age_s);
+    printf("\n");
+    print_signals(report);
+    for (size_t i = 0; i < report->note_count; i++)
+        printf("note: %s\n", report->notes[i]);
+    for (size_t i = 0; i < report->wrong_count; i++)
+        printf("wrong: %s\n", report->wrong[i]);
+    if (report->wrong_count == 0)
+        printf("Nothing is wrong.\n");
+}
+
+static void number(struct json_writer *w, const char *key, uint64_t value)
+{
+    json_writer_key(w, key);
+    json_writer_uint(w, value);
+}
+
+/* A negative value stands for "not known". */
+static void known(struct json_writer *w, const char *key, double value)
+{
+    json_writer_key(w, key);
+    if (value < 0)
+        json_writer_null(w);
+    else
+        json_writer_double(w, value);
+}
+
+static void write_segments(struct json_writer *w, const struct spool_view_signal *seen)
+{
+    json_writer_key(w, "segments");
+    json_writer_begin_array(w);
+    for (size_t i = 0; i < seen->count && w->len < JSON_MAX / 2; i++) {
+        const struct spool_view_segment *segment = &seen->list[i];
+
+        json_writer_begin_object(w);
+        json_writer_key(w, "file");
+        json_writer_string(w, segment->name);
+        number(w, "number", segment->seq);
+        number(w, "bytes", segment->size);
+        number(w, "settled_bytes", segment->offset);
+        number(w, "backlog_records", segment->waiting);
+        json_writer_key(w, "held");
+        json_writer_bool(w, segment->held);
+        json_writer_end_object(w);
+    }
+    json_writer_end_array(w);
+}
+
+static void write_signal(struct json_writer *w, const struct spool_report_signal *r,
+                         const struct spool_view_signal *seen)
+{
+    json_writer_begin_object(w);
+    number(w, "backlog_records", r->waiting);
+    number(w, "backlog_bytes", r->waiting_bytes);
+    known(w, "oldest_age_seconds", r->oldest_s);
+    known(w, "in_per_second", r->in_rate);
+    known(w, "out_per_second", r->out_rate);
+    number(w, "bytes", seen->bytes);
+    number(w, "segment_count", r->segments);
+    write_segments(w, seen);
+    number(w, "written", r->written);
+    number(w, "delivered", seen->books.delivered);
+    number(w, "rejected", seen->books.rejected);
+    number(w, "quarantined", seen->books.quarantined);
+    json_writer_key(w, "dropped");
+    json_writer_begin_object(w);
+    for (int drop = 0; drop < BOOKS_DROPS; drop++)
+        number(w, books_reason((enum books_drop)drop), seen->books.dropped[drop]);
+    json_writer_end_object(w);
+    json_writer_key(w, "books");
+    json_writer_string(w, books_text(r->verdict));
+    number(w, "quarantine_bytes", seen->quarantine_bytes);
+    json_writer_end_object(w);
+}
+
+static void write_texts(struct json_writer *w, const char *key,
+                        const char texts[][SPOOL_REPORT_TEXT_MAX], size_t count)
+{
+    json_writer_key(w, key);
+    json_writer_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_writer_string(w, texts[i]);
+    json_writer_end_array(w);
+}
+
+static int print_json(const struct spool_report *report, const char *dir)
+{
+    static char text[JSON_MAX];
+    struct json_writer w;
+
+    json_writer_init(&w, text, sizeof(text));
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "spool");
+    json_writer_string(&w, dir);
+    json_writer_key(&w, "agent_running");
+    if (report->view.agent == SPOOL_VIEW_AGENT_UNKNOWN)
+        json_writer_null(&w);
+    else
+        json_writer_bool(&w, report->view.agent == SPOOL_VIEW_AGENT_RUNS);
+    json_writer_key(&w, "checkpoint");
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "state");
+    json_writer_string(&w, checkpoint_text(report->view.checkpoint));
+    number(&w, "generation", report->view.state.generation);
+    known(&w, "age_seconds", report->checkpoint_age_s);
+    json_writer_end_object(&w);
+    json_writer_key(&w, "signals");
+    json_writer_begin_object(&w);
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+        json_writer_key(&w, telemetry_signal_names[i]);
+        write_signal(&w, &report->signals[i], &report->view.signals[i]);
+    }
+    json_writer_end_object(&w);
+    write_texts(&w, "notes", report->notes, report->note_count);
+    write_texts(&w, "wrong", report->wrong, report->wrong_count);
+    json_writer_end_object(&w);
+    if (w.overflow) {
+        (void)fprintf(stderr, "microtrace spool status: too much to say\n");
+        return COMMAND_FAILED;
+    }
+    printf("%.*s\n", (int)w.len, text);
+    return COMMAND_OK;
+}
+
+int spool_status_run(const struct spool_status_options *options)
+{
+    static struct spool_report report;
+    const char *dir = spool_view_dir();
+    int result = COMMAND_OK;
+
+    if (spool_report_make(&report, dir, options->rate) != 0) {
+        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
+                      dir, strerror(errno));
+        return COMMAND_FAILED;
+    }
+    if (options->json)
+        result = print_json(&report, dir);
+    else
+        print_people(&report, dir);
+    if (report.wrong_count > 0)
+        result = COMMAND_FAILED;
+    spool_report_free(&report);
+    return result;
+}

@@ -1,0 +1,415 @@
+#include "cli/spool_tail.h"
+
+#include "cli/command.h"
+#include "cli/spool_print.h"
+#include "cli/spool_view.h"
+#include "lib/spool.h"
+#include "lib/tail.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    SOURCES_MAX = 512, /* the newest files */
+    WINDOW = 2 * SPOOL_RECORD_MAX,
+    RECENT = 256, /* spans that may turn out to belong to a request */
+    LOOK_MS = 100,
+};
+
+/* A file that is read; it stays open, so its inode is its own. */
+struct source {
+    int fd; /* -1 for a free entry */
+    uint64_t inode, offset;
+    bool active;
+    bool skipping; /* in a line too long to be a record */
+};
+
+/* Where a line is. */
+struct place {
+    int source;
+    uint32_t length;
+    uint64_t offset;
+    enum tail_kind kind;
+};
+
+/* The newest places; `next` counts all that ever went in. */
+struct ring {
+    struct place *places;
+    size_t room, next;
+};
+
+struct tailer {
+    const struct spool_tail_options *options;
+    const char *dir;
+    struct spool_print_filter filter;
+    struct source sources[SOURCES_MAX];
+    uint64_t last_seq; /* the newest sealed segment that was seen */
+    struct ring found; /* the last of history; not used any more once we follow */
+    struct place recent_places[RECENT];
+    struct ring recent;
+    bool following, colours;
+    char window[WINDOW], line[SPOOL_RECORD_MAX];
+    struct tail_batch batch;
+};
+
+static void push(struct ring *ring, const struct place *place)
+{
+    if (ring->room > 0)
+        ring->places[ring->next++ % ring->room] = *place;
+}
+
+/* Number `i` of those in the ring, oldest first; NULL after the newest. */
+static struct place *ring_at(struct ring *ring, size_t i)
+{
+    const size_t first = ring->next > ring->room ? ring->next - ring->room : 0;
+
+    return first + i < ring->next ? &ring->places[(first + i) % ring->room] : NULL;
+}
+
+/* The line at the place, in the tailer's buffer; nothing where it is gone. */
+static struct json_text line_at(struct tailer *t, const struct place *place)
+{
+    const int fd = t->sources[place->source].fd;
+
+    if (fd < 0 || place->length > sizeof(t->line) ||
+        pread(fd, t->line, place->length, (off_t)place->offset) != (ssize_t)place->length)
+        return (struct json_text){NULL, 0};
+    return (struct json_text){t->line, place->length};
+}
+
+static void print_place(struct tailer *t, const struct place *place)
+{
+    struct json_text line = {NULL, 0};
+
+    if (place->kind == TAIL_RECORD) {
+        line = line_at(t, place);
+        if (line.at != NULL)
+            spool_print_record(stdout, &t->filter, t->options->signal, line, t->colours);
+        return;
+    }
+    printf("(%s: %lu bytes that are no record; microtrace spool verify tells where)\n",
+           place->kind == TAIL_TORN ? "torn" : tail_reason(place->kind),
+           (unsigned long)place->length);
+}
+
+static void accept_place(struct tailer *t, const struct place *place)
+{
+    if (t->following)
+        print_place(t, place);
+    else
+        push(&t->found, place);
+}
+
+/* Spans before the one that told us their trace's id: a request's spans are written together. */
+static void accept_recent(struct tailer *t)
+{
+    struct place *place;
+
+    for (size_t i = 0; (place = ring_at(&t->recent, i)) != NULL; i++) {
+        struct json_text line = {NULL, 0};
+
+        if (place->length > 0)
+            line = line_at(t, place);
+        if (line.at == NULL ||
+            spool_print_match(&t->filter, t->options->signal, line) == SPOOL_PRINT_NO)
+            continue;
+        accept_place(t, place);
+        place->length = 0;
+    }
+}
+
+static void take_item(struct tailer *t, int source, const struct tail_item *item)
+{
+    const struct place place = {.source = source,
+                                .length = item->length,
+                                .offset = t->sources[source].offset + item->start,
+                                .kind = item->kind};
+    const bool all = t->options->trace == NULL && t->options->request == NULL;
+    const struct json_text line = {t->window + item->start, item->length};
+
+    if (item->kind != TAIL_RECORD) {
+        if (all)
+            accept_place(t, &place);
+        return;
+    }
+    switch (spool_print_match(&t->filter, t->options->signal, line)) {
+    case SPOOL_PRINT_LEARNED:
+        accept_recent(t);
+        accept_place(t, &place);
+        break;
+    case SPOOL_PRINT_YES:
+        accept_place(t, &place);
+        break;
+    case SPOOL_PRINT_NO:
+        push(&t->recent, &place);
+        break;
+    }
+}
+
+/* Moves beyond a line that is longer than a record may be; false where its end is not there yet. */
+static bool skip_line(struct tailer *t, struct source *s, ssize_t got)
+{
+    const char *newline = memchr(t->window, '\n', (size_t)got);
+
+    s->skipping = newline == NULL;
+    s->offset += newline != NULL ? (uint64_t)(newline - t->window) + 1 : (uint64_t)got;
+    return newline != NULL;
+}
+
+/* Takes all complete lines from the source's offset on. */
+static void read_source(struct tailer *t, int index)
+{
+    struct source *const s = &t->sources[index];
+    struct stat status;
+
+    if (fstat(s->fd, &status) == 0 && (uint64_t)status.st_size < s->offset)
+        s->offset = 0; /* someone else has truncated it */
+    for (;;) {
+        const ssize_t got = pread(s->fd, t->window, sizeof(t->window), (off_t)s->offset);
+
+        if (got <= 0)
+            return;
+        if (s->skipping) {
+            (void)skip_line(t, s, got);
+            continue;
+        }
+        tail_split(&t->batch, t->options->signal, t->window, (size_t)got, false);
+        if (t->batch.overlong) {
+            const struct tail_item item = {.length = SPOOL_RECORD_MAX, .kind = TAIL_OVERSIZE};
+
+            take_item(t, index, &item);
+            (void)skip_line(t, s, got);
+            continue;
+        }
+        for (size_t i = 0; i < t->batch.count; i++)
+            take_item(t, index, &t->batch.items[i]);
+        if (t->batch.consumed == 0)
+            return;
+        s->offset += t->batch.consumed;
+    }
+}
+
+static bool known_inode(const struct tailer *t, uint64_t inode)
+{
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        if (t->sources[i].fd >= 0 && t->sources[i].inode == inode)
+            return true;
+    }
+    return false;
+}
+
+/* Opens a segment as a source. Returns its index, or -1. */
+static int add_source(struct tailer *t, const struct spool_view *view,
+                      const struct spool_view_segment *segment)
+{
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        struct source *const s = &t->sources[i];
+        struct stat status;
+
+        if (s->fd >= 0)
+            continue;
+        *s = (struct source){.fd = spool_view_open_segment(view, segment),
+                             .active = segment->active};
+        if (s->fd < 0)
+            return -1;
+        if (fstat(s->fd, &status) != 0 || status.st_ino != segment->inode) {
+            (void)close(s->fd);
+            s->fd = -1;
+            return -1;
+        }
+        s->inode = status.st_ino;
+        return i;
+    }
+    return -1;
+}
+
+static void see_numbers(struct tailer *t, const struct spool_view_signal *signal)
+{
+    for (size_t i = 0; i < signal->count; i++) {
+        if (!signal->list[i].active && signal->list[i].seq > t->last_seq)
+            t->last_seq = signal->list[i].seq;
+    }
+}
+
+/* The first file that has to be read for `last` lines without a filter. */
+static size_t first_needed(const struct tailer *t, const struct spool_view_signal *signal)
+{
+    const bool all = t->options->trace == NULL && t->options->request == NULL;
+    size_t first = signal->count > SOURCES_MAX / 2 ? signal->count - SOURCES_MAX / 2 : 0;
+    uint64_t lines = 0;
+
+    for (size_t i = signal->count; all && i-- > first;) {
+        lines += signal->list[i].waiting;
+        if (lines >= t->options->last)
+            return i;
+    }
+    return first;
+}
+
+/* Reads what is there and prints the last of it. */
+static int print_history(struct tailer *t)
+{
+    struct spool_view view;
+    struct spool_view_signal *const signal = &view.signals[t->options->signal];
+    struct place *place;
+
+    if (spool_view_open(&view, t->dir) != 0)
+        return -1;
+    /* All lines, not only those that wait. */
+    for (size_t i = 0; i < signal->count; i++)
+        signal->list[i].offset = 0;
+    spool_view_count(&view, t->options->signal);
+    see_numbers(t, signal);
+    for (size_t i = first_needed(t, signal); i < signal->count; i++) {
+        const int index = add_source(t, &view, &signal->list[i]);
+
+        if (index >= 0)
+            read_source(t, index);
+        else if (errno == EACCES)
+            (void)fprintf(stderr, "microtrace spool: %s: %s\n", signal->list[i].name,
+                          strerror(errno));
+    }
+    spool_view_close(&view);
+    for (size_t i = 0; (place = ring_at(&t->found, i)) != NULL; i++)
+        print_place(t, place);
+    return 0;
+}
+
+/* New files since the last look: sealed ones with higher numbers, and the active one. */
+static void find_new_files(struct tailer *t)
+{
+    struct spool_view view;
+    struct spool_view_signal *const signal = &view.signals[t->options->signal];
+    const uint64_t last_seq = t->last_seq;
+
+    if (spool_view_open(&view, t->dir) != 0)
+        return; /* it may come back */
+    for (size_t i = 0; i < signal->count; i++) {
+        const struct spool_view_segment *segment = &signal->list[i];
+
+        if ((segment->active || segment->seq > last_seq) && !known_inode(t, segment->inode))
+            (void)add_source(t, &view, segment);
+    }
+    see_numbers(t, signal);
+    spool_view_close(&view);
+}
+
+/* Whether the file at the path is not the one that we read as the active one. */
+static bool active_changed(const struct tailer *t, const char *path)
+{
+    struct stat status;
+    const bool there = stat(path, &status) == 0;
+
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        const struct source *s = &t->sources[i];
+
+        if (s->fd >= 0 && s->active)
+            return !there || s->inode != status.st_ino;
+    }
+    return there;
+}
+
+/* One look at everything that is followed. A file is done with when no writer holds it any more. */
+static void look(struct tailer *t)
+{
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        struct source *const s = &t->sources[i];
+        bool held;
+
+        if (s->fd < 0)
+            continue;
+        /* In this order: what a writer appended before it let go is read below. */
+        held = s->active || spool_view_held(s->fd);
+        read_source(t, i);
+        if (!held) {
+            (void)close(s->fd);
+            s->fd = -1;
+        }
+    }
+}
+
+/*
+ * Until the next look, or a new file: in a busy spool one is sealed, delivered and deleted within a
+ * look's time. Appends are not asked for, since each would cost its writer an event.
+ */
+static void wait_for_look(int notify_fd)
+{
+    struct pollfd ready = {.fd = notify_fd, .events = POLLIN};
+    char events[4096];
+
+    if (poll(&ready, 1, LOOK_MS) <= 0)
+        return;
+    while (read(notify_fd, events, sizeof(events)) > 0)
+        continue;
+}
+
+static int follow(struct tailer *t)
+{
+    /* Without it poll waits for the time alone, as it ignores -1. */
+    const int notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+    char path[SPOOL_PATH_MAX], name[SPOOL_FILES_NAME_MAX];
+
+    spool_files_active(name, t->options->signal);
+    (void)snprintf(path, sizeof(path), "%s/%s", t->dir, name);
+    t->following = true;
+    if (notify_fd >= 0)
+        (void)inotify_add_watch(notify_fd, t->dir, IN_CREATE | IN_MOVED_TO);
+    for (;;) {
+        if (active_changed(t, path)) {
+            for (int i = 0; i < SOURCES_MAX; i++)
+                t->sources[i].active = false;
+            find_new_files(t);
+        }
+        look(t);
+        if (fflush(stdout) != 0)
+            break;
+        wait_for_look(notify_fd);
+    }
+    if (notify_fd >= 0)
+        (void)close(notify_fd);
+    return COMMAND_FAILED;
+}
+
+int spool_tail_run(const struct spool_tail_options *options)
+{
+    static struct tailer t;
+    const char *term = getenv("TERM");
+    int result = COMMAND_OK;
+
+    t = (struct tailer){.options = options,
+                        .dir = spool_view_dir(),
+                        .filter = {.trace = options->trace, .request = options->request}};
+    t.recent = (struct ring){.places = t.recent_places, .room = RECENT};
+    t.found = (struct ring){.places = calloc(options->last + 1, sizeof(*t.found.places)),
+                            .room = options->last};
+    if (t.found.places == NULL) {
+        (void)fprintf(stderr, "microtrace spool: out of memory\n");
+        return COMMAND_FAILED;
+    }
+    for (int i = 0; i < SOURCES_MAX; i++)
+        t.sources[i].fd = -1;
+    t.colours = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
+                strcmp(term, "dumb") != 0;
+    if (print_history(&t) != 0) {
+        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
+                      t.dir, strerror(errno));
+        result = COMMAND_FAILED;
+    } else if (fflush(stdout) != 0) {
+        result = COMMAND_FAILED;
+    } else if (options->follow) {
+        result = follow(&t);
+    }
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        if (t.sources[i].fd >= 0)
+            (void)close(t.sources[i].fd);
+    }
+    free(t.found.places);
+    return result;
+}

@@ -1,0 +1,192 @@
+#include "cli/spool_verify.h"
+
+#include "cli/command.h"
+#include "cli/json_walk.h"
+#include "cli/spool_view.h"
+#include "lib/spool.h"
+#include "lib/tail.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WINDOW = 2 * SPOOL_RECORD_MAX };
+
+/* What was found in one file, or in all. */
+struct tally {
+    unsigned long long records, wrong, files;
+};
+
+static char window[WINDOW];
+static struct tail_batch batch;
+
+__attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, const char *file,
+                                                        uint64_t offset, const char *format, ...)
+{
+    va_list arguments;
+
+    tally->wrong++;
+    printf("%s:%llu: ", file, (unsigned long long)offset);
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+}
+
+/* A record whose own bytes are fine to the agent, but which an endpoint may not be able to parse.
+ */
+static void check_record(struct tally *tally, const char *file, uint64_t offset, const char *line,
+                         size_t len)
+{
+    if (json_walk_valid(line, len))
+        tally->records++;
+    else
+        wrong(tally, file, offset, "not JSON: brackets and strings are right, the rest is not");
+}
+
+static void check_item(struct tally *tally, enum telemetry_signal signal, const char *file,
+                       uint64_t from, const struct tail_item *item)
+{
+    const uint64_t offset = from + item->start;
+    const unsigned long long length = item->length;
+    const char *const line = window + item->start;
+
+    switch (item->kind) {
+    case TAIL_RECORD:
+        check_record(tally, file, offset, line, item->length);
+        break;
+    case TAIL_TORN:
+        /* Without a newline of its own the next record stands in the same line. */
+        if (item->end == item->start + item->length && item->end < batch.consumed)
+            wrong(tally, file, offset,
+                  "joined: a record torn after %llu bytes, and the next one "
+                  "in the same line",
+                  length);
+        else
+            wrong(tally, file, offset, "torn: %llu bytes of a record without its end", length);
+        break;
+    case TAIL_MALFORMED:
+    case TAIL_REFUSED:
+        if (json_walk_valid(line, item->length))
+            wrong(tally, file, offset, "not a record: JSON, but it does not begin with %s",
+                  tail_prefix(signal));
+        else
+            wrong(tally, file, offset, "not JSON: %llu bytes", length);
+        break;
+    case TAIL_CONTROL:
+        wrong(tally, file, offset, "a control character in a line of %llu bytes", length);
+        break;
+    case TAIL_UTF8:
+        wrong(tally, file, offset, "not UTF-8: a line of %llu bytes", length);
+        break;
+    case TAIL_OVERSIZE:
+        wrong(tally, file, offset, "oversize: a line of %llu bytes, a record has at most %d",
+              length, SPOOL_RECORD_MAX);
+        break;
+    }
+}
+
+/* Looks for the end of the overlong line at `offset`. Returns the offset after it. */
+static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uint64_t offset)
+{
+    uint64_t at = offset;
+    ssize_t got;
+
+    while ((got = pread(fd, window, sizeof(window), (off_t)at)) > 0) {
+        const char *newline = memchr(window, '\n', (size_t)got);
+
+        at += newline != NULL ? (uint64_t)(newline - window) + 1 : (uint64_t)got;
+        if (newline != NULL)
+            break;
+    }
+    wrong(tally, file, offset, "oversize: a line of %llu bytes, a record has at most %d",
+          (unsigned long long)(at - offset), SPOOL_RECORD_MAX);
+    return at;
+}
+
+/*
+ * All lines of one file. Of a file that a writer has open the last line may be under way: it is
+ * looked at only where nobody has.
+ */
+static void check_file(struct tally *tally, enum telemetry_signal signal, const char *file, int fd)
+{
+    const bool complete = !spool_view_held(fd);
+    uint64_t at = 0;
+    ssize_t got;
+
+    tally->files++;
+    while ((got = pread(fd, window, sizeof(window), (off_t)at)) > 0) {
+        const bool last = (size_t)got < sizeof(window);
+
+        tail_split(&batch, signal, window, (size_t)got, complete && last);
+        for (size_t i = 0; i < batch.count; i++)
+            check_item(tally, signal, file, at, &batch.items[i]);
+        if (batch.overlong)
+            at = skip_overlong(tally, file, fd, at);
+        else if (batch.consumed == 0)
+            break;
+        at += batch.consumed;
+    }
+    if (got < 0)
+        wrong(tally, file, at, "can't be read: %s", strerror(errno));
+}
+
+/* A cursor of the checkpoint has to stand at the start of a line. */
+static void check_cursor(struct tally *tally, const struct spool_view_segment *segment, int fd)
+{
+    char before = '\n';
+
+    if (segment->offset > 0 && pread(fd, &before, 1, (off_t)segment->offset - 1) == 1 &&
+        before != '\n')
+        wrong(tally, segment->name, segment->offset,
+              "the checkpoint stands in the middle of a line");
+}
+
+static void check_segment(struct tally *tally, const struct spool_view *view,
+                          enum telemetry_signal signal, const struct spool_view_segment *segment)
+{
+    const int fd = spool_view_open_segment(view, segment);
+
+    if (fd < 0) {
+        /* The agent deletes what is done. */
+        if (errno != ENOENT)
+            wrong(tally, segment->name, 0, "can't be opened: %s", strerror(errno));
+        return;
+    }
+    check_file(tally, signal, segment->name, fd);
+    check_cursor(tally, segment, fd);
+    (void)close(fd);
+}
+
+int spool_verify_run(void)
+{
+    const char *dir = spool_view_dir();
+    unsigned long long total = 0;
+    struct spool_view view;
+
+    if (spool_view_open(&view, dir) != 0) {
+        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
+                      dir, strerror(errno));
+        return COMMAND_FAILED;
+    }
+    if (view.checkpoint == CHECKPOINT_CORRUPT) {
+        printf(CHECKPOINT_FILE_NAME ": damaged: neither slot has the right checksum\n");
+        total++;
+    }
+    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+        const struct spool_view_signal *signal = &view.signals[i];
+        struct tally tally = {.files = 0};
+
+        for (size_t k = 0; k < signal->count; k++)
+            check_segment(&tally, &view, (enum telemetry_signal)i, &signal->list[k]);
+        if (signal->foreign > 0)
+            wrong(&tally, signal->first_foreign, 0, "not a spool file's name: nobody reads it");
+        printf("%s: %llu files, %llu good records, %llu wrong\n", telemetry_signal_names[i],
+               tally.files, tally.records, tally.wrong);
+        total += tally.wrong;
+    }
+    spool_view_close(&view);
+    return total > 0 ? COMMAND_FAILED : COMMAND_OK;
+}
