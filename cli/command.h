@@ -34,4 +34,7 @@ int command_spool(int argc, char **argv);
 /* `microtrace chaos`: faults on demand, for all processes. */
 int command_chaos(int argc, char **argv);
 
+/* `microtrace load`: synthetic load on an instance. */
+int command_load(int argc, char **argv);
+
 #endif

@@ -22,6 +22,12 @@ static const struct command commands[] = {
      "Inject faults in all processes (on: 0.05, 100-200, 0, 0, drawn unless given), stop it, give "
      "it back to the environment, or print what holds.",
      command_chaos},
+    {"load",
+     "[--url URL] [--rate N] [--concurrency N] [--mix SHARE] [--shape flat|daily] [--period S] "
+     "[--count N] [--duration S] [--timeout S] [--json]",
+     "Send requests to an instance, at a rate and with a share of bad ones, and sum up; more by "
+     "--help.",
+     command_load},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

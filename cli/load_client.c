@@ -1,0 +1,249 @@
+#include "cli/load_client.h"
+
+#include "lib/clock.h"
+#include "lib/ids.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BODY_MAX = 128,
+    WAIT_MAX_MS = 1000,
+};
+
+struct request {
+    CURL *easy;
+    struct request *next; /* of those that are free */
+    unsigned asked;
+    uint64_t due_ns, sent_ns;
+    char body[BODY_MAX];
+};
+
+struct load_client {
+    CURLM *multi;
+    struct curl_slist *headers[LOAD_PLAN_CASES];
+    char *urls[LOAD_PLAN_CASES];
+    unsigned concurrency, busy;
+    struct request *free;
+    struct request requests[];
+};
+
+/* Whether it is an address that a path can be put behind. */
+static bool base_usable(const char *base)
+{
+    CURLU *url = curl_url();
+    char *scheme = NULL, *extra = NULL;
+    bool usable = false;
+
+    if (url != NULL && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+        usable = (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+                 curl_url_get(url, CURLUPART_QUERY, &extra, 0) == CURLUE_NO_QUERY &&
+                 curl_url_get(url, CURLUPART_FRAGMENT, &extra, 0) == CURLUE_NO_FRAGMENT;
+    curl_free(scheme);
+    curl_free(extra);
+    curl_url_cleanup(url);
+    return usable;
+}
+
+static int prepare_cases(struct load_client *client, const char *base)
+{
+    size_t length = strlen(base);
+    char header[BODY_MAX];
+
+    while (length > 0 && base[length - 1] == '/')
+        length--;
+    for (unsigned i = 0; i < LOAD_PLAN_CASES; i++) {
+        if (asprintf(&client->urls[i], "%.*s%s", (int)length, base, load_plan_cases[i].path) < 0) {
+            client->urls[i] = NULL;
+            return -1;
+        }
+        (void)snprintf(header, sizeof(header), "Content-Type: %s", load_plan_cases[i].content_type);
+        client->headers[i] = curl_slist_append(NULL, header);
+        if (client->headers[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static size_t ignore(char *data, size_t size, size_t count, void *user)
+{
+    (void)data;
+    (void)user;
+    return size * count;
+}
+
+static int prepare_request(struct load_client *client, struct request *request, double timeout_s)
+{
+    request->easy = curl_easy_init();
+    if (request->easy == NULL)
+        return -1;
+    request->next = client->free;
+    client->free = request;
+    return curl_easy_setopt(request->easy, CURLOPT_PRIVATE, request) == CURLE_OK &&
+                   curl_easy_setopt(request->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                   curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, ignore) == CURLE_OK &&
+                   curl_easy_setopt(request->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
+                       CURLE_OK &&
+                   curl_easy_setopt(request->easy, CURLOPT_USERAGENT,
+                                    "microtrace-load/" MICROTRACE_VERSION) == CURLE_OK &&
+                   curl_easy_setopt(request->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_s * 1000)) ==
+                       CURLE_OK
+               ? 0
+               : -1;
+}
+
+struct load_client *load_client_open(const char *base, unsigned concurrency, double timeout_s,
+                                     const char **problem)
+{
+    struct load_client *client;
+
+    assert(concurrency >= 1 && concurrency <= LOAD_CLIENT_CONCURRENCY_MAX);
+    *problem = "out of memory";
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return NULL;
+    if (!base_usable(base)) {
+        *problem = "an address like http://127.0.0.1:8000 is expected";
+        curl_global_cleanup();
+        return NULL;
+    }
+    client = calloc(1, sizeof(*client) + concurrency * sizeof(client->requests[0]));
+    if (client == NULL) {
+        curl_global_cleanup();
+        return NULL;
+    }
+    client->concurrency = concurrency;
+    client->multi = curl_multi_init();
+    if (client->multi == NULL || prepare_cases(client, base) != 0 ||
+        curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)concurrency) != CURLM_OK)
+        goto fail;
+    for (unsigned i = 0; i < concurrency; i++) {
+        if (prepare_request(client, &client->requests[i], timeout_s) != 0)
+            goto fail;
+    }
+    return client;
+
+fail:
+    load_client_close(client);
+    return NULL;
+}
+
+void load_client_close(struct load_client *client)
+{
+    if (client == NULL)
+        return;
+    for (unsigned i = 0; i < client->concurrency; i++) {
+        if (client->requests[i].easy == NULL)
+            continue;
+        (void)curl_multi_remove_handle(client->multi, client->requests[i].easy);
+        curl_easy_cleanup(client->requests[i].easy);
+    }
+    (void)curl_multi_cleanup(client->multi);
+    for (unsigned i = 0; i < LOAD_PLAN_CASES; i++) {
+        curl_slist_free_all(client->headers[i]);
+        free(client->urls[i]);
+    }
+    free(client);
+    curl_global_cleanup();
+}
+
+unsigned load_client_busy(const struct load_client *client)
+{
+    return client->busy;
+}
+
+bool load_client_full(const struct load_client *client)
+{
+    return client->free == NULL;
+}
+
+/* Two numbers with two decimals, as people would type them. */
+static const char *draw_body(struct request *request)
+{
+    const uint64_t random = ids_random64();
+
+    (void)snprintf(request->body, sizeof(request->body), "{\"a\": %.2f, \"b\": %.2f}",
+                   (double)(random % 20000) / 100, (double)(random / 20000 % 20000) / 100);
+    return request->body;
+}
+
+int load_client_send(struct load_client *client, unsigned asked, uint64_t due_ns)
+{
+    const struct load_case *what = &load_plan_cases[asked];
+    struct request *request = client->free;
+    CURL *easy;
+
+    assert(request != NULL && asked < LOAD_PLAN_CASES);
+    easy = request->easy;
+    request->asked = asked;
+    request->due_ns = due_ns;
+    request->sent_ns = clock_monotonic_ns();
+    if (curl_easy_setopt(easy, CURLOPT_URL, client->urls[asked]) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers[asked]) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                         what->body != NULL ? what->body : draw_body(request)) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, what->method) != CURLE_OK ||
+        curl_multi_add_handle(client->multi, easy) != CURLM_OK)
+        return -1;
+    client->free = request->next;
+    client->busy++;
+    return 0;
+}
+
+int load_client_wait(struct load_client *client, const int wakers[LOAD_CLIENT_WAKERS])
+{
+    struct curl_waitfd extra[LOAD_CLIENT_WAKERS];
+    int running;
+
+    for (unsigned i = 0; i < LOAD_CLIENT_WAKERS; i++)
+        extra[i] = (struct curl_waitfd){.fd = wakers[i], .events = CURL_WAIT_POLLIN};
+    if (curl_multi_perform(client->multi, &running) != CURLM_OK)
+        return -1;
+    /* What has ended in these moments gives no event that would end the waiting. */
+    if ((unsigned)running < client->busy)
+        return 0;
+    if (curl_multi_poll(client->multi, extra, LOAD_CLIENT_WAKERS, WAIT_MAX_MS, NULL) != CURLM_OK)
+        return -1;
+    return curl_multi_perform(client->multi, &running) == CURLM_OK ? 0 : -1;
+}
+
+bool load_client_take(struct load_client *client, struct load_answer *answer)
+{
+    struct request *request = NULL;
+    CURLMsg *message;
+    int left;
+
+    do {
+        message = curl_multi_info_read(client->multi, &left);
+        if (message == NULL)
+            return false;
+    } while (message->msg != CURLMSG_DONE);
+
+    const CURLcode code = message->data.result;
+
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+    assert(request != NULL);
+    *answer = (struct load_answer){
+        .asked = request->asked,
+        .due_ns = request->due_ns,
+        .sent_ns = request->sent_ns,
+        .end_ns = clock_monotonic_ns(),
+        .code = (unsigned)code,
+        .unreachable = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST,
+    };
+    if (code == CURLE_OK)
+        (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+    (void)curl_multi_remove_handle(client->multi, request->easy);
+    request->next = client->free;
+    client->free = request;
+    client->busy--;
+    return true;
+}
+
+const char *load_client_reason(unsigned code)
+{
+    return curl_easy_strerror((CURLcode)code);
+}

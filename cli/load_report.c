@@ -1,0 +1,213 @@
+#include "cli/load_report.h"
+
+#include "lib/json_writer.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    LINE_MAX_LENGTH = 256,
+    JSON_MAX = 65536, /* a thousand statuses and every reason fit */
+};
+
+static const double ns_per_s = 1e9, ns_per_ms = 1e6;
+
+static const struct {
+    const char *name;
+    double q;
+} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}};
+
+enum { QUANTILES = sizeof(quantiles) / sizeof(quantiles[0]) };
+
+static struct load_slice *slice_at(struct load_report *report, uint64_t now_ns)
+{
+    const uint64_t second = 1 + (now_ns - report->begin_ns) / (uint64_t)ns_per_s;
+    struct load_slice *slice = &report->recent[second % LOAD_REPORT_RECENT_S];
+
+    if (slice->second != second) {
+        memset(slice, 0, sizeof(*slice));
+        slice->second = second;
+    }
+    return slice;
+}
+
+void load_report_answer(struct load_report *report, const struct load_answer *answer)
+{
+    struct load_slice *slice = slice_at(report, answer->end_ns);
+    const uint64_t latency_ns = answer->end_ns - answer->due_ns;
+
+    if (answer->status == 0) {
+        report->failed++;
+        slice->errors++;
+        report->reasons[answer->code < LOAD_CLIENT_CODE_MAX ? answer->code : 0]++;
+        return;
+    }
+    if (answer->status == load_plan_cases[answer->asked].status) {
+        report->expected++;
+    } else {
+        report->unexpected++;
+        slice->errors++;
+    }
+    report->statuses[answer->status < LOAD_REPORT_STATUS_MAX ? answer->status : 0]++;
+    load_histogram_add(&report->latency, latency_ns);
+    slice->answered++;
+    load_histogram_add(&slice->latency, latency_ns);
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : (double)part / (double)whole;
+}
+
+void load_report_live(const struct load_report *report, FILE *to, unsigned columns, uint64_t now_ns,
+                      unsigned under_way)
+{
+    struct load_slice sum = {.second = 0};
+    const double elapsed = (double)(now_ns - report->begin_ns) / ns_per_s;
+    const double window = fmin(fmax(elapsed, 1e-3), LOAD_REPORT_RECENT_S);
+    const uint64_t second = 1 + (uint64_t)elapsed;
+    char line[LINE_MAX_LENGTH];
+
+    for (unsigned i = 0; i < LOAD_REPORT_RECENT_S; i++) {
+        const struct load_slice *slice = &report->recent[i];
+
+        if (slice->second == 0 || slice->second + LOAD_REPORT_RECENT_S <= second)
+            continue;
+        sum.answered += slice->answered;
+        sum.errors += slice->errors;
+        load_histogram_merge(&sum.latency, &slice->latency);
+    }
+    (void)snprintf(line, sizeof(line),
+                   "%llu:%02llu  %.1f/s  errors %.1f %%  p50 %.2f  p95 %.2f  p99 %.2f ms  "
+                   "sent %llu  under way %u",
+                   (unsigned long long)elapsed / 60, (unsigned long long)elapsed % 60,
+                   (double)sum.answered / window,
+                   100 * share(sum.errors, sum.answered + sum.errors),
+                   load_histogram_quantile(&sum.latency, 0.5) / ns_per_ms,
+                   load_histogram_quantile(&sum.latency, 0.95) / ns_per_ms,
+                   load_histogram_quantile(&sum.latency, 0.99) / ns_per_ms,
+                   (unsigned long long)report->sent, under_way);
+    (void)fprintf(to, "%.*s", (int)columns, line);
+}
+
+static double seconds_of(const struct load_report *report)
+{
+    return (double)(report->end_ns - report->begin_ns) / ns_per_s;
+}
+
+static uint64_t answered(const struct load_report *report)
+{
+    return report->expected + report->unexpected;
+}
+
+void load_report_print(const struct load_report *report, FILE *to)
+{
+    const double seconds = seconds_of(report);
+
+    (void)fprintf(to, "%s: %llu requests in %.1f s, %.1f a second; %llu bad on purpose\n",
+                  report->url, (unsigned long long)report->sent, seconds,
+                  seconds > 0 ? (double)report->sent / seconds : 0,
+                  (unsigned long long)report->bad);
+    (void)fprintf(to, "  answered    %llu, %llu of them with another status than they should\n",
+                  (unsigned long long)answered(report), (unsigned long long)report->unexpected);
+    for (unsigned i = 0; i < LOAD_REPORT_STATUS_MAX; i++) {
+        if (report->statuses[i] > 0)
+            (void)fprintf(to, "    %-9u %llu\n", i, (unsigned long long)report->statuses[i]);
+    }
+    (void)fprintf(to, "  no answer   %llu\n", (unsigned long long)report->failed);
+    for (unsigned i = 0; i < LOAD_CLIENT_CODE_MAX; i++) {
+        if (report->reasons[i] > 0)
+            (void)fprintf(to, "    %-9llu %s\n", (unsigned long long)report->reasons[i],
+                          load_client_reason(i));
+    }
+    if (report->unfinished > 0)
+        (void)fprintf(to, "  cut off     %llu\n", (unsigned long long)report->unfinished);
+    if (report->skipped > 0)
+        (void)fprintf(to, "  not sent    %llu, since all connections were busy\n",
+                      (unsigned long long)report->skipped);
+    if (report->latency.count == 0)
+        return;
+    (void)fprintf(to, "  latency    ");
+    for (unsigned i = 0; i < QUANTILES; i++)
+        (void)fprintf(to, " %s %.3f ", quantiles[i].name,
+                      load_histogram_quantile(&report->latency, quantiles[i].q) / ns_per_ms);
+    (void)fprintf(to, " max %.3f ms\n", (double)report->latency.max_ns / ns_per_ms);
+}
+
+static void write_latency(struct json_writer *w, const struct load_histogram *latency)
+{
+    json_writer_key(w, "latency_ms");
+    json_writer_begin_object(w);
+    if (latency->count > 0) {
+        json_writer_key(w, "mean");
+        json_writer_double(w, latency->sum_ns / (double)latency->count / ns_per_ms);
+        for (unsigned i = 0; i < QUANTILES; i++) {
+            json_writer_key(w, quantiles[i].name);
+            json_writer_double(w, load_histogram_quantile(latency, quantiles[i].q) / ns_per_ms);
+        }
+        json_writer_key(w, "max");
+        json_writer_double(w, (double)latency->max_ns / ns_per_ms);
+    }
+    json_writer_end_object(w);
+}
+
+static void write_counts(struct json_writer *w, const struct load_report *report)
+{
+    char status[sizeof("1000")];
+
+    json_writer_key(w, "statuses");
+    json_writer_begin_object(w);
+    for (unsigned i = 0; i < LOAD_REPORT_STATUS_MAX; i++) {
+        if (report->statuses[i] == 0)
+            continue;
+        (void)snprintf(status, sizeof(status), "%u", i);
+        json_writer_key(w, status);
+        json_writer_uint(w, report->statuses[i]);
+    }
+    json_writer_end_object(w);
+    json_writer_key(w, "failures");
+    json_writer_begin_object(w);
+    for (unsigned i = 0; i < LOAD_CLIENT_CODE_MAX; i++) {
+        if (report->reasons[i] == 0)
+            continue;
+        json_writer_key(w, load_client_reason(i));
+        json_writer_uint(w, report->reasons[i]);
+    }
+    json_writer_end_object(w);
+}
+
+void load_report_print_json(const struct load_report *report, FILE *to)
+{
+    const double seconds = seconds_of(report);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"sent", report->sent},         {"bad", report->bad},
+        {"answered", answered(report)}, {"expected", report->expected},
+        {"failed", report->failed},     {"unexpected", report->unexpected},
+        {"skipped", report->skipped},   {"unfinished", report->unfinished},
+    };
+    char text[JSON_MAX];
+    struct json_writer w;
+
+    json_writer_init(&w, text, sizeof(text));
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "url");
+    json_writer_string(&w, report->url);
+    json_writer_key(&w, "seconds");
+    json_writer_double(&w, seconds);
+    json_writer_key(&w, "rate");
+    json_writer_double(&w, seconds > 0 ? (double)report->sent / seconds : 0);
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        json_writer_key(&w, numbers[i].name);
+        json_writer_uint(&w, numbers[i].value);
+    }
+    write_counts(&w, report);
+    write_latency(&w, &report->latency);
+    json_writer_end_object(&w);
+    if (w.overflow) /* only an address of that length can do it */
+        (void)fprintf(stderr, "microtrace load: the address is too long for the summary\n");
+    else
+        (void)fprintf(to, "%.*s\n", (int)w.len, text);
+}
