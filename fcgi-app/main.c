@@ -127,6 +127,11 @@ static _Noreturn void end_without_answer(struct exchange *x)
     describe_span(x);
     telemetry_span_end(x->app->telemetry, &x->span);
     telemetry_flush(x->app->telemetry);
+    /*
+     * FastCGI's listening socket goes first: a web server that sees the connection end, and wants
+     * to put that into words, must not find it and wait in its queue.
+     */
+    (void)close(STDIN_FILENO);
     _exit(EXIT_FAILURE);
 }
 
