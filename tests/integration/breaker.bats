@@ -139,23 +139,18 @@ calls_until_closed() {
     [ "$(answered 200)" -eq 40 ]
 }
 
-# prober: the process with an open connection to the service's port.
+# prober: the process whose request the service is about to answer.
 prober() {
     local inode pid port
-    port=$(printf '%04X' "$SINK_PORT")
-    for inode in $(awk -v port=":$port" 'index($3, port) && $4 == "01" { print $10 }' /proc/net/tcp); do
-        for pid in $(analyze_pids); do
-            if find "/proc/$pid/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .; then
-                echo "$pid"
-                return
-            fi
-        done
+    port=$(printf ':%04X' "$(seen '.seen[] | select(.end == null).port')")
+    inode=$(awk -v port="$port" 'index($2, port) && $4 == "01" { print $10 }' /proc/net/tcp)
+    for pid in $(analyze_pids); do
+        if find "/proc/$pid/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .; then
+            echo "$pid"
+            return
+        fi
     done
     return 1
-}
-
-probe_under_way() {
-    [ "$(seen .open)" -eq 1 ] || { many 1 1 && [ "$(seen .open)" -eq 1 ]; }
 }
 
 @test "kill -9 of the probing process: the next probe comes, and the breaker closes" {

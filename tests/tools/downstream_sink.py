@@ -23,8 +23,8 @@ and forgets what was kept:
     text, bytes  as above
 
 GET /control tells what happened since: requests (their number), most_open (at one time), open,
-connections, and seen: for each request its header fields in order (names in lower case), its body
-and when it came and went (seconds since the start).
+connections, and seen: for each request its header fields in order (names in lower case), its body,
+the port that it came from, and when it came and went (seconds since the start).
 """
 
 import argparse
@@ -74,7 +74,7 @@ class State:
             self.connections.add(handler.client_address)
             entry = {"path": handler.path, "body": body.decode("utf-8", "replace"), "end": None,
                      "headers": [[k.lower(), v] for k, v in handler.headers.items()],
-                     "begin": self.now()}
+                     "begin": self.now(), "port": handler.client_address[1]}
             if len(self.seen) < KEPT:
                 self.seen.append(entry)
             return how, entry
