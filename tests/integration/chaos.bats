@@ -189,7 +189,7 @@ cgi() {
     metric_is 'chaos_injected_total{kind="abort"}' $((before + 2))
     [ "$(injected_by dying | cut -f 1,2)" = $'0\tabort\n1\tabort' ]
     [ -z "$(logs '.message == "analyze_response" and .request_id == "dying-0"')" ]
-    spans | jq -c 'select(.attrs."microtrace.request_id".stringValue == "dying-0")' >"$DIR/server"
+    spans | jq -c 'select(.name == "POST /analyze" and .attrs."microtrace.request_id".stringValue == "dying-0")' >"$DIR/server"
     expect_json '.status.code == 2 and .attrs."error.type".stringValue == "chaos_abort" and
         .attrs."microtrace.chaos.kind".stringValue == "abort" and .attrs."http.response.status_code" == null' <"$DIR/server"
     spans | jq -c "select(.kind == 1 and .traceId == $(jq .traceId "$DIR/server"))" |
