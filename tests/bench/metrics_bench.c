@@ -1,7 +1,10 @@
 /*
  * What the metrics file costs: nanoseconds an operation, medians of several rounds in one run.
  *
- *     metrics_bench [inc|observe|lookup|contended|attach|scrape]...
+ *     metrics_bench [inc|observe|lookup|contended|attach|scrape|calls]...
+ *
+ * `calls` measures nothing: it writes a line to stderr, makes 28 million updates, and writes
+ * another, so that a tracer shows what system calls are in between.
  *
  * Prints lines of `name value unit`. Works in a directory of its own under TMPDIR (best a tmpfs).
  */
@@ -18,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ROUNDS = 7, PROCESSES_MAX = 8 };
@@ -95,7 +99,7 @@ static double median(double *values, size_t count)
 
 static void report(const char *name, double value, const char *unit)
 {
-    printf("%-40s %12.2f %s\n", name, value, unit);
+    printf("%-52s %12.2f %s\n", name, value, unit);
     fflush(stdout);
 }
 
@@ -201,53 +205,121 @@ static void bench_single(bool inc, bool observe, bool lookup)
     remove_directory();
 }
 
-/* Nanoseconds an increment and an observation took in each of `count` processes at once. */
-static void contended(unsigned count)
-{
-    double *results = mmap(NULL, 2 * PROCESSES_MAX * sizeof(double), PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int gate[2];
-    char name[64];
+/* What is timed in several processes at once. */
+enum task { BARE, INC, OBSERVE, EXEMPLAR, TASKS };
+static const char *const task_names[TASKS] = {"bare add to a line of its own", "inc", "observe",
+                                              "observe with exemplar"};
+enum { COUNTS = 4 }; /* 1, 2, 4, 8 processes */
 
-    if (results == MAP_FAILED || pipe(gate) < 0)
+/*
+ * Processor time, not the clock's: what else the machine does takes turns with us, and more
+ * processes than processors do so with each other.
+ */
+static double cpu_ns(void)
+{
+    struct timespec t;
+
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
+        die("clock_gettime");
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* One process among several: says that it is ready, waits for all, and times each task. */
+static void contend(double result[TASKS], int ready, int gate)
+{
+    static _Alignas(4096) _Atomic uint64_t raw;
+    struct metrics *metrics = open_metrics();
+    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                     (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram histogram = metrics_histogram(metrics_declare(metrics, &latency_def),
+                                                           (const char *[]){"POST", "/analyze"});
+    uint64_t (*const steps[TASKS])(void *) = {step_raw, step_inc, step_observe,
+                                              step_observe_exemplar};
+    void *const states[TASKS] = {&raw, &counter, &histogram, &histogram};
+    char byte;
+
+    for (int task = 0; task < TASKS; task++) {
+        /* The gate has a byte for each of us, task by task, so that all are at the same one. */
+        if (write(ready, "1", 1) != 1 || read(gate, &byte, 1) != 1)
+            _exit(1);
+        double start = cpu_ns();
+        uint64_t operations = steps[task](states[task]);
+        result[task] = (cpu_ns() - start) / (double)operations;
+    }
+    _exit(0);
+}
+
+/* The median over `count` processes at once of each task, in ns of processor time. */
+static void contended(unsigned count, double out[TASKS])
+{
+    double(*results)[TASKS] = mmap(NULL, PROCESSES_MAX * sizeof(*results), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int ready[2], gates[PROCESSES_MAX][2];
+    char byte;
+
+    if (results == MAP_FAILED || pipe(ready) < 0)
         die("contended");
     for (unsigned i = 0; i < count; i++) {
+        if (pipe(gates[i]) < 0)
+            die("pipe");
         pid_t pid = fork();
         if (pid < 0)
             die("fork");
-        if (pid > 0)
-            continue;
-        struct metrics *metrics = open_metrics();
-        struct metrics_counter counter = metrics_counter(
-            metrics_declare(metrics, &requests_def), (const char *[]){"POST", "/analyze", "200"});
-        struct metrics_histogram histogram = metrics_histogram(
-            metrics_declare(metrics, &latency_def), (const char *[]){"POST", "/analyze"});
-        char byte;
-        close(gate[1]);
-        if (read(gate[0], &byte, 1) != 0)
-            _exit(1);
-        uint64_t start = clock_monotonic_ns();
-        uint64_t operations = step_inc(&counter) + step_inc(&counter);
-        uint64_t middle = clock_monotonic_ns();
-        results[i] = (double)(middle - start) / (double)operations;
-        operations = step_observe(&histogram) + step_observe(&histogram);
-        results[PROCESSES_MAX + i] = (double)(clock_monotonic_ns() - middle) / (double)operations;
-        _exit(0);
+        if (pid == 0)
+            contend(results[i], ready[1], gates[i][0]);
+        close(gates[i][0]);
     }
-    close(gate[0]);
-    usleep(100000); /* all have attached, or make the result a little better than it is */
-    close(gate[1]);
-    while (wait(NULL) > 0)
-        ;
-    /* More processes than processors share them: what counts is processor time. */
-    double share = (double)count / (double)sysconf(_SC_NPROCESSORS_ONLN);
-    if (share < 1)
-        share = 1;
-    snprintf(name, sizeof(name), "inc, %u processes on one series", count);
-    report(name, median(results, count) / share, "ns/op of processor time");
-    snprintf(name, sizeof(name), "observe, %u processes on one series", count);
-    report(name, median(results + PROCESSES_MAX, count) / share, "ns/op of processor time");
-    munmap(results, 2 * PROCESSES_MAX * sizeof(double));
+    for (int task = 0; task < TASKS; task++) {
+        for (unsigned i = 0; i < count; i++) {
+            if (read(ready[0], &byte, 1) != 1)
+                die("read");
+        }
+        for (unsigned i = 0; i < count; i++) {
+            if (write(gates[i][1], "1", 1) != 1)
+                die("write");
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (wait(NULL) < 0)
+            die("wait");
+        close(gates[i][1]);
+    }
+    close(ready[0]);
+    close(ready[1]);
+    for (int task = 0; task < TASKS; task++) {
+        double each[PROCESSES_MAX];
+        for (unsigned i = 0; i < count; i++)
+            each[i] = results[i][task];
+        out[task] = median(each, count);
+    }
+    munmap(results, PROCESSES_MAX * sizeof(*results));
+}
+
+static void bench_contended(void)
+{
+    double ns[COUNTS][TASKS][ROUNDS], ratios[COUNTS][TASKS][ROUNDS], result[TASKS];
+    char name[80];
+
+    new_directory();
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (unsigned c = 0; c < COUNTS; c++) {
+            contended(1u << c, result);
+            for (int task = 0; task < TASKS; task++) {
+                ns[c][task][round] = result[task];
+                ratios[c][task][round] = result[task] / ns[0][task][round];
+            }
+        }
+    }
+    remove_directory();
+    for (int task = 0; task < TASKS; task++) {
+        for (unsigned c = 0; c < COUNTS; c++) {
+            snprintf(name, sizeof(name), "%s, %u processes", task_names[task], 1u << c);
+            report(name, median(ns[c][task], ROUNDS), "ns/op");
+            snprintf(name, sizeof(name), "%s, %u processes, ratio to one", task_names[task],
+                     1u << c);
+            report(name, median(ratios[c][task], ROUNDS), "times");
+        }
+    }
 }
 
 static uint64_t step_attach(void *state)
@@ -261,6 +333,33 @@ static uint64_t step_attach(void *state)
         metrics_close(metrics);
     }
     return 2000;
+}
+
+/*
+ * Each of the series by eight processes, as the peer's eight files hold them. Returns nothing: a
+ * process that fails leaves less to read, and says so.
+ */
+static void fill_by_others(unsigned series)
+{
+    for (unsigned p = 0; p < PROCESSES_MAX; p++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            die("fork");
+        if (pid > 0)
+            continue;
+        struct metrics_family *family = metrics_declare(open_metrics(), &requests_def);
+        for (unsigned i = 0; i < series; i++) {
+            char label[32];
+            snprintf(label, sizeof(label), "/path/%u", i);
+            metrics_add(metrics_counter(family, (const char *[]){"POST", label, "200"}), i);
+        }
+        _exit(0);
+    }
+    for (unsigned p = 0; p < PROCESSES_MAX; p++) {
+        int status;
+        if (wait(&status) < 0 || status != 0)
+            die("a writer");
+    }
 }
 
 /* A process that attaches, or not, and ends: the difference is what the metrics cost a CGI. */
@@ -319,6 +418,8 @@ static void bench_scrape(unsigned series)
     snprintf(name, sizeof(name), "register %u series", series);
     report(name, (double)(clock_monotonic_ns() - start) / series, "ns/op");
 
+    fill_by_others(series);
+
     struct metrics_reader *reader = metrics_reader_open(dir);
     exposition_begin(&out, EXPOSITION_OPENMETRICS);
     start = clock_monotonic_ns();
@@ -352,6 +453,31 @@ static void bench_scrape(unsigned series)
     remove_directory();
 }
 
+static void updates_between_marks(void)
+{
+    static const char mark[] = "--- updates\n";
+
+    new_directory();
+    struct metrics *metrics = open_metrics();
+    struct metrics_family *family = metrics_declare(metrics, &latency_def);
+    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                     (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram histogram =
+        metrics_histogram(family, (const char *[]){"POST", "/analyze"});
+
+    step_lookup(family); /* the first look-ups register */
+    if (write(STDERR_FILENO, mark, sizeof(mark) - 1) < 0)
+        die("write");
+    step_inc(&counter);
+    step_inc(&counter);
+    step_observe(&histogram);
+    step_observe_exemplar(&histogram);
+    if (write(STDERR_FILENO, mark, sizeof(mark) - 1) < 0)
+        die("write");
+    metrics_close(metrics);
+    remove_directory();
+}
+
 static bool wanted(int argc, char **argv, const char *name)
 {
     for (int i = 1; i < argc; i++) {
@@ -364,14 +490,14 @@ static bool wanted(int argc, char **argv, const char *name)
 int main(int argc, char **argv)
 {
     fill_values();
+    if (argc == 2 && strcmp(argv[1], "calls") == 0) {
+        updates_between_marks();
+        return 0;
+    }
     bench_single(wanted(argc, argv, "inc"), wanted(argc, argv, "observe"),
                  wanted(argc, argv, "lookup"));
-    if (wanted(argc, argv, "contended")) {
-        new_directory();
-        for (unsigned n = 1; n <= PROCESSES_MAX; n *= 2)
-            contended(n);
-        remove_directory();
-    }
+    if (wanted(argc, argv, "contended"))
+        bench_contended();
     if (wanted(argc, argv, "attach"))
         bench_attach();
     if (wanted(argc, argv, "scrape")) {
