@@ -362,10 +362,10 @@ uint64_t forward_run(struct forward *f, uint64_t now_ns)
 
 static void complain(struct forward *f, const struct ship_outcome *outcome, const char *what)
 {
-    if (strcmp(f->trouble, outcome->code) == 0 && f->trouble_curl == outcome->curl)
+    if (strcmp(f->trouble, outcome->code) == 0 && f->trouble_verdict == outcome->verdict)
         return;
     memcpy(f->trouble, outcome->code, sizeof f->trouble);
-    f->trouble_curl = outcome->curl;
+    f->trouble_verdict = outcome->verdict;
     message_print("%s: %s; %s", telemetry_signal_names[f->signal], outcome->detail, what);
 }
 

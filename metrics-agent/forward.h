@@ -61,7 +61,7 @@ struct forward {
     bool rejecting;              /* the last answer rejected records, and that was said */
     unsigned failures;           /* in a row */
     char trouble[SHIP_CODE_MAX]; /* the code that was last complained of, "" for none */
-    CURLcode trouble_curl;       /* and what curl said */
+    enum retry_verdict trouble_verdict;
 
     uint64_t batch_seq;    /* the segment that the batch is from */
     uint64_t batch_offset; /* of the window in the segment */

@@ -294,11 +294,9 @@ void ship_finish(struct ship *ship, CURLcode result, struct ship_outcome *outcom
     memset(outcome, 0, sizeof *outcome);
     outcome->seconds = (double)(clock_monotonic_ns() - ship->started_ns) / 1e9;
     (void)curl_easy_getinfo(ship->easy, CURLINFO_RESPONSE_CODE, &status);
-    outcome->curl = result;
     ship_cancel(ship);
     /* An answer longer than we look at is cut off by us; its status still counts. */
     if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && ship->answer_cut)) {
-        outcome->curl = CURLE_OK;
         outcome->verdict = retry_of_status(status);
         outcome->retry_after_s = retry_after_s(ship);
         outcome->too_large = status == PAYLOAD_TOO_LARGE;

@@ -27,7 +27,6 @@ struct ship_outcome {
     uint64_t rejected;        /* records, by the answer's partialSuccess */
     uint64_t retry_after_s;   /* 0 for none */
     bool too_large;           /* 413: RETRY_SPLIT for the size of the request */
-    CURLcode curl;            /* CURLE_OK where there was an answer */
     double seconds;
     char detail[SHIP_DETAIL_MAX]; /* for people: status and start of the answer, or the error */
 };

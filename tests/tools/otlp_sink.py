@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""An OTLP/HTTP JSON endpoint that answers as badly as it is told to, and keeps what it accepts.
+"""An OTLP/HTTP endpoint, JSON and protobuf, that answers as badly as it is told to, and keeps what it accepts.
 
     otlp_sink.py [--port N] [--port-file FILE] [--dump FILE]
+                 [--tls CERTIFICATE KEY [--client-ca FILE]]
 
 POST /v1/traces and /v1/logs are the endpoint. Each span or log record of a request that is answered
-with 200 becomes a JSON line in the dump: signal, id, name, resource, scope, attributes, hash, ...
+with 200 becomes a JSON line in the dump: signal, id, record, hash, attributes, scope, resource, and
+the number of its request.
 
 POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
 
@@ -15,6 +17,7 @@ POST /control with a JSON object sets how to answer from now on (fields left out
     signal       traces or logs: only those; others are accepted
     poison       answer 400 to each request that holds this text, whatever the mode
     poison_status  in place of 400
+    max_bytes    answer 413 to each request with a larger body (uncompressed), whatever the mode
     rejected     for mode partial: records said to be rejected
     keep         for mode close: true takes the records before the connection is closed
 
@@ -30,14 +33,19 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+sys.dont_write_bytecode = True
+import otlp_protobuf  # noqa: E402
+
 DEFAULTS = {
     "mode": "accept", "status": 503, "retry_after": None, "count": 0, "signal": None,
     "poison": None, "poison_status": 400, "rejected": 1, "keep": False,
+    "max_bytes": 0,
 }
 
 
@@ -76,6 +84,7 @@ class State:
         self.signals = {s: {"requests": 0, "records": 0, "bytes": 0, "statuses": {}, "times": [],
                             "ids": set(), "open": 0, "most_open": 0, "connections": set()}
                         for s in ("traces", "logs")}
+        self.taken = 0
         self.types, self.encodings, self.headers = set(), set(), {}
         self.errors = []
         self.stop = threading.Event()
@@ -86,13 +95,16 @@ class State:
             if how["poison"] is not None and how["poison"].encode() in body:
                 how["mode"], how["status"] = "status", how["poison_status"]
                 return how
+            if 0 < how["max_bytes"] < len(body):
+                how["mode"], how["status"] = "status", 413
+                return how
             if how["signal"] not in (None, signal):
                 how["mode"] = "accept"
             elif how["mode"] != "accept" and how["count"] > 0:
                 self.left -= 1
                 if self.left <= 0:
-                    self.how = {**DEFAULTS, "poison": how["poison"],
-                                "poison_status": how["poison_status"]}
+                    self.how = {**DEFAULTS, **{k: how[k] for k in
+                                               ("poison", "poison_status", "max_bytes")}}
             return how
 
     def keep(self, signal, body):
@@ -109,11 +121,12 @@ class State:
             })
         with self.lock:
             mine = self.signals[signal]
+            self.taken += 1
             mine["records"] += len(lines)
             mine["ids"].update(line["id"] for line in lines)
             if self.dump is not None:
                 for line in lines:
-                    self.dump.write(json.dumps(line) + "\n")
+                    self.dump.write(json.dumps({**line, "request": self.taken}) + "\n")
                 self.dump.flush()
 
     def report(self):
@@ -134,11 +147,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def reply(self, status, body=b"{}", headers=()):
+    def protobuf(self):
+        return self.headers.get("Content-Type") == "application/x-protobuf"
+
+    def reply(self, status, body=b"{}", headers=(), kind="application/json"):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -197,7 +213,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         try:
-            parsed = json.loads(body)
+            parsed = (otlp_protobuf.decode(signal, body) if self.protobuf()
+                      else json.loads(body))
         except ValueError as error:
             with state.lock:
                 state.errors.append(f"{signal}: {error}: {body[:200]!r}")
@@ -224,9 +241,21 @@ class Handler(BaseHTTPRequestHandler):
         else:
             state.keep(signal, parsed)
             self.count(signal, 200)
-            self.reply(200, self.success(signal, how))
+            if self.protobuf():
+                self.reply(200, self.success_in_protobuf(how), kind="application/x-protobuf")
+            else:
+                self.reply(200, self.success(signal, how))
 
-    def success(self, signal, how):
+    @staticmethod
+    def success_in_protobuf(how):
+        if how["mode"] == "partial":
+            return otlp_protobuf.partial_success(how["rejected"], "as told")
+        if how["mode"] == "oversize":
+            return otlp_protobuf.partial_success(0, "x" * (4 << 20))
+        return b"\x0a\xff\xff\xff\xff\x7f\x08\x05" if how["mode"] == "malformed" else b""
+
+    @staticmethod
+    def success(signal, how):
         if how["mode"] == "partial":
             key = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
             return json.dumps({"partialSuccess": {key: str(how["rejected"]),
@@ -256,6 +285,13 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
+    tls = None
+
+    def get_request(self):
+        connection, address = super().get_request()
+        # The handshake is the connection's own thread's, which reads first.
+        return (self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                if self.tls else connection), address
 
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], OSError):
@@ -268,8 +304,16 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--port-file")
     parser.add_argument("--dump")
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    parser.add_argument("--client-ca")
     args = parser.parse_args()
     server = Server(("127.0.0.1", args.port), Handler)
+    if args.tls:
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.tls.load_cert_chain(*args.tls)
+        if args.client_ca:
+            server.tls.load_verify_locations(args.client_ca)
+            server.tls.verify_mode = ssl.CERT_REQUIRED
     server.state = State(open(args.dump, "a", encoding="utf-8") if args.dump else None)
     if args.port_file:
         with open(args.port_file + ".new", "w", encoding="ascii") as file:

@@ -6,13 +6,15 @@
  * Record number i of COUNT is named NAME-i (span name, or the log field `id`). BATCH records go by
  * one append, with PAUSE_US after it; `once` opens the spool anew for each append, as a CGI does.
  * Every append that succeeded prints the names of its records, one a line, before the next begins;
- * records that were lost are counted on stderr. Exit 0 unless the arguments are wrong.
+ * records that were lost are counted on stderr. SIGTERM ends it between two appends. Exit 0 unless
+ * the arguments are wrong.
  */
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/span.h"
 #include "lib/spool.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,12 @@ enum {
 };
 
 static struct resource resource;
+static volatile sig_atomic_t told_to_end;
+
+static void end(int signal)
+{
+    told_to_end = signal;
+}
 
 static void write_span(struct json_writer *w, const char *name)
 {
@@ -79,7 +87,8 @@ int main(int argc, char **argv)
     if (batch < 1 || batch > BATCH_MAX || spool_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
         return 2;
     (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
-    while (i < count) {
+    (void)signal(SIGTERM, end);
+    while (i < count && !told_to_end) {
         struct json_writer w;
         char name[NAME_SIZE];
         unsigned lost;

@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# Goal: the exporter by the OTLP rules: both encodings, TLS, refused records and sizes, retries no
+# earlier than the endpoint allows, and an endpoint that is away for long costs nothing but disk.
+
+bats_require_minimum_version 1.5.0
+load agent_helpers
+
+setup() { common_setup; }
+teardown() { common_teardown; }
+
+write_both() {
+    "$TOOL" spool traces "t$1" "$2" 3 >>written
+    "$TOOL" spool logs "l$1" "$2" 2 >>written
+}
+
+both_are_empty() { nothing_waits traces && nothing_waits logs; }
+
+@test "http/protobuf: spans and logs arrive as they were written" {
+    start_sink
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)
+    start_agent
+    write_both a 3000
+    until_true 30 both_are_empty
+    everything_arrived --duplicate-requests 0
+    books traces 3000
+    books logs 3000
+    [ "$(sink_number headers.Content-Type)" = application/x-protobuf ]
+}
+
+@test "http/protobuf with gzip for logs, JSON for spans" {
+    start_sink
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf
+        OTEL_EXPORTER_OTLP_LOGS_COMPRESSION=gzip)
+    start_agent
+    write_both a 500
+    until_true 30 both_are_empty
+    everything_arrived --duplicate-requests 0
+    curl -sf "http://127.0.0.1:$SINK_PORT/control" >report
+    grep -q '"types": \["application/json", "application/x-protobuf"\]' report
+    grep -q '"encodings": \["", "gzip"\]' report
+}
+
+@test "http/protobuf: partial success is counted; answers that are none cost nothing" {
+    start_sink
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)
+    start_agent
+    sink_answers '{"mode":"partial","rejected":3,"count":1}'
+    "$TOOL" spool traces a 20 20 >>written
+    until_true 20 nothing_waits traces
+    [ "$(outcome traces rejected)" = 3 ]
+    [ "$(outcome traces delivered)" = 17 ]
+    sink_answers '{"mode":"malformed","count":1}'
+    "$TOOL" spool traces b 20 20 >>written
+    until_true 20 nothing_waits traces
+    sink_answers '{"mode":"oversize","count":1}'
+    "$TOOL" spool traces c 20 20 >>written
+    until_true 20 nothing_waits traces
+    [ "$(outcome traces rejected)" = 3 ]
+    [ "$(outcome traces delivered)" = 57 ]
+    everything_arrived --duplicate-requests 0
+    books traces 60
+}
+
+@test "http/protobuf: a record that can't be encoded is set aside, its neighbours arrive" {
+    start_sink
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)
+    "$TOOL" spool traces a 100 10 >>written
+    printf '%s\n' '{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"x","name":"odd"}]}]}]}' \
+        >>spool/traces.jsonl
+    "$TOOL" spool traces b 100 10 >>written
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    [ "$(outcome traces quarantined)" = 1 ]
+    grep -q '"reason":"malformed".*odd' spool/traces.quarantine.jsonl
+    books traces 201
+}
+
+# make_certificates: two CAs, a server's and a client's certificate of the first.
+make_certificates() {
+    local ca name
+    for ca in ca other; do
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$ca" -keyout "$ca.key" \
+            -out "$ca.pem"
+    done
+    for name in server client; do
+        openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout "$name.key" -out "$name.csr"
+        printf 'subjectAltName=IP:127.0.0.1\n' >"$name.ext"
+        openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile "$name.ext" -out "$name.pem"
+    done
+}
+
+@test "TLS: the right CA and client certificate; all others are held, and said once" {
+    make_certificates 2>openssl.log
+    start_sink --tls server.pem server.key --client-ca ca.pem
+    local endpoint=OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:$SINK_PORT
+    local client=(OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="$PWD/client.pem"
+        OTEL_EXPORTER_OTLP_CLIENT_KEY="$PWD/client.key")
+    "$TOOL" spool traces t 300 3 >>written
+
+    # Whom nobody vouched for: the system's CAs, then another one.
+    for authority in '' "OTEL_EXPORTER_OTLP_CERTIFICATE=$PWD/other.pem"; do
+        : >agent.log
+        ENVIRONMENT=("$endpoint" "${client[@]}" ${authority:+"$authority"})
+        start_agent
+        until_true 10 grep -q 'certificate' agent.log
+        [ "$(backlog traces)" = 300 ]
+        kill_agent TERM
+        [ "$(grep -c 'traces:' agent.log)" = 1 ]
+    done
+
+    # Who can't say who he is.
+    : >agent.log
+    ENVIRONMENT=("$endpoint" OTEL_EXPORTER_OTLP_CERTIFICATE="$PWD/ca.pem")
+    start_agent
+    until_true 10 grep -q 'traces: ' agent.log
+    [ "$(backlog traces)" = 300 ]
+    until_true 20 eval '[ "$(metric microtrace_export_requests_total "signal=\"traces\",code=\"error\"")" -ge 5 ]'
+    kill_agent TERM
+    [ "$(grep -c 'traces: ' agent.log)" = 1 ]
+    [ ! -s dump ]
+
+    : >agent.log
+    ENVIRONMENT=("$endpoint" OTEL_EXPORTER_OTLP_CERTIFICATE="$PWD/ca.pem" "${client[@]}")
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces 300
+    [ "$(wc -l <agent.log)" = 0 ]
+}
+
+# one_bad_record STATUS: in 512, by that status.
+one_bad_record() {
+    start_sink
+    start_agent
+    sink_answers "{\"poison\":\"\\\"bad-0\\\"\",\"poison_status\":$1}"
+    kill -STOP "$AGENT_PID"
+    "$TOOL" spool traces a 300 300 >>written
+    "$TOOL" spool traces bad 1 >bad
+    "$TOOL" spool traces b 211 211 >>written
+    kill -CONT "$AGENT_PID"
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    [ "$(outcome traces delivered)" = 511 ]
+    [ "$(outcome traces quarantined)" = 1 ]
+    grep -q '"reason":"refused"' spool/traces.quarantine.jsonl
+    grep -q 'bad-0' spool/traces.quarantine.jsonl
+    books traces 512
+    # The records are in two windows: one request for each, and 2*log2(512)+1 for the bad one.
+    echo "requests: $(sink_number signals.traces.requests)"
+    [ "$(sink_number signals.traces.requests)" -le $((2 + 2 * 9 + 1)) ]
+}
+
+@test "400 for one bad record in 512: it is found by halving and put into quarantine" {
+    SEGMENT=16777216 one_bad_record 400
+}
+
+@test "413 for one bad record in 512: the same" {
+    SEGMENT=16777216 one_bad_record 413
+}
+
+@test "a size that the endpoint refuses is remembered" {
+    start_sink
+    SEGMENT=16777216 start_agent
+    sink_answers '{"max_bytes":50000}'
+    local i
+    for i in 1 2 3 4 5; do
+        kill -STOP "$AGENT_PID"
+        "$TOOL" spool traces "s$i" 300 100 >>written
+        kill -CONT "$AGENT_PID"
+        until_true 20 nothing_waits traces
+    done
+    everything_arrived --duplicate-requests 0
+    books traces 1500
+    [ "$(outcome traces quarantined)" = 0 ]
+    # Only the first batch is refused: as a whole, its half, its quarter, and perhaps once more.
+    echo "refused: $(sink_number signals.traces.statuses.413)"
+    [ "$(sink_number signals.traces.statuses.413)" -ge 2 ]
+    [ "$(sink_number signals.traces.statuses.413)" -le 4 ]
+}
+
+# not_before SECONDS [STEP]: it was at least that long between a request and the next one, for each
+# or each STEPth request.
+not_before() {
+    sink_number signals.traces.times | python3 -c '
+import json, sys
+times = json.load(sys.stdin)
+gaps = [b - a for a, b in zip(times, times[1:])][::int(sys.argv[2])]
+print(gaps)
+assert gaps and min(gaps) >= float(sys.argv[1])' "$1" "${2:-1}"
+}
+
+@test "429 and 503: no request before Retry-After, in seconds or as a date" {
+    local form
+    start_sink
+    start_agent
+    for form in '"2"' '{"date":3}'; do
+        stop_sink
+        start_sink
+        sink_answers "{\"mode\":\"status\",\"status\":503,\"retry_after\":$form,\"count\":2}"
+        "$TOOL" spool traces "r${#form}" 10 10 >>written
+        until_true 30 nothing_waits traces
+        # A date has whole seconds: one in 3 may be little more than 2 ahead.
+        not_before 2.0
+    done
+    stop_sink
+    start_sink
+    sink_answers '{"mode":"status","status":429,"retry_after":"2","count":1}'
+    "$TOOL" spool traces last 10 10 >>written
+    until_true 30 nothing_waits traces
+    not_before 2.0
+    everything_arrived
+}
+
+@test "429, 502, 503, 504 without Retry-After: again, but not at once" {
+    local status
+    start_sink
+    start_agent
+    for status in 429 502 503 504; do
+        sink_answers "{\"mode\":\"status\",\"status\":$status,\"count\":1}"
+        "$TOOL" spool traces "s$status" 10 10 >>written
+        until_true 30 nothing_waits traces
+    done
+    not_before 0.1 2
+    everything_arrived --duplicate-requests 0
+    books traces 40
+}
+
+@test "away through many segments: all is kept, memory does not grow, all arrives" {
+    local before after
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    start_agent
+    "$TOOL" spool traces first 100 10 >>written
+    until_true 20 grep -q 'HTTP 503' agent.log
+    before=$(resident "$AGENT_PID")
+    "$TOOL" spool traces down 30000 100 10000 >>written
+    until_true 30 backlog_is traces 30100
+    after=$(resident "$AGENT_PID")
+    echo "segments: $(find spool -name 'traces.0*' | wc -l), KiB (resident, own): $before; $after"
+    [ "$(find spool -name 'traces.0*' | wc -l)" -gt 50 ]
+    [ "$((${after#* } - ${before#* }))" -le 1024 ]
+    sink_answers '{}'
+    until_true 60 nothing_waits traces
+    after=$(resident "$AGENT_PID")
+    echo "and after: $after"
+    [ "$((${after#* } - ${before#* }))" -le 2048 ]
+    everything_arrived --duplicate-requests 0
+    books traces 30100
+    until_true 10 only_the_active_is_left
+}

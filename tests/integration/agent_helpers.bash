@@ -1,0 +1,182 @@
+# shellcheck shell=bash disable=SC2034 # what is set here is used by the tests
+# What the tests of the agent share: a sink, an agent, writers, and what the books say. Each test
+# has a folder of its own. ENVIRONMENT holds further settings of the agent, SEGMENT and PREFIX (a
+# command to run it by) too.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+BUILD=${BUILD:-$ROOT/build}
+case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
+AGENT=$BUILD/bin/metrics-agent TOOL=$BUILD/tests/tools/spool_write
+export ROOT BUILD AGENT TOOL
+
+common_setup() {
+    # A setting of the person who runs the tests must not decide how they end.
+    local name
+    for name in $(compgen -e); do
+        case $name in OTEL_* | MICROTRACE_*) unset "$name" ;; esac
+    done
+    cd "$BATS_TEST_TMPDIR" || return 1
+    mkdir run spool
+    AGENT_PID='' SINK_PID='' WRITERS=()
+    AGENT_PORT='' SINK_PORT='' ENVIRONMENT=() PREFIX=()
+    : >written
+    : >agent.log
+}
+
+common_teardown() {
+    local pid
+    for pid in $AGENT_PID $SINK_PID "${WRITERS[@]}"; do
+        kill -CONT "$pid" 2>/dev/null || true
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 30 agent.log
+}
+
+# until_true SECONDS COMMAND...: polls, and prints the command if it never comes true.
+until_true() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >last.out 2>&1; do
+        if [ $SECONDS -ge $deadline ]; then
+            echo "never true: $*"
+            cat last.out
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# start_sink [ARGUMENT...]
+start_sink() {
+    [ -n "$SINK_PORT" ] || SINK_PORT=$(free_port)
+    rm -f sink.port
+    python3 "$ROOT/tests/tools/otlp_sink.py" --port "$SINK_PORT" --port-file sink.port --dump dump \
+        "$@" 2>>sink.log 3>&- &
+    SINK_PID=$!
+    until_true 10 test -s sink.port
+}
+
+stop_sink() {
+    kill -9 "$SINK_PID"
+    wait "$SINK_PID" 2>/dev/null || true
+    SINK_PID=''
+}
+
+# launch_agent [ARGUMENT...]: starts it and does not wait for it.
+launch_agent() {
+    env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" \
+        MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" \
+        MICROTRACE_SPOOL_SEGMENT_BYTES="${SEGMENT:-65536}" \
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$SINK_PORT" "${ENVIRONMENT[@]}" \
+        "${PREFIX[@]}" "$AGENT" "$@" >>agent.log 2>&1 3>&- &
+    AGENT_PID=$!
+}
+
+choose_ports() {
+    [ -n "$AGENT_PORT" ] || AGENT_PORT=$(free_port)
+    [ -n "$SINK_PORT" ] || SINK_PORT=$(free_port)
+}
+
+agent_answers() { curl -sf -m 5 -o health "http://127.0.0.1:$AGENT_PORT/healthz"; }
+
+start_agent() {
+    choose_ports
+    launch_agent
+    until_true 10 agent_answers
+}
+
+# kill_agent SIGNAL: and waits for its end, which is a clean one unless it is 9.
+kill_agent() {
+    kill "-$1" "$AGENT_PID"
+    wait "$AGENT_PID" 2>/dev/null || [ "$1" = 9 ]
+    AGENT_PID=''
+}
+
+# start_writer OUT ARGUMENT...: spool_write in the background; its pid is in WRITER.
+start_writer() {
+    local out=$1
+    shift
+    "$TOOL" "$@" >>"$out" 2>>lost 3>&- &
+    WRITER=$!
+    WRITERS+=("$WRITER")
+}
+
+# stop_writer PID...: between two appends, so that it has told all of what it wrote.
+stop_writer() {
+    local pid
+    for pid in "$@"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" || return 1
+    done
+}
+
+sink_answers() {
+    curl -sf -o control -d "$1" "http://127.0.0.1:$SINK_PORT/control"
+}
+
+# sink_number PATH: a number from the sink's report, signals.traces.requests, say.
+sink_number() {
+    curl -sf "http://127.0.0.1:$SINK_PORT/control" | python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1].split("."):
+    value = value.get(key, 0)
+print(value)' "$1"
+}
+
+# metric NAME LABELS: a sample of /metrics as a whole number; LABELS as they stand between { and }.
+metric() {
+    curl -sf "http://127.0.0.1:$AGENT_PORT/metrics" |
+        awk -v series="$1{$2}" '$1 == series { printf "%d\n", $2; found = 1 }
+                                END { if (!found) print "absent" }'
+}
+
+outcome() { metric microtrace_export_records_total "signal=\"$1\",outcome=\"$2\""; }
+dropped() { metric microtrace_spool_dropped_records_total "signal=\"$1\",reason=\"$2\""; }
+backlog() { metric microtrace_spool_backlog_records "signal=\"$1\""; }
+in_books() { metric microtrace_spool_written_records_total "signal=\"$1\""; }
+
+nothing_waits() { [ "$(backlog "$1")" = 0 ]; }
+backlog_is() { [ "$(backlog "$1")" = "$2" ]; }
+
+# books SIGNAL WRITTEN: they balance, and written is as many as the writers appended.
+books() {
+    local written sum
+    written=$(in_books "$1")
+    sum=$(($(outcome "$1" delivered) + $(outcome "$1" rejected) + $(outcome "$1" quarantined) + \
+        $(dropped "$1" cap) + $(dropped "$1" torn) + $(dropped "$1" deleted) + $(backlog "$1")))
+    echo "written $written, accounted for $sum, appended $2"
+    [ "$written" = "$sum" ] && [ "$written" = "$2" ]
+}
+
+# written_by PREFIX: how many of the records in `written` have names that start so.
+written_by() { grep -c "^$1" written; }
+
+# everything_arrived [OPTION...]: the oracle, with its options.
+everything_arrived() {
+    python3 "$ROOT/tests/tools/agent_oracle.py" written dump "$@"
+}
+
+only_the_active_is_left() {
+    [ "$(find spool -name '*.0*.jsonl' | wc -l)" = 0 ]
+}
+
+# segments_sealed SIGNAL: how many ever were, from the checkpoint.
+segments_sealed() {
+    python3 - "$1" <<'END'
+import struct, sys
+at = {"traces": 24, "logs": 1112}[sys.argv[1]]
+with open("spool/agent.checkpoint", "rb") as file:
+    slots = [file.read(4096) for _ in range(2)]
+newest = max(slots, key=lambda slot: struct.unpack_from("<Q", slot, 16)[0])
+print(struct.unpack_from("<Q", newest, at)[0] - 1)
+END
+}
+
+# resident PID: KiB in memory, and of those what is its own (not of files).
+resident() { awk '/^VmRSS/ { rss = $2 } /^RssAnon/ { print rss, $2 }' "/proc/$1/status"; }
