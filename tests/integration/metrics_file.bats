@@ -1,0 +1,345 @@
+#!/usr/bin/env bats
+# Goal: whatever becomes of the metrics file under the agent and under the programs that count in
+# it, requests are answered, the agent lives, says what is wrong, and finds a good file by itself.
+
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup() {
+    new_folder
+    RUN=$STATE/run
+    FILE=$RUN/metrics.mmap
+    mkdir -p "$RUN" "$STATE/spool"
+    export MICROTRACE_RUN_DIR=$RUN MICROTRACE_SPOOL_DIR=$STATE/spool
+}
+
+teardown() {
+    local pid
+    if pid=$(cat "$DIR/agent" 2>/dev/null); then
+        kill "$pid" 2>/dev/null && wait_until gone "$pid"
+    fi
+    rm -rf "$DIR"
+}
+
+# start_agent [COMMAND...]: the agent, under that command where there is one; AGENT is its pid.
+start_agent() {
+    MICROTRACE_AGENT_LISTEN=127.0.0.1:$AGENT_PORT "$@" "$BIN/metrics-agent" >>"$LOG" 2>&1 </dev/null 3>&- &
+    AGENT=$!
+    echo "$AGENT" >"$DIR/agent"
+    wait_until healthy
+}
+
+healthy() {
+    [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "$AGENT_URL/healthz")" = 200 ]
+}
+
+# cgi [COMMAND...]: one good request to analyze as a CGI program; fails unless it is answered.
+cgi() {
+    local body='{"a": 10.5, "b": 3.5}' answer
+    answer=$(printf '%s' "$body" | env GATEWAY_INTERFACE=CGI/1.1 SERVER_PROTOCOL=HTTP/1.1 \
+        SERVER_NAME=localhost SERVER_PORT=80 REMOTE_ADDR=192.0.2.1 REQUEST_METHOD=POST \
+        SCRIPT_NAME=/cgi-bin/a.cgi PATH_INFO=/analyze QUERY_STRING= CONTENT_LENGTH=${#body} \
+        CONTENT_TYPE=application/json "$@" "$BIN/analyze") || {
+        echo "analyze ended with status $?"
+        return 1
+    }
+    [ "${answer##*$'\n'}" = '{"sum": 14.0, "difference": 7.0}' ] || {
+        echo "the answer was: $answer"
+        return 1
+    }
+}
+
+POSTS='requests_total{method="POST",path="/analyze",status="200"}'
+
+# answers CODE [TEXT]: whether a scrape ends with that status, and its body contains the text.
+answers() {
+    [ "$(curl -s -m 5 -o "$DIR/scrape" -w '%{http_code}' "$AGENT_URL/metrics")" = "$1" ] &&
+        grep -qF "${2:-}" "$DIR/scrape"
+}
+
+# unusable TEXT: 503 with that reason while requests go on; then the file is removed, and the
+# same agent finds the next one.
+unusable() {
+    wait_until answers 503 "$1"
+    expect_json '.detail | contains("metrics.mmap")' <"$DIR/scrape"
+    cgi
+    healthy
+    rm -f "$FILE"
+    cgi
+    wait_until answers 200 "$POSTS 1"
+    refute gone "$AGENT"
+}
+
+started_with_one_request() {
+    start_agent
+    cgi
+    wait_until answers 200 "$POSTS 1"
+}
+
+@test "a file that was replaced: the new one is found" {
+    started_with_one_request
+    mv "$FILE" "$DIR/old"
+    cgi
+    cgi
+    wait_until answers 200 "$POSTS 2"
+    mv "$DIR/old" "$FILE"
+    wait_until answers 200 "$POSTS 1"
+    refute gone "$AGENT"
+}
+
+@test "a truncated file" {
+    started_with_one_request
+    truncate -s 100000 "$FILE"
+    unusable "shorter than its header says"
+}
+
+@test "an empty file" {
+    started_with_one_request
+    : >"$FILE"
+    unusable "not a metrics file"
+}
+
+@test "a foreign file, in place and moved there" {
+    started_with_one_request
+    echo "somebody else's" >"$FILE"
+    unusable "not a metrics file"
+    head -c 9000000 /dev/zero >"$DIR/zeros"
+    mv "$DIR/zeros" "$FILE"
+    unusable "not a metrics file"
+}
+
+@test "a directory, a FIFO and a dangling link of that name" {
+    started_with_one_request
+    rm "$FILE"
+    mkfifo "$FILE"
+    unusable "not a metrics file"
+    rm "$FILE"
+    ln -s /nonexistent/metrics.mmap "$FILE"
+    unusable "not a metrics file"
+    rm "$FILE"
+    mkdir "$FILE"
+    wait_until answers 503 "not a metrics file"
+    cgi
+    rmdir "$FILE"
+    cgi
+    wait_until answers 200 "$POSTS 1"
+}
+
+@test "a file of a newer version is left as it is" {
+    local sum
+    started_with_one_request
+    cp "$FILE" "$DIR/newer"
+    printf '\x02' | dd of="$DIR/newer" bs=1 seek=8 conv=notrunc status=none
+    mv "$DIR/newer" "$FILE"
+    sum=$(sha256sum <"$FILE")
+    wait_until answers 503 "of another format version"
+    cgi
+    [ "$(sha256sum <"$FILE")" = "$sum" ]
+    unusable "of another format version"
+}
+
+@test "a damaged header" {
+    started_with_one_request
+    printf 'XXXX' | dd of="$FILE" bs=1 seek=136 conv=notrunc status=none
+    unusable "damaged in its header"
+}
+
+@test "an unreadable file" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can become others"
+    chmod 755 "$DIR" && chmod -R 777 "$STATE"
+    start_agent setpriv --reuid=61001 --regid=61001 --clear-groups
+    wait_until test -e "$FILE"
+    chown 0:0 "$FILE" && chmod 600 "$FILE"
+    wait_until answers 503 "Permission denied"
+    chown 61001 "$FILE"
+    cgi
+    wait_until answers 200 "$POSTS 1"
+}
+
+@test "damaged records are skipped and counted, the others answered" {
+    cgi
+    # The last series in the arena: its label values are changed behind its checksum.
+    local at
+    at=$(grep -obUaP 'POST\x00/analyze\x00200\x00' "$FILE" | head -n 1 | cut -d: -f1)
+    printf 'G' | dd of="$FILE" bs=1 seek="$at" conv=notrunc status=none
+    start_agent
+    wait_until answers 200 "microtrace_metrics_damaged_records 1"
+    refute grep -qF "$POSTS" "$DIR/scrape"
+    grep -qF 'request_latency_seconds_count{method="POST",path="/analyze"} 1' "$DIR/scrape"
+    # The next request makes the series anew.
+    cgi
+    wait_until answers 200 "$POSTS 1"
+}
+
+@test "random damage and truncation under scrapes: an answer each time, and the agent lives" {
+    local i code
+    started_with_one_request
+    for ((i = 0; i < 60; i++)); do
+        case $((RANDOM % 4)) in
+        0) truncate -s $((RANDOM * 300)) "$FILE" 2>/dev/null || true ;;
+        1) rm -f "$FILE" ;;
+        *) head -c $((1 + RANDOM % 2000)) /dev/urandom |
+            dd of="$FILE" bs=1 seek=$((RANDOM * 40)) conv=notrunc status=none ;;
+        esac
+        cgi
+        code=$(curl -s -m 10 -o "$DIR/scrape" -w '%{http_code}' "$AGENT_URL/metrics")
+        [ "$code" = 200 ] || [ "$code" = 503 ]
+    done
+    refute gone "$AGENT"
+    rm -f "$FILE"
+    cgi
+    wait_until answers 200 "$POSTS 1"
+}
+
+# --- Space and permissions -------------------------------------------------------------------
+
+@test "a full tmpfs, before the file is made and after: requests are answered, the loss is counted" {
+    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    export -f cgi
+    export BIN RUN FILE DIR
+    unshare -m bash -eu -c '
+        mount -t tmpfs -o size=1m none "$RUN"
+        # Full before: nothing is made, nothing is left, the answer is there.
+        cgi
+        [ -z "$(ls -A "$RUN")" ]
+        # Full afterwards: no page is missing.
+        mount -o remount,size=11m "$RUN"
+        cgi
+        [ -e "$FILE" ]
+        cat /dev/zero >"$RUN/filler" 2>/dev/null || true
+        [ "$(df --output=avail "$RUN" | tail -n 1)" -eq 0 ]
+        for ((i = 0; i < 20; i++)); do cgi; done
+        "$BIN/microtrace" metrics --json >"$DIR/metrics.json"'
+    expect_json '[.families[] | select(.name == "requests_total").series[].value] == [21]' <"$DIR/metrics.json"
+}
+
+@test "the spool on a full tmpfs: the requests are counted, and so is what was dropped" {
+    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    export -f cgi
+    export BIN DIR MICROTRACE_SPOOL_DIR
+    unshare -m bash -eu -c '
+        mount -t tmpfs -o size=64k none "$MICROTRACE_SPOOL_DIR"
+        cat /dev/zero >"$MICROTRACE_SPOOL_DIR/filler" 2>/dev/null || true
+        for ((i = 0; i < 5; i++)); do cgi; done
+        "$BIN/microtrace" metrics --json >"$DIR/metrics.json"'
+    expect_json '[.families[] | select(.name == "requests_total").series[].value] == [5]' <"$DIR/metrics.json"
+    expect_json '[.families[] | select(.name == "microtrace_spool_dropped_records_total").series[] |
+        select(.labels.reason == "no_space").value] | add >= 5' <"$DIR/metrics.json"
+}
+
+@test "writer and agent are different users of one group, with umask 077" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can become others"
+    local writer=(setpriv --reuid=61001 --regid=62001 --groups=62000)
+    chmod 755 "$DIR" "$STATE"
+    chown 0:62000 "$RUN" "$STATE/spool"
+    chmod 2770 "$RUN" "$STATE/spool"
+    umask 077
+    cgi "${writer[@]}"
+    [ "$(stat -c '%a %u %g' "$FILE")" = "660 61001 62000" ]
+    start_agent setpriv --reuid=61002 --regid=62000 --clear-groups
+    wait_until answers 200 "$POSTS 1"
+    cgi "${writer[@]}"
+    wait_until answers 200 "$POSTS 2"
+    # What the agent counts itself is in the same file.
+    grep -q '^microtrace_build_info' "$DIR/scrape"
+    # Somebody outside the group counts nothing here, and is answered all the same.
+    cgi setpriv --reuid=61003 --regid=61003 --clear-groups
+    answers 200 "$POSTS 2"
+}
+
+@test "gauges of processes that are killed return to 0" {
+    start_instance WORKERS=4 WORKER_DELAY_MS=5000
+    local i pids
+    for i in 1 2 3; do
+        curl -s -m 20 -o /dev/null -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
+    done
+    wait_until metric_is requests_in_progress 3
+    metric_is 'microtrace_workers{state="busy"}' 3
+    pids=$(descendants "$INSTANCE" | while read -r pid; do
+        [ "$(cat "/proc/$pid/comm")" != analyze ] || echo "$pid"
+    done)
+    # shellcheck disable=SC2086
+    kill -KILL $pids
+    wait_until metric_is requests_in_progress 0
+    wait_until metric_is 'microtrace_workers{state="busy"}' 0
+    wait_until metric_is 'microtrace_workers{state="idle"}' 4
+    stop_instance
+}
+
+# --- The agent's answers ---------------------------------------------------------------------
+
+# type_for ACCEPT: prints the Content-Type that the agent chooses.
+type_for() {
+    curl -s -o "$DIR/scrape" -w '%{content_type}' -H "Accept: $1" "$AGENT_URL/metrics"
+}
+
+@test "negotiation: quality values, versions, escaping, and what nobody offers" {
+    local text='text/plain; version=0.0.4; charset=utf-8'
+    local open='application/openmetrics-text; version=1.0.0; charset=utf-8'
+    started_with_one_request
+    [ "$(type_for '*/*')" = "$text" ]
+    [ "$(type_for '')" = "$text" ]
+    [ "$(type_for 'image/png')" = "$text" ]
+    [ "$(type_for 'application/openmetrics-text; version=1.0.0')" = "$open" ]
+    tail -n 1 "$DIR/scrape" | grep -qx '# EOF'
+    [ "$(type_for 'application/openmetrics-text;q=0.3, text/plain;q=0.5')" = "$text" ]
+    refute grep -q '# EOF' "$DIR/scrape"
+    [ "$(type_for 'text/plain;q=0.3, application/openmetrics-text;version=1.0.0;q=0.5')" = "$open" ]
+    [ "$(type_for 'application/openmetrics-text;version=2.0.0, */*;q=0.1')" = "$text" ]
+    [ "$(type_for 'application/openmetrics-text;q=0, text/plain;q=0.1')" = "$text" ]
+    # What Prometheus 3 sends.
+    [ "$(type_for 'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2')" = "$open; escaping=underscores" ]
+    [ "$(type_for 'text/plain;version=0.0.4;escaping=underscores')" = "$text; escaping=underscores" ]
+}
+
+@test "gzip where it is asked for, and the same text inside" {
+    started_with_one_request
+    curl -s -H 'Accept-Encoding: gzip' -D "$DIR/headers" -o "$DIR/packed" "$AGENT_URL/metrics"
+    grep -qi '^content-encoding: gzip' "$DIR/headers"
+    grep -qi '^vary: .*accept-encoding' "$DIR/headers"
+    gunzip <"$DIR/packed" | grep -qF "$POSTS 1"
+    [ "$(gunzip <"$DIR/packed" | wc -c)" -gt $((2 * $(wc -c <"$DIR/packed"))) ]
+    for encoding in identity 'gzip;q=0' 'br, deflate'; do
+        curl -s -H "Accept-Encoding: $encoding" -D "$DIR/headers" -o "$DIR/plain" "$AGENT_URL/metrics"
+        refute grep -qi '^content-encoding' "$DIR/headers"
+        grep -qF "$POSTS 1" "$DIR/plain"
+    done
+}
+
+# --- microtrace metrics ----------------------------------------------------------------------
+
+@test "microtrace metrics: a table for people, without the agent" {
+    cgi
+    run -0 "$BIN/microtrace" metrics
+    grep -qE '^requests_total +counter' <<<"$output"
+    grep -qE '^  method="POST",path="/analyze",status="200" +1$' <<<"$output"
+    grep -qE 'request_latency_seconds +histogram, seconds' <<<"$output"
+    grep -qE '^  method="POST",path="/analyze" +1 ' <<<"$output"
+    # Values end in one column.
+    [ "$(grep -E '^  .*status="' <<<"$output" | awk '{ print length }' | sort -u | wc -l)" -eq 1 ]
+    grep -qE '^[0-9]+ of [0-9]+ series' <<<"$output"
+}
+
+@test "microtrace metrics --json: the same as what the agent says" {
+    start_agent
+    cgi
+    cgi
+    run -0 --separate-stderr "$BIN/microtrace" metrics --json
+    expect_json '.families | map(.name) | index("requests_total") != null' <<<"$output"
+    expect_json '[.families[] | select(.name == "requests_total").series[] |
+        select(.labels == {method: "POST", path: "/analyze", status: "200"}).value] == [2]' <<<"$output"
+    expect_json '[.families[] | select(.name == "request_latency_seconds").series[] |
+        select(.labels.path == "/analyze") | .count == 2 and (.buckets | length) == 17 and
+        .buckets[16] == {le: "+Inf", count: 2} and (.exemplars[0].trace_id | length) == 32] == [true]' <<<"$output"
+    expect_json '.file.series <= .file.series_limit and .file.damaged_records == 0 and
+        (.file.refused | add) == 0 and .file.processes >= 1' <<<"$output"
+}
+
+@test "microtrace metrics: no file, a bad one, a bad option" {
+    run -1 "$BIN/microtrace" metrics
+    [[ "$output" == *"$FILE: missing"* ]]
+    echo "somebody else's" >"$FILE"
+    run -1 "$BIN/microtrace" metrics --json
+    [[ "$output" == *"not a metrics file"* ]]
+    run -2 "$BIN/microtrace" metrics --nonsense
+}
