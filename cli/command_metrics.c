@@ -4,6 +4,7 @@
 #include "lib/ids.h"
 #include "lib/json_writer.h"
 #include "lib/metrics_reader.h"
+#include "lib/metrics_rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ static const char *kind_name(enum metrics_kind kind)
 static double sum_of(const struct metrics_reader_family *family,
                      const struct metrics_reader_histogram *histogram)
 {
-    return (double)histogram->sum_steps * family->resolution;
+    return (double)histogram->sum_steps / metrics_rules_steps_per_unit(family->resolution);
 }
 
 /* --- The table for people -------------------------------------------------------------------- */
@@ -49,6 +50,21 @@ struct row {
     char cells[COLUMNS][CELL_MAX];
 };
 
+/* A value as people say it: seconds as 59.9us, 1.5ms or 2s; others as they are. */
+static void write_quantity(char out[CELL_MAX], const struct metrics_reader_family *family,
+                           const char *sign, double value)
+{
+    const char *suffix = "";
+    double shown = value;
+
+    if (strcmp(family->unit, "seconds") == 0) {
+        double size = value < 0 ? -value : value;
+        suffix = size >= 1 ? "s" : size >= 1e-3 ? "ms" : "us";
+        shown = size >= 1 ? value : size >= 1e-3 ? value * 1e3 : value * 1e6;
+    }
+    (void)snprintf(out, CELL_MAX, "%s%.4g%s", sign, shown, suffix);
+}
+
 /*
  * The bound below which a share `q` of the observations lies: the upper end of the bucket in which
  * that share is reached, which is all that a histogram knows for certain.
@@ -56,7 +72,6 @@ struct row {
 static void write_quantile(char out[CELL_MAX], const struct metrics_reader_family *family,
                            const struct metrics_reader_histogram *histogram, double q)
 {
-    char number[JSON_WRITER_DOUBLE_SIZE];
     const char *sign = "<=";
     uint64_t seen = 0;
     size_t i;
@@ -74,8 +89,7 @@ static void write_quantile(char out[CELL_MAX], const struct metrics_reader_famil
         sign = ">";
         i--;
     }
-    (void)snprintf(number, sizeof(number), "%.6g", family->bounds[i]);
-    (void)snprintf(out, CELL_MAX, "%s%.32s", sign, number);
+    write_quantity(out, family, sign, family->bounds[i]);
 }
 
 /* Returns how many of the row's cells there are. */
@@ -106,8 +120,7 @@ static size_t fill_row(struct row *row, const struct metrics_reader *reader,
             (void)snprintf(row->cells[i], CELL_MAX, "-");
         return COLUMNS;
     }
-    (void)snprintf(row->cells[1], CELL_MAX, "%.6g",
-                   sum_of(family, &histogram) / (double)histogram.count);
+    write_quantity(row->cells[1], family, "", sum_of(family, &histogram) / (double)histogram.count);
     write_quantile(row->cells[2], family, &histogram, 0.5);
     write_quantile(row->cells[3], family, &histogram, 0.99);
     return COLUMNS;
