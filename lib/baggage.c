@@ -64,16 +64,13 @@ size_t baggage_length(const char *text)
 {
     const char *at = skip(text, is_blank);
     size_t length = 0;
-    bool full = false;
 
     for (unsigned count = 1;; count++) {
         const char *end = member(at);
 
         if (end == NULL)
             return 0;
-        /* What follows a member that is left out is left out too, however short. */
-        full = full || count > BAGGAGE_MEMBERS_MAX || (size_t)(end - text) > BAGGAGE_SIZE_MAX;
-        if (!full)
+        if (count <= BAGGAGE_MEMBERS_MAX && (size_t)(end - text) <= BAGGAGE_SIZE_MAX)
             length = (size_t)(end - text);
         at = skip(end, is_blank);
         if (*at == '\0')

@@ -192,7 +192,7 @@ struct reader {
     _Atomic uint64_t *words;
     const atomic_bool *stop;
     unsigned char *seen; /* NUMBERS of them; how often each number was given out */
-    unsigned torn, looks;
+    unsigned torn;
 };
 
 /* Every value of the set is made of its seed. */
@@ -211,26 +211,30 @@ static struct chaos_set set_of(uint64_t seed)
     };
 }
 
+static bool is_whole(const struct chaos_set *set)
+{
+    const struct chaos_set whole = set_of(set->seed);
+
+    return whole.probability == set->probability && whole.error_rate == set->error_rate &&
+           whole.abort_rate == set->abort_rate && whole.delay_low_ms == set->delay_low_ms &&
+           whole.delay_high_ms == set->delay_high_ms;
+}
+
 static void *read_sets(void *argument)
 {
     struct reader *reader = argument;
     struct chaos_control control;
+    struct chaos_status status;
     uint64_t number, last = 0;
 
     chaos_control_attach(&control, reader->words, &environment_off);
     while (!atomic_load(reader->stop)) {
-        struct chaos_set whole;
-
+        chaos_control_status(reader->words, &status);
+        reader->torn += status.run_time.state == CHAOS_ON && !is_whole(&status.run_time);
         if (!chaos_control_next(&control, &number))
             continue;
-        whole = set_of(control.set.seed);
-        reader->torn += memcmp(&whole.probability, &control.set.probability, sizeof(double)) != 0 ||
-                        whole.error_rate != control.set.error_rate ||
-                        whole.abort_rate != control.set.abort_rate ||
-                        whole.delay_low_ms != control.set.delay_low_ms ||
-                        whole.delay_high_ms != control.set.delay_high_ms || control.set.seed < last;
+        reader->torn += !is_whole(&control.set) || control.set.seed < last;
         last = control.set.seed;
-        reader->looks++;
     }
     return NULL;
 }
