@@ -385,8 +385,7 @@ int command_metrics(int argc, char **argv)
     if (reader == NULL) {
         (void)fprintf(stderr, "microtrace metrics: out of memory\n");
     } else if (metrics_reader_refresh(reader) != 0) {
-        (void)fprintf(stderr, "microtrace metrics: %s/metrics.mmap: %s\n", run_dir,
-                      metrics_reader_problem(reader));
+        (void)fprintf(stderr, "microtrace metrics: %s\n", metrics_reader_problem(reader));
     } else {
         status = COMMAND_OK;
         if (json)

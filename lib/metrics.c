@@ -2,6 +2,7 @@
 
 #include "lib/clock.h"
 #include "lib/metrics_cache.h"
+#include "lib/metrics_catalog.h"
 #include "lib/metrics_file.h"
 #include "lib/metrics_registry.h"
 #include "lib/metrics_rules.h"
@@ -56,6 +57,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metrics *all;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+/* Updates made without a file and not yet counted in one. */
+static _Atomic uint64_t lost_updates;
+
 /* What refused series point to. Nobody reads it. */
 static _Atomic uint64_t sink[METRICS_BOUNDS_MAX + 2];
 
@@ -75,6 +79,7 @@ static void after_fork_parent(void)
  */
 static void after_fork_child(void)
 {
+    atomic_store(&lost_updates, 0); /* the parent's to tell */
     for (struct metrics *m = all; m != NULL; m = m->next) {
         if (m->lock_fd >= 0)
             close(m->lock_fd);
@@ -148,6 +153,11 @@ static void attach(struct metrics *m)
     m->slot = slot >= 0 ? (unsigned)slot : 0;
 }
 
+static void count_refused(struct metrics *m, enum metrics_refused why, uint64_t n)
+{
+    atomic_fetch_add_explicit(&metrics_file_header(&m->map)->refused[why], n, memory_order_relaxed);
+}
+
 struct metrics *metrics_open(const char *run_dir)
 {
     size_t path_size = strlen(run_dir) + sizeof("/" METRICS_FILE_NAME);
@@ -168,6 +178,8 @@ struct metrics *metrics_open(const char *run_dir)
     }
     memcpy(m->instance_id, metrics_file_header(&m->map)->instance_id, IDS_UUID_TEXT);
     metrics_registry_init(&m->registry, &m->map);
+    if (m->problem[0] == '\0')
+        count_refused(m, METRICS_REFUSED_NO_FILE, atomic_exchange(&lost_updates, 0));
     pthread_mutex_lock(&lock);
     m->next = all;
     all = m;
@@ -211,10 +223,39 @@ bool metrics_current(struct metrics *m)
     return m->current;
 }
 
+/*
+ * What was counted and observed in private memory: additions to counters, and observations.
+ * Counters that are set are not lost, and not in this stripe.
+ */
+static uint64_t private_updates(const struct metrics *m)
+{
+    struct metrics_catalog catalog = {0};
+    uint64_t sum = 0;
+
+    if (metrics_catalog_read(&catalog, &m->map) == 0) {
+        for (size_t f = 0; f < catalog.family_count; f++) {
+            const struct metrics_reader_family *family = catalog.families[f];
+            size_t cells = family->kind == METRICS_COUNTER     ? 1
+                           : family->kind == METRICS_HISTOGRAM ? family->bound_count + 1
+                                                               : 0;
+            for (size_t s = 0; cells > 0 && s < family->series_count; s++) {
+                const _Atomic uint64_t *cell =
+                    metrics_file_cells(&m->map, m->stripe, family->series[s]->cell_offset);
+                for (size_t c = 0; c < cells; c++)
+                    sum += atomic_load_explicit(&cell[c], memory_order_relaxed);
+            }
+        }
+    }
+    metrics_catalog_clear(&catalog);
+    return sum;
+}
+
 void metrics_close(struct metrics *m)
 {
     if (m == NULL)
         return;
+    /* A forked child's memory began as a copy of its parent's, which counts for itself. */
+    uint64_t lost = m->problem[0] != '\0' && !m->forked ? private_updates(m) : 0;
     pthread_mutex_lock(&lock);
     for (struct metrics **p = &all; *p != NULL; p = &(*p)->next) {
         if (*p == m) {
@@ -222,6 +263,14 @@ void metrics_close(struct metrics *m)
             break;
         }
     }
+    /* The caller may have opened anew already; else whoever opens next counts them. */
+    struct metrics *heir = all;
+    while (heir != NULL && (heir->problem[0] != '\0' || strcmp(heir->path, m->path) != 0))
+        heir = heir->next;
+    if (heir != NULL)
+        count_refused(heir, METRICS_REFUSED_NO_FILE, lost);
+    else
+        atomic_fetch_add(&lost_updates, lost);
     pthread_mutex_unlock(&lock);
     while (m->families != NULL) {
         struct metrics_family *family = m->families;
@@ -240,11 +289,6 @@ const char *metrics_instance_id(const struct metrics *m)
     return m->instance_id;
 }
 
-static void count_refused(struct metrics *m, enum metrics_refused why)
-{
-    atomic_fetch_add_explicit(&metrics_file_header(&m->map)->refused[why], 1, memory_order_relaxed);
-}
-
 struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_family_def *def)
 {
     enum metrics_refused why;
@@ -258,7 +302,7 @@ struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_f
         family->def = def;
         family->offset = metrics_registry_family(&m->registry, def, &why);
         if (family->offset == 0)
-            count_refused(m, why);
+            count_refused(m, why, 1);
         family->label_count = metrics_rules_label_count(def);
         if (def->kind == METRICS_HISTOGRAM)
             family->steps_per_unit = metrics_rules_steps_per_unit(metrics_rules_resolution(def));
@@ -320,7 +364,7 @@ static bool find(struct metrics_family *family, enum metrics_kind kind, const ch
     bool found = find_or_add(family, kind, values, at, &why) == 0;
     pthread_mutex_unlock(&lock);
     if (!found)
-        count_refused(family->metrics, why);
+        count_refused(family->metrics, why, 1);
     return found;
 }
 
@@ -359,7 +403,7 @@ struct metrics_live_gauge metrics_live_gauge(struct metrics_family *family,
         return (struct metrics_live_gauge){.cell = sink};
     struct metrics *m = family->metrics;
     if (m->map.inode != 0 && !m->has_slot && !m->forked) {
-        count_refused(m, METRICS_REFUSED_NO_SLOT);
+        count_refused(m, METRICS_REFUSED_NO_SLOT, 1);
         return (struct metrics_live_gauge){.cell = sink};
     }
     return (struct metrics_live_gauge){

@@ -34,6 +34,7 @@ const char *const metrics_file_refused_names[METRICS_REFUSED_COUNT] = {
     [METRICS_REFUSED_NO_ROOM] = "no_room",
     [METRICS_REFUSED_LIVE_GAUGE_LIMIT] = "live_gauge_limit",
     [METRICS_REFUSED_NO_SLOT] = "no_slot",
+    [METRICS_REFUSED_NO_FILE] = "no_file",
 };
 
 const char *metrics_file_state_text(enum metrics_file_state state)

@@ -20,11 +20,14 @@ void metrics_counter_set(struct metrics_counter counter, uint64_t value)
         atomic_store_explicit(counter.cell, value, memory_order_relaxed);
         return;
     }
-    const unsigned char *cell = (const unsigned char *)counter.first_stripe;
+    unsigned char *cell = (unsigned char *)counter.first_stripe;
     for (uint32_t i = 0; i < counter.stripe_count; i++)
-        sum += atomic_load_explicit((const _Atomic uint64_t *)(cell + i * counter.stripe_size),
+        sum += atomic_load_explicit((_Atomic uint64_t *)(cell + i * counter.stripe_size),
                                     memory_order_relaxed);
-    atomic_fetch_add_explicit(counter.cell, value - sum, memory_order_relaxed);
+    /* The last stripe: what is in a process's own one was added, and can be lost. */
+    atomic_fetch_add_explicit(
+        (_Atomic uint64_t *)(cell + (counter.stripe_count - 1) * counter.stripe_size), value - sum,
+        memory_order_relaxed);
 }
 
 void metrics_gauge_set(struct metrics_gauge gauge, double value)

@@ -191,6 +191,31 @@ started_with_one_request() {
     wait_until answers 200 "$POSTS 1"
 }
 
+@test "what long-lived processes counted without a file is told once there is one" {
+    start_instance WORKERS=1
+    local file=$STATE/run/metrics.mmap
+    analyze '{"a": 1, "b": 2}'
+    head -c 100000 /dev/zero >"$DIR/foreign"
+    mv "$DIR/foreign" "$file"
+    wait_until answers 503 "not a metrics file"
+    # The worker looks at the file once a second; until then it counts in the old one.
+    local end=$((SECONDS + 3))
+    while [ "$SECONDS" -lt "$end" ]; do
+        analyze '{"a": 1, "b": 2}'
+        expect 200
+        sleep 0.05
+    done
+    rm "$file"
+    analyze '{"a": 1, "b": 2}'
+    wait_until no_file_told
+    stop_instance
+}
+
+no_file_told() {
+    analyze '{"a": 1, "b": 2}'
+    [ "$(metric 'microtrace_metrics_refused_total{reason="no_file"}')" -ge 20 ]
+}
+
 # --- Space and permissions -------------------------------------------------------------------
 
 @test "a full tmpfs, before the file is made and after: requests are answered, the loss is counted" {

@@ -101,6 +101,42 @@ static void test_current_notices(void **state)
 }
 
 /* Truncated under our feet: stores go on, into nothing, and it is told. */
+/* What was counted while the file could not be used is told in the next one. */
+static void test_updates_without_a_file_are_told(void **state)
+{
+    struct fixture *f = *state;
+    static const struct metrics_family_def owned = {
+        .name = "test_owned_total", .help = "Set by its owner.", .kind = METRICS_COUNTER};
+
+    put_file(f->file, "x", 1);
+    struct metrics *metrics = metrics_open(f->dir);
+    assert_non_null(metrics_problem(metrics));
+    metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("a", "")), 3);
+    metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("b", "")), 4);
+    metrics_observe(metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("")), 9);
+    metrics_gauge_set(metrics_gauge(metrics_declare(metrics, &fixture_gauge), NULL), 100);
+    metrics_counter_set(metrics_counter(metrics_declare(metrics, &owned), NULL), 1000);
+    unlink(f->file);
+
+    /* Opened anew before it is closed, as telemetry does, and the other way round. */
+    struct metrics *next = fixture_open(f);
+    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 0);
+    metrics_close(metrics);
+    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 8);
+    metrics_close(next);
+
+    unlink(f->file);
+    put_file(f->file, "x", 1);
+    metrics = metrics_open(f->dir);
+    metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("a", "")), 2);
+    metrics_close(metrics);
+    unlink(f->file);
+    metrics_close(fixture_open(f));
+    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 2);
+    metrics_close(fixture_open(f));
+    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 2);
+}
+
 static void test_truncation_under_a_writer(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +189,7 @@ int main(void)
         TEST(test_foreign_files_are_left_alone),
         TEST(test_missing_directory),
         TEST(test_current_notices),
+        TEST(test_updates_without_a_file_are_told),
         TEST(test_truncation_under_a_writer),
         TEST(test_settings),
     };
