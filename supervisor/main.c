@@ -1,6 +1,7 @@
 /*
  * microtrace-run: one instance in the foreground, as `make run` and the container start it:
- * lighttpd, which spawns the analyze processes, and the agent.
+ * lighttpd, which spawns the analyze processes, and the agent. With --no-agent the agent is someone
+ * else's, such as a container beside this one, and AGENT_LISTEN says where it answers.
  *
  * Exit status: 0 when it was told to stop, 1 when lighttpd ended or a port or directory can't be
  * used, 2 for settings or a command line that can't be used.
@@ -49,6 +50,7 @@ struct instance {
 
     pid_t lighttpd; /* 0: not running */
     pid_t agent;
+    bool no_agent;
     bool announced;
     uint64_t started_ms;
     uint64_t agent_started_ms;
@@ -65,9 +67,10 @@ static uint64_t now_ms(void)
 
 static void usage(FILE *to)
 {
-    fputs("usage: microtrace-run [--config LIGHTTPD.CONF]\n"
+    fputs("usage: microtrace-run [--config LIGHTTPD.CONF] [--no-agent]\n"
           "Runs lighttpd, its analyze processes and the agent until SIGINT or SIGTERM.\n\n"
           "  -c, --config FILE  lighttpd's configuration (default ./lighttpd.conf)\n"
+          "  -n, --no-agent     start no agent: AGENT_LISTEN is where another one answers\n"
           "  -h, --help         this text\n"
           "  -V, --version      the version\n\n"
           "Settings, from the environment:\n",
@@ -79,15 +82,19 @@ static void usage(FILE *to)
 static int parse_arguments(struct instance *in, int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"no-agent", no_argument, NULL, 'n'},
                                             {"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
                                             {0}};
     const char *config = "lighttpd.conf";
     int option;
-    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:nhV", options, NULL)) != -1) {
         switch (option) {
         case 'c':
             config = optarg;
+            break;
+        case 'n':
+            in->no_agent = true;
             break;
         case 'h':
             usage(stdout);
@@ -126,7 +133,7 @@ static int find_programs(struct instance *in)
             in->programs);
         return -1;
     }
-    if (access(in->analyze, X_OK) != 0 || access(in->agent_program, X_OK) != 0) {
+    if (access(in->analyze, X_OK) != 0 || (!in->no_agent && access(in->agent_program, X_OK) != 0)) {
         say("the programs are not built in %s: run make", in->programs);
         return -1;
     }
@@ -243,7 +250,7 @@ static int next_timeout_ms(const struct instance *in)
     uint64_t now = now_ms();
     if (!in->announced)
         return START_TICK_MS;
-    if (in->agent == 0)
+    if (in->agent == 0 && !in->no_agent)
         return in->agent_next_ms > now ? (int)(in->agent_next_ms - now) : 0;
     return IDLE_MS;
 }
@@ -282,7 +289,7 @@ static int supervise(struct instance *in)
         int ended = reap(in, false);
         if (ended != -1)
             return ended;
-        if (in->agent == 0 && now_ms() >= in->agent_next_ms)
+        if (!in->no_agent && in->agent == 0 && now_ms() >= in->agent_next_ms)
             start_agent(in);
         if (in->announced)
             continue;
@@ -348,10 +355,10 @@ int main(int argc, char **argv)
     int bad = check_program(in.analyze);
     if (bad != STATUS_OK)
         return bad;
-    if (place_check_ports(&in.settings) != 0)
+    if (place_check_ports(&in.settings, !in.no_agent) != 0)
         return STATUS_FAILED;
 
-    int status = begin_with_agent(&in);
+    int status = in.no_agent ? -1 : begin_with_agent(&in);
     if (status == -1)
         status = start_lighttpd(&in) == 0 ? supervise(&in) : STATUS_FAILED;
     stop(&in);

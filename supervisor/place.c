@@ -45,13 +45,13 @@ static int make_directory(const char *path)
     return chmod(path, DIRECTORY_MODE);
 }
 
-static int prepare_directory(const struct settings *s, const char *path)
+static int prepare_directory(const struct settings *s, const char *path, int access_mode)
 {
     struct stat st;
     if (make_directory(path) == 0 && stat(path, &st) == 0) {
         if (!S_ISDIR(st.st_mode))
             errno = ENOTDIR;
-        else if (access(path, R_OK | W_OK | X_OK) == 0)
+        else if (access(path, access_mode) == 0)
             return 0;
     }
     say("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
@@ -108,8 +108,9 @@ int place_prepare(const struct settings *s)
 {
     char upload[PATH_MAX + 8];
     snprintf(upload, sizeof(upload), "%s/upload", s->run);
-    if (prepare_directory(s, s->root) != 0 || prepare_directory(s, s->run) != 0 ||
-        prepare_directory(s, upload) != 0 || prepare_directory(s, s->spool) != 0)
+    const int written = R_OK | W_OK | X_OK;
+    if (prepare_directory(s, s->root, X_OK) != 0 || prepare_directory(s, s->run, written) != 0 ||
+        prepare_directory(s, upload, written) != 0 || prepare_directory(s, s->spool, written) != 0)
         return -1;
     if (take_lock(s) != 0)
         return -1;
@@ -151,7 +152,7 @@ static int check_port(const struct sockaddr_storage *address, socklen_t len, con
     return -1;
 }
 
-int place_check_ports(const struct settings *s)
+int place_check_ports(const struct settings *s, bool with_agent)
 {
     char what[384], instead[384];
     unsigned other = s->port < 65535 ? (unsigned)s->port + 1 : 8000;
@@ -159,6 +160,8 @@ int place_check_ports(const struct settings *s)
     snprintf(instead, sizeof(instead), "make run PORT=%u", other);
     if (check_port(&s->http, s->http_len, what, instead) != 0)
         return -1;
+    if (!with_agent)
+        return 0;
     snprintf(what, sizeof(what), "AGENT_LISTEN %s", s->agent_listen);
     const char *colon = strrchr(s->agent_listen, ':');
     unsigned agent = (unsigned)strtoul(colon + 1, NULL, 10);

@@ -9,16 +9,17 @@
 
 /*
  * Makes STATE_DIR with run/, run/upload/ and spool/ (mode 2770, group microtrace where there is
- * one), takes the instance's lock for as long as this process lives, and removes sockets that a
- * killed instance has left. Returns 0, or -1 after one line on stderr.
+ * one; STATE_DIR itself may be read-only where the others are there), takes the instance's lock for
+ * as long as this process lives, and removes sockets that a killed instance has left. Returns 0, or
+ * -1 after one line on stderr.
  */
 int place_prepare(const struct settings *settings);
 
 /*
- * Whether both ports can be listened on. One that is still being given up gets a second. Returns 0,
- * or -1 after one line on stderr.
+ * Whether PORT, and AGENT_LISTEN if `agent`, can be listened on. One that is still being given up
+ * gets a second. Returns 0, or -1 after one line on stderr.
  */
-int place_check_ports(const struct settings *settings);
+int place_check_ports(const struct settings *settings, bool agent);
 
 /* Removes the sockets of the run directory. */
 void place_clear_sockets(const struct settings *settings);

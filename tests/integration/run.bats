@@ -69,6 +69,11 @@ nothing_is_left() {
     refute curl -s -o /dev/null "$AGENT_URL/healthz"
 }
 
+answers_metrics() {
+    request GET /metrics
+    [ "$STATUS" -eq 200 ]
+}
+
 child() {
     pgrep -P "$PID" -x "$1"
 }
@@ -306,4 +311,44 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     run -0 "$BIN/microtrace-run" --version
     run -0 "$BIN/microtrace-run" --help
     [[ $output == *WORKERS* ]]
+}
+
+@test "--no-agent: lighttpd asks an agent that someone else runs, and lives on without it" {
+    env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" "$BIN/microtrace-run" \
+        --no-agent --config "$ROOT/lighttpd.conf" >"$LOG" 2>&1 </dev/null 3>&- &
+    PID=$!
+    echo "$PID" >>"$DIR/started"
+    wait_until running
+    [ -z "$(child metrics-agent)" ]
+    request GET /metrics
+    [ "$STATUS" -ge 500 ]
+    env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" \
+        MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$BIN/metrics-agent" >>"$LOG" 2>&1 </dev/null 3>&- &
+    local agent=$!
+    echo "$agent" >>"$DIR/started"
+    analyze '{"a": 1, "b": 2}'
+    expect 200
+    wait_until metric_is 'requests_total{method="POST",path="/analyze",status="200"}' 1
+    wait_until answers_metrics
+    kill -TERM "$PID"
+    ends 0
+    refute gone "$agent"
+    kill "$agent"
+}
+
+@test "a read-only STATE_DIR will do where what is written in it is there" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, for mount"
+    mkdir -p "$STATE"/{run,spool} "$DIR"/{runs,spools}
+    unshare -m bash -c 'mount --bind "$1" "$1" && mount --bind "$2/runs" "$1/run" &&
+        mount --bind "$2/spools" "$1/spool" && mount -o remount,ro,bind "$1" && shift 2 && exec "$@"' - \
+        "$STATE" "$DIR" env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" \
+        "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf" >"$LOG" 2>&1 </dev/null 3>&- &
+    PID=$!
+    echo "$PID" >>"$DIR/started"
+    wait_until running
+    analyze '{"a": 1, "b": 2}'
+    expect 200
+    [ -s "$DIR/spools/logs.jsonl" ]
+    kill -TERM "$PID"
+    ends 0
 }
