@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# Goal: the dashboard and the rules are right: every query can be parsed, names series that exist, and
+# has data where a real Prometheus scrapes a real instance under load, with errors, chaos, downstream
+# calls and export; every alert fires on what it is for and has a runbook.
+
+load helpers
+
+DASHBOARD=$ROOT/dashboards/microtrace.json
+RULES=$ROOT/dashboards/rules
+
+setup() {
+    common_setup
+}
+
+teardown() {
+    common_teardown
+}
+
+dashboards() {
+    "$PYTHON" "$HERE/check_dashboards.py" "$@"
+}
+
+# start_downstream: another instance, at DOWNSTREAM_PORT.
+start_downstream() {
+    read -r DOWNSTREAM_PORT port < <(free_ports 2)
+    start downstream env PORT="$DOWNSTREAM_PORT" AGENT_LISTEN="127.0.0.1:$port" \
+        STATE_DIR="$DIR/downstream" "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
+    wait_until answers "http://127.0.0.1:$DOWNSTREAM_PORT/healthz"
+}
+
+# start_prometheus: with the rules, every half second; PROMETHEUS is its address.
+start_prometheus() {
+    read -r port < <(free_ports 1)
+    PROMETHEUS=http://127.0.0.1:$port
+    cat >"$DIR/prometheus.yml" <<EOF
+global:
+  scrape_interval: 500ms
+  scrape_timeout: 500ms
+  evaluation_interval: 1s
+rule_files: ["$RULES/*.yml"]
+scrape_configs:
+  - job_name: microtrace
+    static_configs: [{targets: ["127.0.0.1:$AGENT_PORT"]}]
+EOF
+    start prometheus prometheus --config.file="$DIR/prometheus.yml" \
+        --storage.tsdb.path="$DIR/tsdb" --web.listen-address="127.0.0.1:$port" \
+        --enable-feature=exemplar-storage
+    wait_until answers "$PROMETHEUS/-/ready"
+}
+
+# start_everything: an instance with chaos, a downstream instance and a collector's stand-in, under
+# load, scraped.
+start_everything() {
+    start sink "$PYTHON" "$ROOT/tests/tools/otlp_sink.py" --port-file "$DIR/port"
+    wait_until test -s "$DIR/port"
+    start_downstream
+    start_microtrace OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$(cat "$DIR/port")" \
+        DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="http://127.0.0.1:$DOWNSTREAM_PORT/analyze"
+    MICROTRACE_RUN_DIR=$STATE/run "$BIN/microtrace" chaos on --probability 0.1 --delay-ms 10-50 \
+        --error-rate 0.05
+    SINCE=$(date +%s)
+    start_prometheus
+    start load "$BIN/microtrace" load --url "$URL" --rate 40 --mix 0.2
+    LOAD=$STARTED
+}
+
+@test "the dashboard is what Grafana can load, with a description and a unit on every panel" {
+    dashboards form "$DASHBOARD"
+}
+
+@test "promtool can read every query of the dashboard" {
+    need_command promtool
+    dashboards rules "$DASHBOARD" >"$DIR/queries.yml"
+    [ "$(grep -c '"record"' "$DIR/queries.yml")" -ge 40 ]
+    promtool check rules "$DIR/queries.yml"
+}
+
+@test "promtool finds nothing wrong with the rules, and their unit tests pass" {
+    need_command promtool
+    promtool check rules "$RULES"/*.yml
+    promtool test rules "$RULES"/tests/*.yml
+}
+
+@test "the unit tests have each alert fire" {
+    sed -n 's/^ *- alert: //p' "$RULES/alerts.yml" | sort >"$DIR/alerts"
+    grep -A 2 'alertname:' "$RULES"/tests/*.yml | grep -B 2 'exp_labels' |
+        sed -n 's/.*alertname: //p' | sort -u >"$DIR/fired"
+    [ -s "$DIR/alerts" ]
+    diff "$DIR/alerts" "$DIR/fired"
+}
+
+@test "every metric that the dashboard and the rules name is on /metrics, every alert has a runbook" {
+    start_microtrace
+    analyze '{"a": 1}'
+    expect 422
+    scrape >"$DIR/metrics"
+    dashboards names "$DASHBOARD" "$DIR/metrics" "$RULES"/*.yml
+}
+
+@test "under load every query of the dashboard and of the rules has data in Prometheus" {
+    need_command prometheus
+    start_everything
+    dashboards live "$PROMETHEUS" "$DASHBOARD" "$SINCE"
+    kill -INT "$LOAD"
+    wait_until grep -q "requests in" "$DIR/load.log"
+}
+
+@test "an agent that goes away, and one that finds no process, raise their alerts in Prometheus" {
+    need_command prometheus
+    start_microtrace
+    start_prometheus
+    stop_instance
+    dashboards alert "$PROMETHEUS" MicroTraceAgentDown
+    start agent env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" \
+        MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$BIN/metrics-agent"
+    dashboards alert "$PROMETHEUS" MicroTraceNoWorkers
+}
