@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    FIELD_MAX = 16384, /* bytes of a header field that is sent; baggage has at most 8192 */
+    RETRY_AFTER_MAX_S = 86400, /* no call waits that long */
+    FIELD_MAX = 16384,         /* bytes of a header field that is sent; baggage has at most 8192 */
 };
 
 struct downstream_client {
@@ -188,7 +189,8 @@ void downstream_client_post(struct downstream_client *client, const char *body, 
     (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &response->status);
     if (curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK &&
         retry_after > 0)
-        response->retry_after_ms = (uint64_t)retry_after * 1000;
+        response->retry_after_ms =
+            (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * 1000;
     response->outcome = outcome_of(client, code, response->status);
     (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(client->fields);

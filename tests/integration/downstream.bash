@@ -2,13 +2,14 @@
 # What the tests of downstream calls share: a service that behaves as told, and a look at what it
 # has seen and at what an instance recorded of a request.
 
-# start_sink [NAME]: sets SINK_PORT and SINK_URL; NAME tells several of them apart.
+# start_sink [NAME [PORT]]: sets SINK_PORT and SINK_URL; NAME tells several of them apart.
 start_sink() {
     local name=${1:-sink}
     rm -f "$DIR/$name.port"
-    /usr/bin/python3 "$ROOT/tests/tools/downstream_sink.py" --port-file "$DIR/$name.port" \
+    /usr/bin/python3 "$ROOT/tests/tools/downstream_sink.py" --port-file "$DIR/$name.port" --port "${2:-0}" \
         >"$DIR/$name.log" 2>&1 </dev/null 3>&- &
     echo $! >>"$DIR/sinks"
+    disown
     wait_until [ -s "$DIR/$name.port" ] || { cat "$DIR/$name.log" && return 1; }
     SINK_PORT=$(cat "$DIR/$name.port")
     SINK_URL=http://127.0.0.1:$SINK_PORT
@@ -18,9 +19,10 @@ start_sink() {
 stop_sinks() {
     local pid
     for pid in $(cat "$DIR/sinks" 2>/dev/null); do
-        kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
+        wait_until gone "$pid"
     done
-    return 0
+    rm -f "$DIR/sinks"
 }
 
 # sink JSON: how to answer from now on; forgets what was seen.

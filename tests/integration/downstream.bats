@@ -184,6 +184,23 @@ misbehaves() {
     analyze '{"a": 1, "b": 2}'
     expect 502
     [ "$(seen .requests)" -eq 1 ]
+    sink '{"mode": "status", "status": 503, "retry_after": "9223372036854775807"}'
+    analyze '{"a": 1, "b": 2}'
+    expect 502
+    [ "$(seen .requests)" -eq 1 ]
+}
+
+@test "a kept connection that the service has closed since is no failure: a restart goes unnoticed" {
+    local port=$SINK_PORT
+    sink '{}'
+    analyze '{"a": 1, "b": 2}'
+    expect 200
+    stop_sinks
+    start_sink again "$port"
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: restart-1'
+    expect 200
+    [ "$(seen .requests)" -eq 1 ]
+    [ -z "$(logs '.request_id == "restart-1" and .message == "attempt_failed"')" ]
 }
 
 @test "nobody listens: 502 after all attempts, and DOWNSTREAM_FALLBACK=local computes here" {
