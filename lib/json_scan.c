@@ -1,8 +1,11 @@
 #include "lib/json_scan.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "plain8 counts from the low byte");
 
 enum class {
     CLASS_BAD,
@@ -32,15 +35,19 @@ static uint64_t load8(const unsigned char *at)
     return word;
 }
 
-/* Whether one of eight bytes ends a run of plain string bytes: a quote, a backslash, a control. */
-static bool special8(uint64_t word)
+/*
+ * How many of eight bytes, in the order of memory, are plain string bytes before the first quote,
+ * backslash, control or byte of 0x80 and above. A carry can only mark bytes after a true mark.
+ */
+static unsigned plain8(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
     uint64_t hit = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
                    ((word - ones * 0x20) & ~word) | word;
 
-    return (hit & tops) != 0;
+    hit &= tops;
+    return hit == 0 ? 8 : (unsigned)__builtin_ctzll(hit) / 8;
 }
 
 /* Bytes of the well-formed UTF-8 sequence at `at`, a byte of 0x80 or above; 0 for none. */
@@ -84,8 +91,13 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
     const unsigned char *p = *at;
 
     for (;;) {
-        while (end - p >= 8 && !special8(load8(p)))
-            p += 8;
+        while (end - p >= 8) {
+            const unsigned plain = plain8(load8(p));
+
+            p += plain;
+            if (plain < 8)
+                break;
+        }
         if (p >= end)
             return JSON_SCAN_CUT;
         if (*p == '"') {
