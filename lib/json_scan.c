@@ -1,7 +1,6 @@
 #include "lib/json_scan.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
