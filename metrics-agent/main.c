@@ -12,6 +12,7 @@
 #include "metrics-agent/http_server.h"
 #include "metrics-agent/ledger.h"
 #include "metrics-agent/message.h"
+#include "metrics-agent/start_pages.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -514,6 +515,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     if (agent.drain)
         publish_all(&agent);
+    start_pages_release();
     result = loop(&agent);
     finish(&agent);
     return result;

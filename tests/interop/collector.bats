@@ -75,12 +75,20 @@ each_record_is_right() {
     check arrived "$SEEN" "$DIR"/{first,second}/traces.json -- "$DIR"/{first,second}/logs.json
 }
 
-@test "the Collector reads the span spool itself and gets the same spans" {
-    start_microtrace
+@test "the Collector reads the span spool itself, sealed and active files, and gets the same spans" {
+    start_microtrace MICROTRACE_SPOOL_SEGMENT_BYTES=131072
     client mixed "$SEEN"
     client load "$SEEN" 500 4
+    wait_until test -s "$STATE/spool/traces.0000000001.jsonl"
+    # The active file may have been sealed just now.
+    wait_until one_more_request_is_in_the_active_file
     start_collector spool-to-file.yaml "$DIR/out"
     check span-ids "$STATE"/spool/traces*.jsonl -- "$DIR/out/traces.json"
+}
+
+one_more_request_is_in_the_active_file() {
+    client load "$SEEN" 1 1
+    [ -s "$STATE/spool/traces.jsonl" ]
 }
 
 @test "our test sink receives what the Collector receives" {
