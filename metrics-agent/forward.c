@@ -149,6 +149,23 @@ static void look(struct forward *f, uint64_t now_ns)
     }
 }
 
+/*
+ * The batch was read from a file that may since have been truncated and written anew. Then what is
+ * left of the batch is of no segment any more, and the file is read from its start.
+ */
+static void check_replaced(struct forward *f, struct segment *segment, uint64_t to)
+{
+    const size_t len = to < CHECKPOINT_PRINT_BYTES ? (size_t)to : CHECKPOINT_PRINT_BYTES;
+    size_t after;
+
+    if (segments_holds(&f->segments, segment, f->batch_offset + to, f->window + to - len, len))
+        return;
+    segments_replaced(&f->segments, segment,
+                      tail_count_lines(f->window + to, f->batch.consumed - (size_t)to, &after));
+    f->batch_seq = 0;
+    f->look_ns = 0;
+}
+
 /* Marks items up to `end` as come to their end, the records among them `rejected` or delivered. */
 static void settle(struct forward *f, size_t end, uint64_t rejected, const char *detail)
 {
@@ -178,9 +195,11 @@ static void settle(struct forward *f, size_t end, uint64_t rejected, const char 
     if (delivered > 0)
         f->refused = 0;
     to = end == f->batch.count ? f->batch.consumed : f->batch.items[end - 1].end;
-    if (segment != NULL)
+    if (segment != NULL) {
         segments_settle(segment, f->batch_offset + to,
                         tail_count_lines(f->window + from, (size_t)(to - from), &after));
+        check_replaced(f, segment, to);
+    }
     f->settled = end;
     if (f->settled == f->batch.count)
         f->state = FORWARD_IDLE;
@@ -225,7 +244,7 @@ static int read_segment(struct forward *f, struct segment *segment)
     size_t want = left < FORWARD_WINDOW ? (size_t)left : FORWARD_WINDOW;
     ssize_t got;
 
-    if (segments_open_file(&f->segments, segment) != 0) {
+    if (segment->suspect || segments_open_file(&f->segments, segment) != 0) {
         f->look_ns = 0;
         return -1;
     }

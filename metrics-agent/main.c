@@ -12,6 +12,7 @@
 #include "metrics-agent/http_server.h"
 #include "metrics-agent/ledger.h"
 #include "metrics-agent/message.h"
+#include "metrics-agent/spool_watch.h"
 #include "metrics-agent/start_pages.h"
 
 #include <curl/curl.h>
@@ -23,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ enum {
 struct agent {
     struct agent_settings settings;
     bool drain;
-    int dir_fd, lock_fd, signal_fd, notify_fd;
+    int dir_fd, lock_fd, signal_fd;
     CURLM *multi;
     struct resource resource;
     struct agent_metrics metrics;
@@ -51,7 +51,7 @@ struct agent {
     struct forward_shared shared;
     struct forward forwards[TELEMETRY_SIGNALS];
     struct http_server *http;
-    bool watching; /* an event will come on notify_fd, or is there */
+    struct spool_watch watch;
     uint64_t tick_ns;
     uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
 };
@@ -252,20 +252,6 @@ static int open_http(struct agent *agent)
     return -1;
 }
 
-/*
- * Asks for one event. A standing watch would have every writer queue an event for every append,
- * which costs the writers more than it tells us.
- */
-static int watch_spool(struct agent *agent)
-{
-    if (inotify_add_watch(agent->notify_fd, agent->settings.telemetry.spool_dir,
-                          IN_ONESHOT | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
-                              IN_DELETE | IN_CLOSE_WRITE) < 0)
-        return -1;
-    agent->watching = true;
-    return 0;
-}
-
 /* Signals and changes of the spool arrive as descriptors. */
 static int open_events(struct agent *agent)
 {
@@ -280,12 +266,7 @@ static int open_events(struct agent *agent)
         message_print("signals can't be received: %s", strerror(errno));
         return -1;
     }
-    agent->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (agent->notify_fd >= 0 && watch_spool(agent) != 0) {
-        (void)close(agent->notify_fd);
-        agent->notify_fd = -1;
-    }
-    if (agent->notify_fd < 0)
+    if (spool_watch_open(&agent->watch, agent->settings.telemetry.spool_dir) != 0)
         message_print("the spool can't be watched, looking at it every %d ms: %s", TICK_BLIND_MS,
                       strerror(errno));
     return 0;
@@ -297,34 +278,6 @@ static void stir(struct agent *agent, uint64_t now)
 
     for (i = 0; i < TELEMETRY_SIGNALS; i++)
         forward_stir(&agent->forwards[i], now);
-}
-
-/* Whether an event is about a file that writers write. */
-static bool concerns_writers(const struct inotify_event *event)
-{
-    if ((event->mask & IN_IGNORED) != 0)
-        return false;
-    return event->len == 0 ||
-           (strncmp(event->name, "agent.", 6) != 0 && strstr(event->name, ".quarantine.") == NULL);
-}
-
-static void read_events(struct agent *agent, uint64_t now)
-{
-    char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    ssize_t got, at;
-    bool wrote = false;
-
-    agent->watching = false;
-    while ((got = read(agent->notify_fd, buffer, sizeof buffer)) > 0) {
-        for (at = 0; at < got;) {
-            const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
-
-            wrote = wrote || concerns_writers(event);
-            at += (ssize_t)(sizeof *event + event->len);
-        }
-    }
-    if (wrote)
-        stir(agent, now);
 }
 
 static void read_signal(struct agent *agent, uint64_t now)
@@ -369,7 +322,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
             message_print("out of memory");
         stir(agent, now);
         next = agent->tick_ns =
-            now + (uint64_t)(agent->notify_fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
+            now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
     for (i = 0; i < TELEMETRY_SIGNALS; i++) {
         uint64_t due = forward_run(&agent->forwards[i], now);
@@ -405,15 +358,16 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     }
     /* What was written before the new watch needs one more look; it counts as stirred until then.
      */
-    if (agent->notify_fd >= 0 && !stirred && !agent->watching && watch_spool(agent) == 0) {
+    if (agent->watch.fd >= 0 && !stirred && !agent->watch.armed &&
+        spool_watch_arm(&agent->watch) == 0) {
         stir(agent, now);
         stirred = true;
         timeout = 0;
     }
     /* While a look is due anyhow, further writes need not wake us. */
-    if (agent->notify_fd >= 0 && !stirred) {
+    if (agent->watch.fd >= 0 && !stirred) {
         notify = (int)count;
-        fds[count++] = (struct curl_waitfd){.fd = agent->notify_fd, .events = CURL_WAIT_POLLIN};
+        fds[count++] = (struct curl_waitfd){.fd = agent->watch.fd, .events = CURL_WAIT_POLLIN};
     }
     if (timeout > TICK_MS)
         timeout = TICK_MS;
@@ -421,8 +375,8 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     now = clock_monotonic_ns();
     if (fds[0].revents != 0)
         read_signal(agent, now);
-    if (notify >= 0 && fds[notify].revents != 0)
-        read_events(agent, now);
+    if (notify >= 0 && fds[notify].revents != 0 && spool_watch_read(&agent->watch))
+        stir(agent, now);
     if (http >= 0)
         http_server_run(agent->http);
 }
@@ -492,6 +446,7 @@ static void finish(struct agent *agent)
     }
     (void)checkpoint_sync(&agent->checkpoint);
     checkpoint_close(&agent->checkpoint);
+    spool_watch_close(&agent->watch);
     http_server_close(agent->http);
     (void)curl_multi_cleanup(agent->multi);
     curl_global_cleanup();

@@ -167,9 +167,12 @@ static bool put_hex(struct transcoder *t, struct otlp_text text)
         return false;
     for (size_t i = 0; i < text.len; i += 2) {
         const int high = hex_digit(text.at[i]), low = hex_digit(text.at[i + 1]);
-        const unsigned char byte = (unsigned char)(high << 4 | low);
+        unsigned char byte;
 
-        if (high < 0 || low < 0 || !protobuf_put(t->out, &byte, 1))
+        if (high < 0 || low < 0)
+            return false;
+        byte = (unsigned char)(high << 4 | low);
+        if (!protobuf_put(t->out, &byte, 1))
             return false;
     }
     return true;

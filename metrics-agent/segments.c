@@ -89,7 +89,8 @@ static void resume(struct segments *s, struct segment *segment,
             checkpoint_fingerprint(segment->fd, cursor->offset, &print) != 0 ||
             print != cursor->print)
             continue;
-        segment->offset = segment->counted = cursor->offset;
+        segment->offset = segment->counted = segment->print_offset = cursor->offset;
+        segment->print = print;
     }
     if (!segment->active)
         close_file(segment);
@@ -193,7 +194,7 @@ static uint64_t count_segment(struct segments *s, struct segment *segment, uint6
     uint64_t at = segment->counted, looked = 0;
     bool was_open = segment->fd >= 0, line_start = true;
 
-    if (at >= segment->size || segments_open_file(s, segment) != 0)
+    if (at >= segment->size || segment->suspect || segments_open_file(s, segment) != 0)
         return 0;
     while (looked < budget) {
         ssize_t got = pread(segment->fd, buffer, sizeof buffer, (off_t)at);
@@ -211,29 +212,66 @@ static uint64_t count_segment(struct segments *s, struct segment *segment, uint6
         at += (uint64_t)got;
         looked += (uint64_t)got;
     }
+    if (checkpoint_fingerprint(segment->fd, segment->counted, &segment->mark) == 0)
+        segment->mark_offset = segment->counted;
     if (!was_open)
         close_file(segment);
     return looked;
 }
 
-/* The file got shorter than what we know of it: lines are gone that nobody will deliver. */
+void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_hand)
+{
+    if (segment->pending > in_hand)
+        s->deleted += segment->pending - in_hand;
+    segment->offset = segment->counted = segment->pending = 0;
+    segment->print_offset = segment->mark_offset = 0;
+    segment->suspect = false;
+}
+
+/* Whether the file still has before `offset` what it had. */
+static bool has(const struct segment *segment, uint64_t offset, uint64_t print_offset,
+                uint32_t print)
+{
+    uint32_t now;
+
+    return segment->size >= offset &&
+           (offset == 0 || offset != print_offset ||
+            (checkpoint_fingerprint(segment->fd, offset, &now) == 0 && now == print));
+}
+
+/* Someone else truncated the file, and it may have grown again since. */
 static void truncated(struct segments *s, struct segment *segment)
 {
-    uint64_t known = segment->pending;
+    const uint64_t known = segment->pending;
 
+    if (!has(segment, segment->offset, segment->print_offset, segment->print)) {
+        segments_replaced(s, segment, 0);
+        return;
+    }
+    /* What is settled is still there. */
+    segment->suspect = false;
     segment->pending = 0;
     segment->counted = segment->offset;
-    if (segment->size < segment->offset)
-        segment->offset = segment->counted = 0;
-    else
-        (void)count_segment(s, segment, UINT64_MAX);
+    (void)count_segment(s, segment, UINT64_MAX);
     s->deleted += known > segment->pending ? known - segment->pending : 0;
+}
+
+bool segments_holds(struct segments *s, struct segment *segment, uint64_t offset, const char *bytes,
+                    size_t len)
+{
+    char found[CHECKPOINT_PRINT_BYTES];
+
+    assert(len <= sizeof found);
+    return segments_open_file(s, segment) == 0 &&
+           pread(segment->fd, found, len, (off_t)(offset - len)) == (ssize_t)len &&
+           memcmp(found, bytes, len) == 0;
 }
 
 /* Returns false where the file is gone. */
 static bool look(struct segments *s, struct segment *segment, uint64_t held_seq)
 {
     struct stat status;
+    const uint64_t size = segment->size;
     bool was_open = segment->fd >= 0;
 
     if (segments_open_file(s, segment) != 0)
@@ -243,7 +281,11 @@ static bool look(struct segments *s, struct segment *segment, uint64_t held_seq)
         segment->final = !locked(segment->fd);
     if (fstat(segment->fd, &status) == 0)
         see(segment, &status);
-    if (segment->size < segment->counted && segment->seq != held_seq)
+    if (segment->size != size)
+        segment->suspect = segment->suspect ||
+                           !has(segment, segment->counted, segment->mark_offset, segment->mark) ||
+                           !has(segment, segment->offset, segment->print_offset, segment->print);
+    if (segment->suspect && segment->seq != held_seq)
         truncated(s, segment);
     if (!was_open && segment->final)
         close_file(segment);
@@ -409,6 +451,23 @@ uint64_t segments_bytes(const struct segments *s)
     return sum;
 }
 
+/* The fingerprint of what is settled; read only where that has changed. */
+static int take_print(struct segments *s, struct segment *segment)
+{
+    bool was_open = segment->fd >= 0;
+    int result;
+
+    if (segment->print_offset == segment->offset)
+        return 0;
+    if (segments_open_file(s, segment) != 0)
+        return -1;
+    result = checkpoint_fingerprint(segment->fd, segment->offset, &segment->print);
+    segment->print_offset = result == 0 ? segment->offset : 0;
+    if (!was_open)
+        close_file(segment);
+    return result;
+}
+
 void segments_save(struct segments *s, struct checkpoint_signal *into)
 {
     size_t i = s->count;
@@ -418,16 +477,12 @@ void segments_save(struct segments *s, struct checkpoint_signal *into)
     /* The newest first: where there are too many, the fewest bytes are sent again. */
     while (i-- > 0 && into->cursor_count < CHECKPOINT_CURSORS) {
         struct segment *segment = &s->list[i];
-        struct checkpoint_cursor *cursor = &into->cursors[into->cursor_count];
-        bool was_open = segment->fd >= 0;
 
-        if (segment->offset == 0 || segments_open_file(s, segment) != 0)
+        if (segment->offset == 0 || take_print(s, segment) != 0)
             continue;
-        *cursor = (struct checkpoint_cursor){
-            .seq = segment->seq, .inode = segment->inode, .offset = segment->offset};
-        if (checkpoint_fingerprint(segment->fd, segment->offset, &cursor->print) == 0)
-            into->cursor_count++;
-        if (!was_open)
-            close_file(segment);
+        into->cursors[into->cursor_count++] = (struct checkpoint_cursor){.seq = segment->seq,
+                                                                         .inode = segment->inode,
+                                                                         .offset = segment->offset,
+                                                                         .print = segment->print};
     }
 }

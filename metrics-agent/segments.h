@@ -18,15 +18,19 @@
 struct segment {
     uint64_t seq;
     uint64_t inode;
-    uint64_t size;       /* as last seen */
-    uint64_t written_ns; /* when it was last written to, Unix time; the same */
-    uint64_t offset;     /* all before it is settled */
-    uint64_t counted;    /* lines were counted up to here; never before offset */
-    uint64_t pending;    /* lines in [offset, counted) */
-    int fd;              /* -1 while not open; the active file's is always open */
-    bool active;         /* at <signal>.jsonl */
+    uint64_t size;         /* as last seen */
+    uint64_t written_ns;   /* when it was last written to, Unix time; the same */
+    uint64_t offset;       /* all before it is settled */
+    uint64_t counted;      /* lines were counted up to here; never before offset */
+    uint64_t pending;      /* lines in [offset, counted) */
+    uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
+    uint64_t mark_offset;  /* the same, of what was counted */
+    uint32_t print, mark;
+    int fd;        /* -1 while not open; the active file's is always open */
+    bool active;   /* at <signal>.jsonl */
     bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
     bool final;    /* sealed, and nobody can append any more */
+    bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
     bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
 };
 
@@ -51,8 +55,8 @@ void segments_close(struct segments *segments);
 
 /*
  * Looks at the files again: sizes, a new active file, finality, truncation. `held_seq` is the
- * segment of which a batch is under way, or 0; it is not looked at for truncation. Pointers to
- * segments end here.
+ * segment of which a batch is under way, or 0; truncation makes it suspect, and is dealt with when
+ * the batch is settled. Pointers to segments end here.
  */
 void segments_refresh(struct segments *segments, uint64_t held_seq);
 
@@ -92,6 +96,19 @@ int segments_give_up(struct segments *segments, struct segment *segment);
 
 /* Marks everything before `offset`, a line's start, as settled; lines there are not pending. */
 void segments_settle(struct segment *segment, uint64_t offset, uint64_t lines);
+
+/*
+ * Whether the file holds the `len` bytes at `bytes` (up to CHECKPOINT_PRINT_BYTES) before `offset`,
+ * as it did when they were read. If not, someone else truncated it, and it may have grown since.
+ */
+bool segments_holds(struct segments *segments, struct segment *segment, uint64_t offset,
+                    const char *bytes, size_t len);
+
+/*
+ * Starts again with a file that has other content than it had. Of the lines that were waiting
+ * `in_hand` are known to the caller; the others are counted as deleted.
+ */
+void segments_replaced(struct segments *segments, struct segment *segment, uint64_t in_hand);
 
 /* Records that others deleted or truncated away since the last call. */
 uint64_t segments_take_deleted(struct segments *segments);

@@ -135,8 +135,13 @@ spool_bytes_within() {
     until_true 20 spool_bytes_within 640000
     until_true 20 books traces 3000
     [ "$(dropped traces cap)" -gt 1500 ]
-    cat spool/*.jsonl | grep -q 't-2999"'
-    cat spool/*.jsonl | grep -vq 't-0"'
+    # The newest are left, without a gap, and no others.
+    cat spool/traces*.jsonl | python3 -c '
+import json, sys
+left = sorted(int(json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"][2:])
+              for line in sys.stdin)
+assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.argv)' \
+        "$(dropped traces cap)"
 }
 
 @test "at the cap what writers append to a segment that is gone is counted too" {
@@ -150,9 +155,11 @@ spool_bytes_within() {
 @test "deletion and truncation by others are counted and stall nothing" {
     start_sink
     sink_answers '{"mode":"status","status":503}'
-    start_agent
-    "$TOOL" spool traces gone 100 10 >gone
-    until_true 10 backlog_is traces 100
+    SEGMENT=16777216 start_agent
+    # More than the batch in hand, which is delivered all the same.
+    "$TOOL" spool traces gone 600 10 >gone
+    until_true 10 backlog_is traces 600
+    until_true 10 grep -q 'HTTP 503' agent.log
     : >spool/traces.jsonl
     "$TOOL" spool traces after 50 10 >>written
     sink_answers '{}'
@@ -160,8 +167,37 @@ spool_bytes_within() {
     rm spool/traces.jsonl
     "$TOOL" spool traces later 50 10 >>written
     until_true 40 nothing_waits traces
-    everything_arrived
-    books traces "$(in_books traces)"
+    everything_arrived --others gone
+    [ "$(dropped traces deleted)" -gt 0 ]
+    [ "$(dropped traces deleted)" = $((700 - $(wc -l <dump))) ]
+    books traces 700
+}
+
+@test "truncated by another, and soon larger than before: nothing new is passed over" {
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    SEGMENT=16777216 start_agent
+    "$TOOL" spool traces gone 600 10 >gone
+    until_true 10 backlog_is traces 600
+    until_true 10 grep -q 'HTTP 503' agent.log
+    : >spool/traces.jsonl
+    "$TOOL" spool traces after 3000 100 >>written
+    sink_answers '{}'
+    until_true 40 nothing_waits traces
+    everything_arrived --others gone
+    [ "$(dropped traces torn)" = 0 ]
+    [ "$(outcome traces quarantined)" = 0 ]
+    [ "$(dropped traces deleted)" = $((3600 - $(wc -l <dump))) ]
+    books traces 3600
+
+    # The same with all of it delivered before.
+    kill -STOP "$AGENT_PID"
+    : >spool/traces.jsonl
+    "$TOOL" spool traces again 5000 100 >>written
+    kill -CONT "$AGENT_PID"
+    until_true 40 nothing_waits traces
+    everything_arrived --others gone
+    books traces 8600
 }
 
 @test "a damaged, missing or foreign checkpoint means duplicates, never loss" {

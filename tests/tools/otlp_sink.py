@@ -2,11 +2,12 @@
 """An OTLP/HTTP endpoint, JSON and protobuf, that answers as badly as it is told to, and keeps what it accepts.
 
     otlp_sink.py [--port N] [--port-file FILE] [--dump FILE]
-                 [--tls CERTIFICATE KEY [--client-ca FILE]]
+                 [--tls CERTIFICATE KEY [--client-ca FILE]] [--bodies DIR]
 
 POST /v1/traces and /v1/logs are the endpoint. Each span or log record of a request that is answered
 with 200 becomes a JSON line in the dump: signal, id, record, hash, attributes, scope, resource, and
-the number of its request.
+the number of its request. With --bodies each request body, uncompressed, becomes the file
+DIR/NUMBER.SIGNAL.
 
 POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
 
@@ -75,9 +76,9 @@ def logs_of(body):
 
 
 class State:
-    def __init__(self, dump):
+    def __init__(self, dump, bodies=None):
         self.lock = threading.Lock()
-        self.dump = dump
+        self.dump, self.bodies, self.seen = dump, bodies, 0
         self.start = time.monotonic()
         self.how = dict(DEFAULTS)
         self.left = 0
@@ -106,6 +107,15 @@ class State:
                     self.how = {**DEFAULTS, **{k: how[k] for k in
                                                ("poison", "poison_status", "max_bytes")}}
             return how
+
+    def keep_body(self, signal, body):
+        if self.bodies is None:
+            return
+        with self.lock:
+            self.seen += 1
+            name = f"{self.seen}.{signal}"
+        with open(os.path.join(self.bodies, name), "wb") as file:
+            file.write(body)
 
     def keep(self, signal, body):
         lines = []
@@ -212,6 +222,7 @@ class Handler(BaseHTTPRequestHandler):
         state = self.server.state
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        state.keep_body(signal, body)
         try:
             parsed = (otlp_protobuf.decode(signal, body) if self.protobuf()
                       else json.loads(body))
@@ -306,6 +317,7 @@ def main():
     parser.add_argument("--dump")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     parser.add_argument("--client-ca")
+    parser.add_argument("--bodies")
     args = parser.parse_args()
     server = Server(("127.0.0.1", args.port), Handler)
     if args.tls:
@@ -314,7 +326,8 @@ def main():
         if args.client_ca:
             server.tls.load_verify_locations(args.client_ca)
             server.tls.verify_mode = ssl.CERT_REQUIRED
-    server.state = State(open(args.dump, "a", encoding="utf-8") if args.dump else None)
+    server.state = State(open(args.dump, "a", encoding="utf-8") if args.dump else None,
+                         args.bodies)
     if args.port_file:
         with open(args.port_file + ".new", "w", encoding="ascii") as file:
             file.write(f"{server.server_address[1]}\n")

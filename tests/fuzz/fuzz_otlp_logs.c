@@ -1,0 +1,62 @@
+/*
+ * Lines of a log spool, split as the agent does: each record becomes part of a request that is one
+ * JSON object within the bound that the agent's buffer has, and that protobuf can say too; a line
+ * that can't be taken apart is named.
+ */
+#include "lib/json_scan.h"
+#include "lib/resource.h"
+#include "lib/tail.h"
+#include "metrics-agent/otlp_logs.h"
+#include "metrics-agent/otlp_protobuf.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <stdlib.h>
+
+#define LOG(name, more)                                                                            \
+    "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"levelname\":\"INFO\",\"name\":\"" name            \
+    "\",\"message\":\"m\",\"request_id\":\"r\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"," \
+    "\"span_id\":\"b7ad6b7169203331\"" more "}\n"
+
+const struct fuzz_seed fuzz_seeds[] = {
+    FUZZ_SEED(LOG("a", "") LOG("b", ",\"errors\":[{\"type\":\"x\\\"\\\\\"}],\"n\":null")),
+    FUZZ_SEED(LOG("a", ",\"i\":-7,\"d\":1e300,\"z\":-0,\"t\":true,\"big\":9223372036854775808")),
+    FUZZ_SEED("{\"asctime\":\"soon\", \"message\" : {\"a\":1} ,\"\":\"\\ud83d\"}\n"),
+    {NULL, 0},
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct tail_batch batch;
+    static struct otlp_line lines[TAIL_ITEMS_MAX];
+    static const struct resource resource = {.json = "{\"attributes\":[]}", .length = 17};
+    const char *const text = (const char *)data;
+    size_t count = 0, cap = 256, len, wire_len, bad;
+    unsigned char *wire;
+    char *out;
+
+    tail_split(&batch, TELEMETRY_LOGS, text, size, true);
+    for (size_t i = 0; i < batch.count; i++) {
+        const struct tail_item *item = &batch.items[i];
+
+        if (item->kind != TAIL_RECORD)
+            continue;
+        lines[count++] = (struct otlp_line){text + item->start, item->length};
+        cap += item->length * OTLP_LOGS_GROWTH;
+    }
+    if (count == 0)
+        return 0;
+    out = malloc(cap);
+    wire = malloc(cap);
+    assert(out != NULL && wire != NULL);
+    len = otlp_logs_encode(out, cap, lines, count, &resource, &bad);
+    if (len == 0) {
+        assert(bad < count);
+    } else {
+        assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
+        if (otlp_protobuf_encode(wire, cap, &wire_len, TELEMETRY_LOGS, out, len) == 0)
+            assert(wire_len <= len);
+    }
+    free(out);
+    free(wire);
+    return 0;
+}
