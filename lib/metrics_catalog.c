@@ -127,6 +127,9 @@ static int add_family(struct metrics_catalog *catalog, uint64_t offset, const vo
 static struct family_node *family_at(const struct metrics_catalog *catalog, uint64_t offset)
 {
     struct metrics_reader_family key = {.record_offset = offset}, *pointer = &key;
+
+    if (catalog->family_count == 0)
+        return NULL;
     struct metrics_reader_family **found =
         bsearch(&pointer, catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset),
                 by_offset);

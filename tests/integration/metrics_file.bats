@@ -222,6 +222,7 @@ no_file_told() {
     unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
     export -f cgi
     export BIN RUN FILE DIR
+    # shellcheck disable=SC2016 # the inner shell expands it
     unshare -m bash -eu -c '
         mount -t tmpfs -o size=1m none "$RUN"
         # Full before: nothing is made, nothing is left, the answer is there.
@@ -242,6 +243,7 @@ no_file_told() {
     unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
     export -f cgi
     export BIN DIR MICROTRACE_SPOOL_DIR
+    # shellcheck disable=SC2016 # the inner shell expands it
     unshare -m bash -eu -c '
         mount -t tmpfs -o size=64k none "$MICROTRACE_SPOOL_DIR"
         cat /dev/zero >"$MICROTRACE_SPOOL_DIR/filler" 2>/dev/null || true

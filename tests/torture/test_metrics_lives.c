@@ -162,8 +162,10 @@ static void test_children_hold_nothing(void **state)
     assert_int_equal(pipe(ready), 0);
     assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
     pid_t pid = torture_fork();
-    if (pid == 0)
+    if (pid == 0) {
+        close(hold[1]);
         be_busy_and_start_others(f, ready[1], hold[0]);
+    }
     wait_ready(ready[0]);
     close(hold[0]);
     assert_int_equal(fixture_live_value(f), 5);

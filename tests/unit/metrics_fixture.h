@@ -124,7 +124,8 @@ fixture_series(const struct metrics_reader *reader, const struct metrics_family_
 
     for (size_t i = 0; family != NULL && i < family->series_count; i++) {
         size_t k = 0;
-        while (k < family->label_count && strcmp(family->series[i]->values[k], values[k]) == 0)
+        while (values != NULL && k < family->label_count &&
+               strcmp(family->series[i]->values[k], values[k]) == 0)
             k++;
         if (k == family->label_count)
             return family->series[i];
