@@ -333,6 +333,35 @@ type_for() {
     done
 }
 
+@test "each exemplar lies in its bucket and is a span that was written, of a request as long" {
+    start_instance WORKERS=2
+    local i
+    for i in {1..40}; do
+        analyze '{"a": 1, "b": 2}' -H "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e47$((i + 20))-00f067aa0ba902b7-01"
+        expect 200
+    done
+    curl -s -H 'Accept: application/openmetrics-text' -o "$DIR/scrape" "$AGENT_URL/metrics"
+    spans | jq -r '"\(.traceId) \(.spanId) \((.endTimeUnixNano | tonumber) - (.startTimeUnixNano | tonumber))"' >"$DIR/spans"
+    # path, bound, trace id, span id, value of each exemplar
+    sed -nE 's/^request_latency_seconds_bucket\{.*path="([^"]*)",le="([^"]*)"\} [0-9]+ # \{trace_id="([0-9a-f]{32})",span_id="([0-9a-f]{16})"\} ([0-9.e+-]+) [0-9.]+$/\1 \2 \3 \4 \5/p' \
+        "$DIR/scrape" >"$DIR/exemplars"
+    [ -s "$DIR/exemplars" ]
+    grep -c ' # {' "$DIR/scrape"
+    awk -v bounds="0 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf" '
+        BEGIN { n = split(bounds, b, " "); for (i = 2; i <= n; i++) below[b[i] == "+Inf" ? "+Inf" : b[i] + 0] = b[i - 1] }
+        FNR == NR { took[$1 " " $2] = $3 / 1e9; next }
+        {
+            le = $2 == "+Inf" ? $2 : $2 + 0
+            if (!(le in below) || $5 <= below[le] || (le != "+Inf" && $5 > le)) { print "outside its bucket: " $0; bad = 1 }
+            if (!($3 " " $4 in took)) { print "no such span: " $0; bad = 1 }
+            # The span ends a little before or after the measurement of the latency.
+            else if ((took[$3 " " $4] - $5) ^ 2 > 0.05 ^ 2) { print "another length: " $0; bad = 1 }
+            if ($3 !~ /^4bf92f3577b34da6a3ce929d0e0e47/) { print "another trace: " $0; bad = 1 }
+        }
+        END { exit bad }' "$DIR/spans" <(grep '^/analyze ' "$DIR/exemplars")
+    stop_instance
+}
+
 # --- microtrace metrics ----------------------------------------------------------------------
 
 @test "microtrace metrics: a table for people, without the agent" {
