@@ -29,6 +29,7 @@ enum {
 
     /* Together below the 5 s within which everything has to be gone. */
     GRACE_MS = 1500, /* for answers under way */
+    QUIET_MS = 250,  /* for what no analyze process is busy with: answers on their way out */
     TERM_MS = 500,
     FLUSH_MS = 2000, /* for the agent's last batches */
 
@@ -318,13 +319,26 @@ static bool gone(struct instance *in, pid_t except, unsigned limit_ms)
     }
 }
 
+/*
+ * lighttpd finishes the answers under way, but then also waits for clients that keep an idle
+ * connection open.
+ */
+static void stop_lighttpd(struct instance *in)
+{
+    uint64_t begin = now_ms();
+    kill(in->lighttpd, SIGINT);
+    while (!gone(in, in->agent, START_TICK_MS)) {
+        uint64_t waited = now_ms() - begin;
+        if (waited >= GRACE_MS || (waited >= QUIET_MS && !place_answering(&in->settings)))
+            break;
+    }
+}
+
 /* First what writes, then what reads it. */
 static void stop(struct instance *in)
 {
-    if (in->lighttpd != 0) {
-        kill(in->lighttpd, SIGINT); /* lighttpd: finish the answers under way */
-        (void)gone(in, in->agent, GRACE_MS);
-    }
+    if (in->lighttpd != 0)
+        stop_lighttpd(in);
     children_signal_all(SIGTERM, in->agent);
     if (!gone(in, in->agent, TERM_MS))
         children_signal_all(SIGKILL, in->agent);

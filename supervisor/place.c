@@ -92,6 +92,28 @@ void place_clear_sockets(const struct settings *s)
     globfree(&found);
 }
 
+/*
+ * A line of /proc/net/unix is "address: references protocol flags type state inode path". An
+ * accepted or waiting connection has the path of the socket that it came to.
+ */
+bool place_answering(const struct settings *s)
+{
+    enum { LISTENS = 1 << 16 };
+    char start[PATH_MAX + 32], path[PATH_MAX + 32], line[PATH_MAX + 128];
+    unsigned flags;
+    bool answering = false;
+    FILE *sockets = fopen("/proc/net/unix", "re");
+    if (sockets == NULL)
+        return true;
+    snprintf(start, sizeof(start), "%s/analyze.sock-", s->run);
+    while (!answering && fgets(line, sizeof(line), sockets) != NULL) {
+        if (sscanf(line, "%*s %*x %*x %x %*x %*x %*u %4127[^\n]", &flags, path) == 2)
+            answering = (flags & LISTENS) == 0 && strncmp(path, start, strlen(start)) == 0;
+    }
+    fclose(sockets);
+    return answering;
+}
+
 /* A seed in the environment gives the same faults each time that the instance is started. */
 static void restart_chaos(const struct settings *s)
 {

@@ -21,6 +21,12 @@ int place_prepare(const struct settings *settings);
  */
 int place_check_ports(const struct settings *settings, bool agent);
 
+/*
+ * Whether any request is with an analyze process or on its way to one: whether one of the sockets
+ * of the run directory has a connection. True where that can't be known.
+ */
+bool place_answering(const struct settings *settings);
+
 /* Removes the sockets of the run directory. */
 void place_clear_sockets(const struct settings *settings);
 

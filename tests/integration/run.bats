@@ -352,3 +352,16 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     kill -TERM "$PID"
     ends 0
 }
+
+@test "an answer under way is given before it stops" {
+    make_run WORKER_DELAY_MS=700
+    wait_until running
+    curl -sS -m 20 -o "$DIR/answer" -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
+    local client=$!
+    wait_until metric_is 'microtrace_workers{state="busy"}' 1
+    kill -TERM "$PID"
+    wait "$client"
+    [ "$(cat "$DIR/answer")" = '{"sum": 3.0, "difference": -1.0}' ]
+    ends 0
+    nothing_is_left
+}
