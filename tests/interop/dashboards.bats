@@ -64,6 +64,24 @@ start_everything() {
     LOAD=$STARTED
 }
 
+breaker() {
+    MICROTRACE_RUN_DIR=$STATE/run "$BIN/microtrace" breaker "$@"
+}
+
+# answer QUERY: what Prometheus says now, the first series' value.
+answer() {
+    curl -fsS -m 5 --data-urlencode "query=$1" "$PROMETHEUS/api/v1/query" |
+        jq -r '.data.result[0].value[1] // empty'
+}
+
+scraped() {
+    [ "$(answer 'circuit_breaker_state')" = 0 ]
+}
+
+seen_open() {
+    [ "$(answer 'circuit_breaker_state')" = 1 ]
+}
+
 @test "the dashboard is what Grafana can load, with a description and a unit on every panel" {
     dashboards form "$DASHBOARD"
 }
@@ -100,6 +118,11 @@ start_everything() {
 @test "under load every query of the dashboard and of the rules has data in Prometheus" {
     need_command prometheus
     start_everything
+    # The breaker's way there and back, once Prometheus has seen it closed.
+    wait_until scraped
+    breaker open
+    wait_until seen_open
+    breaker close
     dashboards live "$PROMETHEUS" "$DASHBOARD" "$SINCE"
     kill -INT "$LOAD"
     wait_until grep -q "requests in" "$DIR/load.log"
