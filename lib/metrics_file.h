@@ -51,7 +51,7 @@ enum metrics_refused {
     METRICS_REFUSED_LIVE_GAUGE_LIMIT,
     METRICS_REFUSED_NO_SLOT,
     METRICS_REFUSED_NO_FILE, /* an update made while the file could not be used */
-    METRICS_REFUSED_COUNT, /* the number of reasons */
+    METRICS_REFUSED_COUNT,   /* the number of reasons */
     METRICS_REFUSED_WORDS = 16,
 };
 
