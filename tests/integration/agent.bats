@@ -201,7 +201,7 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
 }
 
 @test "a damaged, missing or foreign checkpoint means duplicates, never loss" {
-    local damage
+    local damage round=0
     start_sink
     start_agent
     for damage in 'printf x | dd of=spool/agent.checkpoint bs=1 seek=40 conv=notrunc;
@@ -209,12 +209,13 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
         'rm spool/agent.checkpoint' ': >spool/agent.checkpoint' \
         'head -c 9000 /dev/urandom >spool/agent.checkpoint' \
         'cp spool/traces.jsonl copy; rm spool/traces.jsonl; cp copy spool/traces.jsonl'; do
-        "$TOOL" spool traces "d${#damage}" 50 10 >>written
+        round=$((round + 1))
+        "$TOOL" spool traces "d$round" 50 10 >>written
         until_true 20 nothing_waits traces
         kill_agent TERM
         eval "$damage"
         start_agent
-        "$TOOL" spool traces "e${#damage}" 50 10 >>written
+        "$TOOL" spool traces "e$round" 50 10 >>written
         until_true 20 nothing_waits traces
     done
     everything_arrived
