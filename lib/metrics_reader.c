@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,12 @@ const char *metrics_reader_problem(const struct metrics_reader *reader)
 bool metrics_reader_lost(const struct metrics_reader *reader)
 {
     return reader->map.base == NULL || metrics_file_lost(&reader->map);
+}
+
+void metrics_reader_rest(const struct metrics_reader *reader)
+{
+    if (reader->map.base != NULL)
+        (void)madvise(reader->map.base, reader->map.size, MADV_DONTNEED);
 }
 
 struct metrics_reader_family *const *metrics_reader_families(const struct metrics_reader *reader,

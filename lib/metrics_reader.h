@@ -80,6 +80,9 @@ const char *metrics_reader_problem(const struct metrics_reader *reader);
  */
 bool metrics_reader_lost(const struct metrics_reader *reader);
 
+/* Until the next refresh: lets go of the file's pages, which were this process's memory too. */
+void metrics_reader_rest(const struct metrics_reader *reader);
+
 /* The families, by name. They live until the next refresh. */
 struct metrics_reader_family *const *metrics_reader_families(const struct metrics_reader *reader,
                                                              size_t *count);

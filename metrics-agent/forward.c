@@ -343,21 +343,22 @@ static void send_next(struct forward *f, uint64_t now_ns)
     while (f->settled < f->batch.count) {
         const size_t end = ranges_end(&f->ranges), count = gather(f, end);
         struct request_body body;
-        size_t bad;
+        size_t bad = count;
 
         if (count == 0) {
             settle(f, end, 0, "");
             ranges_taken(&f->ranges);
-        } else if (count > 1 && ranges_beyond(&f->ranges, range_bytes(f))) {
-            ranges_halve(&f->ranges, f->settled);
-        } else if (request_make(&f->request, f->lines, count, &body, &bad) == 0) {
+            continue;
+        }
+        if ((count == 1 || !ranges_beyond(&f->ranges, range_bytes(f))) &&
+            request_make(&f->request, f->lines, count, &body, &bad) == 0) {
             start(f, &body, now_ns);
             return;
-        } else if (bad < count || count == 1) {
-            item_of_line(f, bad < count ? bad : 0)->kind = TAIL_MALFORMED;
-        } else {
-            ranges_halve(&f->ranges, f->settled);
         }
+        if (bad < count || count == 1)
+            item_of_line(f, bad < count ? bad : 0)->kind = TAIL_MALFORMED;
+        else
+            ranges_halve(&f->ranges, f->settled);
     }
     f->state = FORWARD_IDLE;
 }

@@ -229,6 +229,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     }
     exposition_begin(&out, choice.format);
     exposition_reader(&out, agent->reader);
+    metrics_reader_rest(agent->reader);
     if (exposition_end(&out) != 0 || metrics_reader_lost(agent->reader)) {
         exposition_free(&out);
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the metrics file can't be read now");
