@@ -1,5 +1,6 @@
 /*
- * What the metrics file costs: nanoseconds an operation, medians of several rounds in one run.
+ * What the metrics file costs: processor time of an operation, medians of several rounds.
+ * Only what forks is timed by the clock.
  *
  *     metrics_bench [inc|observe|lookup|contended|attach|scrape|calls]...
  *
@@ -12,6 +13,7 @@
 #include "lib/metrics.h"
 #include "lib/metrics_file.h"
 #include "metrics-agent/exposition.h"
+#include "tests/bench/measure.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -24,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 7, PROCESSES_MAX = 8 };
+enum { PROCESSES_MAX = 8 };
 
 static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                 0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
@@ -47,12 +49,6 @@ static const struct metrics_family_def latency_def = {
 };
 
 static char dir[4096];
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static void new_directory(void)
 {
@@ -84,36 +80,9 @@ static struct metrics *open_metrics(void)
     return metrics;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
-}
-
-static void report(const char *name, double value, const char *unit)
-{
-    printf("%-52s %12.2f %s\n", name, value, unit);
-    fflush(stdout);
-}
-
-/* Runs `step` ROUNDS times; it returns how many operations it made. */
 static void measure(const char *name, uint64_t (*step)(void *), void *state)
 {
-    double rounds[ROUNDS];
-
-    for (size_t i = 0; i < ROUNDS; i++) {
-        uint64_t start = clock_monotonic_ns();
-        uint64_t operations = step(state);
-        rounds[i] = (double)(clock_monotonic_ns() - start) / (double)operations;
-    }
-    report(name, median(rounds, ROUNDS), "ns/op");
+    measure_by(cpu_ns, name, step, state);
 }
 
 static uint64_t step_raw(void *state)
@@ -210,19 +179,6 @@ enum task { BARE, INC, OBSERVE, EXEMPLAR, TASKS };
 static const char *const task_names[TASKS] = {"bare add to a line of its own", "inc", "observe",
                                               "observe with exemplar"};
 enum { COUNTS = 4 }; /* 1, 2, 4, 8 processes */
-
-/*
- * Processor time, not the clock's: what else the machine does takes turns with us, and more
- * processes than processors do so with each other.
- */
-static double cpu_ns(void)
-{
-    struct timespec t;
-
-    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
-        die("clock_gettime");
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* One process among several: says that it is ready, waits for all, and times each task. */
 static void contend(double result[TASKS], int ready, int gate)
@@ -392,8 +348,8 @@ static void bench_attach(void)
 
     new_directory();
     measure("attach, declare, look up, observe, close", step_attach, NULL);
-    measure("fork and exit", step_process, &no);
-    measure("fork, attach, observe and exit", step_process, &yes);
+    measure_by(clock_ns, "fork and exit", step_process, &no);
+    measure_by(clock_ns, "fork, attach, observe and exit", step_process, &yes);
     remove_directory();
 }
 
@@ -409,33 +365,33 @@ static void bench_scrape(unsigned series)
     setenv("MICROTRACE_METRICS_MAX_SERIES", number, 1);
     struct metrics *metrics = open_metrics();
     struct metrics_family *family = metrics_declare(metrics, &requests_def);
-    uint64_t start = clock_monotonic_ns();
+    double start = cpu_ns();
     for (unsigned i = 0; i < series; i++) {
         char label[32];
         snprintf(label, sizeof(label), "/path/%u", i);
         metrics_add(metrics_counter(family, (const char *[]){"POST", label, "200"}), i);
     }
     snprintf(name, sizeof(name), "register %u series", series);
-    report(name, (double)(clock_monotonic_ns() - start) / series, "ns/op");
+    report(name, (cpu_ns() - start) / series, "ns/op");
 
     fill_by_others(series);
 
     struct metrics_reader *reader = metrics_reader_open(dir);
     exposition_begin(&out, EXPOSITION_OPENMETRICS);
-    start = clock_monotonic_ns();
+    start = cpu_ns();
     if (reader == NULL || metrics_reader_refresh(reader) < 0)
         die("reader");
     snprintf(name, sizeof(name), "first read of %u series", series);
-    report(name, (double)(clock_monotonic_ns() - start) / 1e6, "ms");
+    report(name, (cpu_ns() - start) / 1e6, "ms");
     for (size_t i = 0; i < ROUNDS; i++) {
-        start = clock_monotonic_ns();
+        start = cpu_ns();
         exposition_restart(&out, EXPOSITION_OPENMETRICS);
         if (metrics_reader_refresh(reader) < 0)
             die("reader");
         exposition_reader(&out, reader);
         if (exposition_end(&out) < 0)
             die("exposition");
-        rounds[i] = (double)(clock_monotonic_ns() - start) / 1e6;
+        rounds[i] = (cpu_ns() - start) / 1e6;
     }
     snprintf(name, sizeof(name), "scrape of %u series", series);
     report(name, median(rounds, ROUNDS), "ms");

@@ -101,8 +101,8 @@ def print_targets(own, python):
 def run(work, table):
     own, python, cpp = ours(), client_python(), prometheus_cpp(work)
     bare = own["bare atomic add"][0]
-    table("The metrics file and its peers, ns or ms each; in brackets how many times ours",
-          ["operation", "ours", "client_python, 8 processes" if python else "client_python (absent)",
+    table("The metrics file and its peers, processor time; in brackets how many times ours",
+          ["operation", "ours", "client_python, multiprocess" if python else "client_python (absent)",
            "prometheus-cpp, 1 process" if cpp else "prometheus-cpp (absent)"],
           rows(own, python, cpp))
     table("The metrics file, everything measured",
