@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# Goal: the Helm chart makes manifests that Kubernetes takes, whatever of it is switched on, and
+# refuses values that mean nothing; the plain manifests are what the chart makes.
+
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup_file() {
+    read -r HELM HELM_PYTHON < <("$BATS_TEST_DIRNAME/helm/build") || HELM=
+    export HELM HELM_PYTHON
+}
+
+setup() {
+    [[ -n $HELM ]] || absent "no helm, or no kubernetes-validate (tests/interop/helm/build)"
+    DIR=$(mktemp -d "${TMPDIR:-/tmp}/microtrace.XXXXXX")
+    CHART=$ROOT/deploy/helm/microtrace
+    export HELM_CACHE_HOME=$DIR/cache HELM_CONFIG_HOME=$DIR/config HELM_DATA_HOME=$DIR/data
+}
+
+teardown() {
+    [[ -z ${DIR:-} ]] || rm -rf "$DIR"
+}
+
+template() {
+    "$HELM" template release "$CHART" --kube-version 1.33.0 "$@"
+}
+
+# kinds FILE: of its objects, in one line.
+kinds() {
+    sed -n 's/^kind: //p' "$1" | sort -u | paste -sd ' '
+}
+
+# valid VALUES-FILE...: the chart made with each is sound; the result is in $DIR/made.yaml.
+valid() {
+    "$HELM" lint --strict --quiet "$CHART" --kube-version 1.33.0 "$@" 2>/dev/null
+    template "$@" >"$DIR/made.yaml" 2>/dev/null
+    "$HELM_PYTHON" "$HERE/check_manifests.py" "$DIR/made.yaml" "$DIR/rules.yaml"
+}
+
+@test "with the default values" {
+    valid
+    [ "$(kinds "$DIR/made.yaml")" = "Deployment PodDisruptionBudget Service" ]
+}
+
+@test "with everything switched on" {
+    need_command promtool
+    valid -f "$CHART/ci/everything-values.yaml"
+    [ "$(kinds "$DIR/made.yaml")" = "ConfigMap Deployment HorizontalPodAutoscaler Ingress NetworkPolicy PodDisruptionBudget PrometheusRule Service ServiceMonitor" ]
+    run promtool check rules "$DIR/rules.yaml"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    # As many as in the files, none lost on the way.
+    [ "$(grep -cE '^ *- ?(record|alert): ' "$ROOT"/dashboards/rules/*.yml | awk -F: '{ n += $2 } END { print n }')" -eq \
+        "$(grep -cE '^ *(- )?(record|alert): ' "$DIR/rules.yaml")" ]
+}
+
+@test "with as little as there can be" {
+    valid -f "$CHART/ci/little-values.yaml"
+    [ "$(kinds "$DIR/made.yaml")" = "Deployment Service" ]
+}
+
+@test "beside the Prometheus operator and a Collector" {
+    valid -f "$CHART/ci/operator-values.yaml"
+    grep -q 'value: "http://otel-collector.observability:4318"' "$DIR/made.yaml"
+}
+
+@test "values that mean nothing are refused" {
+    # refused SETTING PATTERN
+    refused() {
+        run -1 template --set "$1"
+        [[ $output =~ $2 ]] || { echo "--set $1: $output"; return 1; }
+    }
+    refused replcas=3 "replcas"
+    refused workers=0 "workers"
+    refused replicas=many "replicas"
+    refused run.size=lots "size"
+    refused otlp.endpoint=collector:4318 "endpoint"
+    refused otlp.protocol=grpc "protocol"
+    refused image.pullPolicy=Sometimes "pullPolicy"
+    refused "env.log level=x" "log level"
+    refused "ingress.hosts[0].host=a" "paths"
+    run -1 "$HELM" template release "$CHART" --kube-version 1.28.0
+    [[ $output =~ "requires kubeVersion" ]]
+}
+
+@test "the check notices what Kubernetes would refuse, and what does not fit" {
+    template -f "$CHART/ci/operator-values.yaml" >"$DIR/good.yaml" 2>/dev/null
+    # broken SED-SCRIPT PATTERN
+    broken() {
+        sed "$1" "$DIR/good.yaml" >"$DIR/bad.yaml"
+        refute cmp -s "$DIR/good.yaml" "$DIR/bad.yaml"
+        run "$HELM_PYTHON" "$HERE/check_manifests.py" "$DIR/bad.yaml" "$DIR/rules.yaml"
+        [ "$status" -eq 1 ] && [[ $output =~ $2 ]] || { echo "after $1: $output"; return 1; }
+    }
+    broken 's/terminationGracePeriodSeconds: 15/terminationGracePeriodSeconds: soon/' "not of type 'integer'"
+    broken 's/readinessProbe:/readyProbe:/' "readyProbe"
+    broken 's/targetPort: http/targetPort: web/' "Service: port"
+    broken 's/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/' "rights"
+    broken 's/jobLabel: .*/jobLabel: job/' "job's name"
+}
+
+@test "the plain manifests are what the chart makes, and sound" {
+    "$ROOT/scripts/kubernetes-manifests" "$HELM" >"$DIR/plain.yaml"
+    diff "$ROOT/deploy/kubernetes/microtrace.yaml" "$DIR/plain.yaml"
+    "$HELM_PYTHON" "$HERE/check_manifests.py" "$ROOT/deploy/kubernetes/microtrace.yaml" "$DIR/rules.yaml"
+}
+
+@test "a packed chart has its files in it, not links out of it" {
+    "$HELM" package "$CHART" -d "$DIR" >/dev/null 2>&1
+    tar -xzf "$DIR"/microtrace-*.tgz -C "$DIR"
+    for file in microtrace.json recording.yml alerts.yml; do
+        [ -f "$DIR/microtrace/files/$file" ] && [ ! -L "$DIR/microtrace/files/$file" ]
+    done
+    [ ! -e "$DIR/microtrace/ci" ]
+}
