@@ -245,7 +245,8 @@ assert gaps and min(gaps) >= float(sys.argv[1])' "$1" "${2:-1}"
     until_true 60 nothing_waits traces
     after=$(resident "$AGENT_PID")
     echo "and after: $after"
-    [ "$((${after#* } - ${before#* }))" -le 2048 ]
+    # A sanitizer keeps what was freed.
+    case $BUILD in */asan*) ;; *) [ "$((${after#* } - ${before#* }))" -le 2048 ] ;; esac
     everything_arrived --duplicate-requests 0
     books traces 30100
     until_true 10 only_the_active_is_left

@@ -133,7 +133,11 @@ die_at() {
     wait "$stopped"
     until_true 30 nothing_waits traces
     run -1 grep -v '^lost 0$' lost
-    cat out.* stopped.out victim.* >written
+    cat out.* stopped.out >written
+    for i in victim.*; do
+        # It may have been killed while it told of a record, too.
+        head -n "$(wc -l <"$i")" "$i" >>written
+    done
     # Nothing twice; what the victims wrote and could not tell of is more, never less.
     everything_arrived --duplicate-requests 0 --others victim
     torn=$(dropped traces torn)
@@ -146,7 +150,7 @@ die_at() {
 }
 
 @test "clock jumps of an hour, forth and back: no stall, no request before its time" {
-    case $BUILD in */asan) skip "the sanitizer wants to be loaded first" ;; esac
+    case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
     ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -fPIC -shared -o clock_jump.so \
         "$ROOT/tests/tools/preload/clock_jump.c"
     local jump
