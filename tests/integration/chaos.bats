@@ -247,7 +247,7 @@ cgi() {
 
     local before
     before=$(injected abort)
-    chaos on --abort-rate 1
+    chaos on --probability 0 --abort-rate 1
     refute cgi dying-cgi 1
     [ ! -s "$DIR/answer" ]
     metric_is 'chaos_injected_total{kind="abort"}' $((before + 1))
