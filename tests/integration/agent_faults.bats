@@ -105,7 +105,7 @@ die_at() {
     start_sink
     export SEGMENT=4096
     start_agent
-    start_writer stopped.out spool traces stopped 60 1 2000
+    start_writer stopped.out spool traces stopped 100000000 1 5000
     stopped=$WRITER
     until_true 10 test -s stopped.out
     kill -STOP "$stopped"
@@ -118,10 +118,10 @@ die_at() {
         pids+=("$WRITER")
     done
     for ((i = 0; i < victims; i++)); do
-        # Half a megabyte by one write: killed inside it, more often than not.
-        start_writer "victim.$i" spool traces "victim$i" 100000000 400 0
+        # Half a megabyte by one write: killed inside it, often enough.
+        start_writer "victim.$i" spool traces "victim$i" 100000000 400 1000
         victim=$WRITER
-        until_true 10 test -s "victim.$i"
+        POLL=0.005 until_true 10 test -s "victim.$i"
         kill -9 "$victim"
         wait "$victim" 2>/dev/null || true
     done
@@ -130,7 +130,7 @@ die_at() {
     until_true 60 nothing_waits traces
     [ "$(find spool -name 'traces.0*' | wc -l)" -ge 1 ] # the stopped writer's
     kill -CONT "$stopped"
-    wait "$stopped"
+    stop_writer "$stopped"
     until_true 30 nothing_waits traces
     run -1 grep -v '^lost 0$' lost
     cat out.* stopped.out >written

@@ -43,7 +43,7 @@ until_true() {
             cat last.out
             return 1
         fi
-        sleep 0.05
+        sleep "${POLL:-0.05}"
     done
 }
 
