@@ -119,7 +119,7 @@ die_at() {
     done
     for ((i = 0; i < victims; i++)); do
         # Half a megabyte by one write: killed inside it, often enough.
-        start_writer "victim.$i" spool traces "victim$i" 100000000 400 1000
+        start_writer "victim.$i" spool traces "victim$i" 100000000 400 0
         victim=$WRITER
         POLL=0.005 until_true 10 test -s "victim.$i"
         kill -9 "$victim"
