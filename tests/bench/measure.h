@@ -56,7 +56,8 @@ static inline double clock_ns(void)
 }
 
 /* Runs `step` ROUNDS times by that clock; it returns how many operations it made. */
-static inline void measure_by(double (*now)(void), const char *name, uint64_t (*step)(void *), void *state)
+static inline void measure_by(double (*now)(void), const char *name, uint64_t (*step)(void *),
+                              void *state)
 {
     double rounds[ROUNDS];
 
