@@ -174,7 +174,7 @@ test: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(TEST_TOOLS)
 	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(sort $(wildcard tests/integration/*.bats))
 
 torture: $(TORTURE)
-	@TORTURE=full scripts/run-tests $(BUILD) $(TORTURE)
+	@TORTURE=full TEST_JOBS=1 scripts/run-tests $(BUILD) $(TORTURE)
 
 # Each target for FUZZ_SECONDS, with coverage to guide it.
 FUZZ_SECONDS ?= 60
