@@ -104,12 +104,14 @@ $(BUILD)/lib/%-modules.a:
 	$(Q)$(AR) rcsD $@ $^
 $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
+$(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
-                       $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
+	    $(LIBS_microtrace)
 
 # With our own driver, or with libFuzzer where the build is for it.
 FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/driver.o)

@@ -19,9 +19,6 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
-/* Says on stderr what is off about `argument` and how to find help; returns COMMAND_USAGE. */
-int command_usage(const char *command, const char *argument);
-
 /* `microtrace metrics`: what the metrics file holds, without the agent. */
 int command_metrics(int argc, char **argv);
 

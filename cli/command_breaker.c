@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/options.h"
 #include "lib/breaker.h"
 #include "lib/clock.h"
 #include "lib/metrics_file.h"
@@ -105,12 +106,12 @@ int command_breaker(int argc, char **argv)
         return COMMAND_USAGE;
     }
     if (argc > 2)
-        return command_usage(argv[0], argv[2]);
+        return options_unknown(argv[0], argv[2]);
     if (strcmp(argv[1], "status") == 0)
         return print_status();
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (strcmp(argv[1], actions[i].name) == 0)
             return change(actions[i].act);
     }
-    return command_usage(argv[0], argv[1]);
+    return options_unknown(argv[0], argv[1]);
 }

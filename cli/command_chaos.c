@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/options.h"
 #include "lib/chaos_control.h"
 #include "lib/config.h"
 #include "lib/ids.h"
@@ -40,46 +41,6 @@ static const struct config_setting rows[] = {
 #undef OPTION
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-
-static int complain(const char *text)
-{
-    (void)fprintf(stderr, "microtrace chaos: %s\n", text);
-    return COMMAND_USAGE;
-}
-
-/* The row that `argument` names, as "--name" or "--name=VALUE". */
-static const struct config_setting *find_row(const char *argument)
-{
-    for (size_t i = 0; i < ROWS; i++)
-        if (strlen(rows[i].name) == strcspn(argument, "=") &&
-            strncmp(rows[i].name, argument, strlen(rows[i].name)) == 0)
-            return &rows[i];
-    return NULL;
-}
-
-/* argv[0] is the command's name, argv[1] "on". */
-static int parse_options(struct options *options, int argc, char **argv)
-{
-    char error[CONFIG_ERROR_MAX];
-
-    for (size_t i = 0; i < ROWS; i++)
-        (void)config_read(&rows[i], NULL, options, error);
-    for (int i = 2; i < argc; i++) {
-        const struct config_setting *row = find_row(argv[i]);
-        const char *value;
-
-        if (row == NULL)
-            return command_usage(argv[0], argv[i]);
-        value = strchr(argv[i], '=') != NULL ? strchr(argv[i], '=') + 1 : argv[++i];
-        if (value == NULL) {
-            (void)snprintf(error, sizeof(error), "%s needs a value", row->name);
-            return complain(error);
-        }
-        if (config_read(row, value, options, error) != 0)
-            return complain(error);
-    }
-    return COMMAND_OK;
-}
 
 /* The metrics file of the instance; COMMAND_FAILED and a line on stderr where it can't be used. */
 static int map_file(struct metrics_map *map, char path[PATH_MAX], bool writable)
@@ -171,11 +132,12 @@ static int set(const struct chaos_set *wanted)
     return print_status();
 }
 
+/* argv holds what stands behind "on". */
 static int set_on(int argc, char **argv)
 {
-    struct options options;
+    struct options options = {0};
     struct chaos_set wanted;
-    int status = parse_options(&options, argc, argv);
+    int status = options_read("chaos", rows, ROWS, NULL, &options, argc, argv);
 
     if (status != COMMAND_OK)
         return status;
@@ -194,17 +156,20 @@ static int set_on(int argc, char **argv)
 
 int command_chaos(int argc, char **argv)
 {
-    if (argc < 2)
-        return complain("one of on, off, reset, status is missing; see microtrace --help");
+    if (argc < 2) {
+        (void)fprintf(stderr, "microtrace chaos: one of on, off, reset, status is missing; "
+                              "see microtrace --help\n");
+        return COMMAND_USAGE;
+    }
     if (strcmp(argv[1], "on") == 0)
-        return set_on(argc, argv);
+        return set_on(argc - 2, argv + 2);
     if (argc > 2)
-        return command_usage(argv[0], argv[2]);
+        return options_unknown(argv[0], argv[2]);
     if (strcmp(argv[1], "status") == 0)
         return print_status();
     if (strcmp(argv[1], "off") == 0)
         return set(&(const struct chaos_set){.state = CHAOS_OFF});
     if (strcmp(argv[1], "reset") == 0)
         return set(&(const struct chaos_set){.state = CHAOS_UNSET});
-    return command_usage(argv[0], argv[1]);
+    return options_unknown(argv[0], argv[1]);
 }

@@ -3,6 +3,7 @@
 #include "cli/load_client.h"
 #include "cli/load_plan.h"
 #include "cli/load_report.h"
+#include "cli/options.h"
 #include "lib/clock.h"
 #include "lib/config.h"
 #include "lib/ids.h"
@@ -66,6 +67,12 @@ static const struct config_setting rows[] = {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
+static const struct options_switch switches[] = {
+    {"--json", offsetof(struct options, json)},
+    {"--help", offsetof(struct options, help)},
+    {NULL, 0},
+};
+
 /* One run, from the first request to the summary. */
 struct run {
     struct options options;
@@ -81,12 +88,6 @@ struct run {
     uint64_t retry_ns, retry_delay_ns;
 };
 
-static int complain(const char *text)
-{
-    (void)fprintf(stderr, "microtrace load: %s\n", text);
-    return COMMAND_USAGE;
-}
-
 static int print_help(void)
 {
     printf("Usage: microtrace load [OPTIONS]\n"
@@ -99,46 +100,6 @@ static int print_help(void)
            "Latency counts from the moment when a request was due, so that a server which stalls\n"
            "can't hide it. While the server does not answer, only a request now and then is sent.\n"
            "Exit status 1 where there was no answer at all.\n");
-    return COMMAND_OK;
-}
-
-static const struct config_setting *find_row(const char *argument)
-{
-    for (size_t i = 0; i < ROWS; i++)
-        if (strlen(rows[i].name) == strcspn(argument, "=") &&
-            strncmp(rows[i].name, argument, strlen(rows[i].name)) == 0)
-            return &rows[i];
-    return NULL;
-}
-
-static int parse_options(struct options *options, int argc, char **argv)
-{
-    char error[CONFIG_ERROR_MAX];
-
-    for (size_t i = 0; i < ROWS; i++)
-        (void)config_read(&rows[i], NULL, options, error);
-    for (int i = 1; i < argc; i++) {
-        const struct config_setting *row = find_row(argv[i]);
-        const char *value;
-
-        if (strcmp(argv[i], "--json") == 0) {
-            options->json = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--help") == 0) {
-            options->help = true;
-            continue;
-        }
-        if (row == NULL)
-            return command_usage(argv[0], argv[i]);
-        value = strchr(argv[i], '=') != NULL ? strchr(argv[i], '=') + 1 : argv[++i];
-        if (value == NULL) {
-            (void)snprintf(error, sizeof(error), "%s needs a value", row->name);
-            return complain(error);
-        }
-        if (config_read(row, value, options, error) != 0)
-            return complain(error);
-    }
     return COMMAND_OK;
 }
 
@@ -383,7 +344,7 @@ int command_load(int argc, char **argv)
         (void)fprintf(stderr, "microtrace load: out of memory\n");
         return COMMAND_FAILED;
     }
-    status = parse_options(&run->options, argc, argv);
+    status = options_read("load", rows, ROWS, switches, &run->options, argc - 1, argv + 1);
     if (status != COMMAND_OK || run->options.help) {
         status = status == COMMAND_OK ? print_help() : status;
         free(run);

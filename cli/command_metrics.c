@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/options.h"
 #include "lib/clock.h"
 #include "lib/ids.h"
 #include "lib/json_writer.h"
@@ -376,7 +377,7 @@ int command_metrics(int argc, char **argv)
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") != 0)
-            return command_usage(argv[0], argv[i]);
+            return options_unknown(argv[0], argv[i]);
         json = true;
     }
     if (run_dir == NULL || run_dir[0] == '\0')

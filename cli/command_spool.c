@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/options.h"
 #include "cli/spool_print.h"
 #include "cli/spool_status.h"
 #include "cli/spool_tail.h"
@@ -20,7 +21,7 @@ static int status(int argc, char **argv)
         else if (strcmp(argv[i], "--rate") == 0)
             options.rate = true;
         else
-            return command_usage("spool status", argv[i]);
+            return options_unknown("spool status", argv[i]);
     }
     return spool_status_run(&options);
 }
@@ -99,7 +100,7 @@ static int tail(int argc, char **argv)
             if (!read_count(value, &options.last))
                 return bad_value(option, value, "a number of lines up to 1000000");
         } else {
-            return command_usage("spool tail", option);
+            return options_unknown("spool tail", option);
         }
         i++;
     }
@@ -109,7 +110,7 @@ static int tail(int argc, char **argv)
 static int verify(int argc, char **argv)
 {
     if (argc > 1)
-        return command_usage("spool verify", argv[1]);
+        return options_unknown("spool verify", argv[1]);
     return spool_verify_run();
 }
 
@@ -129,5 +130,5 @@ int command_spool(int argc, char **argv)
         if (strcmp(argv[1], actions[i].name) == 0)
             return actions[i].run(argc - 1, argv + 1);
     }
-    return command_usage(argv[0], argv[1]);
+    return options_unknown(argv[0], argv[1]);
 }

@@ -32,13 +32,6 @@ static const struct command commands[] = {
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-int command_usage(const char *command, const char *argument)
-{
-    (void)fprintf(stderr, "microtrace %s: unknown argument %s; see microtrace --help\n", command,
-                  argument);
-    return COMMAND_USAGE;
-}
-
 static int print_help(void)
 {
     printf("Usage: microtrace COMMAND [ARGUMENTS]\n"
