@@ -1,4 +1,4 @@
-"""The PromQL of the dashboard and of the rules, as the tests and the drawing need it."""
+"""The PromQL of the dashboard and of the rules, as the tests need it."""
 import json
 import re
 import urllib.error
@@ -17,10 +17,9 @@ WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left",
          "offset", "bool", "inf", "nan"}
 
 
-def substitute(expression, variables=None):
+def substitute(expression):
     """Replaces $name and ${name}; a variable without a value is a KeyError."""
-    values = {**VARIABLES, **(variables or {})}
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values[m.group(1) or m.group(2)], expression)
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: VARIABLES[m.group(1) or m.group(2)], expression)
 
 
 def panels(dashboard):
@@ -35,15 +34,15 @@ def is_prometheus(source):
     return isinstance(source, dict) and source.get("type") == "prometheus"
 
 
-def dashboard_queries(dashboard, variables=None):
+def dashboard_queries(dashboard):
     """(title, query) of each PromQL query of panels and annotations."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
             if is_prometheus(target["datasource"]):
-                yield panel["title"], substitute(target["expr"], variables)
+                yield panel["title"], substitute(target["expr"])
     for annotation in dashboard["annotations"]["list"]:
         if is_prometheus(annotation["datasource"]):
-            yield "annotation " + annotation["name"], substitute(annotation["expr"], variables)
+            yield "annotation " + annotation["name"], substitute(annotation["expr"])
 
 
 def load_dashboard(path):

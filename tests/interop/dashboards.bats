@@ -82,16 +82,6 @@ seen_open() {
     [ "$(answer 'circuit_breaker_state')" = 1 ]
 }
 
-# The README's picture can be drawn from that, where matplotlib is there.
-draw() {
-    if ! "$PYTHON" -c 'import matplotlib' 2>/dev/null; then
-        [[ -z ${CI:-} ]] || { echo "no python3-matplotlib, and CI is set" && return 1; }
-        return 0
-    fi
-    "$ROOT/dashboards/draw" "$PROMETHEUS" "$DIR/dashboard.png" --minutes 1
-    [ "$(head -c 4 "$DIR/dashboard.png" | tail -c 3)" = PNG ]
-}
-
 @test "the dashboard is what Grafana can load, with a description and a unit on every panel" {
     dashboards form "$DASHBOARD"
 }
@@ -134,7 +124,6 @@ draw() {
     wait_until seen_open
     breaker close
     dashboards live "$PROMETHEUS" "$DASHBOARD" "$SINCE"
-    draw
     kill -INT "$LOAD"
     wait_until grep -q "requests in" "$DIR/load.log"
 }

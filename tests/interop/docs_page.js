@@ -4,27 +4,12 @@
 
 const assert = require("assert");
 const path = require("path");
-const { chromium } = require("playwright-core");
+const browser = require("../tools/browser");
 
 async function main(url, dir) {
-  const context = await chromium.launchPersistentContext(path.join(dir, "profile"), {
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    headless: true,
-    viewport: { width: 1280, height: 1600 },
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-  const page = await context.newPage();
   const complaints = [];
-  page.on("pageerror", (error) => complaints.push(`page error: ${error}`));
-  page.on("requestfailed", (r) => complaints.push(`failed: ${r.url()} ${r.failure().errorText}`));
+  const context = await browser.open(dir, { width: 1280, height: 1600 }, complaints);
+  const page = await context.newPage();
   try {
     await page.goto(url, { waitUntil: "load" });
     const operation = page.locator(".opblock-post", { hasText: "/analyze" });

@@ -1,0 +1,135 @@
+// usage: node grafana_page.js URL DIR DASHBOARD [PICTURE]
+// What a newcomer does in Grafana, in headless Chromium: logs in, sees the dashboard come up with
+// living panels, clicks on a slow point, on the trace that it offers, and there on its logs.
+// Prints "ok WHAT" or "not ok WHAT" for each step. Leaves pictures of the pages in DIR; PICTURE is
+// where to put one of the dashboard's first rows.
+"use strict";
+
+const fs = require("fs");
+const path = require("path");
+const browser = require("../tools/browser");
+
+const PATIENCE = 60000; // milliseconds that anything may take to appear
+const QUERIES = ["/api/ds/query", "/api/datasources/"];
+
+let failed = false;
+
+function report(good, what) {
+  failed = failed || !good;
+  console.log(good ? "ok" : "not ok", what);
+}
+
+async function within_patience(probe) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await probe();
+    if (found || Date.now() > end) return found;
+    await new Promise((done) => setTimeout(done, 250));
+  }
+}
+
+// Collects the queries of the page's panels that were not answered as they should.
+function watch(page, complaints) {
+  page.on("response", async (response) => {
+    const url = new URL(response.url());
+    if (!QUERIES.some((prefix) => url.pathname.startsWith(prefix))) return;
+    if (response.status() >= 400) {
+      complaints.push(`${response.status()} ${url.pathname} ${response.request().postData() || url.search}`);
+      return;
+    }
+    const text = await response.text().catch(() => "");
+    if (/"error":"/.test(text)) complaints.push(`${url.pathname}: ${text.slice(0, 300)}`);
+  });
+}
+
+function panel(page, title) {
+  return page.getByTestId(`data-testid Panel header ${title}`);
+}
+
+// The marker of the slowest point that is shown.
+async function slowest(markers) {
+  const boxes = [];
+  for (const marker of await markers.all()) boxes.push(await marker.boundingBox().catch(() => null));
+  return boxes.filter(Boolean).sort((a, b) => a.y - b.y)[0];
+}
+
+// Points at the slowest request until its details stay open, which a refresh closes.
+async function point_at_slowest(page) {
+  const link = page.getByRole("link", { name: "Open the trace" }).first();
+  const shown = await within_patience(async () => {
+    const box = await slowest(panel(page, "Latency Quantiles").getByLabel("Exemplar marker"));
+    if (!box) return false;
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    return link.waitFor({ timeout: 2000 }).then(() => true, () => false);
+  });
+  return shown ? link : null;
+}
+
+async function dashboard(page, base, file, dir) {
+  const titles = JSON.parse(fs.readFileSync(file, "utf-8"))
+    .panels.filter((p) => p.type !== "row")
+    .map((p) => p.title);
+  await page.goto(`${base}/`, { waitUntil: "load" });
+  const missing = async () => {
+    const absent = [];
+    for (const title of titles) if ((await panel(page, title).count()) === 0) absent.push(title);
+    return absent;
+  };
+  await within_patience(async () => (await missing()).length === 0);
+  report((await missing()).length === 0, `Grafana opens with the dashboard, all ${titles.length} panels${(await missing()).map((title) => `, but not ${title}`)}`);
+  const drawn = await within_patience(async () => (await page.locator("canvas").count()) >= 20);
+  report(drawn, "its graphs are drawn");
+  const rows = panel(page, "Slow or Failed Traces").getByRole("link");
+  report(await within_patience(async () => (await rows.count()) > 0), "it lists slow traces, by Tempo");
+  const lines = panel(page, "Logs").getByText("request_completed");
+  report(await within_patience(async () => (await lines.count()) > 0), "it shows log lines, by Loki");
+  report((await page.getByText("No data").count()) === 0, "no panel is without a word of its own");
+  await page.screenshot({ path: path.join(dir, "dashboard.png"), fullPage: true });
+}
+
+async function links(page, dir) {
+  const link = await point_at_slowest(page);
+  report(link !== null, "a slow point offers its trace");
+  if (link === null) return;
+  await link.click();
+  const spans = page.getByTestId("span-view");
+  await within_patience(async () => (await spans.count()) === 2);
+  report((await spans.count()) === 2, "a click on it opens the trace, with the server's and the worker's span");
+  const named = async (name) => (await page.getByText(name, { exact: true }).count()) > 0;
+  report((await named("POST /analyze")) && (await named("WorkerService.analyze")), "which have their names");
+  await spans.first().click();
+  await page.getByText("Logs for this span").first().click();
+  const completed = page.getByText("request_completed");
+  await within_patience(async () => (await completed.count()) === 1);
+  report(
+    (await completed.count()) === 1 && (await page.getByText("analyze_request").count()) === 1,
+    "a click in the trace shows its log lines, and no others",
+  );
+  await page.screenshot({ path: path.join(dir, "trace-and-logs.png"), fullPage: true });
+}
+
+async function main(base, dir, file, picture) {
+  const complaints = [];
+  fs.mkdirSync(dir, { recursive: true });
+  const context = await browser.open(dir, { width: 1500, height: 3600 }, []);
+  try {
+    const answer = await context.request.post(`${base}/login`, { data: { user: "admin", password: "admin" } });
+    report(answer.status() === 200, "admin, admin logs in");
+    const page = await context.newPage();
+    watch(page, complaints);
+    await dashboard(page, base, file, dir);
+    if (picture) await page.screenshot({ path: picture, clip: { x: 0, y: 80, width: 1500, height: 2220 } });
+    await links(page, dir);
+    report(complaints.length === 0, `every query was answered ${complaints.slice(0, 3).join("; ")}`);
+  } finally {
+    await context.close();
+  }
+}
+
+main(...process.argv.slice(2)).then(
+  () => process.exit(failed ? 1 : 0),
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

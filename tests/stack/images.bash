@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# Stand-ins for the images of docker-compose.yml that would be pulled: under the pinned names, made
+# from images/*.Dockerfile and the same programs, as far as they can be had.
+
+# image SERVICE: the name of its image.
+image() {
+    compose config | SERVICE=$1 /usr/bin/python3 -c '
+import os, sys, yaml
+print(yaml.safe_load(sys.stdin)["services"][os.environ["SERVICE"]]["image"])'
+}
+
+# stand_in SERVICE BASE WORK: builds its image, with BASE below it where it needs a base, in WORK.
+stand_in() {
+    local service=$1 base=$2 context=$3/$1 program
+    mkdir -p "$context/empty"
+    case $service in
+    prometheus) cp "$(command -v prometheus)" "$context/prometheus" ;;
+    otel-collector)
+        program=$(tests/interop/collector/build) || return 1
+        cp "$program" "$context/otelcol"
+        ;;
+    *)
+        program=$(tests/stack/programs/build "$service") || return 1
+        cp -r "$program"/. "$context"
+        ;;
+    esac
+    case $service in
+    # Their health checks ask by wget.
+    prometheus | grafana) cp "$(command -v busybox)" "$context/wget" ;;
+    esac
+    docker build -q -t "$(image "$service")" --build-arg "BASE=$base" \
+        -f "tests/stack/images/$service.Dockerfile" "$context" >/dev/null 2>"$3/build.log" ||
+        { cat "$3/build.log"; return 1; }
+    rm -rf "$context"
+}
