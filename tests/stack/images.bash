@@ -20,7 +20,7 @@ stand_in() {
         cp "$program" "$context/otelcol"
         ;;
     *)
-        program=$(tests/stack/programs/build "$service") || return 1
+        program=$(tests/tools/build-program "$service") || return 1
         cp -r "$program"/. "$context"
         ;;
     esac
