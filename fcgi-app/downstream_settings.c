@@ -15,7 +15,7 @@ static const char *const fallbacks[] = {
 static const struct config_setting rows[] = {
     {
         .name = "DOWNSTREAM_ENABLED",
-        .type = CONFIG_TRUE,
+        .type = CONFIG_BOOL,
         .offset = offsetof(struct downstream_settings, enabled),
         .fallback = "false",
         .help = "Have another service do the analysis; needs DOWNSTREAM_URL.",

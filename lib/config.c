@@ -97,8 +97,13 @@ static int assign(const struct config_setting *row, const char *text, void *into
         *(double *)member = value;
         return 0;
     }
-    case CONFIG_TRUE:
+    case CONFIG_BOOL:
+        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
+            return -1;
         *(bool *)member = strcasecmp(text, "true") == 0;
+        return 0;
+    case CONFIG_TRUE:
+        *(bool *)member = strcmp(text, "true") == 0;
         return 0;
     case CONFIG_STRING:
         *(const char **)member = text;
@@ -149,8 +154,11 @@ static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
     case CONFIG_DOUBLE:
         (void)snprintf(out, EXPECTED_MAX, "a number from %g to %g", row->min, row->max);
         return;
-    case CONFIG_TRUE:
+    case CONFIG_BOOL:
         (void)snprintf(out, EXPECTED_MAX, "true or false");
+        return;
+    case CONFIG_TRUE:
+        (void)snprintf(out, EXPECTED_MAX, "true, and anything else is false");
         return;
     case CONFIG_STRING:
         (void)snprintf(out, EXPECTED_MAX, "a text");

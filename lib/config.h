@@ -17,7 +17,8 @@ enum {
 enum config_type {
     CONFIG_UINT,      /* uint64_t: a decimal whole number in [min, max] */
     CONFIG_DOUBLE,    /* double in [min, max] */
-    CONFIG_TRUE,      /* bool: `true` in any case is true, anything else is false */
+    CONFIG_BOOL,      /* bool: `true` or `false`, in any case of letters */
+    CONFIG_TRUE,      /* bool: `true` alone is true, anything else is false */
     CONFIG_STRING,    /* const char *: as it is, borrowed from the environment */
     CONFIG_LEVEL,     /* enum log_level */
     CONFIG_RANGE,     /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max] */

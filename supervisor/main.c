@@ -351,6 +351,11 @@ static void stop(struct instance *in)
     place_clear_sockets(&in->settings);
 }
 
+static int place_status(int place)
+{
+    return place == PLACE_OK ? STATUS_OK : place == PLACE_INVALID ? STATUS_USAGE : STATUS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     static struct instance in = {.backoff_ms = BACKOFF_FIRST_MS};
@@ -363,14 +368,17 @@ int main(int argc, char **argv)
     umask(S_IRWXO);
     if (settings_load(&in.settings) != 0)
         return STATUS_USAGE;
-    if (find_programs(&in) != 0 || place_prepare(&in.settings) != 0 ||
-        settings_export(&in.settings, in.programs) != 0)
+    if (find_programs(&in) != 0)
         return STATUS_FAILED;
-    int bad = check_program(in.analyze);
+    int bad = place_status(place_prepare(&in.settings));
+    if (bad == STATUS_OK && settings_export(&in.settings, in.programs) != 0)
+        bad = STATUS_FAILED;
+    if (bad == STATUS_OK)
+        bad = check_program(in.analyze);
+    if (bad == STATUS_OK)
+        bad = place_status(place_check_ports(&in.settings, !in.no_agent));
     if (bad != STATUS_OK)
         return bad;
-    if (place_check_ports(&in.settings, !in.no_agent) != 0)
-        return STATUS_FAILED;
 
     int status = in.no_agent ? -1 : begin_with_agent(&in);
     if (status == -1)

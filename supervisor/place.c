@@ -52,12 +52,12 @@ static int prepare_directory(const struct settings *s, const char *path, int acc
         if (!S_ISDIR(st.st_mode))
             errno = ENOTDIR;
         else if (access(path, access_mode) == 0)
-            return 0;
+            return PLACE_OK;
     }
     say("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
         "STATE_DIR=/tmp/microtrace",
         s->state_dir, path, strerror(errno));
-    return -1;
+    return PLACE_INVALID;
 }
 
 static int take_lock(const struct settings *s)
@@ -67,7 +67,7 @@ static int take_lock(const struct settings *s)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (fd == -1) {
         say("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
-        return -1;
+        return PLACE_INVALID;
     }
     /* The descriptor stays open: the kernel gives the lock back when this process ends. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -75,9 +75,9 @@ static int take_lock(const struct settings *s)
             "another, such as STATE_DIR=var2 (and another PORT and AGENT_LISTEN)",
             s->state_dir);
         close(fd);
-        return -1;
+        return PLACE_TAKEN;
     }
-    return 0;
+    return PLACE_OK;
 }
 
 void place_clear_sockets(const struct settings *s)
@@ -131,14 +131,17 @@ int place_prepare(const struct settings *s)
     char upload[PATH_MAX + 8];
     snprintf(upload, sizeof(upload), "%s/upload", s->run);
     const int written = R_OK | W_OK | X_OK;
-    if (prepare_directory(s, s->root, X_OK) != 0 || prepare_directory(s, s->run, written) != 0 ||
-        prepare_directory(s, upload, written) != 0 || prepare_directory(s, s->spool, written) != 0)
-        return -1;
-    if (take_lock(s) != 0)
-        return -1;
+    if (prepare_directory(s, s->root, X_OK) != PLACE_OK ||
+        prepare_directory(s, s->run, written) != PLACE_OK ||
+        prepare_directory(s, upload, written) != PLACE_OK ||
+        prepare_directory(s, s->spool, written) != PLACE_OK)
+        return PLACE_INVALID;
+    int status = take_lock(s);
+    if (status != PLACE_OK)
+        return status;
     place_clear_sockets(s);
     restart_chaos(s);
-    return 0;
+    return PLACE_OK;
 }
 
 /* 0, or the errno of listening on `address`. */
@@ -156,8 +159,9 @@ static int try_listen(const struct sockaddr_storage *address, socklen_t len)
     return error;
 }
 
+/* `host` is what the setting says of the address, `instead` another port of it. */
 static int check_port(const struct sockaddr_storage *address, socklen_t len, const char *what,
-                      const char *instead)
+                      const char *host, const char *instead)
 {
     const struct timespec pause = {.tv_nsec = PORT_PAUSE_NS};
     int error = try_listen(address, len);
@@ -166,28 +170,33 @@ static int check_port(const struct sockaddr_storage *address, socklen_t len, con
         error = try_listen(address, len);
     }
     if (error == 0)
-        return 0;
-    if (error == EADDRINUSE)
+        return PLACE_OK;
+    if (error == EADDRINUSE) {
         say("%s is in use: stop what listens there, or choose another: %s", what, instead);
+        return PLACE_TAKEN;
+    }
+    if (error == EADDRNOTAVAIL)
+        say("%s can't be used: this machine has no such address", host);
     else
         say("%s can't be listened on (%s): choose another: %s", what, strerror(error), instead);
-    return -1;
+    return PLACE_INVALID;
 }
 
 int place_check_ports(const struct settings *s, bool with_agent)
 {
-    char what[384], instead[384];
+    char what[384], host[384], instead[384];
+    int status;
     unsigned other = s->port < 65535 ? (unsigned)s->port + 1 : 8000;
     snprintf(what, sizeof(what), "PORT %u on %s", (unsigned)s->port, s->bind);
     snprintf(instead, sizeof(instead), "make run PORT=%u", other);
-    if (check_port(&s->http, s->http_len, what, instead) != 0)
-        return -1;
-    if (!with_agent)
-        return 0;
+    snprintf(host, sizeof(host), "BIND %s", s->bind);
+    status = check_port(&s->http, s->http_len, what, host, instead);
+    if (status != PLACE_OK || !with_agent)
+        return status;
     snprintf(what, sizeof(what), "AGENT_LISTEN %s", s->agent_listen);
     const char *colon = strrchr(s->agent_listen, ':');
     unsigned agent = (unsigned)strtoul(colon + 1, NULL, 10);
     snprintf(instead, sizeof(instead), "make run AGENT_LISTEN=%.*s:%u",
              (int)(colon - s->agent_listen), s->agent_listen, agent < 65535 ? agent + 1 : 9464);
-    return check_port(&s->agent, s->agent_len, what, instead);
+    return check_port(&s->agent, s->agent_len, what, what, instead);
 }

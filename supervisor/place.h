@@ -7,17 +7,23 @@
 
 #include "supervisor/settings.h"
 
+enum {
+    PLACE_OK = 0,
+    PLACE_TAKEN = 1,   /* by another program or instance: it may be free again later */
+    PLACE_INVALID = 2, /* the setting can't be used on this machine */
+};
+
 /*
  * Makes STATE_DIR with run/, run/upload/ and spool/ (mode 2770, group microtrace where there is
  * one; STATE_DIR itself may be read-only where the others are there), takes the instance's lock for
- * as long as this process lives, and removes sockets that a killed instance has left. Returns 0, or
- * -1 after one line on stderr.
+ * as long as this process lives, and removes sockets that a killed instance has left. Returns
+ * PLACE_OK, or one of the others after one line on stderr.
  */
 int place_prepare(const struct settings *settings);
 
 /*
  * Whether PORT, and AGENT_LISTEN if `agent`, can be listened on. One that is still being given up
- * gets a second. Returns 0, or -1 after one line on stderr.
+ * gets a second. Returns PLACE_OK, or one of the others after one line on stderr.
  */
 int place_check_ports(const struct settings *settings, bool agent);
 

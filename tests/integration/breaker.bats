@@ -175,6 +175,7 @@ prober() {
     kill -KILL "$pid"
     kill "$client"
     wait "$client" 2>/dev/null || true
+    client=
     wait_until gone "$pid"
     breaker_is half_open
     metric_is circuit_breaker_state 2

@@ -296,6 +296,10 @@ is_json_error() {
         [[ $(header Allow) == GET* ]]
         has_request_id
     done
+    request HEAD /metrics --head
+    [ "$STATUS" -eq 405 ]
+    [ "$(header Allow)" = GET ]
+    has_request_id
 }
 
 @test "a query does not change the route" {

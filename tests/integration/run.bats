@@ -266,15 +266,15 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
 
 @test "a STATE_DIR that can't be used" {
     : >"$DIR/file"
-    one_line 1 "STATE_DIR '$DIR/file' can't be used: .*Not a directory" STATE_DIR="$DIR/file"
-    one_line 1 "STATE_DIR '/proc/nothing' can't be used" STATE_DIR=/proc/nothing
+    one_line 2 "STATE_DIR '$DIR/file' can't be used: .*Not a directory" STATE_DIR="$DIR/file"
+    one_line 2 "STATE_DIR '/proc/nothing' can't be used" STATE_DIR=/proc/nothing
     one_line 2 "STATE_DIR .* is too long" STATE_DIR="$DIR/$(printf 'x%.0s' {1..120})"
     if [ "$(id -u)" -eq 0 ]; then
         chmod 755 "$DIR"
         mkdir -m 755 "$DIR/roots"
         # One who may not write there; the programs may lie where that user can't even look.
         cp "$BIN/microtrace-run" "$BIN/analyze" "$BIN/metrics-agent" "$ROOT/lighttpd.conf" "$DIR"
-        run -1 setpriv --reuid=65534 --regid=65534 --clear-groups env PORT="$HTTP_PORT" \
+        run -2 setpriv --reuid=65534 --regid=65534 --clear-groups env PORT="$HTTP_PORT" \
             AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$DIR/roots" "$DIR/microtrace-run" --config "$DIR/lighttpd.conf"
         [ "${#lines[@]}" -eq 1 ]
         [[ $output =~ "STATE_DIR '$DIR/roots' can't be used: ".*"Permission denied" ]]
@@ -288,6 +288,10 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     one_line 2 'WORKERS' WORKERS=0
     one_line 2 'WORKERS' WORKERS=many
     one_line 2 'BIND' BIND=999.0.0.1
+    one_line 2 "BIND 203.0.113.1 can't be used: this machine has no such address" BIND=203.0.113.1
+    one_line 2 'AGENT_LISTEN 203.0.113.1:9464 can.t be used' AGENT_LISTEN=203.0.113.1:9464
+    one_line 2 'DOWNSTREAM_ENABLED.*"1".*true or false' DOWNSTREAM_ENABLED=1
+    one_line 2 'MICROTRACE_LOG_STDERR.*"yes".*true or false' MICROTRACE_LOG_STDERR=yes
     one_line 2 'AGENT_LISTEN' AGENT_LISTEN=9464
     one_line 2 'MAX_BODY_BYTES' MAX_BODY_BYTES=64k
     one_line 2 'LOG_LEVEL' LOG_LEVEL=LOUD

@@ -10,7 +10,8 @@ looks at exists (an alert without cause returns nothing), and Prometheus has eva
 without an error.
 collected: the Collector's files hold the request's spans, parent and child, and its log records.
 exemplars: Prometheus has exemplars whose traces the Collector has.
-Each finding is one line, "ok WHAT" or "not ok WHAT"; exit status 1 where anything is not.
+Each finding is one line, "ok WHAT" or "not ok WHAT", and the last line is "done"; exit status 1 where
+anything is not.
 """
 import json
 import re
@@ -208,6 +209,7 @@ def main():
         check_exemplars(*arguments)
     else:
         sys.exit(__doc__)
+    print("done")
     sys.exit(1 if failed else 0)
 
 

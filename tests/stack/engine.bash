@@ -5,9 +5,9 @@
 # engine_start FOLDER: FOLDER/engine holds it; FOLDER/engine.log is its log.
 engine_start() {
     local folder=$1/engine end=$((SECONDS + 60))
+    export DOCKER_HOST=unix://$folder/sock DOCKER_CONFIG=$folder/client
     mkdir -p "$folder/client"
     echo '{}' >"$folder/config.json"
-    export DOCKER_HOST=unix://$folder/sock DOCKER_CONFIG=$folder/client
     unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
     dockerd --config-file "$folder/config.json" --data-root "$folder/data" --exec-root "$folder/exec" \
         --pidfile "$folder/pid" --host "$DOCKER_HOST" --bridge=none --iptables=false --ip6tables=false \

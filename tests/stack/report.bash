@@ -20,19 +20,20 @@ check() {
     fi
 }
 
-# checks COMMAND...: one that prints "ok WHAT" and "not ok WHAT" itself.
+# checks COMMAND...: one that prints "ok WHAT" and "not ok WHAT" itself, and at last "done".
 checks() {
-    local line output
-    output=$("$@") || true
+    local line output status=0
+    output=$("$@") || status=$?
     while read -r line; do
         case $line in
         "ok "*) check "${line#ok }" true ;;
         "not ok "*) check "${line#not ok }" false ;;
+        done) ;;
         *) echo "    $line" ;;
         esac
     done <<<"$output"
     # One that breaks off has said less than it should.
-    [[ $output == *"ok "* ]] || check "$*" false
+    [ "${output##*$'\n'}" = done ] || check "$* comes to its end (exit status $status)" false
 }
 
 # until_true SECONDS COMMAND...: polls until it succeeds.

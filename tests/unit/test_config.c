@@ -12,7 +12,7 @@
 struct settings {
     uint64_t number;
     double share;
-    bool flag;
+    bool flag, yes;
     const char *text;
     int level;
     struct config_range range;
@@ -36,6 +36,10 @@ static const struct config_setting rows[] = {
      .min = 0,
      .max = 1,
      .fallback = "0.05"},
+    {.name = "T_YES",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings, yes),
+     .fallback = "false"},
     {.name = "T_FLAG",
      .type = CONFIG_TRUE,
      .offset = offsetof(struct settings, flag),
@@ -99,6 +103,7 @@ static void unset_and_empty_mean_the_default(void **state)
         assert_int_equal(s.number, 5);
         assert_true(s.share == 0.05);
         assert_false(s.flag);
+        assert_false(s.yes);
         assert_null(s.text);
         assert_int_equal(s.level, LOG_LEVEL_INFO);
         assert_int_equal(s.range.low, 100);
@@ -118,8 +123,12 @@ static void good_values_are_taken(void **state)
     assert_int_equal(s.number, 100);
     assert_int_equal(load_with(&s, "T_SHARE", "1e-3"), 0);
     assert_true(s.share == 0.001);
-    assert_int_equal(load_with(&s, "T_FLAG", "TRUE"), 0);
+    assert_int_equal(load_with(&s, "T_FLAG", "true"), 0);
     assert_true(s.flag);
+    assert_int_equal(load_with(&s, "T_YES", "TRUE"), 0);
+    assert_true(s.yes);
+    assert_int_equal(load_with(&s, "T_YES", "False"), 0);
+    assert_false(s.yes);
     assert_int_equal(load_with(&s, "T_LEVEL", "warn"), 0);
     assert_int_equal(s.level, LOG_LEVEL_WARNING);
     assert_int_equal(load_with(&s, "T_RANGE", "7"), 0);
@@ -132,7 +141,8 @@ static void good_values_are_taken(void **state)
 
 static void only_true_is_true(void **state)
 {
-    static const char *const cases[] = {"1", "yes", "on", "false", "t", " true", "truee"};
+    static const char *const cases[] = {"1",     "yes",   "on",   "false", "t",
+                                        " true", "truee", "True", "TRUE"};
     struct settings s;
 
     (void)state;
@@ -147,19 +157,34 @@ static void bad_values_name_variable_and_value(void **state)
     static const struct {
         const char *name, *value;
     } cases[] = {
-        {"T_NUMBER", "0"},         {"T_NUMBER", "101"},
-        {"T_NUMBER", "-1"},        {"T_NUMBER", "5x"},
-        {"T_NUMBER", " 5"},        {"T_NUMBER", "0x5"},
-        {"T_NUMBER", "1.0"},       {"T_NUMBER", "99999999999999999999999"},
-        {"T_SHARE", "1.01"},       {"T_SHARE", "nan"},
-        {"T_SHARE", "0x1p-3"},     {"T_SHARE", "e"},
-        {"T_SHARE", "1e999"},      {"T_LEVEL", "loud"},
-        {"T_RANGE", "200-100"},    {"T_RANGE", "1-"},
-        {"T_RANGE", "-1"},         {"T_RANGE", "1-2-3"},
-        {"T_RANGE", "0-60001"},    {"T_CHOICE", "GZIP"},
-        {"T_ADDRESS", "9464"},     {"T_ADDRESS", "host:"},
-        {"T_ADDRESS", ":9464"},    {"T_ADDRESS", "h:65536"},
-        {"T_ADDRESS", "::1:9464"}, {"T_ADDRESS", "[::1:9464"},
+        {"T_NUMBER", "0"},
+        {"T_NUMBER", "101"},
+        {"T_NUMBER", "-1"},
+        {"T_NUMBER", "5x"},
+        {"T_NUMBER", " 5"},
+        {"T_NUMBER", "0x5"},
+        {"T_NUMBER", "1.0"},
+        {"T_NUMBER", "99999999999999999999999"},
+        {"T_SHARE", "1.01"},
+        {"T_SHARE", "nan"},
+        {"T_SHARE", "0x1p-3"},
+        {"T_SHARE", "e"},
+        {"T_SHARE", "1e999"},
+        {"T_LEVEL", "loud"},
+        {"T_RANGE", "200-100"},
+        {"T_RANGE", "1-"},
+        {"T_RANGE", "-1"},
+        {"T_RANGE", "1-2-3"},
+        {"T_RANGE", "0-60001"},
+        {"T_CHOICE", "GZIP"},
+        {"T_YES", "1"},
+        {"T_YES", "yes"},
+        {"T_ADDRESS", "9464"},
+        {"T_ADDRESS", "host:"},
+        {"T_ADDRESS", ":9464"},
+        {"T_ADDRESS", "h:65536"},
+        {"T_ADDRESS", "::1:9464"},
+        {"T_ADDRESS", "[::1:9464"},
     };
     struct settings s;
 

@@ -123,7 +123,7 @@ static void a_url_that_is_not_used_is_not_looked_at(void **state)
 {
     (void)state;
     setenv("DOWNSTREAM_URL", "nonsense", 1);
-    setenv("DOWNSTREAM_ENABLED", "1", 1);
+    setenv("DOWNSTREAM_ENABLED", "false", 1);
     assert_false(load_good().enabled);
 }
 

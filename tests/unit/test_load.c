@@ -74,7 +74,7 @@ static void test_quantiles(void **state)
     (void)state;
     assert_true(values != NULL && whole != NULL);
     for (size_t i = 0; i < VALUES; i++) {
-        /* From 1 ns to 17 minutes, as many in each power of two. */
+        /* From 0 ns to 18 minutes, as many in each power of two. */
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
         values[i] = (random >> 20) >> (4 + random % 40);
         load_histogram_add(&whole[1 + i % 2], values[i]);
