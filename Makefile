@@ -197,14 +197,15 @@ bench: all $(BUILD)/tests/bench/metrics_bench
 
 # --- Installing ----------------------------------------------------------------------------------
 
-# The folders below PREFIX, and what goes into each. The last four are ours alone.
+# The folders below PREFIX, and what goes into each. All but the first two are ours alone.
 FOLDERS := bin lib include/microtrace/lib share/microtrace share/microtrace/swagger-ui \
-           share/doc/microtrace
+           share/microtrace/dashboards share/doc/microtrace
 FILES_bin                         = $(PROGRAMS)
 FILES_lib                         = $(LIB)
 FILES_include/microtrace/lib      = $(sort $(wildcard lib/*.h))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
+FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
 TO = $(DESTDIR)$(PREFIX)
 

@@ -27,6 +27,13 @@ make_quietly() {
     done
 }
 
+@test "the dashboard and the rules come with them" {
+    local shared=$DIR/machine/opt/mt/share/microtrace/dashboards
+    expect_json '.uid == "microtrace"' <"$shared/microtrace.json"
+    grep -q 'alert: MicroTraceNoWorkers' "$shared/alerts.yml"
+    grep -q 'record: job:slo_latency_slow:ratio_rate1h' "$shared/recording.yml"
+}
+
 @test "the installed programs run an instance with the installed configuration" {
     BIN=$DIR/machine/opt/mt/bin ROOT=$DIR/machine/opt/mt/share/microtrace start_instance
     analyze '{"a": 10.5, "b": 3.5}'
