@@ -103,6 +103,8 @@ start_writer() {
     shift
     "$TOOL" "$@" >>"$out" 2>>lost 3>&- &
     WRITER=$!
+    # A signal that came while it is still the shell would run the test's own traps, teardown too.
+    while [ "$(cat "/proc/$WRITER/comm" 2>/dev/null)" = bash ]; do :; done
     WRITERS+=("$WRITER")
 }
 

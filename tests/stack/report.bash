@@ -33,7 +33,7 @@ checks() {
         esac
     done <<<"$output"
     # One that breaks off has said less than it should.
-    [ "${output##*$'\n'}" = done ] || check "$* comes to its end (exit status $status)" false
+    [ "${output##*$'\n'}" = "done" ] || check "$* comes to its end (exit status $status)" false
 }
 
 # until_true SECONDS COMMAND...: polls until it succeeds.
