@@ -373,13 +373,12 @@ int command_metrics(int argc, char **argv)
     const char *run_dir = getenv("MICROTRACE_RUN_DIR");
     struct metrics_reader *reader;
     bool json = false;
-    int status = COMMAND_FAILED;
+    const struct options_switch switches[] = {{"--json", 0}, {NULL, 0}};
+    int status = options_read(argv[0], NULL, 0, switches, &json, argc - 1, argv + 1);
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") != 0)
-            return options_unknown(argv[0], argv[i]);
-        json = true;
-    }
+    if (status != COMMAND_OK)
+        return status;
+    status = COMMAND_FAILED;
     if (run_dir == NULL || run_dir[0] == '\0')
         run_dir = "/run/microtrace";
     reader = metrics_reader_open(run_dir);

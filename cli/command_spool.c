@@ -7,23 +7,22 @@
 #include "cli/spool_verify.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int status(int argc, char **argv)
 {
+    static const struct options_switch switches[] = {
+        {"--json", offsetof(struct spool_status_options, json)},
+        {"--rate", offsetof(struct spool_status_options, rate)},
+        {NULL, 0},
+    };
     struct spool_status_options options = {.json = false};
+    const int bad = options_read("spool status", NULL, 0, switches, &options, argc - 1, argv + 1);
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            options.json = true;
-        else if (strcmp(argv[i], "--rate") == 0)
-            options.rate = true;
-        else
-            return options_unknown("spool status", argv[i]);
-    }
-    return spool_status_run(&options);
+    return bad != COMMAND_OK ? bad : spool_status_run(&options);
 }
 
 static int bad_value(const char *option, const char *value, const char *accepted)

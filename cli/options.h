@@ -19,7 +19,8 @@ struct options_switch {
  * Reads argv[0] to argv[argc - 1], each "--name VALUE", "--name=VALUE" or a switch; where an option
  * is given twice, the last one counts. What is not given gets its fallback. `values` is the struct
  * that the tables' offsets are in: zero before the call, and on COMMAND_USAGE of no use after it.
- * Strings in it point into argv, or are the table's own. `switches` may be NULL. Returns
+ * Strings in it point into argv, or are the table's own. `rows` may be NULL with no rows,
+ * and `switches` may be NULL. Returns
  * COMMAND_OK, or COMMAND_USAGE after a line on stderr that begins with "microtrace `command`:".
  */
 int options_read(const char *command, const struct config_setting *rows, size_t row_count,
