@@ -44,9 +44,10 @@ engine_stop() {
     ENGINE=
 }
 
-# engine_base_image NAME SUITE: a Debian image like the official slim one, under its NAME.
+# engine_base_image: a Debian image like the official slim one, under the name that the Dockerfile
+# has for it, which is then in BASE.
 engine_base_image() {
-    local name=$1 suite=$2 made mirror
+    local suite=bookworm made mirror
     local cache=${XDG_CACHE_HOME:-$HOME/.cache}/microtrace
     local tarball=$cache/base-$suite.tar
     if [ ! -s "$tarball" ]; then
@@ -71,5 +72,6 @@ engine_base_image() {
         mv "$tarball.new" "$tarball"
         rm -rf "$made"
     fi
-    docker import -c 'CMD ["bash"]' "$tarball" "$name" >/dev/null
+    BASE=$(sed -n 's/^ARG BASE=//p' Dockerfile)
+    docker import -c 'CMD ["bash"]' "$tarball" "$BASE" >/dev/null
 }

@@ -1,8 +1,8 @@
 // usage: node grafana_page.js URL DIR DASHBOARD [PICTURE]
 // What a newcomer does in Grafana, in headless Chromium: logs in, sees the dashboard come up with
 // living panels, clicks on a slow point, on the trace that it offers, and there on its logs.
-// Prints "ok WHAT" or "not ok WHAT" for each step, and "done". Leaves pictures of the pages in DIR; PICTURE is
-// where to put one of the dashboard alone.
+// Prints "ok WHAT" or "not ok WHAT" for each step, and "done". Leaves pictures of the pages in DIR;
+// PICTURE is where to put one of the dashboard alone.
 "use strict";
 
 const fs = require("fs");
@@ -70,13 +70,14 @@ async function dashboard(page, base, file, dir) {
     .panels.filter((p) => p.type !== "row")
     .map((p) => p.title);
   await page.goto(`${base}/`, { waitUntil: "load" });
-  const missing = async () => {
-    const absent = [];
-    for (const title of titles) if ((await panel(page, title).count()) === 0) absent.push(title);
-    return absent;
-  };
-  await within_patience(async () => (await missing()).length === 0);
-  report((await missing()).length === 0, `Grafana opens with the dashboard, all ${titles.length} panels${(await missing()).map((title) => `, but not ${title}`)}`);
+  let missing = [];
+  const all = await within_patience(async () => {
+    missing = [];
+    for (const title of titles) if ((await panel(page, title).count()) === 0) missing.push(title);
+    return missing.length === 0;
+  });
+  const but = missing.map((title) => `, but not ${title}`).join("");
+  report(all, `Grafana opens with the dashboard, all ${titles.length} panels${but}`);
   const drawn = await within_patience(async () => (await page.locator("canvas").count()) >= 20);
   report(drawn, "its graphs are drawn");
   const rows = panel(page, "Slow or Failed Traces").getByRole("link");
@@ -95,16 +96,16 @@ async function links(page, dir) {
   if (link === null) return;
   await link.click();
   const spans = page.getByTestId("span-view");
-  await within_patience(async () => (await spans.count()) === 2);
-  report((await spans.count()) === 2, "a click on it opens the trace, with the server's and the worker's span");
+  const both = await within_patience(async () => (await spans.count()) === 2);
+  report(both, "a click on it opens the trace, with the server's and the worker's span");
   const named = async (name) => (await page.getByText(name, { exact: true }).count()) > 0;
   report((await named("POST /analyze")) && (await named("WorkerService.analyze")), "which have their names");
   await spans.first().click();
   await page.getByText("Logs for this span").first().click();
   const completed = page.getByText("request_completed");
-  await within_patience(async () => (await completed.count()) === 1);
+  const one = await within_patience(async () => (await completed.count()) === 1);
   report(
-    (await completed.count()) === 1 && (await page.getByText("analyze_request").count()) === 1,
+    one && (await page.getByText("analyze_request").count()) === 1,
     "a click in the trace shows its log lines, and no others",
   );
   await page.screenshot({ path: path.join(dir, "trace-and-logs.png"), fullPage: true });

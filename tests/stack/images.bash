@@ -9,9 +9,9 @@ import os, sys, yaml
 print(yaml.safe_load(sys.stdin)["services"][os.environ["SERVICE"]]["image"])'
 }
 
-# stand_in SERVICE BASE WORK: builds its image, with BASE below it where it needs a base, in WORK.
+# stand_in SERVICE WORK: builds its image, on the engine's base image where it needs one, in WORK.
 stand_in() {
-    local service=$1 base=$2 context=$3/$1 program
+    local service=$1 context=$2/$1 program
     mkdir -p "$context/empty"
     case $service in
     prometheus) cp "$(command -v prometheus)" "$context/prometheus" ;;
@@ -28,8 +28,8 @@ stand_in() {
     # Their health checks ask by wget.
     prometheus | grafana) cp "$(command -v busybox)" "$context/wget" ;;
     esac
-    docker build -q -t "$(image "$service")" --build-arg "BASE=$base" \
-        -f "tests/stack/images/$service.Dockerfile" "$context" >/dev/null 2>"$3/build.log" ||
-        { cat "$3/build.log"; return 1; }
+    docker build -q -t "$(image "$service")" --build-arg "BASE=$BASE" \
+        -f "tests/stack/images/$service.Dockerfile" "$context" >/dev/null 2>"$2/build.log" ||
+        { cat "$2/build.log"; return 1; }
     rm -rf "$context"
 }

@@ -46,6 +46,18 @@ until_true() {
     done
 }
 
+# need PROGRAM...: installs the packages of these tests where any of the programs is missing. An engine
+# from elsewhere will do too, and Debian's would not go with it.
+need() {
+    local program
+    for program in "$@"; do
+        if ! command -v "$program" >/dev/null; then
+            scripts/install-packages stack
+            return
+        fi
+    done
+}
+
 # The line that counts; its status is that of the test.
 report_counts() {
     say "everything took $SECONDS s"
