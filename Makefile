@@ -25,7 +25,7 @@ LIBS_microtrace     := -lcurl -lz -lm
 LIBS_microtrace-run := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1)))))
 
 LIB             := $(BUILD)/lib/libmicrotrace.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
@@ -70,7 +70,7 @@ $(BUILD)/obj/%.o: %.c | $(READY)
 	$(call say,CC  ,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(LIB): $(call objects,lib)
+$(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR  ,$@)

@@ -1,9 +1,9 @@
 #include "cli/command.h"
 
 #include "cli/options.h"
-#include "lib/breaker.h"
-#include "lib/clock.h"
-#include "lib/metrics_file.h"
+#include "lib/base/clock.h"
+#include "lib/control/breaker.h"
+#include "lib/metrics/file.h"
 
 #include <limits.h>
 #include <stdio.h>

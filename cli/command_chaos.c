@@ -1,10 +1,10 @@
 #include "cli/command.h"
 
 #include "cli/options.h"
-#include "lib/chaos_control.h"
-#include "lib/config.h"
-#include "lib/ids.h"
-#include "lib/metrics_file.h"
+#include "lib/base/config.h"
+#include "lib/base/ids.h"
+#include "lib/control/chaos.h"
+#include "lib/metrics/file.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -4,9 +4,9 @@
 #include "cli/load_plan.h"
 #include "cli/load_report.h"
 #include "cli/options.h"
-#include "lib/clock.h"
-#include "lib/config.h"
-#include "lib/ids.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/ids.h"
 
 #include <errno.h>
 #include <math.h>

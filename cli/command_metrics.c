@@ -1,11 +1,11 @@
 #include "cli/command.h"
 
 #include "cli/options.h"
-#include "lib/clock.h"
-#include "lib/ids.h"
-#include "lib/json_writer.h"
-#include "lib/metrics_reader.h"
-#include "lib/metrics_rules.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/base/json_writer.h"
+#include "lib/metrics/reader.h"
+#include "lib/metrics/rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -35,11 +35,11 @@ static int bad_value(const char *option, const char *value, const char *accepted
     return COMMAND_USAGE;
 }
 
-static bool read_signal(const char *value, enum telemetry_signal *signal)
+static bool read_signal(const char *value, enum spool_signal *signal)
 {
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
-        if (value != NULL && strcmp(value, telemetry_signal_names[i]) == 0) {
-            *signal = (enum telemetry_signal)i;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        if (value != NULL && strcmp(value, spool_signal_names[i]) == 0) {
+            *signal = (enum spool_signal)i;
             return true;
         }
     }
@@ -74,7 +74,7 @@ static bool is_request_id(const char *value)
 
 static int tail(int argc, char **argv)
 {
-    struct spool_tail_options options = {.signal = TELEMETRY_LOGS, .last = 10, .follow = true};
+    struct spool_tail_options options = {.signal = SPOOL_LOGS, .last = 10, .follow = true};
 
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];

@@ -1,6 +1,6 @@
 #include "cli/json_walk.h"
 
-#include "lib/json_scan.h"
+#include "lib/base/json_scan.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "cli/load_client.h"
 
-#include "lib/clock.h"
-#include "lib/ids.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
 
 #include <assert.h>
 #include <curl/curl.h>

@@ -1,6 +1,6 @@
 #include "cli/load_report.h"
 
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /*
- * The options of a command: a table of settings (lib/config.h) whose names begin with "--", and
- * switches that take no value.
+ * The options of a command: a table of settings (lib/base/config.h) whose names begin with "--",
+ * and switches that take no value.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include "lib/config.h"
+#include "lib/base/config.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 #include "cli/spool_print.h"
 
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,11 +136,11 @@ static bool log_passes(const struct spool_print_filter *filter, struct json_text
 }
 
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum telemetry_signal signal, struct json_text line)
+                                         enum spool_signal signal, struct json_text line)
 {
     if (filter->trace == NULL && filter->request == NULL)
         return SPOOL_PRINT_YES;
-    if (signal == TELEMETRY_TRACES)
+    if (signal == SPOOL_TRACES)
         return match_spans(filter, line);
     return log_passes(filter, line) ? SPOOL_PRINT_YES : SPOOL_PRINT_NO;
 }
@@ -286,13 +286,13 @@ static void print_log(FILE *to, struct json_text line, bool colours)
     (void)fputc('\n', to);
 }
 
-void spool_print_record(FILE *to, const struct spool_print_filter *filter,
-                        enum telemetry_signal signal, struct json_text line, bool colours)
+void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
+                        struct json_text line, bool colours)
 {
     struct span_walk walk = {.line = line};
     struct span_text span;
 
-    if (signal == TELEMETRY_LOGS) {
+    if (signal == SPOOL_LOGS) {
         print_log(to, line, colours);
         return;
     }

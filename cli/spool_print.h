@@ -36,10 +36,10 @@ enum spool_print_match {
 
 /* Whether the record `line` passes, or for a line of many spans one of them. */
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum telemetry_signal signal, struct json_text line);
+                                         enum spool_signal signal, struct json_text line);
 
 /* Prints the record's log line or those of its spans that pass. */
-void spool_print_record(FILE *to, const struct spool_print_filter *filter,
-                        enum telemetry_signal signal, struct json_text line, bool colours);
+void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
+                        struct json_text line, bool colours);
 
 #endif

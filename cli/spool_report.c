@@ -1,7 +1,7 @@
 #include "cli/spool_report.h"
 
-#include "lib/clock.h"
-#include "lib/metrics_reader.h"
+#include "lib/base/clock.h"
+#include "lib/metrics/reader.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -64,22 +64,21 @@ static double counted(const struct metrics_reader *reader, const char *name, con
  * Both directories have to be of one instance: either both are told, or both are the defaults.
  * Without a metrics file the numbers stay negative.
  */
-static void read_metrics(double written[TELEMETRY_SIGNALS], double asked[TELEMETRY_SIGNALS])
+static void read_metrics(double written[SPOOL_SIGNALS], double asked[SPOOL_SIGNALS])
 {
     const char *run_dir = getenv("MICROTRACE_RUN_DIR"), *own = getenv("MICROTRACE_SPOOL_DIR");
     const bool run_told = run_dir != NULL && run_dir[0] != '\0';
     struct metrics_reader *reader = NULL;
 
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         written[i] = asked[i] = -1;
     if (run_told == (own != NULL && own[0] != '\0'))
         reader = metrics_reader_open(run_told ? run_dir : "/run/microtrace");
     if (reader != NULL && metrics_reader_refresh(reader) == 0) {
-        for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
-            written[i] = counted(reader, "microtrace_spool_written_records_total",
-                                 telemetry_signal_names[i]);
-            asked[i] =
-                counted(reader, "microtrace_export_requests_total", telemetry_signal_names[i]);
+        for (int i = 0; i < SPOOL_SIGNALS; i++) {
+            written[i] =
+                counted(reader, "microtrace_spool_written_records_total", spool_signal_names[i]);
+            asked[i] = counted(reader, "microtrace_export_requests_total", spool_signal_names[i]);
         }
     }
     metrics_reader_close(reader);
@@ -92,8 +91,8 @@ static int look(struct spool_view *view, const char *dir, bool *moving)
 
         if (spool_view_open(view, dir) != 0)
             return -1;
-        for (int k = 0; k < TELEMETRY_SIGNALS; k++)
-            spool_view_count(view, (enum telemetry_signal)k);
+        for (int k = 0; k < SPOOL_SIGNALS; k++)
+            spool_view_count(view, (enum spool_signal)k);
         if (spool_view_open(&after, dir) != 0) {
             spool_view_close(view);
             return -1;
@@ -128,7 +127,7 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
     if (seen->waiting > 1 && seen->oldest_ns > 0 &&
         seen->last_written_ns > seen->oldest_ns + NS_PER_S)
         r->in_rate = (double)seen->waiting / age_s(seen->oldest_ns, seen->last_written_ns);
-    r->written = books_settled(&seen->books) + seen->waiting;
+    r->written = spool_counts_settled(&seen->books) + seen->waiting;
     r->known = known > 0 ? (uint64_t)known : 0;
     if (known < 0)
         r->verdict = SPOOL_REPORT_ALONE;
@@ -142,7 +141,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
 {
     const struct spool_report_signal *r = &report->signals[i];
     const struct spool_view_signal *seen = &report->view.signals[i];
-    const char *name = telemetry_signal_names[i];
+    const char *name = spool_signal_names[i];
     const uint64_t taken = seen->books.delivered + seen->books.rejected + seen->books.quarantined;
 
     if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0)
@@ -174,19 +173,19 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
             NOTE(report, "%s is kept by a writer that has had it open for an hour without writing",
                  segment->name);
     }
-    for (int drop = 0; drop < BOOKS_DROPS; drop++) {
+    for (int drop = 0; drop < SPOOL_DROPS; drop++) {
         if (seen->books.dropped[drop] > 0)
             NOTE(report, "%s: %llu records were dropped (%s)", name,
                  (unsigned long long)seen->books.dropped[drop],
-                 books_reason((enum books_drop)drop));
+                 spool_counts_reason((enum spool_drop)drop));
     }
     if (seen->quarantine_bytes > 0)
         NOTE(report, "%s: the quarantine file holds %llu bytes of records that nobody could use",
              name, (unsigned long long)seen->quarantine_bytes);
 }
 
-static void judge(struct spool_report *report, const double asked[TELEMETRY_SIGNALS],
-                  const char *dir, uint64_t now_ns)
+static void judge(struct spool_report *report, const double asked[SPOOL_SIGNALS], const char *dir,
+                  uint64_t now_ns)
 {
     const struct spool_view *view = &report->view;
     struct statvfs disk;
@@ -203,7 +202,7 @@ static void judge(struct spool_report *report, const double asked[TELEMETRY_SIGN
         disk.f_bavail < disk.f_blocks / 100 * FREE_PERCENT_MIN)
         WRONG(report, "the file system is full to %d %%; writers are about to lose records",
               100 - FREE_PERCENT_MIN);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         judge_signal(report, i, asked[i], now_ns);
 }
 
@@ -211,10 +210,10 @@ static void judge(struct spool_report *report, const double asked[TELEMETRY_SIGN
 static void find_rates(struct spool_report *report, const struct spool_report *before,
                        double seconds)
 {
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_report_signal *now = &report->signals[i];
-        const uint64_t out_now = books_settled(&report->view.signals[i].books);
-        const uint64_t out_then = books_settled(&before->view.signals[i].books);
+        const uint64_t out_now = spool_counts_settled(&report->view.signals[i].books);
+        const uint64_t out_then = spool_counts_settled(&before->view.signals[i].books);
 
         now->in_rate = now->written > before->signals[i].written
                            ? (double)(now->written - before->signals[i].written) / seconds
@@ -223,10 +222,10 @@ static void find_rates(struct spool_report *report, const struct spool_report *b
     }
 }
 
-static int look_once(struct spool_report *report, const char *dir, double asked[TELEMETRY_SIGNALS],
+static int look_once(struct spool_report *report, const char *dir, double asked[SPOOL_SIGNALS],
                      uint64_t *now_ns)
 {
-    double written[TELEMETRY_SIGNALS];
+    double written[SPOOL_SIGNALS];
     bool moving = false;
 
     memset(report, 0, sizeof(*report));
@@ -237,7 +236,7 @@ static int look_once(struct spool_report *report, const char *dir, double asked[
     report->checkpoint_age_s = report->view.checkpoint == CHECKPOINT_VALID
                                    ? age_s(report->view.checkpoint_ns, *now_ns)
                                    : -1;
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_figures(&report->signals[i], &report->view.signals[i], written[i], moving, *now_ns);
     return 0;
 }
@@ -245,7 +244,7 @@ static int look_once(struct spool_report *report, const char *dir, double asked[
 int spool_report_make(struct spool_report *report, const char *dir, bool rate)
 {
     static struct spool_report before;
-    double asked[TELEMETRY_SIGNALS];
+    double asked[SPOOL_SIGNALS];
     uint64_t now_ns, started_ns = clock_monotonic_ns();
 
     if (rate) {

@@ -35,7 +35,7 @@ struct spool_report_signal {
 
 struct spool_report {
     struct spool_view view;
-    struct spool_report_signal signals[TELEMETRY_SIGNALS];
+    struct spool_report_signal signals[SPOOL_SIGNALS];
     double checkpoint_age_s; /* -1 without one */
     char wrong[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];
     char notes[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];

@@ -2,7 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/spool_report.h"
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,10 +66,10 @@ static const char *books_sentence(enum spool_report_books verdict)
     return "nothing to compare with";
 }
 
-static void row(const char *head, const char cells[TELEMETRY_SIGNALS][64])
+static void row(const char *head, const char cells[SPOOL_SIGNALS][64])
 {
     printf("  %-18s", head);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         printf(" %-28s", cells[i]);
     printf("\n");
 }
@@ -77,7 +77,7 @@ static void row(const char *head, const char cells[TELEMETRY_SIGNALS][64])
 /* One row of numbers, the same member of both signals. */
 #define NUMBERS(head, expression)                                                                  \
     do {                                                                                           \
-        for (int i = 0; i < TELEMETRY_SIGNALS; i++) {                                              \
+        for (int i = 0; i < SPOOL_SIGNALS; i++) {                                                  \
             const struct spool_report_signal *r = &report->signals[i];                             \
             const struct spool_view_signal *v = &report->view.signals[i];                          \
                                                                                                    \
@@ -97,33 +97,33 @@ static void rate_text(char cell[64], double rate)
 
 static void print_signals(const struct spool_report *report)
 {
-    char cells[TELEMETRY_SIGNALS][64];
+    char cells[SPOOL_SIGNALS][64];
 
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
-        (void)snprintf(cells[i], sizeof(cells[i]), "%s", telemetry_signal_names[i]);
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
+        (void)snprintf(cells[i], sizeof(cells[i]), "%s", spool_signal_names[i]);
     row("", cells);
     NUMBERS("backlog, records", r->waiting);
     NUMBERS("backlog, bytes", r->waiting_bytes);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         if (report->signals[i].oldest_s < 0)
             (void)snprintf(cells[i], sizeof(cells[i]), "-");
         else
             (void)snprintf(cells[i], sizeof(cells[i]), "%.1f s", report->signals[i].oldest_s);
     }
     row("oldest waits for", cells);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         rate_text(cells[i], report->signals[i].in_rate);
     row("coming in", cells);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         rate_text(cells[i], report->signals[i].out_rate);
     row("going out", cells);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%llu, %llu held by writers",
                        (unsigned long long)report->signals[i].segments,
                        (unsigned long long)report->signals[i].held);
     row("segments", cells);
     NUMBERS("bytes on disk", v->bytes);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         const struct spool_view_segment *at = report->signals[i].at;
 
         if (at == NULL)
@@ -138,10 +138,10 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("  delivered", v->books.delivered);
     NUMBERS("  rejected", v->books.rejected);
     NUMBERS("  quarantined", v->books.quarantined);
-    NUMBERS("  dropped: cap", v->books.dropped[BOOKS_CAP]);
-    NUMBERS("  dropped: torn", v->books.dropped[BOOKS_TORN]);
-    NUMBERS("  dropped: deleted", v->books.dropped[BOOKS_DELETED]);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    NUMBERS("  dropped: cap", v->books.dropped[SPOOL_DROP_CAP]);
+    NUMBERS("  dropped: torn", v->books.dropped[SPOOL_DROP_TORN]);
+    NUMBERS("  dropped: deleted", v->books.dropped[SPOOL_DROP_DELETED]);
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
                        books_sentence(report->signals[i].verdict));
     row("books", cells);
@@ -220,8 +220,8 @@ static void write_signal(struct json_writer *w, const struct spool_report_signal
     number(w, "quarantined", seen->books.quarantined);
     json_writer_key(w, "dropped");
     json_writer_begin_object(w);
-    for (int drop = 0; drop < BOOKS_DROPS; drop++)
-        number(w, books_reason((enum books_drop)drop), seen->books.dropped[drop]);
+    for (int drop = 0; drop < SPOOL_DROPS; drop++)
+        number(w, spool_counts_reason((enum spool_drop)drop), seen->books.dropped[drop]);
     json_writer_end_object(w);
     json_writer_key(w, "books");
     json_writer_string(w, books_text(r->verdict));
@@ -262,8 +262,8 @@ static int print_json(const struct spool_report *report, const char *dir)
     json_writer_end_object(&w);
     json_writer_key(&w, "signals");
     json_writer_begin_object(&w);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
-        json_writer_key(&w, telemetry_signal_names[i]);
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        json_writer_key(&w, spool_signal_names[i]);
         write_signal(&w, &report->signals[i], &report->view.signals[i]);
     }
     json_writer_end_object(&w);

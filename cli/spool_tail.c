@@ -3,8 +3,8 @@
 #include "cli/command.h"
 #include "cli/spool_print.h"
 #include "cli/spool_view.h"
-#include "lib/spool.h"
-#include "lib/tail.h"
+#include "lib/spool/lines.h"
+#include "lib/spool/writer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,7 +35,7 @@ struct place {
     int source;
     uint32_t length;
     uint64_t offset;
-    enum tail_kind kind;
+    enum spool_line_kind kind;
 };
 
 /* The newest places; `next` counts all that ever went in. */
@@ -55,7 +55,7 @@ struct tailer {
     struct ring recent;
     bool following, colours;
     char window[WINDOW], line[SPOOL_RECORD_MAX];
-    struct tail_batch batch;
+    struct spool_lines batch;
 };
 
 static void push(struct ring *ring, const struct place *place)
@@ -87,14 +87,14 @@ static void print_place(struct tailer *t, const struct place *place)
 {
     struct json_text line = {NULL, 0};
 
-    if (place->kind == TAIL_RECORD) {
+    if (place->kind == SPOOL_LINE_RECORD) {
         line = line_at(t, place);
         if (line.at != NULL)
             spool_print_record(stdout, &t->filter, t->options->signal, line, t->colours);
         return;
     }
     printf("(%s: %lu bytes that are no record; microtrace spool verify tells where)\n",
-           place->kind == TAIL_TORN ? "torn" : tail_reason(place->kind),
+           place->kind == SPOOL_LINE_TORN ? "torn" : spool_line_reason(place->kind),
            (unsigned long)place->length);
 }
 
@@ -124,7 +124,7 @@ static void accept_recent(struct tailer *t)
     }
 }
 
-static void take_item(struct tailer *t, int source, const struct tail_item *item)
+static void take_item(struct tailer *t, int source, const struct spool_line *item)
 {
     const struct place place = {.source = source,
                                 .length = item->length,
@@ -133,7 +133,7 @@ static void take_item(struct tailer *t, int source, const struct tail_item *item
     const bool all = t->options->trace == NULL && t->options->request == NULL;
     const struct json_text line = {t->window + item->start, item->length};
 
-    if (item->kind != TAIL_RECORD) {
+    if (item->kind != SPOOL_LINE_RECORD) {
         if (all)
             accept_place(t, &place);
         return;
@@ -179,9 +179,10 @@ static void read_source(struct tailer *t, int index)
             (void)skip_line(t, s, got);
             continue;
         }
-        tail_split(&t->batch, t->options->signal, t->window, (size_t)got, false);
+        spool_lines_split(&t->batch, t->options->signal, t->window, (size_t)got, false);
         if (t->batch.overlong) {
-            const struct tail_item item = {.length = SPOOL_RECORD_MAX, .kind = TAIL_OVERSIZE};
+            const struct spool_line item = {.length = SPOOL_RECORD_MAX,
+                                            .kind = SPOOL_LINE_OVERSIZE};
 
             take_item(t, index, &item);
             (void)skip_line(t, s, got);

@@ -12,7 +12,7 @@
 enum { SPOOL_TAIL_LAST_MAX = 1000000 };
 
 struct spool_tail_options {
-    enum telemetry_signal signal;
+    enum spool_signal signal;
     const char *trace;   /* only records of this trace, NULL for all */
     const char *request; /* only records of this request, NULL for all */
     size_t last;         /* how many of those that are there, at most SPOOL_TAIL_LAST_MAX */

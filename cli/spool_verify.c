@@ -3,8 +3,8 @@
 #include "cli/command.h"
 #include "cli/json_walk.h"
 #include "cli/spool_view.h"
-#include "lib/spool.h"
-#include "lib/tail.h"
+#include "lib/spool/lines.h"
+#include "lib/spool/writer.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@ struct tally {
 };
 
 static char window[WINDOW];
-static struct tail_batch batch;
+static struct spool_lines batch;
 
 __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, const char *file,
                                                         uint64_t offset, const char *format, ...)
@@ -46,18 +46,18 @@ static void check_record(struct tally *tally, const char *file, uint64_t offset,
         wrong(tally, file, offset, "not JSON: brackets and strings are right, the rest is not");
 }
 
-static void check_item(struct tally *tally, enum telemetry_signal signal, const char *file,
-                       uint64_t from, const struct tail_item *item)
+static void check_item(struct tally *tally, enum spool_signal signal, const char *file,
+                       uint64_t from, const struct spool_line *item)
 {
     const uint64_t offset = from + item->start;
     const unsigned long long length = item->length;
     const char *const line = window + item->start;
 
     switch (item->kind) {
-    case TAIL_RECORD:
+    case SPOOL_LINE_RECORD:
         check_record(tally, file, offset, line, item->length);
         break;
-    case TAIL_TORN:
+    case SPOOL_LINE_TORN:
         /* Without a newline of its own the next record stands in the same line. */
         if (item->end == item->start + item->length && item->end < batch.consumed)
             wrong(tally, file, offset,
@@ -67,21 +67,21 @@ static void check_item(struct tally *tally, enum telemetry_signal signal, const 
         else
             wrong(tally, file, offset, "torn: %llu bytes of a record without its end", length);
         break;
-    case TAIL_MALFORMED:
-    case TAIL_REFUSED:
+    case SPOOL_LINE_MALFORMED:
+    case SPOOL_LINE_REFUSED:
         if (json_walk_valid(line, item->length))
             wrong(tally, file, offset, "not a record: JSON, but it does not begin with %s",
-                  tail_prefix(signal));
+                  spool_lines_prefix(signal));
         else
             wrong(tally, file, offset, "not JSON: %llu bytes", length);
         break;
-    case TAIL_CONTROL:
+    case SPOOL_LINE_CONTROL:
         wrong(tally, file, offset, "a control character in a line of %llu bytes", length);
         break;
-    case TAIL_UTF8:
+    case SPOOL_LINE_UTF8:
         wrong(tally, file, offset, "not UTF-8: a line of %llu bytes", length);
         break;
-    case TAIL_OVERSIZE:
+    case SPOOL_LINE_OVERSIZE:
         wrong(tally, file, offset, "oversize: a line of %llu bytes, a record has at most %d",
               length, SPOOL_RECORD_MAX);
         break;
@@ -110,7 +110,7 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
  * All lines of one file. Of a file that a writer has open the last line may be under way: it is
  * looked at only where nobody has.
  */
-static void check_file(struct tally *tally, enum telemetry_signal signal, const char *file, int fd)
+static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd)
 {
     const bool complete = !spool_view_held(fd);
     uint64_t at = 0;
@@ -120,7 +120,7 @@ static void check_file(struct tally *tally, enum telemetry_signal signal, const 
     while ((got = pread(fd, window, sizeof(window), (off_t)at)) > 0) {
         const bool last = (size_t)got < sizeof(window);
 
-        tail_split(&batch, signal, window, (size_t)got, complete && last);
+        spool_lines_split(&batch, signal, window, (size_t)got, complete && last);
         for (size_t i = 0; i < batch.count; i++)
             check_item(tally, signal, file, at, &batch.items[i]);
         if (batch.overlong)
@@ -145,7 +145,7 @@ static void check_cursor(struct tally *tally, const struct spool_view_segment *s
 }
 
 static void check_segment(struct tally *tally, const struct spool_view *view,
-                          enum telemetry_signal signal, const struct spool_view_segment *segment)
+                          enum spool_signal signal, const struct spool_view_segment *segment)
 {
     const int fd = spool_view_open_segment(view, segment);
 
@@ -175,15 +175,15 @@ int spool_verify_run(void)
         printf(CHECKPOINT_FILE_NAME ": damaged: neither slot has the right checksum\n");
         total++;
     }
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         const struct spool_view_signal *signal = &view.signals[i];
         struct tally tally = {.files = 0};
 
         for (size_t k = 0; k < signal->count; k++)
-            check_segment(&tally, &view, (enum telemetry_signal)i, &signal->list[k]);
+            check_segment(&tally, &view, (enum spool_signal)i, &signal->list[k]);
         if (signal->foreign > 0)
             wrong(&tally, signal->first_foreign, 0, "not a spool file's name: nobody reads it");
-        printf("%s: %llu files, %llu good records, %llu wrong\n", telemetry_signal_names[i],
+        printf("%s: %llu files, %llu good records, %llu wrong\n", spool_signal_names[i],
                tally.files, tally.records, tally.wrong);
         total += tally.wrong;
     }

@@ -1,7 +1,7 @@
 #include "cli/spool_view.h"
 
-#include "lib/clock.h"
-#include "lib/tail.h"
+#include "lib/base/clock.h"
+#include "lib/spool/lines.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -99,7 +99,7 @@ static int add(struct spool_view_signal *signal, const struct spool_view_segment
 }
 
 /* Adds the signal's file. Returns 0, also where it is gone, or -1 for want of memory. */
-static int add_file(struct spool_view *view, enum telemetry_signal which, uint64_t seq, bool active)
+static int add_file(struct spool_view *view, enum spool_signal which, uint64_t seq, bool active)
 {
     struct spool_view_segment segment = {.seq = seq, .active = active};
     struct stat status;
@@ -161,14 +161,14 @@ static int by_number(const void *a, const void *b)
 }
 
 /* What a name that begins like the signal's is, other than a segment's. */
-static void see_other(struct spool_view *view, enum telemetry_signal which, const char *name)
+static void see_other(struct spool_view *view, enum spool_signal which, const char *name)
 {
     struct spool_view_signal *signal = &view->signals[which];
     char quarantine[SPOOL_FILES_NAME_MAX], old[SPOOL_FILES_NAME_MAX];
-    const size_t len = strlen(telemetry_signal_names[which]);
+    const size_t len = strlen(spool_signal_names[which]);
     struct stat status;
 
-    if (strncmp(name, telemetry_signal_names[which], len) != 0 || name[len] != '.' ||
+    if (strncmp(name, spool_signal_names[which], len) != 0 || name[len] != '.' ||
         strstr(name, ".probe.") != NULL || fstatat(view->dir_fd, name, &status, 0) != 0)
         return;
     spool_files_quarantine(quarantine, which);
@@ -185,8 +185,8 @@ static int list_files(struct spool_view *view, DIR *dir)
     struct dirent *entry;
 
     while ((entry = readdir(dir)) != NULL) {
-        for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
-            const enum telemetry_signal which = (enum telemetry_signal)i;
+        for (int i = 0; i < SPOOL_SIGNALS; i++) {
+            const enum spool_signal which = (enum spool_signal)i;
             const uint64_t seq = spool_files_number(which, entry->d_name);
             char active[SPOOL_FILES_NAME_MAX];
 
@@ -225,7 +225,7 @@ int spool_view_open(struct spool_view *view, const char *path)
         return -1;
     }
     (void)closedir(dir);
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_view_signal *signal = &view->signals[i];
 
         signal->books = view->state.signals[i].books;
@@ -242,7 +242,7 @@ void spool_view_close(struct spool_view *view)
     if (view->dir_fd >= 0)
         (void)close(view->dir_fd);
     view->dir_fd = -1;
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         free(view->signals[i].list);
         view->signals[i].list = NULL;
         view->signals[i].count = 0;
@@ -265,7 +265,7 @@ static uint64_t count_lines(int fd, uint64_t from)
     while ((got = pread(fd, buffer, sizeof(buffer), (off_t)from)) > 0) {
         size_t after;
 
-        lines += tail_count_lines(buffer, (size_t)got, &after);
+        lines += spool_lines_count(buffer, (size_t)got, &after);
         /* A line that began in the bytes before this ends here, though it looks empty. */
         lines += !line_start && buffer[0] == '\n';
         line_start = after == (size_t)got;
@@ -275,9 +275,9 @@ static uint64_t count_lines(int fd, uint64_t from)
 }
 
 /* The time of the record at `offset`, 0 where that can't be told. */
-static uint64_t record_ns(int fd, uint64_t offset, enum telemetry_signal which)
+static uint64_t record_ns(int fd, uint64_t offset, enum spool_signal which)
 {
-    const char *key = which == TELEMETRY_TRACES ? "\"endTimeUnixNano\":\"" : "{\"asctime\":\"";
+    const char *key = which == SPOOL_TRACES ? "\"endTimeUnixNano\":\"" : "{\"asctime\":\"";
     char start[START_MAX];
     const ssize_t got = pread(fd, start, sizeof(start) - 1, (off_t)offset);
     const char *found;
@@ -290,12 +290,12 @@ static uint64_t record_ns(int fd, uint64_t offset, enum telemetry_signal which)
     if (found == NULL)
         return 0;
     found += strlen(key);
-    if (which == TELEMETRY_TRACES)
+    if (which == SPOOL_TRACES)
         return strtoull(found, NULL, 10);
     return clock_parse_iso8601(found, strcspn(found, "\""), &ns) == 0 ? ns : 0;
 }
 
-void spool_view_count(struct spool_view *view, enum telemetry_signal which)
+void spool_view_count(struct spool_view *view, enum spool_signal which)
 {
     struct spool_view_signal *const signal = &view->signals[which];
 

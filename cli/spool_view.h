@@ -6,8 +6,8 @@
 #ifndef CLI_SPOOL_VIEW_H
 #define CLI_SPOOL_VIEW_H
 
-#include "lib/checkpoint.h"
-#include "lib/spool_files.h"
+#include "lib/spool/checkpoint.h"
+#include "lib/spool/files.h"
 #include "lib/telemetry.h"
 
 #include <limits.h>
@@ -34,7 +34,7 @@ struct spool_view_signal {
     uint64_t bytes;            /* of all of them */
     uint64_t waiting;          /* records, after spool_view_count */
     uint64_t quarantine_bytes; /* both files */
-    struct books books;        /* the checkpoint's */
+    struct spool_counts books; /* the checkpoint's */
     uint64_t oldest_ns;        /* time of the oldest record that waits, 0 where none does */
     uint64_t last_written_ns;  /* of any file */
     unsigned foreign;          /* files named like this signal's that nobody reads */
@@ -49,7 +49,7 @@ struct spool_view {
     enum checkpoint_found checkpoint;
     struct checkpoint_state state; /* all zero without a valid checkpoint */
     uint64_t checkpoint_ns;        /* when it was last written, 0 where there is none */
-    struct spool_view_signal signals[TELEMETRY_SIGNALS];
+    struct spool_view_signal signals[SPOOL_SIGNALS];
 };
 
 /* The directory that MICROTRACE_SPOOL_DIR names, or its default. */
@@ -72,6 +72,6 @@ int spool_view_open_segment(const struct spool_view *view,
 bool spool_view_held(int fd);
 
 /* Reads all of the signal that waits to count it and to find the oldest record's time. */
-void spool_view_count(struct spool_view *view, enum telemetry_signal which);
+void spool_view_count(struct spool_view *view, enum spool_signal which);
 
 #endif

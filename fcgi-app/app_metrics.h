@@ -10,8 +10,8 @@
 #include "fcgi-app/http_status.h"
 #include "fcgi-app/method.h"
 #include "fcgi-app/route.h"
-#include "lib/metrics.h"
-#include "lib/span.h"
+#include "lib/metrics/metrics.h"
+#include "lib/trace/span.h"
 
 enum app_metrics_family {
     APP_METRICS_REQUESTS,

@@ -1,8 +1,8 @@
 #include "fcgi-app/chaos.h"
 
 #include "fcgi-app/exchange.h"
-#include "lib/clock.h"
-#include "lib/ids.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 

@@ -6,8 +6,8 @@
 #define FCGI_APP_CHAOS_H
 
 #include "fcgi-app/errors.h"
-#include "lib/chaos_control.h"
-#include "lib/span.h"
+#include "lib/control/chaos.h"
+#include "lib/trace/span.h"
 
 #include <stdbool.h>
 #include <stdint.h>

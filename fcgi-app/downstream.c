@@ -2,9 +2,9 @@
 
 #include "fcgi-app/downstream_client.h"
 #include "fcgi-app/exchange.h"
-#include "lib/clock.h"
-#include "lib/ids.h"
-#include "lib/propagation.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/trace/propagation.h"
 
 #include <assert.h>
 #include <string.h>

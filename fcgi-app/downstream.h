@@ -9,9 +9,9 @@
 #include "fcgi-app/downstream_settings.h"
 #include "fcgi-app/errors.h"
 #include "fcgi-app/worker.h"
-#include "lib/breaker.h"
-#include "lib/metrics.h"
-#include "lib/span.h"
+#include "lib/control/breaker.h"
+#include "lib/metrics/metrics.h"
+#include "lib/trace/span.h"
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 #include "fcgi-app/downstream_settings.h"
 
-#include "lib/breaker.h"
+#include "lib/control/breaker.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>

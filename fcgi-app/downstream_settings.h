@@ -5,7 +5,7 @@
 #ifndef FCGI_APP_DOWNSTREAM_SETTINGS_H
 #define FCGI_APP_DOWNSTREAM_SETTINGS_H
 
-#include "lib/config.h"
+#include "lib/base/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

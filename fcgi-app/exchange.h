@@ -16,9 +16,9 @@
 #include "fcgi-app/request_id.h"
 #include "fcgi-app/route.h"
 #include "fcgi-app/settings.h"
-#include "lib/log.h"
-#include "lib/span.h"
 #include "lib/telemetry.h"
+#include "lib/trace/log.h"
+#include "lib/trace/span.h"
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 #ifndef FCGI_APP_JSON_VALUE_H
 #define FCGI_APP_JSON_VALUE_H
 
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 #include "fcgi-app/exchange.h"
 #include "fcgi-app/handlers.h"
 #include "fcgi-app/validation.h"
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <fcgiapp.h>
 #include <signal.h>

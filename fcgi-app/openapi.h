@@ -5,7 +5,7 @@
 #ifndef FCGI_APP_OPENAPI_H
 #define FCGI_APP_OPENAPI_H
 
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 /* Writes the document, compact. */
 void openapi_write(struct json_writer *w);

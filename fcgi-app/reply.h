@@ -5,7 +5,7 @@
 #define FCGI_APP_REPLY_H
 
 #include "fcgi-app/http_status.h"
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <stdbool.h>
 #include <stddef.h>

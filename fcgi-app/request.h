@@ -6,7 +6,7 @@
 #define FCGI_APP_REQUEST_H
 
 #include "fcgi-app/method.h"
-#include "lib/propagation.h"
+#include "lib/trace/propagation.h"
 
 #include <stdbool.h>
 #include <stddef.h>

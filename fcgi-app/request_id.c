@@ -1,6 +1,6 @@
 #include "fcgi-app/request_id.h"
 
-#include "lib/ids.h"
+#include "lib/base/ids.h"
 
 #include <string.h>
 

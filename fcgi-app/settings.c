@@ -1,6 +1,6 @@
 #include "fcgi-app/settings.h"
 
-#include "lib/propagation.h"
+#include "lib/trace/propagation.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #define FCGI_APP_SETTINGS_H
 
 #include "fcgi-app/downstream_settings.h"
-#include "lib/config.h"
+#include "lib/base/config.h"
 #include "lib/telemetry.h"
 
 #include <stdbool.h>
@@ -23,7 +23,7 @@ struct settings {
     uint64_t chaos_seed;          /* CHAOS_SEED; 0: other faults each time */
     const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
     const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
-    unsigned propagators;         /* the set that it names, for lib/propagation.h */
+    unsigned propagators;         /* the set that it names, for lib/trace/propagation.h */
 };
 
 /*

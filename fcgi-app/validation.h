@@ -7,7 +7,7 @@
 
 #include "fcgi-app/errors.h"
 #include "fcgi-app/json_value.h"
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <jansson.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "fcgi-app/worker.h"
 
 #include "fcgi-app/exchange.h"
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "lib/telemetry.h"
 
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,8 +12,6 @@ enum {
     BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two flushes */
     PROBLEM_MAX = 512,
 };
-
-const char *const telemetry_signal_names[TELEMETRY_SIGNALS] = {"traces", "logs"};
 
 #define ROW(variable, kind, member)                                                                \
     .name = variable, .type = kind, .offset = offsetof(struct telemetry_settings, member)
@@ -56,7 +54,7 @@ static const struct metrics_family_def dropped_def = {
 
 /* One signal's way into its spool. */
 struct channel {
-    struct spool spool;
+    struct spool_writer spool;
     struct json_writer writer; /* over `buffer`: lines since the last flush */
     char buffer[BUFFER_MAX];
 };
@@ -67,7 +65,7 @@ struct telemetry {
     struct metrics_family *dropped;
     struct resource resource;
     struct sampler sampler;
-    struct channel channels[TELEMETRY_SIGNALS];
+    struct channel channels[SPOOL_SIGNALS];
     char problem[PROBLEM_MAX];
 };
 
@@ -105,12 +103,12 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings)
     }
     warn_if(describe_self(t));
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
-    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
 
         /* Half of the whole for each: a writer sees its own file only. */
-        if (spool_init(&channel->spool, settings->spool_dir, telemetry_signal_names[i],
-                       settings->spool_max_bytes / TELEMETRY_SIGNALS) != 0)
+        if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
+                              settings->spool_max_bytes / SPOOL_SIGNALS) != 0)
             warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
         json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
     }
@@ -122,8 +120,8 @@ void telemetry_close(struct telemetry *t)
     if (t == NULL)
         return;
     telemetry_flush(t);
-    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++)
-        spool_close(&t->channels[i].spool);
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
+        spool_writer_close(&t->channels[i].spool);
     metrics_close(t->metrics);
     free(t);
 }
@@ -154,15 +152,15 @@ bool telemetry_sample(const struct telemetry *t, const struct trace_id *trace,
     return !t->settings->sdk_disabled && sampler_decide(&t->sampler, trace, parent);
 }
 
-static void count_dropped(struct telemetry *t, enum telemetry_signal signal,
-                          enum spool_result result, unsigned records)
+static void count_dropped(struct telemetry *t, enum spool_signal signal, enum spool_result result,
+                          unsigned records)
 {
-    const char *const values[] = {telemetry_signal_names[signal], spool_reason(result)};
+    const char *const values[] = {spool_signal_names[signal], spool_reason(result)};
 
     metrics_add(metrics_counter(t->dropped, values), records);
 }
 
-static void flush_channel(struct telemetry *t, enum telemetry_signal signal)
+static void flush_channel(struct telemetry *t, enum spool_signal signal)
 {
     struct channel *const channel = &t->channels[signal];
     enum spool_result result;
@@ -170,7 +168,7 @@ static void flush_channel(struct telemetry *t, enum telemetry_signal signal)
 
     if (channel->writer.len == 0)
         return;
-    result = spool_append(&channel->spool, channel->buffer, channel->writer.len, &lost);
+    result = spool_writer_append(&channel->spool, channel->buffer, channel->writer.len, &lost);
     if (lost > 0)
         count_dropped(t, signal, result, lost);
     json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
@@ -178,13 +176,13 @@ static void flush_channel(struct telemetry *t, enum telemetry_signal signal)
 
 void telemetry_flush(struct telemetry *t)
 {
-    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++)
-        flush_channel(t, (enum telemetry_signal)i);
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
+        flush_channel(t, (enum spool_signal)i);
 }
 
 void telemetry_span_end(struct telemetry *t, struct span *span)
 {
-    struct json_writer *const w = &t->channels[TELEMETRY_TRACES].writer;
+    struct json_writer *const w = &t->channels[SPOOL_TRACES].writer;
     const size_t before = w->len;
 
     span_end(span);
@@ -196,11 +194,11 @@ void telemetry_span_end(struct telemetry *t, struct span *span)
     /* No room beside its elders: they go to the spool now, and it gets the whole buffer. */
     w->overflow = false;
     w->len = before;
-    flush_channel(t, TELEMETRY_TRACES);
+    flush_channel(t, SPOOL_TRACES);
     span_write(span, &t->resource, w);
     if (w->overflow) {
         json_writer_init(w, w->buf, w->cap);
-        count_dropped(t, TELEMETRY_TRACES, SPOOL_OVERSIZE, 1);
+        count_dropped(t, SPOOL_TRACES, SPOOL_OVERSIZE, 1);
     }
 }
 
@@ -213,7 +211,7 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
                    const struct log_context *context, const struct attribute *fields,
                    size_t field_count)
 {
-    struct json_writer *const w = &t->channels[TELEMETRY_LOGS].writer;
+    struct json_writer *const w = &t->channels[SPOOL_LOGS].writer;
     const uint64_t now = clock_unix_ns();
     size_t before = w->len;
 
@@ -223,13 +221,13 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
     if (w->overflow) {
         w->overflow = false;
         w->len = before;
-        flush_channel(t, TELEMETRY_LOGS);
+        flush_channel(t, SPOOL_LOGS);
         before = 0;
         log_write(w, now, level, name, message, context, fields, field_count);
     }
     if (w->overflow) {
         json_writer_init(w, w->buf, w->cap);
-        count_dropped(t, TELEMETRY_LOGS, SPOOL_OVERSIZE, 1);
+        count_dropped(t, SPOOL_LOGS, SPOOL_OVERSIZE, 1);
         return;
     }
     if (t->settings->log_stderr)
@@ -249,9 +247,9 @@ const char *telemetry_problem(struct telemetry *t)
         (void)snprintf(t->problem, sizeof(t->problem), "metrics file: %s", metrics);
         return t->problem;
     }
-    for (size_t i = 0; i < TELEMETRY_SIGNALS; i++) {
-        struct spool *const spool = &t->channels[i].spool;
-        const enum spool_result result = spool_probe(spool);
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+        struct spool_writer *const spool = &t->channels[i].spool;
+        const enum spool_result result = spool_writer_probe(spool);
 
         if (result == SPOOL_OK)
             continue;

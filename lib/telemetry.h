@@ -6,26 +6,18 @@
 #ifndef LIB_TELEMETRY_H
 #define LIB_TELEMETRY_H
 
-#include "lib/config.h"
-#include "lib/log.h"
-#include "lib/metrics.h"
-#include "lib/resource.h"
-#include "lib/sampler.h"
-#include "lib/span.h"
-#include "lib/spool.h"
+#include "lib/base/config.h"
+#include "lib/metrics/metrics.h"
+#include "lib/spool/signal.h"
+#include "lib/spool/writer.h"
+#include "lib/trace/log.h"
+#include "lib/trace/resource.h"
+#include "lib/trace/sampler.h"
+#include "lib/trace/span.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum telemetry_signal {
-    TELEMETRY_TRACES,
-    TELEMETRY_LOGS,
-    TELEMETRY_SIGNALS,
-};
-
-/* "traces" and "logs": spool file names and label values. */
-extern const char *const telemetry_signal_names[TELEMETRY_SIGNALS];
 
 /* The settings that every program with telemetry has; part of its own settings struct. */
 struct telemetry_settings {

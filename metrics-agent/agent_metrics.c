@@ -79,9 +79,9 @@ static int attach(struct agent_metrics *m)
     for (i = 0; i < FAMILIES; i++)
         families[i] = metrics_declare(m->metrics, &defs[i]);
     m->requests = families[REQUESTS];
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         struct agent_metrics_signal *s = &m->signals[i];
-        const char *signal = telemetry_signal_names[i];
+        const char *signal = spool_signal_names[i];
         const char *const only[] = {signal};
 
         s->written = metrics_counter(families[WRITTEN], only);
@@ -95,9 +95,10 @@ static int attach(struct agent_metrics *m)
             metrics_counter(families[EXPORTED], (const char *const[]){signal, "rejected"});
         s->quarantined =
             metrics_counter(families[EXPORTED], (const char *const[]){signal, "quarantined"});
-        for (k = 0; k < BOOKS_DROPS; k++)
+        for (k = 0; k < SPOOL_DROPS; k++)
             s->dropped[k] = metrics_counter(
-                families[DROPPED], (const char *const[]){signal, books_reason((enum books_drop)k)});
+                families[DROPPED],
+                (const char *const[]){signal, spool_counts_reason((enum spool_drop)k)});
         (void)metrics_counter(families[REQUESTS], (const char *const[]){signal, "200"});
     }
     metrics_gauge_set(
@@ -145,41 +146,41 @@ static void raise_to(struct metrics_counter counter, uint64_t value)
         metrics_counter_set(counter, value);
 }
 
-void agent_metrics_publish(struct agent_metrics *m, enum telemetry_signal signal,
+void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
                            const struct agent_metrics_numbers *numbers)
 {
     struct agent_metrics_signal *s = &m->signals[signal];
-    const struct books *books = numbers->books;
+    const struct spool_counts *books = numbers->books;
     int i;
 
     raise_to(s->delivered, books->delivered);
     raise_to(s->rejected, books->rejected);
     raise_to(s->quarantined, books->quarantined);
-    for (i = 0; i < BOOKS_DROPS; i++)
+    for (i = 0; i < SPOOL_DROPS; i++)
         raise_to(s->dropped[i], books->dropped[i]);
-    raise_to(s->written, books_settled(books) + numbers->backlog);
+    raise_to(s->written, spool_counts_settled(books) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
 }
 
-void agent_metrics_request(struct agent_metrics *m, enum telemetry_signal signal, const char *code,
+void agent_metrics_request(struct agent_metrics *m, enum spool_signal signal, const char *code,
                            double seconds)
 {
-    const char *const labels[] = {telemetry_signal_names[signal], code};
+    const char *const labels[] = {spool_signal_names[signal], code};
 
     metrics_add(metrics_counter(m->requests, labels), 1);
     metrics_observe(m->signals[signal].duration, seconds);
 }
 
-uint64_t agent_metrics_written(const struct agent_metrics *m, enum telemetry_signal signal)
+uint64_t agent_metrics_written(const struct agent_metrics *m, enum spool_signal signal)
 {
     return value_of(m->signals[signal].written);
 }
 
-void agent_metrics_books(const struct agent_metrics *m, enum telemetry_signal signal,
-                         struct books *books)
+void agent_metrics_books(const struct agent_metrics *m, enum spool_signal signal,
+                         struct spool_counts *books)
 {
     const struct agent_metrics_signal *s = &m->signals[signal];
     int i;
@@ -187,6 +188,6 @@ void agent_metrics_books(const struct agent_metrics *m, enum telemetry_signal si
     books->delivered = value_of(s->delivered);
     books->rejected = value_of(s->rejected);
     books->quarantined = value_of(s->quarantined);
-    for (i = 0; i < BOOKS_DROPS; i++)
+    for (i = 0; i < SPOOL_DROPS; i++)
         books->dropped[i] = value_of(s->dropped[i]);
 }

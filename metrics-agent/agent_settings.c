@@ -27,14 +27,14 @@ static const struct config_setting own_rows[] = {
      .help = "Where /metrics and /healthz are served."},
     {.name = "OTEL_TRACES_EXPORTER",
      .type = CONFIG_CHOICE,
-     .offset = offsetof(struct agent_settings, exporter[TELEMETRY_TRACES]),
+     .offset = offsetof(struct agent_settings, exporter[SPOOL_TRACES]),
      .fallback = "otlp",
      .choices = exporters,
      .otel = true,
      .help = "Whether spans are sent."},
     {.name = "OTEL_LOGS_EXPORTER",
      .type = CONFIG_CHOICE,
-     .offset = offsetof(struct agent_settings, exporter[TELEMETRY_LOGS]),
+     .offset = offsetof(struct agent_settings, exporter[SPOOL_LOGS]),
      .fallback = "otlp",
      .choices = exporters,
      .otel = true,
@@ -83,7 +83,7 @@ void agent_settings_help(FILE *to)
 }
 
 int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
-                       enum telemetry_signal signal, const char **why)
+                       enum spool_signal signal, const char **why)
 {
     const char *source = own != NULL ? own : base;
     size_t len = source != NULL ? strlen(source) : 0;
@@ -100,7 +100,7 @@ int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const
         n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s", own);
     } else {
         n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s%sv1/%s", base,
-                     base[len - 1] == '/' ? "" : "/", telemetry_signal_names[signal]);
+                     base[len - 1] == '/' ? "" : "/", spool_signal_names[signal]);
     }
     if (n >= AGENT_SETTINGS_URL_MAX) {
         url[0] = '\0';
@@ -223,7 +223,7 @@ static void check_headers(const char *list, const char *variable, void (*warn)(c
 }
 
 static void set_url(struct agent_settings *settings, const struct agent_export *base,
-                    enum telemetry_signal signal, void (*warn)(const char *message))
+                    enum spool_signal signal, void (*warn)(const char *message))
 {
     struct agent_export *export = &settings->export[signal];
     const char *why = "";
@@ -237,9 +237,9 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
     (void)snprintf(line, sizeof line,
                    "OTEL_EXPORTER_OTLP_%sENDPOINT: \"%.200s\" can't be used; %s; "
                    "treated as unset",
-                   export->endpoint == NULL     ? ""
-                   : signal == TELEMETRY_TRACES ? "TRACES_"
-                                                : "LOGS_",
+                   export->endpoint == NULL ? ""
+                   : signal == SPOOL_TRACES ? "TRACES_"
+                                            : "LOGS_",
                    export->endpoint != NULL ? export->endpoint : base->endpoint, why);
     warn(line);
     if (export->endpoint != NULL)
@@ -249,8 +249,8 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
 int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),
                         char error[CONFIG_ERROR_MAX])
 {
-    static const struct config_setting *const signal_rows[TELEMETRY_SIGNALS] = {
-        [TELEMETRY_TRACES] = traces_rows, [TELEMETRY_LOGS] = logs_rows};
+    static const struct config_setting *const signal_rows[SPOOL_SIGNALS] = {
+        [SPOOL_TRACES] = traces_rows, [SPOOL_LOGS] = logs_rows};
     struct agent_export base = {.endpoint = NULL};
     int i;
 
@@ -260,13 +260,13 @@ int agent_settings_load(struct agent_settings *settings, void (*warn)(const char
         config_load(own_rows, COUNT(own_rows), settings, warn, error) != 0 ||
         config_load(base_rows, EXPORT_ROW_COUNT, &base, warn, error) != 0)
         return -1;
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         if (load_signal(signal_rows[i], &base, &settings->export[i], warn, error) != 0)
             return -1;
-        set_url(settings, &base, (enum telemetry_signal)i, warn);
+        set_url(settings, &base, (enum spool_signal)i, warn);
     }
     check_headers(base.headers, "OTEL_EXPORTER_OTLP_HEADERS", warn);
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         if (settings->export[i].headers != base.headers)
             check_headers(settings->export[i].headers, signal_rows[i][1].name, warn);
     }

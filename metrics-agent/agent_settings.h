@@ -5,7 +5,7 @@
 #ifndef METRICS_AGENT_AGENT_SETTINGS_H
 #define METRICS_AGENT_AGENT_SETTINGS_H
 
-#include "lib/config.h"
+#include "lib/base/config.h"
 #include "lib/telemetry.h"
 
 #include <stdbool.h>
@@ -36,10 +36,10 @@ struct agent_export {
 
 struct agent_settings {
     struct telemetry_settings telemetry;
-    uint64_t segment_bytes;          /* MICROTRACE_SPOOL_SEGMENT_BYTES */
-    const char *listen;              /* MICROTRACE_AGENT_LISTEN */
-    int exporter[TELEMETRY_SIGNALS]; /* OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER: 0 otlp, 1 none */
-    struct agent_export export[TELEMETRY_SIGNALS];
+    uint64_t segment_bytes;      /* MICROTRACE_SPOOL_SEGMENT_BYTES */
+    const char *listen;          /* MICROTRACE_AGENT_LISTEN */
+    int exporter[SPOOL_SIGNALS]; /* OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER: 0 otlp, 1 none */
+    struct agent_export export[SPOOL_SIGNALS];
 };
 
 /*
@@ -64,6 +64,6 @@ int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX
  * set. Returns 0, or -1 with a static text in *why for a URL that is no http or https URL.
  */
 int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
-                       enum telemetry_signal signal, const char **why);
+                       enum spool_signal signal, const char **why);
 
 #endif

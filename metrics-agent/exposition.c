@@ -1,7 +1,7 @@
 #include "metrics-agent/exposition.h"
 
-#include "lib/json_writer.h"
-#include "lib/metrics_rules.h"
+#include "lib/base/json_writer.h"
+#include "lib/metrics/rules.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -13,7 +13,7 @@
 #ifndef METRICS_AGENT_EXPOSITION_H
 #define METRICS_AGENT_EXPOSITION_H
 
-#include "lib/metrics_reader.h"
+#include "lib/metrics/reader.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 #include "metrics-agent/forward.h"
 
-#include "lib/clock.h"
-#include "lib/ids.h"
-#include "lib/spool.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/spool/writer.h"
 #include "metrics-agent/message.h"
 
 #include <assert.h>
@@ -21,7 +21,7 @@ enum {
 
 #define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
 
-int forward_open(struct forward *f, enum telemetry_signal signal, struct forward_shared *shared)
+int forward_open(struct forward *f, enum spool_signal signal, struct forward_shared *shared)
 {
     const struct agent_export *export = &shared->settings->export[signal];
     struct checkpoint_signal *saved = &shared->checkpoint->state.signals[signal];
@@ -43,7 +43,7 @@ int forward_open(struct forward *f, enum telemetry_signal signal, struct forward
     if (f->window == NULL || f->ship == NULL ||
         request_open(&f->request, signal, (enum agent_protocol) export->protocol, shared->resource,
                      FORWARD_WINDOW) != 0) {
-        message_print("the exporter for %s can't be set up", telemetry_signal_names[signal]);
+        message_print("the exporter for %s can't be set up", spool_signal_names[signal]);
         return -1;
     }
     return 0;
@@ -124,14 +124,14 @@ static void look(struct forward *f, uint64_t now_ns)
         if (segments_seal(s) == 0)
             segments_refresh(s, f->state != FORWARD_IDLE ? f->batch_seq : 0);
         else
-            message_print("%s.jsonl can't be sealed: %s", telemetry_signal_names[f->signal],
+            message_print("%s.jsonl can't be sealed: %s", spool_signal_names[f->signal],
                           strerror(errno));
     }
     deleted = segments_take_deleted(s);
     if (deleted > 0) {
-        f->books->dropped[BOOKS_DELETED] += deleted;
+        f->books->dropped[SPOOL_DROP_DELETED] += deleted;
         message_print("%llu records of %s were deleted by someone else",
-                      (unsigned long long)deleted, telemetry_signal_names[f->signal]);
+                      (unsigned long long)deleted, spool_signal_names[f->signal]);
         forward_save(f);
     }
     f->look_ns = UINT64_MAX;
@@ -161,7 +161,7 @@ static void check_replaced(struct forward *f, struct segment *segment, uint64_t 
     if (segments_holds(&f->segments, segment, f->batch_offset + to, f->window + to - len, len))
         return;
     segments_replaced(&f->segments, segment,
-                      tail_count_lines(f->window + to, f->batch.consumed - (size_t)to, &after));
+                      spool_lines_count(f->window + to, f->batch.consumed - (size_t)to, &after));
     f->batch_seq = 0;
     f->look_ns = 0;
 }
@@ -174,16 +174,16 @@ static void settle(struct forward *f, size_t end, uint64_t rejected, const char 
     size_t after, i;
 
     for (i = f->settled; i < end; i++) {
-        const struct tail_item *item = &f->batch.items[i];
+        const struct spool_line *item = &f->batch.items[i];
 
-        if (item->kind == TAIL_RECORD) {
+        if (item->kind == SPOOL_LINE_RECORD) {
             delivered++;
-        } else if (item->kind == TAIL_TORN) {
-            f->books->dropped[BOOKS_TORN]++;
+        } else if (item->kind == SPOOL_LINE_TORN) {
+            f->books->dropped[SPOOL_DROP_TORN]++;
         } else {
-            if (quarantine_add(&f->quarantine, tail_reason(item->kind),
-                               item->kind == TAIL_REFUSED ? detail : "", f->window + item->start,
-                               item->length, item->length) != 0)
+            if (quarantine_add(&f->quarantine, spool_line_reason(item->kind),
+                               item->kind == SPOOL_LINE_REFUSED ? detail : "",
+                               f->window + item->start, item->length, item->length) != 0)
                 message_print("a record can't be kept in the quarantine file: %s", strerror(errno));
             f->books->quarantined++;
         }
@@ -197,7 +197,7 @@ static void settle(struct forward *f, size_t end, uint64_t rejected, const char 
     to = end == f->batch.count ? f->batch.consumed : f->batch.items[end - 1].end;
     if (segment != NULL) {
         segments_settle(segment, f->batch_offset + to,
-                        tail_count_lines(f->window + from, (size_t)(to - from), &after));
+                        spool_lines_count(f->window + from, (size_t)(to - from), &after));
         check_replaced(f, segment, to);
     }
     f->settled = end;
@@ -228,8 +228,8 @@ static bool settle_overlong(struct forward *f, struct segment *segment)
     length = (end > 0 ? end - 1 : segment->size) - segment->offset;
     if (end == 0)
         end = segment->size;
-    if (quarantine_add(&f->quarantine, tail_reason(TAIL_OVERSIZE), "", f->window, SPOOL_RECORD_MAX,
-                       length) != 0)
+    if (quarantine_add(&f->quarantine, spool_line_reason(SPOOL_LINE_OVERSIZE), "", f->window,
+                       SPOOL_RECORD_MAX, length) != 0)
         message_print("a record can't be kept in the quarantine file: %s", strerror(errno));
     f->books->quarantined++;
     segments_settle(segment, end, 1);
@@ -251,8 +251,8 @@ static int read_segment(struct forward *f, struct segment *segment)
     got = pread(segment->fd, f->window, want, (off_t)segment->offset);
     if (got <= 0)
         return -1;
-    tail_split(&f->batch, f->signal, f->window, (size_t)got,
-               segment->final && segment->offset + (uint64_t)got == segment->size);
+    spool_lines_split(&f->batch, f->signal, f->window, (size_t)got,
+                      segment->final && segment->offset + (uint64_t)got == segment->size);
     f->batch_seq = segment->seq;
     f->batch_offset = segment->offset;
     f->settled = 0;
@@ -293,21 +293,21 @@ static size_t gather(struct forward *f, size_t end)
     size_t count = 0, i;
 
     for (i = f->settled; i < end; i++) {
-        const struct tail_item *item = &f->batch.items[i];
+        const struct spool_line *item = &f->batch.items[i];
 
-        if (item->kind == TAIL_RECORD)
+        if (item->kind == SPOOL_LINE_RECORD)
             f->lines[count++] = (struct otlp_line){f->window + item->start, item->length};
     }
     return count;
 }
 
 /* The item that gave line number `line` of gather. */
-static struct tail_item *item_of_line(struct forward *f, size_t line)
+static struct spool_line *item_of_line(struct forward *f, size_t line)
 {
     size_t i;
 
     for (i = f->settled; i < f->batch.count; i++) {
-        if (f->batch.items[i].kind == TAIL_RECORD && line-- == 0)
+        if (f->batch.items[i].kind == SPOOL_LINE_RECORD && line-- == 0)
             return &f->batch.items[i];
     }
     assert(!"gather took it from here");
@@ -356,7 +356,7 @@ static void send_next(struct forward *f, uint64_t now_ns)
             return;
         }
         if (bad < count || count == 1)
-            item_of_line(f, bad < count ? bad : 0)->kind = TAIL_MALFORMED;
+            item_of_line(f, bad < count ? bad : 0)->kind = SPOOL_LINE_MALFORMED;
         else
             ranges_halve(&f->ranges, f->settled);
     }
@@ -386,7 +386,7 @@ static void complain(struct forward *f, const struct ship_outcome *outcome, cons
         return;
     memcpy(f->trouble, outcome->code, sizeof f->trouble);
     f->trouble_verdict = outcome->verdict;
-    message_print("%s: %s; %s", telemetry_signal_names[f->signal], outcome->detail, what);
+    message_print("%s: %s; %s", spool_signal_names[f->signal], outcome->detail, what);
 }
 
 /* The range was taken; the next one of the batch follows. */
@@ -399,7 +399,7 @@ static void range_done(struct forward *f, uint64_t rejected, uint64_t now_ns)
 
 static void refuse_record(struct forward *f, const char *detail, uint64_t now_ns)
 {
-    item_of_line(f, 0)->kind = TAIL_REFUSED;
+    item_of_line(f, 0)->kind = SPOOL_LINE_REFUSED;
     f->refused++;
     settle(f, ranges_end(&f->ranges), 0, detail);
     ranges_refused(&f->ranges);
@@ -429,7 +429,7 @@ static void fail(struct forward *f, const struct ship_outcome *outcome, uint64_t
 static void succeeded(struct forward *f)
 {
     if (f->trouble[0] != '\0')
-        message_print("%s: delivering again", telemetry_signal_names[f->signal]);
+        message_print("%s: delivering again", spool_signal_names[f->signal]);
     f->trouble[0] = '\0';
     f->failures = 0;
     f->send_ns = 0;
@@ -453,7 +453,7 @@ void forward_outcome(struct forward *f, CURLcode result, uint64_t now_ns, bool s
     } else if (outcome.verdict == RETRY_DELIVERED) {
         succeeded(f);
         if (outcome.rejected > 0 && !f->rejecting)
-            message_print("%s: %llu records rejected: %s", telemetry_signal_names[f->signal],
+            message_print("%s: %llu records rejected: %s", spool_signal_names[f->signal],
                           (unsigned long long)outcome.rejected, outcome.detail);
         f->rejecting = outcome.rejected > 0;
         f->state = FORWARD_WAITING;
@@ -471,7 +471,7 @@ void forward_outcome(struct forward *f, CURLcode result, uint64_t now_ns, bool s
             ask_endpoint(f, now_ns);
         } else {
             message_print("%s: one record refused and quarantined: %s",
-                          telemetry_signal_names[f->signal], outcome.detail);
+                          spool_signal_names[f->signal], outcome.detail);
             refuse_record(f, outcome.detail, now_ns);
         }
     }

@@ -6,11 +6,11 @@
 #ifndef METRICS_AGENT_FORWARD_H
 #define METRICS_AGENT_FORWARD_H
 
-#include "lib/checkpoint.h"
-#include "lib/resource.h"
-#include "lib/spool.h"
-#include "lib/tail.h"
+#include "lib/spool/checkpoint.h"
+#include "lib/spool/lines.h"
+#include "lib/spool/writer.h"
 #include "lib/telemetry.h"
+#include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/quarantine.h"
@@ -46,10 +46,10 @@ enum forward_state {
 };
 
 struct forward {
-    enum telemetry_signal signal;
+    enum spool_signal signal;
     struct forward_shared *shared;
     struct segments segments;
-    struct books *books; /* in the checkpoint's state */
+    struct spool_counts *books; /* in the checkpoint's state */
     struct quarantine quarantine;
     struct ship *ship; /* NULL where nothing is sent */
     enum forward_state state;
@@ -65,7 +65,7 @@ struct forward {
 
     uint64_t batch_seq;    /* the segment that the batch is from */
     uint64_t batch_offset; /* of the window in the segment */
-    struct tail_batch batch;
+    struct spool_lines batch;
     size_t settled;       /* items of the batch that are settled */
     struct ranges ranges; /* the rest of the batch */
     unsigned refused;     /* records quarantined as refused since the endpoint last took one */
@@ -73,12 +73,11 @@ struct forward {
     bool probing;         /* the request under way is an empty one: is it us or the endpoint? */
     char *window;         /* FORWARD_WINDOW bytes */
     struct request request;
-    struct otlp_line lines[TAIL_ITEMS_MAX];
+    struct otlp_line lines[SPOOL_LINES_MAX];
 };
 
 /* Returns 0, or -1 with errno and a message printed. */
-int forward_open(struct forward *forward, enum telemetry_signal signal,
-                 struct forward_shared *shared);
+int forward_open(struct forward *forward, enum spool_signal signal, struct forward_shared *shared);
 
 void forward_close(struct forward *forward);
 

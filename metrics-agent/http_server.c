@@ -1,7 +1,7 @@
 #include "metrics-agent/http_server.h"
 
-#include "lib/ids.h"
-#include "lib/json_writer.h"
+#include "lib/base/ids.h"
+#include "lib/base/json_writer.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -1,6 +1,6 @@
 #include "metrics-agent/ledger.h"
 
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static uint64_t oldest_ns(struct forward *f)
     if (got <= 0)
         return 0;
     start_of[got] = '\0';
-    if (f->signal == TELEMETRY_TRACES) {
+    if (f->signal == SPOOL_TRACES) {
         found = memmem(start_of, (size_t)got, end_key, sizeof end_key - 1);
         return found != NULL ? strtoull(found + sizeof end_key - 1, NULL, 10) : 0;
     }
@@ -49,12 +49,12 @@ static uint64_t oldest_ns(struct forward *f)
 static void reconcile(struct forward *f)
 {
     uint64_t known = agent_metrics_written(f->shared->metrics, f->signal);
-    uint64_t now = books_settled(f->books) + segments_pending(&f->segments);
+    uint64_t now = spool_counts_settled(f->books) + segments_pending(&f->segments);
 
     f->counted_once = true;
     if (known <= now)
         return;
-    f->books->dropped[BOOKS_DELETED] += known - now;
+    f->books->dropped[SPOOL_DROP_DELETED] += known - now;
     forward_save(f);
 }
 
@@ -80,7 +80,7 @@ void ledger_publish(struct forward *f, uint64_t budget, bool age)
 static void drop_lines(struct forward *f, struct segment *segment)
 {
     segments_count_whole(&f->segments, segment);
-    f->books->dropped[BOOKS_CAP] += segment->pending;
+    f->books->dropped[SPOOL_DROP_CAP] += segment->pending;
     segments_settle(segment, segment->counted, segment->pending);
 }
 

@@ -1,10 +1,10 @@
 /*
  * metrics-agent: serves /metrics and forwards the spool. One thread, one waiting place.
  */
-#include "lib/checkpoint.h"
-#include "lib/clock.h"
-#include "lib/metrics_reader.h"
-#include "lib/resource.h"
+#include "lib/base/clock.h"
+#include "lib/metrics/reader.h"
+#include "lib/spool/checkpoint.h"
+#include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/exposition.h"
@@ -49,7 +49,7 @@ struct agent {
     struct metrics_reader *reader;
     struct checkpoint checkpoint;
     struct forward_shared shared;
-    struct forward forwards[TELEMETRY_SIGNALS];
+    struct forward forwards[SPOOL_SIGNALS];
     struct http_server *http;
     struct spool_watch watch;
     uint64_t tick_ns;
@@ -175,8 +175,8 @@ static void open_checkpoint(struct agent *agent)
         return;
     if (found == CHECKPOINT_CORRUPT)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
-    for (i = 0; i < TELEMETRY_SIGNALS; i++)
-        agent_metrics_books(&agent->metrics, (enum telemetry_signal)i,
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        agent_metrics_books(&agent->metrics, (enum spool_signal)i,
                             &agent->checkpoint.state.signals[i].books);
 }
 
@@ -196,8 +196,8 @@ static int open_forwards(struct agent *agent)
                                             .multi = agent->multi,
                                             .dir_fd = agent->dir_fd,
                                             .drain = agent->drain};
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
-        if (forward_open(&agent->forwards[i], (enum telemetry_signal)i, &agent->shared) != 0)
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        if (forward_open(&agent->forwards[i], (enum spool_signal)i, &agent->shared) != 0)
             return -1;
     }
     return 0;
@@ -207,7 +207,7 @@ static void publish_all(struct agent *agent)
 {
     int i;
 
-    for (i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (i = 0; i < SPOOL_SIGNALS; i++)
         ledger_publish(&agent->forwards[i], COUNT_BYTES_MAX, true);
 }
 
@@ -277,7 +277,7 @@ static void stir(struct agent *agent, uint64_t now)
 {
     int i;
 
-    for (i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (i = 0; i < SPOOL_SIGNALS; i++)
         forward_stir(&agent->forwards[i], now);
 }
 
@@ -301,7 +301,7 @@ static void read_transfers(struct agent *agent)
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+        for (i = 0; i < SPOOL_SIGNALS; i++) {
             struct forward *forward = &agent->forwards[i];
 
             if (forward->ship != NULL && ship_owns(forward->ship, easy))
@@ -325,15 +325,14 @@ static uint64_t run(struct agent *agent, uint64_t now)
         next = agent->tick_ns =
             now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         uint64_t due = forward_run(&agent->forwards[i], now);
 
         if (due < next)
             next = due;
     }
-    ledger_enforce_cap(agent->forwards, TELEMETRY_SIGNALS,
-                       agent->settings.telemetry.spool_max_bytes);
-    for (i = 0; i < TELEMETRY_SIGNALS; i++)
+    ledger_enforce_cap(agent->forwards, SPOOL_SIGNALS, agent->settings.telemetry.spool_max_bytes);
+    for (i = 0; i < SPOOL_SIGNALS; i++)
         ledger_publish(&agent->forwards[i], 0, false);
     return next;
 }
@@ -346,7 +345,7 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     int http = -1, notify = -1, ready;
     bool stirred = true;
 
-    for (i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (i = 0; i < SPOOL_SIGNALS; i++)
         stirred = stirred && agent->forwards[i].stirred;
     if (agent->http != NULL) {
         uint64_t http_timeout = http_server_timeout_ms(agent->http);
@@ -386,7 +385,7 @@ static bool busy(const struct agent *agent)
 {
     int i;
 
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         if (agent->forwards[i].ship != NULL && ship_busy(agent->forwards[i].ship))
             return true;
     }
@@ -401,7 +400,7 @@ static int drained(const struct agent *agent)
 
     if (!agent->drain)
         return -1;
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         const struct forward *forward = &agent->forwards[i];
 
         if (forward->ship == NULL)
@@ -409,7 +408,7 @@ static int drained(const struct agent *agent)
         any = true;
         all = all && forward_drained(forward);
         if (forward->failures >= DRAIN_FAILURES_MAX) {
-            message_print("%s can't be drained: %u attempts failed", telemetry_signal_names[i],
+            message_print("%s can't be drained: %u attempts failed", spool_signal_names[i],
                           forward->failures);
             return EXIT_FAILURE;
         }
@@ -440,7 +439,7 @@ static void finish(struct agent *agent)
 {
     int i;
 
-    for (i = 0; i < TELEMETRY_SIGNALS; i++) {
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
         forward_commit(&agent->forwards[i]);
         ledger_publish(&agent->forwards[i], COUNT_BYTES_MAX, true);
         forward_close(&agent->forwards[i]);

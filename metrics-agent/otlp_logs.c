@@ -1,7 +1,7 @@
 #include "metrics-agent/otlp_logs.h"
 
-#include "lib/clock.h"
-#include "lib/json_scan.h"
+#include "lib/base/clock.h"
+#include "lib/base/json_scan.h"
 
 #include <assert.h>
 #include <stdbool.h>

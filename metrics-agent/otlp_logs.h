@@ -5,7 +5,7 @@
 #ifndef METRICS_AGENT_OTLP_LOGS_H
 #define METRICS_AGENT_OTLP_LOGS_H
 
-#include "lib/resource.h"
+#include "lib/trace/resource.h"
 #include "metrics-agent/otlp_traces.h"
 
 #include <stddef.h>
@@ -18,7 +18,7 @@ enum {
 
 /*
  * Writes an ExportLogsServiceRequest of all `count` lines (at most
- * OTLP_LOGS_LINES_MAX), each of which tail_split took for a
+ * OTLP_LOGS_LINES_MAX), each of which spool_lines_split took for a
  * record, grouped by logger name. Returns its length; 0 where it does not fit into `cap` bytes, or
  * where a line has no members that can be told apart: then *bad is that line's index, else `count`.
  *

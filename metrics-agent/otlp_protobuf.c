@@ -1,6 +1,6 @@
 #include "metrics-agent/otlp_protobuf.h"
 
-#include "lib/json_scan.h"
+#include "lib/base/json_scan.h"
 #include "metrics-agent/otlp_schema.h"
 #include "metrics-agent/protobuf.h"
 
@@ -372,8 +372,8 @@ static bool put_members(struct transcoder *t, const struct otlp_message *message
     return take(t, '}');
 }
 
-int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len,
-                         enum telemetry_signal signal, const char *json, size_t len)
+int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len, enum spool_signal signal,
+                         const char *json, size_t len)
 {
     struct protobuf message = {.bytes = out, .cap = cap};
     struct transcoder t = {.at = json, .end = json + len, .out = &message};

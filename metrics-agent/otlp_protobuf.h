@@ -22,8 +22,8 @@ enum {
  * the length, which may be 0, in *out_len; or -1 where `json` is no such request or does not fit
  * into `cap` bytes.
  */
-int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len,
-                         enum telemetry_signal signal, const char *json, size_t len);
+int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len, enum spool_signal signal,
+                         const char *json, size_t len);
 
 /*
  * The number of records that an Export(Trace|Logs)ServiceResponse of `len` bytes says were

@@ -155,9 +155,9 @@ MESSAGE(resource_logs, resource_logs_fields);
 static const struct otlp_field logs_request_fields[] = {MANY("resourceLogs", 1, resource_logs)};
 MESSAGE(logs_request, logs_request_fields);
 
-const struct otlp_message *otlp_schema_request(enum telemetry_signal signal)
+const struct otlp_message *otlp_schema_request(enum spool_signal signal)
 {
-    return signal == TELEMETRY_TRACES ? &trace_request : &logs_request;
+    return signal == SPOOL_TRACES ? &trace_request : &logs_request;
 }
 
 const struct otlp_field *otlp_schema_field(const struct otlp_message *message,

@@ -49,7 +49,7 @@ struct otlp_message {
 };
 
 /* ExportTraceServiceRequest or ExportLogsServiceRequest. */
-const struct otlp_message *otlp_schema_request(enum telemetry_signal signal);
+const struct otlp_message *otlp_schema_request(enum spool_signal signal);
 
 /*
  * The field that `name` is in the message, or NULL. *hint, 0 before the first call, makes finding

@@ -1,8 +1,8 @@
 #include "metrics-agent/quarantine.h"
 
-#include "lib/clock.h"
-#include "lib/json_writer.h"
-#include "lib/spool.h"
+#include "lib/base/clock.h"
+#include "lib/base/json_writer.h"
+#include "lib/spool/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static void rotate(const struct quarantine *q, const char *name)
 
     if (fstatat(q->dir_fd, name, &status, 0) != 0 || (uint64_t)status.st_size < q->max_bytes)
         return;
-    (void)snprintf(old, sizeof old, "%s.quarantine.old.jsonl", telemetry_signal_names[q->signal]);
+    (void)snprintf(old, sizeof old, "%s.quarantine.old.jsonl", spool_signal_names[q->signal]);
     (void)renameat(q->dir_fd, name, q->dir_fd, old);
 }
 
@@ -34,7 +34,7 @@ static int append(const struct quarantine *q, const char *line, size_t len)
     ssize_t written;
     int fd, error;
 
-    (void)snprintf(name, sizeof name, "%s.quarantine.jsonl", telemetry_signal_names[q->signal]);
+    (void)snprintf(name, sizeof name, "%s.quarantine.jsonl", spool_signal_names[q->signal]);
     rotate(q, name);
     fd = openat(q->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0660);
     if (fd < 0)

@@ -13,13 +13,14 @@
 
 struct quarantine {
     int dir_fd;
-    enum telemetry_signal signal;
+    enum spool_signal signal;
     uint64_t max_bytes;
 };
 
 /*
- * Adds one record, `len` bytes as they stand in the spool. `reason` is tail_reason's, `detail` what
- * the endpoint said or "". Returns 0, or -1 with errno; the record is given up either way.
+ * Adds one record, `len` bytes as they stand in the spool. `reason` is spool_line_reason's,
+ * `detail` what the endpoint said or "". Returns 0, or -1 with errno; the record is given up either
+ * way.
  */
 int quarantine_add(const struct quarantine *quarantine, const char *reason, const char *detail,
                    const char *record, size_t len, uint64_t full_len);

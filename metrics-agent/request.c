@@ -1,6 +1,6 @@
 #include "metrics-agent/request.h"
 
-#include "lib/spool.h"
+#include "lib/spool/writer.h"
 #include "metrics-agent/otlp_protobuf.h"
 #include "metrics-agent/otlp_traces.h"
 
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int request_open(struct request *r, enum telemetry_signal signal, enum agent_protocol protocol,
+int request_open(struct request *r, enum spool_signal signal, enum agent_protocol protocol,
                  const struct resource *resource, size_t window)
 {
     *r = (struct request){.signal = signal, .protocol = protocol, .resource = resource};
     r->json_cap = window + 2 * RESOURCE_JSON_MAX;
-    if (signal == TELEMETRY_LOGS)
+    if (signal == SPOOL_LOGS)
         r->json_cap = (size_t)SPOOL_RECORD_MAX * OTLP_LOGS_GROWTH + 2 * RESOURCE_JSON_MAX;
     /* Pages that no request has needed yet are no memory. */
     r->json = malloc(r->json_cap);
@@ -49,7 +49,7 @@ int request_make(struct request *r, const struct otlp_line *lines, size_t count,
     size_t len;
 
     *bad = count;
-    len = r->signal == TELEMETRY_TRACES
+    len = r->signal == SPOOL_TRACES
               ? otlp_traces_encode(r->json, r->json_cap, lines, count)
               : otlp_logs_encode(r->json, r->json_cap, lines, count, r->resource, bad);
     if (len == 0)
@@ -60,7 +60,7 @@ int request_make(struct request *r, const struct otlp_line *lines, size_t count,
 void request_make_empty(struct request *r, struct request_body *body)
 {
     const int len = snprintf(r->json, r->json_cap, "{\"%s\":[]}",
-                             r->signal == TELEMETRY_TRACES ? "resourceSpans" : "resourceLogs");
+                             r->signal == SPOOL_TRACES ? "resourceSpans" : "resourceLogs");
 
     if (finish(r, (size_t)len, body) != 0)
         assert(!"an empty request can be encoded");

@@ -4,15 +4,15 @@
 #ifndef METRICS_AGENT_REQUEST_H
 #define METRICS_AGENT_REQUEST_H
 
-#include "lib/resource.h"
 #include "lib/telemetry.h"
+#include "lib/trace/resource.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/otlp_logs.h"
 
 #include <stddef.h>
 
 struct request {
-    enum telemetry_signal signal;
+    enum spool_signal signal;
     enum agent_protocol protocol;
     const struct resource *resource;
     char *json; /* NULL while closed */
@@ -30,15 +30,15 @@ struct request_body {
  * Prepares for requests of lines that cover at most `window` bytes. Returns 0, or -1 for want of
  * memory. `resource` is borrowed.
  */
-int request_open(struct request *request, enum telemetry_signal signal,
-                 enum agent_protocol protocol, const struct resource *resource, size_t window);
+int request_open(struct request *request, enum spool_signal signal, enum agent_protocol protocol,
+                 const struct resource *resource, size_t window);
 
 void request_close(struct request *request);
 
 /*
- * Makes a request of all `count` lines, which tail_split took for records. Returns 0; or -1 where
- * they can't be in one: then *bad is the index of the line at fault, or `count` where that is not
- * known.
+ * Makes a request of all `count` lines, which spool_lines_split took for records. Returns 0; or -1
+ * where they can't be in one: then *bad is the index of the line at fault, or `count` where that is
+ * not known.
  */
 int request_make(struct request *request, const struct otlp_line *lines, size_t count,
                  struct request_body *body, size_t *bad);

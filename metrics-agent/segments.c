@@ -1,7 +1,7 @@
 #include "metrics-agent/segments.h"
 
-#include "lib/spool_files.h"
-#include "lib/tail.h"
+#include "lib/spool/files.h"
+#include "lib/spool/lines.h"
 #include "metrics-agent/message.h"
 
 #include <assert.h>
@@ -127,7 +127,7 @@ static struct segment *find_active(struct segments *s)
     return added;
 }
 
-int segments_open(struct segments *s, enum telemetry_signal signal, int dir_fd,
+int segments_open(struct segments *s, enum spool_signal signal, int dir_fd,
                   const struct checkpoint_signal *from)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -202,7 +202,7 @@ static uint64_t count_segment(struct segments *s, struct segment *segment, uint6
 
         if (got <= 0)
             break;
-        lines = tail_count_lines(buffer, (size_t)got, &after);
+        lines = spool_lines_count(buffer, (size_t)got, &after);
         if (after > 0) {
             /* A line that began in the bytes before this ends here, though it looks empty. */
             segment->pending += lines + (!line_start && buffer[0] == '\n');

@@ -8,7 +8,7 @@
 #ifndef METRICS_AGENT_SEGMENTS_H
 #define METRICS_AGENT_SEGMENTS_H
 
-#include "lib/checkpoint.h"
+#include "lib/spool/checkpoint.h"
 #include "lib/telemetry.h"
 
 #include <stdbool.h>
@@ -35,7 +35,7 @@ struct segment {
 };
 
 struct segments {
-    enum telemetry_signal signal;
+    enum spool_signal signal;
     int dir_fd;
     struct segment *list; /* ascending numbers; the active one, if any, is the last */
     size_t count, room;
@@ -48,7 +48,7 @@ struct segments {
  * match its file (number, inode, size, fingerprint) counts for nothing: the file is read from its
  * start. Returns 0, or -1 with errno.
  */
-int segments_open(struct segments *segments, enum telemetry_signal signal, int dir_fd,
+int segments_open(struct segments *segments, enum spool_signal signal, int dir_fd,
                   const struct checkpoint_signal *from);
 
 void segments_close(struct segments *segments);

@@ -1,6 +1,6 @@
 #include "metrics-agent/ship.h"
 
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 #include "metrics-agent/otlp_protobuf.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
 #include "supervisor/place.h"
 
-#include "lib/chaos_control.h"
-#include "lib/metrics_file.h"
+#include "lib/control/chaos.h"
+#include "lib/metrics/file.h"
 #include "supervisor/say.h"
 
 #include <errno.h>

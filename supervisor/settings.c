@@ -1,6 +1,6 @@
 #include "supervisor/settings.h"
 
-#include "lib/config.h"
+#include "lib/base/config.h"
 #include "supervisor/say.h"
 
 #include <arpa/inet.h>

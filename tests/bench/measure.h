@@ -2,7 +2,7 @@
 #ifndef TESTS_BENCH_MEASURE_H
 #define TESTS_BENCH_MEASURE_H
 
-#include "lib/clock.h"
+#include "lib/base/clock.h"
 
 #include <stddef.h>
 #include <stdint.h>

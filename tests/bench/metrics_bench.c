@@ -9,9 +9,9 @@
  *
  * Prints lines of `name value unit`. Works in a directory of its own under TMPDIR (best a tmpfs).
  */
-#include "lib/clock.h"
-#include "lib/metrics.h"
-#include "lib/metrics_file.h"
+#include "lib/base/clock.h"
+#include "lib/metrics/file.h"
+#include "lib/metrics/metrics.h"
 #include "metrics-agent/exposition.h"
 #include "tests/bench/measure.h"
 

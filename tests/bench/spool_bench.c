@@ -7,12 +7,12 @@
  *
  * The records are those of the README's request. Results go out as "name value", ns an append.
  */
-#include "lib/clock.h"
-#include "lib/ids.h"
-#include "lib/log.h"
-#include "lib/resource.h"
-#include "lib/span.h"
-#include "lib/spool.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/spool/writer.h"
+#include "lib/trace/log.h"
+#include "lib/trace/resource.h"
+#include "lib/trace/span.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -126,11 +126,11 @@ static int fill(const char *dir, const char *signal, uint64_t bytes)
     return 0;
 }
 
-static void append_one(struct spool *spool, const char *line, size_t len)
+static void append_one(struct spool_writer *spool, const char *line, size_t len)
 {
     unsigned lost;
 
-    if (spool_append(spool, line, len, &lost) != SPOOL_OK) {
+    if (spool_writer_append(spool, line, len, &lost) != SPOOL_OK) {
         fprintf(stderr, "spool_bench: an append failed\n");
         exit(1);
     }
@@ -152,13 +152,13 @@ static void report(const char *name, double ns[ROUNDS])
 /* A request's two spans by one append. The file is kept small: its pages are used again. */
 static void appends(const char *name, const char *dir, unsigned count, bool reopen)
 {
-    static struct spool spool;
+    static struct spool_writer spool;
     double ns[ROUNDS];
     struct json_writer w;
 
     json_writer_init(&w, buffer, sizeof(buffer));
     write_spans(&w);
-    if (spool_init(&spool, dir, "traces", UINT64_MAX) != 0)
+    if (spool_writer_init(&spool, dir, "traces", UINT64_MAX) != 0)
         die(dir);
     for (int round = -1; round < ROUNDS; round++) {
         uint64_t begun;
@@ -170,26 +170,26 @@ static void appends(const char *name, const char *dir, unsigned count, bool reop
         for (unsigned i = 0; i < count; i++) {
             append_one(&spool, buffer, w.len);
             if (reopen)
-                spool_close(&spool);
+                spool_writer_close(&spool);
         }
         /* The first round touches pages that were never used. */
         if (round >= 0)
             ns[round] = (double)(clock_monotonic_ns() - begun) / count;
     }
     report(name, ns);
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static int once(const char *dir, bool append)
 {
-    static struct spool spool;
+    static struct spool_writer spool;
     struct json_writer w;
 
     (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     json_writer_init(&w, buffer, sizeof(buffer));
     write_spans(&w);
     if (append) {
-        if (spool_init(&spool, dir, "traces", UINT64_MAX) != 0)
+        if (spool_writer_init(&spool, dir, "traces", UINT64_MAX) != 0)
             die(dir);
         append_one(&spool, buffer, w.len);
     }

@@ -2,7 +2,7 @@
  * Any bytes as a slot of the checkpoint, also with a right checksum: what is taken for one is in
  * bounds, and comes out again as it went in.
  */
-#include "lib/checkpoint.h"
+#include "lib/spool/checkpoint.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ static void check(const unsigned char slot[CHECKPOINT_SLOT_SIZE])
 
     if (checkpoint_decode(slot, &state) != 0)
         return;
-    for (int i = 0; i < TELEMETRY_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
         assert(state.signals[i].cursor_count <= CHECKPOINT_CURSORS);
     checkpoint_encode(again, &state);
     assert(checkpoint_decode(again, &same) == 0);

@@ -1,6 +1,6 @@
 /* Any bytes as a string: what is written is one JSON string that jansson, a strict reader, takes.
  */
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <jansson.h>

@@ -4,9 +4,9 @@
  *
  * The input is a byte of flags, then changes: region, offset (2 bytes), length, bytes.
  */
-#include "lib/metrics.h"
-#include "lib/metrics_file.h"
-#include "lib/metrics_reader.h"
+#include "lib/metrics/file.h"
+#include "lib/metrics/metrics.h"
+#include "lib/metrics/reader.h"
 #include "metrics-agent/exposition.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -3,9 +3,9 @@
  * JSON object within the bound that the agent's buffer has, and that protobuf can say too; a line
  * that can't be taken apart is named.
  */
-#include "lib/json_scan.h"
-#include "lib/resource.h"
-#include "lib/tail.h"
+#include "lib/base/json_scan.h"
+#include "lib/spool/lines.h"
+#include "lib/trace/resource.h"
 #include "metrics-agent/otlp_logs.h"
 #include "metrics-agent/otlp_protobuf.h"
 #include "tests/fuzz/fuzz.h"
@@ -26,19 +26,19 @@ const struct fuzz_seed fuzz_seeds[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct tail_batch batch;
-    static struct otlp_line lines[TAIL_ITEMS_MAX];
+    static struct spool_lines batch;
+    static struct otlp_line lines[SPOOL_LINES_MAX];
     static const struct resource resource = {.json = "{\"attributes\":[]}", .length = 17};
     const char *const text = (const char *)data;
     size_t count = 0, cap = 256, len, wire_len, bad;
     unsigned char *wire;
     char *out;
 
-    tail_split(&batch, TELEMETRY_LOGS, text, size, true);
+    spool_lines_split(&batch, SPOOL_LOGS, text, size, true);
     for (size_t i = 0; i < batch.count; i++) {
-        const struct tail_item *item = &batch.items[i];
+        const struct spool_line *item = &batch.items[i];
 
-        if (item->kind != TAIL_RECORD)
+        if (item->kind != SPOOL_LINE_RECORD)
             continue;
         lines[count++] = (struct otlp_line){text + item->start, item->length};
         cap += item->length * OTLP_LOGS_GROWTH;
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(bad < count);
     } else {
         assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
-        if (otlp_protobuf_encode(wire, cap, &wire_len, TELEMETRY_LOGS, out, len) == 0)
+        if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_LOGS, out, len) == 0)
             assert(wire_len <= len);
     }
     free(out);

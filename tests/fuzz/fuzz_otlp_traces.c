@@ -2,8 +2,8 @@
  * Lines of a span spool, split as the agent does: what it takes for records is spliced into a
  * request that is one JSON object again, and in protobuf never longer; no byte is passed over.
  */
-#include "lib/json_scan.h"
-#include "lib/tail.h"
+#include "lib/base/json_scan.h"
+#include "lib/spool/lines.h"
 #include "metrics-agent/otlp_protobuf.h"
 #include "metrics-agent/otlp_traces.h"
 #include "tests/fuzz/fuzz.h"
@@ -28,20 +28,20 @@ const struct fuzz_seed fuzz_seeds[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct tail_batch batch;
-    static struct otlp_line lines[TAIL_ITEMS_MAX];
+    static struct spool_lines batch;
+    static struct otlp_line lines[SPOOL_LINES_MAX];
     const char *const text = (const char *)data;
     size_t count = 0, cap = 64, len, wire_len, end = 0;
     unsigned char *wire;
     char *out;
 
-    tail_split(&batch, TELEMETRY_TRACES, text, size, true);
+    spool_lines_split(&batch, SPOOL_TRACES, text, size, true);
     for (size_t i = 0; i < batch.count; i++) {
-        const struct tail_item *item = &batch.items[i];
+        const struct spool_line *item = &batch.items[i];
 
         assert(item->start >= end && item->start + item->length <= item->end && item->end <= size);
         end = item->end;
-        if (item->kind != TAIL_RECORD)
+        if (item->kind != SPOOL_LINE_RECORD)
             continue;
         lines[count++] = (struct otlp_line){text + item->start, item->length};
         cap += item->length + 64;
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     len = otlp_traces_encode(out, cap, lines, count);
     assert(len > 0 && len <= cap);
     assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
-    if (otlp_protobuf_encode(wire, cap, &wire_len, TELEMETRY_TRACES, out, len) == 0)
+    if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_TRACES, out, len) == 0)
         assert(wire_len <= len);
     (void)otlp_protobuf_rejected(data, size);
     free(out);

@@ -2,8 +2,8 @@
  * Any header fields, one a line, and any list of propagators: what is accepted is valid, and each
  * format reads back what it writes.
  */
-#include "lib/baggage.h"
-#include "lib/propagation.h"
+#include "lib/trace/baggage.h"
+#include "lib/trace/propagation.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Any two header values: what is accepted is valid, and reads back from what we write. */
-#include "lib/trace_context.h"
+#include "lib/trace/context.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -43,8 +43,8 @@ make_quietly() {
 
 @test "a program builds against the installed library" {
     cat >"$DIR/user.c" <<'CODE'
-#include "lib/ids.h"
-#include "lib/metrics.h"
+#include "lib/base/ids.h"
+#include "lib/metrics/metrics.h"
 #include "lib/telemetry.h"
 #include <stdio.h>
 int main(void)

@@ -9,10 +9,10 @@
  * records that were lost are counted on stderr. SIGTERM ends it between two appends. Exit 0 unless
  * the arguments are wrong.
  */
-#include "lib/clock.h"
-#include "lib/log.h"
-#include "lib/span.h"
-#include "lib/spool.h"
+#include "lib/base/clock.h"
+#include "lib/spool/writer.h"
+#include "lib/trace/log.h"
+#include "lib/trace/span.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ static void write_log(struct json_writer *w, const char *name)
 int main(int argc, char **argv)
 {
     static char buffer[BUFFER_SIZE];
-    static struct spool spool;
+    static struct spool_writer spool;
     unsigned long count, batch, pause_us, i = 0, k;
     unsigned long long lost_total = 0;
     int logs, once;
@@ -84,7 +84,8 @@ int main(int argc, char **argv)
     batch = argc > 5 ? strtoul(argv[5], NULL, 10) : 1;
     pause_us = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
     once = argc > 7;
-    if (batch < 1 || batch > BATCH_MAX || spool_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
+    if (batch < 1 || batch > BATCH_MAX ||
+        spool_writer_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
         return 2;
     (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     (void)signal(SIGTERM, end);
@@ -101,18 +102,18 @@ int main(int argc, char **argv)
             else
                 write_span(&w, name);
         }
-        (void)spool_append(&spool, buffer, w.len, &lost);
+        (void)spool_writer_append(&spool, buffer, w.len, &lost);
         lost_total += lost;
         for (; lost == 0 && k > 0; k--, i++)
             (void)printf("%s-%lu\n", argv[3], i);
         i += k;
         (void)fflush(stdout);
         if (once)
-            spool_close(&spool);
+            spool_writer_close(&spool);
         if (pause_us > 0)
             clock_sleep_ns(pause_us * 1000);
     }
-    spool_close(&spool);
+    spool_writer_close(&spool);
     (void)fprintf(stderr, "lost %llu\n", lost_total);
     return 0;
 }

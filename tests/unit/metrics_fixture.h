@@ -2,10 +2,10 @@
 #ifndef TESTS_UNIT_METRICS_FIXTURE_H
 #define TESTS_UNIT_METRICS_FIXTURE_H
 
-#include "lib/clock.h"
-#include "lib/metrics.h"
-#include "lib/metrics_file.h"
-#include "lib/metrics_reader.h"
+#include "lib/base/clock.h"
+#include "lib/metrics/file.h"
+#include "lib/metrics/metrics.h"
+#include "lib/metrics/reader.h"
 
 #include <dirent.h>
 #include <fcntl.h>

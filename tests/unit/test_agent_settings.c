@@ -40,9 +40,9 @@ static void nothing_set_sends_nothing(void **state)
 {
     (void)state;
     load();
-    assert_string_equal(settings.export[TELEMETRY_TRACES].url, "");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "");
-    assert_int_equal(settings.export[TELEMETRY_TRACES].timeout_ms, 10000);
+    assert_string_equal(settings.export[SPOOL_TRACES].url, "");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "");
+    assert_int_equal(settings.export[SPOOL_TRACES].timeout_ms, 10000);
     assert_int_equal(settings.segment_bytes, 16777216);
     assert_int_equal(warnings, 0);
 }
@@ -52,20 +52,20 @@ static void base_and_own_endpoints(void **state)
     (void)state;
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", 1);
     load();
-    assert_string_equal(settings.export[TELEMETRY_TRACES].url, "http://c:4318/v1/traces");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "http://c:4318/v1/logs");
+    assert_string_equal(settings.export[SPOOL_TRACES].url, "http://c:4318/v1/traces");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "http://c:4318/v1/logs");
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c/otlp/", 1);
     setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://d:1/x?y", 1);
     load();
-    assert_string_equal(settings.export[TELEMETRY_TRACES].url, "https://c/otlp/v1/traces");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "http://d:1/x?y");
+    assert_string_equal(settings.export[SPOOL_TRACES].url, "https://c/otlp/v1/traces");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "http://d:1/x?y");
     setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "", 1);
     load();
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "https://c/otlp/v1/logs");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "https://c/otlp/v1/logs");
     assert_int_equal(warnings, 0);
     setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "ftp://d", 1);
     load();
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "https://c/otlp/v1/logs");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "https://c/otlp/v1/logs");
     assert_int_equal(warnings, 1);
 }
 
@@ -80,13 +80,13 @@ static void own_values_win_over_general_ones(void **state)
     setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "c=d", 1);
     setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem", 1);
     load();
-    assert_int_equal(settings.export[TELEMETRY_TRACES].timeout_ms, 500);
-    assert_int_equal(settings.export[TELEMETRY_LOGS].timeout_ms, 700);
-    assert_int_equal(settings.export[TELEMETRY_TRACES].compression, AGENT_COMPRESSION_NONE);
-    assert_int_equal(settings.export[TELEMETRY_LOGS].compression, AGENT_COMPRESSION_GZIP);
-    assert_string_equal(settings.export[TELEMETRY_TRACES].headers, "a=b");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].headers, "c=d");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].certificate, "/ca.pem");
+    assert_int_equal(settings.export[SPOOL_TRACES].timeout_ms, 500);
+    assert_int_equal(settings.export[SPOOL_LOGS].timeout_ms, 700);
+    assert_int_equal(settings.export[SPOOL_TRACES].compression, AGENT_COMPRESSION_NONE);
+    assert_int_equal(settings.export[SPOOL_LOGS].compression, AGENT_COMPRESSION_GZIP);
+    assert_string_equal(settings.export[SPOOL_TRACES].headers, "a=b");
+    assert_string_equal(settings.export[SPOOL_LOGS].headers, "c=d");
+    assert_string_equal(settings.export[SPOOL_LOGS].certificate, "/ca.pem");
     assert_int_equal(warnings, 0);
 }
 
@@ -98,8 +98,8 @@ static void bad_values_warn_and_count_as_unset(void **state)
     setenv("OTEL_TRACES_EXPORTER", "zipkin", 1);
     load();
     assert_int_equal(warnings, 3);
-    assert_int_equal(settings.export[TELEMETRY_LOGS].timeout_ms, 10000);
-    assert_int_equal(settings.export[TELEMETRY_LOGS].compression, AGENT_COMPRESSION_NONE);
+    assert_int_equal(settings.export[SPOOL_LOGS].timeout_ms, 10000);
+    assert_int_equal(settings.export[SPOOL_LOGS].compression, AGENT_COMPRESSION_NONE);
 }
 
 static void disabled(void **state)
@@ -108,11 +108,11 @@ static void disabled(void **state)
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", 1);
     setenv("OTEL_LOGS_EXPORTER", "none", 1);
     load();
-    assert_string_not_equal(settings.export[TELEMETRY_TRACES].url, "");
-    assert_string_equal(settings.export[TELEMETRY_LOGS].url, "");
+    assert_string_not_equal(settings.export[SPOOL_TRACES].url, "");
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "");
     setenv("OTEL_SDK_DISABLED", "TRUE", 1);
     load();
-    assert_string_equal(settings.export[TELEMETRY_TRACES].url, "");
+    assert_string_equal(settings.export[SPOOL_TRACES].url, "");
 }
 
 static void own_settings_are_strict(void **state)

@@ -2,7 +2,7 @@
  * Goal: what is passed on as baggage is well-formed by W3C Baggage and within its limits; anything
  * else is dropped, never repaired.
  */
-#include "lib/baggage.h"
+#include "lib/trace/baggage.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

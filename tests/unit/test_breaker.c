@@ -1,9 +1,9 @@
 /*
- * Goal: the breaker goes through its states exactly as lib/breaker.h says, whatever the clock
- * does; late results and killed probes change nothing; of many processes that race exactly one
- * becomes the probe, and the metrics come to rest at the truth.
+ * Goal: the breaker goes through its states exactly as lib/control/breaker.h says, whatever the
+ * clock does; late results and killed probes change nothing; of many processes that race exactly
+ * one becomes the probe, and the metrics come to rest at the truth.
  */
-#include "lib/breaker.h"
+#include "lib/control/breaker.h"
 #include "tests/unit/metrics_fixture.h"
 
 #include <signal.h>

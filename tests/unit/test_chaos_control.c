@@ -2,7 +2,7 @@
  * Goal: what is set at run time reaches every process as a whole or not at all, wins over the
  * environment until it is taken back, and numbers each analysis once.
  */
-#include "lib/chaos_control.h"
+#include "lib/control/chaos.h"
 #include "tests/unit/metrics_fixture.h"
 
 #include <pthread.h>

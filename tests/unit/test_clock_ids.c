@@ -2,8 +2,8 @@
  * Goal: times are written and read back to the millisecond over the whole calendar; ids are valid,
  * of the right form, and differ across a fork.
  */
-#include "lib/clock.h"
-#include "lib/ids.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
  * Goal: a setting is taken as it is meant or refused with a message that names variable and value;
  * OTEL_* variables warn and count as unset instead; defaults are what the table says.
  */
-#include "lib/config.h"
-#include "lib/log.h"
+#include "lib/base/config.h"
+#include "lib/trace/log.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  */
 #include "fcgi-app/downstream_policy.h"
 #include "fcgi-app/downstream_settings.h"
-#include "lib/ids.h"
+#include "lib/base/ids.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

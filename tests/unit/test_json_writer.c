@@ -2,7 +2,7 @@
  * Goal: whatever goes in, what comes out is valid JSON in valid UTF-8, numbers read back as the
  * same double by their shortest text, and nothing is ever written beyond the buffer.
  */
-#include "lib/json_writer.h"
+#include "lib/base/json_writer.h"
 #include "tests/unit/unit.h"
 
 #include <math.h>

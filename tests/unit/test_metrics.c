@@ -1,6 +1,6 @@
 /*
- * Goal: the contract of lib/metrics.h. What is counted is in the file, exactly; whatever is refused
- * or has no room is counted and harmless.
+ * Goal: the contract of lib/metrics/metrics.h. What is counted is in the file, exactly; whatever is
+ * refused or has no room is counted and harmless.
  */
 #include "tests/unit/metrics_fixture.h"
 

@@ -64,7 +64,7 @@ static const char logs_hex[] =
 
 static unsigned char out[65536];
 
-static int encode(enum telemetry_signal signal, const char *json, size_t *len)
+static int encode(enum spool_signal signal, const char *json, size_t *len)
 {
     return otlp_protobuf_encode(out, sizeof out, len, signal, json, strlen(json));
 }
@@ -76,7 +76,7 @@ static void to_hex(char *hex, size_t len)
     hex[2 * len] = '\0';
 }
 
-static void expect_hex(enum telemetry_signal signal, const char *json, const char *expected)
+static void expect_hex(enum spool_signal signal, const char *json, const char *expected)
 {
     static char hex[2 * sizeof out + 1];
     size_t len;
@@ -89,17 +89,17 @@ static void expect_hex(enum telemetry_signal signal, const char *json, const cha
 static void as_the_official_classes_do(void **state)
 {
     (void)state;
-    expect_hex(TELEMETRY_TRACES, trace_json, trace_hex);
-    expect_hex(TELEMETRY_LOGS, logs_json, logs_hex);
+    expect_hex(SPOOL_TRACES, trace_json, trace_hex);
+    expect_hex(SPOOL_LOGS, logs_json, logs_hex);
 }
 
 static void nothing_is_nothing(void **state)
 {
     (void)state;
-    expect_hex(TELEMETRY_TRACES, "{\"resourceSpans\":[]}", "");
-    expect_hex(TELEMETRY_LOGS, " { } ", "");
-    expect_hex(TELEMETRY_LOGS, "{\"resourceLogs\":null}", "");
-    expect_hex(TELEMETRY_TRACES, "{\"resourceSpans\":[ { } , { } ]}", "0a000a00");
+    expect_hex(SPOOL_TRACES, "{\"resourceSpans\":[]}", "");
+    expect_hex(SPOOL_LOGS, " { } ", "");
+    expect_hex(SPOOL_LOGS, "{\"resourceLogs\":null}", "");
+    expect_hex(SPOOL_TRACES, "{\"resourceSpans\":[ { } , { } ]}", "0a000a00");
 }
 
 /* "Receivers MUST ignore message fields with unknown names": a newer writer's are left out. */
@@ -107,7 +107,7 @@ static void unknown_members_are_left_out(void **state)
 {
     (void)state;
     expect_hex(
-        TELEMETRY_TRACES,
+        SPOOL_TRACES,
         "{\"a\":{\"b\":[1,{\"c\":\"}\"}]},\"resourceSpans\":[{\"x\":null,\"schemaUrl\":\"s\","
         "\"y\":1.5}],\"resourceLogs\":[{}]}",
         "0a031a0173");
@@ -125,7 +125,7 @@ static void long_lengths(void **state)
 
         memset(json + at, 'x', sizes[i]);
         (void)strcpy(json + at + sizes[i], "\"}]}");
-        assert_int_equal(encode(TELEMETRY_TRACES, json, &len), 0);
+        assert_int_equal(encode(SPOOL_TRACES, json, &len), 0);
         head = sizes[i] < 128 ? 2 : sizes[i] < 16384 ? 3 : 4;
         assert_int_equal(out[0], 0x0a);
         assert_true(len > sizes[i] + head && len <= sizes[i] + head + 4);
@@ -145,7 +145,7 @@ static void half_a_surrogate_pair_becomes_a_replacement(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         (void)snprintf(json, sizeof json, "{\"resourceLogs\":[{\"schemaUrl\":\"%s\"}]}", halves[i]);
-        expect_hex(TELEMETRY_LOGS, json, hex[i]);
+        expect_hex(SPOOL_LOGS, json, hex[i]);
     }
 }
 
@@ -193,7 +193,7 @@ static void what_is_no_request_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        if (encode(TELEMETRY_TRACES, refused[i], &len) == 0)
+        if (encode(SPOOL_TRACES, refused[i], &len) == 0)
             fail_msg("taken for a request: %s", refused[i]);
     }
 }
@@ -210,7 +210,7 @@ static void endless_nesting(void **state)
     (void)state;
     for (int i = 0; i < LEVELS; i++)
         at += (size_t)sprintf(json + at, "%s", level);
-    assert_int_equal(encode(TELEMETRY_LOGS, json, &len), -1);
+    assert_int_equal(encode(SPOOL_LOGS, json, &len), -1);
     free(json);
 }
 
@@ -223,10 +223,9 @@ static void too_small_a_buffer(void **state)
     assert_true(need <= strlen(trace_json));
     for (size_t cap = 0; cap < need; cap++)
         assert_int_equal(
-            otlp_protobuf_encode(out, cap, &len, TELEMETRY_TRACES, trace_json, strlen(trace_json)),
-            -1);
+            otlp_protobuf_encode(out, cap, &len, SPOOL_TRACES, trace_json, strlen(trace_json)), -1);
     assert_int_equal(
-        otlp_protobuf_encode(out, need, &len, TELEMETRY_TRACES, trace_json, strlen(trace_json)), 0);
+        otlp_protobuf_encode(out, need, &len, SPOOL_TRACES, trace_json, strlen(trace_json)), 0);
 }
 
 #define REJECTED(bytes) otlp_protobuf_rejected(bytes, sizeof(bytes) - 1)

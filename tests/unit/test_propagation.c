@@ -2,9 +2,9 @@
  * Goal: each format of OTEL_PROPAGATORS is read and written as its own specification says, several
  * together by their order, and a caller's bad header starts a new trace and nothing else.
  */
-#include "lib/propagation.h"
-#include "lib/sampler.h"
-#include "lib/span.h"
+#include "lib/trace/propagation.h"
+#include "lib/trace/sampler.h"
+#include "lib/trace/span.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

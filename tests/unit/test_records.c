@@ -3,9 +3,9 @@
  * splices by them), whatever their strings hold; the resource follows OpenTelemetry's rules for the
  * environment.
  */
-#include "lib/log.h"
-#include "lib/resource.h"
-#include "lib/span.h"
+#include "lib/trace/log.h"
+#include "lib/trace/resource.h"
+#include "lib/trace/span.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>

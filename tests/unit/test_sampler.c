@@ -2,7 +2,7 @@
  * Goal: the six built-in samplers decide as the OpenTelemetry specification says, the ratio one by
  * the trace id alone, and a bad setting falls back as it says.
  */
-#include "lib/sampler.h"
+#include "lib/trace/sampler.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

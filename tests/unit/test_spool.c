@@ -3,7 +3,7 @@
  * replaced, torn by a predecessor, at its limit, without a directory; and the lock that the agent
  * relies on is there for as long as a writer may still write.
  */
-#include "lib/spool.h"
+#include "lib/spool/writer.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -60,19 +60,19 @@ static void write_file(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static void append(struct spool *spool, const char *lines)
+static void append(struct spool_writer *spool, const char *lines)
 {
     unsigned lost;
 
-    assert_int_equal(spool_append(spool, lines, strlen(lines), &lost), SPOOL_OK);
+    assert_int_equal(spool_writer_append(spool, lines, strlen(lines), &lost), SPOOL_OK);
     assert_int_equal(lost, 0);
 }
 
-static struct spool open_spool(void)
+static struct spool_writer open_spool(void)
 {
-    struct spool spool;
+    struct spool_writer spool;
 
-    assert_int_equal(spool_init(&spool, dir, "traces", 1 << 20), 0);
+    assert_int_equal(spool_writer_init(&spool, dir, "traces", 1 << 20), 0);
     /* Each append compares, so that the tests need not wait. */
     spool.check_ns = 0;
     return spool;
@@ -92,7 +92,7 @@ static int is_held(const char *path)
 
 static void lines_arrive_in_order(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     char text[64];
     struct stat status;
 
@@ -103,12 +103,12 @@ static void lines_arrive_in_order(void **state)
     assert_string_equal(text, "{1}\n{2}\n{3}\n");
     assert_int_equal(stat(active, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0660);
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static void a_sealed_segment_is_held_until_its_writers_left(void **state)
 {
-    struct spool one = open_spool(), two = open_spool();
+    struct spool_writer one = open_spool(), two = open_spool();
     char text[64];
 
     (void)state;
@@ -125,15 +125,15 @@ static void a_sealed_segment_is_held_until_its_writers_left(void **state)
     assert_string_equal(text, "{1}\n{2}\n");
     (void)read_file(active, text, sizeof(text));
     assert_string_equal(text, "{3}\n{4}\n");
-    spool_close(&one);
-    spool_close(&two);
+    spool_writer_close(&one);
+    spool_writer_close(&two);
     assert_false(is_held(active));
 }
 
 /* The lock is what makes it safe that a busy writer looks at the path only now and then. */
 static void a_writer_that_has_not_looked_yet_holds_what_it_writes(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     char text[64];
 
     (void)state;
@@ -149,7 +149,7 @@ static void a_writer_that_has_not_looked_yet_holds_what_it_writes(void **state)
     assert_false(is_held(sealed));
     (void)read_file(active, text, sizeof(text));
     assert_string_equal(text, "{3}\n");
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static void a_killed_writer_holds_nothing(void **state)
@@ -161,10 +161,10 @@ static void a_killed_writer_holds_nothing(void **state)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct spool spool = open_spool();
+        struct spool_writer spool = open_spool();
         unsigned lost;
 
-        (void)spool_append(&spool, "{1}\n", 4, &lost);
+        (void)spool_writer_append(&spool, "{1}\n", 4, &lost);
         (void)raise(SIGKILL);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -174,7 +174,7 @@ static void a_killed_writer_holds_nothing(void **state)
 
 static void a_deleted_file_is_made_again(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     char text[64];
 
     (void)state;
@@ -183,12 +183,12 @@ static void a_deleted_file_is_made_again(void **state)
     append(&spool, "{2}\n");
     (void)read_file(active, text, sizeof(text));
     assert_string_equal(text, "{2}\n");
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static void a_predecessors_torn_line_is_ended(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     char text[64];
 
     (void)state;
@@ -196,7 +196,7 @@ static void a_predecessors_torn_line_is_ended(void **state)
     append(&spool, "{2}\n");
     (void)read_file(active, text, sizeof(text));
     assert_string_equal(text, "{1}\n{tor\n{2}\n");
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 /* A size limit cuts write(2) short just as a full disk does. */
@@ -204,7 +204,7 @@ static void a_short_write_is_counted_and_its_line_ended(void **state)
 {
     const struct rlimit tight = {10, RLIM_INFINITY};
     const struct rlimit wide = {RLIM_INFINITY, RLIM_INFINITY};
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     char text[64];
     unsigned lost;
 
@@ -212,59 +212,60 @@ static void a_short_write_is_counted_and_its_line_ended(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     /* {1} fits, {22222} breaks: it is the agent's to count; {3} and {4} are the caller's. */
-    assert_int_equal(spool_append(&spool, "{1}\n{22222}\n{3}\n{4}\n", 20, &lost), SPOOL_NO_SPACE);
+    assert_int_equal(spool_writer_append(&spool, "{1}\n{22222}\n{3}\n{4}\n", 20, &lost),
+                     SPOOL_NO_SPACE);
     assert_int_equal(lost, 2);
-    assert_int_equal(spool_append(&spool, "{5}\n", 4, &lost), SPOOL_NO_SPACE);
+    assert_int_equal(spool_writer_append(&spool, "{5}\n", 4, &lost), SPOOL_NO_SPACE);
     assert_int_equal(lost, 1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &wide), 0);
     append(&spool, "{6}\n");
     append(&spool, "{7}\n");
     (void)read_file(active, text, sizeof(text));
     assert_string_equal(text, "{1}\n{22222\n{6}\n{7}\n");
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static void nothing_grows_beyond_the_limit(void **state)
 {
-    struct spool spool;
+    struct spool_writer spool;
     struct stat status;
     unsigned lost;
 
     (void)state;
-    assert_int_equal(spool_init(&spool, dir, "traces", 10), 0);
+    assert_int_equal(spool_writer_init(&spool, dir, "traces", 10), 0);
     append(&spool, "{1}\n{2}\n");
-    assert_int_equal(spool_append(&spool, "{3}\n", 4, &lost), SPOOL_FULL);
+    assert_int_equal(spool_writer_append(&spool, "{3}\n", 4, &lost), SPOOL_FULL);
     assert_int_equal(lost, 1);
     assert_int_equal(stat(active, &status), 0);
     assert_int_equal(status.st_size, 8);
-    spool_close(&spool);
+    spool_writer_close(&spool);
 }
 
 static void a_missing_directory_is_a_loss_until_it_is_back(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     unsigned lost;
 
     (void)state;
     assert_int_equal(rmdir(dir), 0);
-    assert_int_equal(spool_append(&spool, "{1}\n{2}\n", 8, &lost), SPOOL_UNWRITABLE);
+    assert_int_equal(spool_writer_append(&spool, "{1}\n{2}\n", 8, &lost), SPOOL_UNWRITABLE);
     assert_int_equal(lost, 2);
     assert_int_equal(spool.last_errno, ENOENT);
-    assert_int_equal(spool_probe(&spool), SPOOL_UNWRITABLE);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_UNWRITABLE);
     assert_int_equal(mkdir(dir, 0770), 0);
     append(&spool, "{3}\n");
-    assert_int_equal(spool_probe(&spool), SPOOL_OK);
-    spool_close(&spool);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_OK);
+    spool_writer_close(&spool);
 }
 
 static void what_is_no_regular_file_is_refused(void **state)
 {
-    struct spool spool = open_spool();
+    struct spool_writer spool = open_spool();
     unsigned lost;
 
     (void)state;
     assert_int_equal(mkfifo(active, 0660), 0);
-    assert_int_equal(spool_append(&spool, "{1}\n", 4, &lost), SPOOL_UNWRITABLE);
+    assert_int_equal(spool_writer_append(&spool, "{1}\n", 4, &lost), SPOOL_UNWRITABLE);
     assert_int_equal(lost, 1);
     assert_int_equal(spool.fd, -1);
 }
@@ -284,7 +285,7 @@ static void no_line_is_lost_while_segments_are_sealed(void **state)
         children[w] = fork();
         assert_true(children[w] >= 0);
         if (children[w] == 0) {
-            struct spool spool = open_spool();
+            struct spool_writer spool = open_spool();
 
             for (int i = 0; i < LINES; i++) {
                 char line[32];
@@ -294,10 +295,10 @@ static void no_line_is_lost_while_segments_are_sealed(void **state)
 
                 /* However the machine schedules us, there are many segments. */
                 while (stat(active, &info) == 0 && info.st_size > 2048) {
-                    spool_close(&spool);
+                    spool_writer_close(&spool);
                     (void)sched_yield();
                 }
-                if (spool_append(&spool, line, (size_t)len, &lost) != SPOOL_OK)
+                if (spool_writer_append(&spool, line, (size_t)len, &lost) != SPOOL_OK)
                     fail_msg("append: %s", strerror(spool.last_errno));
             }
             _exit(0);

@@ -2,7 +2,7 @@
  * Goal: telemetry never fails its program and loses nothing silently: whatever is wrong with the
  * metrics file or the spool, records are written or counted as dropped under the right reason.
  */
-#include "lib/metrics_reader.h"
+#include "lib/metrics/reader.h"
 #include "lib/telemetry.h"
 #include "tests/unit/unit.h"
 

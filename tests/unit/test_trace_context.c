@@ -2,7 +2,7 @@
  * Goal: traceparent and tracestate are continued, restarted or dropped exactly as W3C Trace Context
  * level 2 says, and what we write is what we read.
  */
-#include "lib/trace_context.h"
+#include "lib/trace/context.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

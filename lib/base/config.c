@@ -1,0 +1,240 @@
+#include "lib/base/config.h"
+
+#include "lib/base/log_level.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    SHOWN_MAX = 80,    /* bytes of a bad value that a message repeats */
+    EXPECTED_MAX = 256 /* bytes that say what is accepted */
+};
+
+/* A whole number and nothing else: no sign, no blanks. */
+static int parse_uint(const char *text, const char *end, uint64_t *value)
+{
+    uint64_t n = 0;
+
+    if (text == end)
+        return -1;
+    for (; text < end; text++) {
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(n, UINT64_C(10), &n) ||
+            __builtin_add_overflow(n, (uint64_t)(*text - '0'), &n))
+            return -1;
+    }
+    *value = n;
+    return 0;
+}
+
+static int parse_double(const char *text, double *value)
+{
+    char *end;
+
+    /* strtod also reads blanks, hexadecimal, "inf" and "nan"; a setting is a plain number. */
+    if (text[strspn(text, "0123456789.eE+-")] != '\0')
+        return -1;
+    errno = 0;
+    *value = strtod(text, &end);
+    return end != text && *end == '\0' && errno == 0 && isfinite(*value) ? 0 : -1;
+}
+
+static int parse_range(const char *text, struct config_range *range)
+{
+    const char *const end = text + strlen(text), *const dash = strchr(text, '-');
+
+    if (dash == NULL) {
+        if (parse_uint(text, end, &range->low) != 0)
+            return -1;
+        range->high = range->low;
+        return 0;
+    }
+    return parse_uint(text, dash, &range->low) == 0 &&
+                   parse_uint(dash + 1, end, &range->high) == 0 && range->low <= range->high
+               ? 0
+               : -1;
+}
+
+static int check_host_port(const char *text)
+{
+    const char *const colon = strrchr(text, ':');
+    uint64_t port;
+
+    if (colon == NULL || colon == text || parse_uint(colon + 1, colon + strlen(colon), &port) != 0)
+        return -1;
+    if (text[0] == '[' ? colon[-1] != ']' : memchr(text, ':', (size_t)(colon - text)) != NULL)
+        return -1;
+    return port <= 65535 ? 0 : -1;
+}
+
+static bool within(const struct config_setting *row, double value)
+{
+    return value >= row->min && value <= row->max;
+}
+
+/* Reads one value into its member. Returns 0, or -1 where the row does not accept it. */
+static int assign(const struct config_setting *row, const char *text, void *into)
+{
+    void *const member = (char *)into + row->offset;
+
+    switch (row->type) {
+    case CONFIG_UINT: {
+        uint64_t value;
+
+        if (parse_uint(text, text + strlen(text), &value) != 0 || !within(row, (double)value))
+            return -1;
+        *(uint64_t *)member = value;
+        return 0;
+    }
+    case CONFIG_DOUBLE: {
+        double value;
+
+        if (parse_double(text, &value) != 0 || !within(row, value))
+            return -1;
+        *(double *)member = value;
+        return 0;
+    }
+    case CONFIG_BOOL:
+        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
+            return -1;
+        *(bool *)member = strcasecmp(text, "true") == 0;
+        return 0;
+    case CONFIG_TRUE:
+        *(bool *)member = strcmp(text, "true") == 0;
+        return 0;
+    case CONFIG_STRING:
+        *(const char **)member = text;
+        return 0;
+    case CONFIG_LEVEL: {
+        enum log_level level;
+
+        if (log_level_parse(text, &level) != 0)
+            return -1;
+        *(int *)member = (int)level;
+        return 0;
+    }
+    case CONFIG_RANGE: {
+        struct config_range range;
+
+        if (parse_range(text, &range) != 0 || !within(row, (double)range.low) ||
+            !within(row, (double)range.high))
+            return -1;
+        *(struct config_range *)member = range;
+        return 0;
+    }
+    case CONFIG_CHOICE:
+        for (int i = 0; row->choices[i] != NULL; i++) {
+            if (strcmp(text, row->choices[i]) == 0) {
+                *(int *)member = i;
+                return 0;
+            }
+        }
+        return -1;
+    case CONFIG_HOST_PORT:
+        if (check_host_port(text) != 0)
+            return -1;
+        *(const char **)member = text;
+        return 0;
+    }
+    return -1;
+}
+
+/* What a row accepts, for its error message and for --help. */
+static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
+{
+    size_t len = 0;
+
+    switch (row->type) {
+    case CONFIG_UINT:
+        (void)snprintf(out, EXPECTED_MAX, "a whole number from %.0f to %.0f", row->min, row->max);
+        return;
+    case CONFIG_DOUBLE:
+        (void)snprintf(out, EXPECTED_MAX, "a number from %g to %g", row->min, row->max);
+        return;
+    case CONFIG_BOOL:
+        (void)snprintf(out, EXPECTED_MAX, "true or false");
+        return;
+    case CONFIG_TRUE:
+        (void)snprintf(out, EXPECTED_MAX, "true, and anything else is false");
+        return;
+    case CONFIG_STRING:
+        (void)snprintf(out, EXPECTED_MAX, "a text");
+        return;
+    case CONFIG_LEVEL:
+        (void)snprintf(out, EXPECTED_MAX, "DEBUG, INFO, WARNING, ERROR or CRITICAL");
+        return;
+    case CONFIG_RANGE:
+        (void)snprintf(out, EXPECTED_MAX,
+                       "LOW-HIGH or one whole number, from %.0f to %.0f, LOW not above HIGH",
+                       row->min, row->max);
+        return;
+    case CONFIG_CHOICE:
+        out[0] = '\0';
+        for (size_t i = 0; row->choices[i] != NULL && len < EXPECTED_MAX; i++)
+            len += (size_t)snprintf(out + len, EXPECTED_MAX - len, "%s%s", i > 0 ? " or " : "",
+                                    row->choices[i]);
+        return;
+    case CONFIG_HOST_PORT:
+        (void)snprintf(out, EXPECTED_MAX, "HOST:PORT or [HOST]:PORT");
+        return;
+    }
+}
+
+static void set_default(const struct config_setting *row, void *into)
+{
+    if (row->fallback == NULL) {
+        assert(row->type == CONFIG_STRING || row->type == CONFIG_HOST_PORT);
+        *(const char **)((char *)into + row->offset) = NULL;
+    } else if (assign(row, row->fallback, into) != 0) {
+        assert(!"a row's own default is accepted by the row");
+    }
+}
+
+int config_read(const struct config_setting *row, const char *value, void *into,
+                char error[CONFIG_ERROR_MAX])
+{
+    char expected[EXPECTED_MAX];
+
+    if (value == NULL) {
+        set_default(row, into);
+        return 0;
+    }
+    if (assign(row, value, into) == 0)
+        return 0;
+    describe(row, expected);
+    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s", row->name,
+                   SHOWN_MAX, value, expected, row->otel ? "; treated as unset" : "");
+    return -1;
+}
+
+int config_load(const struct config_setting *rows, size_t count, void *into,
+                void (*warn)(const char *message), char error[CONFIG_ERROR_MAX])
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct config_setting *const row = &rows[i];
+        const char *const value = getenv(row->name);
+
+        set_default(row, into);
+        if (value == NULL || value[0] == '\0' || config_read(row, value, into, error) == 0)
+            continue;
+        if (!row->otel)
+            return -1;
+        if (warn != NULL)
+            warn(error);
+    }
+    return 0;
+}
+
+void config_print_help(FILE *to, const struct config_setting *rows, size_t count)
+{
+    char expected[EXPECTED_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        describe(&rows[i], expected);
+        (void)fprintf(to, "  %s\n      %s\n      Takes %s. Default: %s\n", rows[i].name,
+                      rows[i].help, expected, rows[i].fallback != NULL ? rows[i].fallback : "none");
+    }
+}

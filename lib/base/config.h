@@ -1,0 +1,62 @@
+/*
+ * Settings from the environment, declared as const tables: one row is a variable's name, type,
+ * limits, default and help text, and --help is printed from it.
+ */
+#ifndef LIB_BASE_CONFIG_H
+#define LIB_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    CONFIG_ERROR_MAX = 512,
+};
+
+enum config_type {
+    CONFIG_UINT,      /* uint64_t: a decimal whole number in [min, max] */
+    CONFIG_DOUBLE,    /* double in [min, max] */
+    CONFIG_BOOL,      /* bool: `true` or `false`, in any case of letters */
+    CONFIG_TRUE,      /* bool: `true` alone is true, anything else is false */
+    CONFIG_STRING,    /* const char *: as it is, borrowed from the environment */
+    CONFIG_LEVEL,     /* enum log_level */
+    CONFIG_RANGE,     /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max] */
+    CONFIG_CHOICE,    /* int: index of the value in `choices` */
+    CONFIG_HOST_PORT, /* const char *: HOST:PORT or [HOST]:PORT, checked, borrowed */
+};
+
+struct config_range {
+    uint64_t low, high;
+};
+
+struct config_setting {
+    const char *name;
+    enum config_type type;
+    size_t offset; /* offsetof the member that takes the value */
+    double min, max;
+    const char *fallback;       /* the default as text; NULL for none (strings: NULL) */
+    const char *const *choices; /* CONFIG_CHOICE: NULL-terminated */
+    bool otel; /* an OTEL_* variable: a value that can't be used warns and counts as unset */
+    const char *help;
+};
+
+/*
+ * Reads one value into the row's member; NULL is the default. Returns 0, or -1 with a message in
+ * `error` that has the row's name, the value and what is accepted; the member is then as it was.
+ */
+int config_read(const struct config_setting *row, const char *value, void *into,
+                char error[CONFIG_ERROR_MAX]);
+
+/*
+ * Reads each row's variable into `into`. Unset and empty mean the default. Returns 0, or -1 with a
+ * message in `error` that names the variable, its value and what is accepted. Values of rows with
+ * `otel` never fail: their message goes to `warn` (may be NULL), and the default holds.
+ */
+int config_load(const struct config_setting *rows, size_t count, void *into,
+                void (*warn)(const char *message), char error[CONFIG_ERROR_MAX]);
+
+/* Prints the rows as lines of --help. */
+void config_print_help(FILE *to, const struct config_setting *rows, size_t count);
+
+#endif

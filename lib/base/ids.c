@@ -1,0 +1,152 @@
+#include "lib/base/ids.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    POOL_SIZE = 512,
+};
+
+/* Random bytes not yet handed out: a process has one generator, the kernel's. */
+static struct {
+    uint8_t bytes[POOL_SIZE];
+    size_t left;
+} pool;
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: what the parent holds too must not be handed out twice. */
+static void forget(void)
+{
+    pool.left = 0;
+}
+
+static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, forget) != 0)
+        abort();
+}
+
+static void fill(uint8_t *out, size_t len)
+{
+    while (len > 0) {
+        const ssize_t got = getrandom(out, len, 0);
+
+        if (got > 0) {
+            out += got;
+            len -= (size_t)got;
+        } else if (errno != EINTR) {
+            /* No kernel that runs this lacks getrandom; ids that repeat would be worse. */
+            abort();
+        }
+    }
+}
+
+static void take(uint8_t *out, size_t len)
+{
+    if (pool.left < len) {
+        (void)pthread_once(&fork_once, watch_forks);
+        fill(pool.bytes, sizeof(pool.bytes));
+        pool.left = sizeof(pool.bytes);
+    }
+    pool.left -= len;
+    memcpy(out, pool.bytes + pool.left, len);
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < len; i++)
+        any |= bytes[i];
+    return any == 0;
+}
+
+struct trace_id ids_new_trace(void)
+{
+    struct trace_id id;
+
+    do
+        take(id.bytes, sizeof(id.bytes));
+    while (ids_trace_is_zero(&id));
+    return id;
+}
+
+struct span_id ids_new_span(void)
+{
+    struct span_id id;
+
+    do
+        take(id.bytes, sizeof(id.bytes));
+    while (ids_span_is_zero(&id));
+    return id;
+}
+
+void ids_new_uuid4(char out[IDS_UUID_TEXT + 1])
+{
+    static const uint8_t group[] = {4, 2, 2, 2, 6};
+    uint8_t bytes[16];
+    const uint8_t *from = bytes;
+
+    take(bytes, sizeof(bytes));
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    for (size_t i = 0; i < sizeof(group); i++) {
+        ids_to_hex(out, from, group[i]);
+        from += group[i];
+        out += 2 * group[i];
+        *out++ = i + 1 < sizeof(group) ? '-' : '\0';
+    }
+}
+
+uint64_t ids_random64(void)
+{
+    uint64_t value;
+
+    take((uint8_t *)&value, sizeof(value));
+    return value;
+}
+
+bool ids_trace_is_zero(const struct trace_id *id)
+{
+    return is_zero(id->bytes, sizeof(id->bytes));
+}
+
+bool ids_span_is_zero(const struct span_id *id)
+{
+    return is_zero(id->bytes, sizeof(id->bytes));
+}
+
+void ids_to_hex(char *out, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 0x0f];
+    }
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+int ids_from_hex(uint8_t *bytes, const char *hex, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return -1;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}

@@ -1,0 +1,228 @@
+#include "lib/control/breaker.h"
+
+#include <assert.h>
+
+/*
+ * The word, from its lowest bit: 40 bits of milliseconds, 11 of generation, 10 of failures, one
+ * that says forced, 2 of state. Zero, as in a new file, is closed without a failure.
+ */
+enum {
+    SINCE_BITS = 40,
+    GENERATION_BITS = 11,
+    FAILURES_BITS = 10,
+    GENERATION_SHIFT = SINCE_BITS,
+    FAILURES_SHIFT = GENERATION_SHIFT + GENERATION_BITS,
+    FORCED_SHIFT = FAILURES_SHIFT + FAILURES_BITS,
+    STATE_SHIFT = FORCED_SHIFT + 1,
+    FAILURES_HIGHEST = (1 << FAILURES_BITS) - 1,
+    GENERATION_MASK = (1 << GENERATION_BITS) - 1,
+};
+
+#define SINCE_MASK ((UINT64_C(1) << SINCE_BITS) - 1)
+
+static_assert(STATE_SHIFT + 2 == 64, "the word is full");
+static_assert(FAILURES_HIGHEST >= (int)BREAKER_FAILURES_MAX, "the limit can be reached");
+
+const char *const breaker_state_names[BREAKER_STATES] = {
+    [BREAKER_CLOSED] = "closed",
+    [BREAKER_OPEN] = "open",
+    [BREAKER_HALF_OPEN] = "half_open",
+};
+
+static const struct metrics_family_def state_def = {
+    .name = "circuit_breaker_state",
+    .help = "State of the downstream breaker: 0 closed, 1 open, 2 half-open.",
+    .kind = METRICS_GAUGE,
+};
+
+static const struct metrics_family_def transitions_def = {
+    .name = "circuit_breaker_transitions_total",
+    .help = "Changes of the downstream breaker's state, by the new state.",
+    .kind = METRICS_COUNTER,
+    .labels = {"to"},
+};
+
+struct breaker_status breaker_decode(uint64_t word)
+{
+    const unsigned state = (unsigned)(word >> STATE_SHIFT);
+
+    return (struct breaker_status){
+        .state = state < BREAKER_STATES ? (enum breaker_state)state : BREAKER_CLOSED,
+        .forced = (word >> FORCED_SHIFT & 1) != 0,
+        .failures = (unsigned)(word >> FAILURES_SHIFT) & FAILURES_HIGHEST,
+        .generation = (unsigned)(word >> GENERATION_SHIFT) & GENERATION_MASK,
+        .since_ms = word & SINCE_MASK,
+    };
+}
+
+static uint64_t encode(const struct breaker_status *status)
+{
+    return (uint64_t)status->state << STATE_SHIFT | (uint64_t)status->forced << FORCED_SHIFT |
+           (uint64_t)status->failures << FAILURES_SHIFT |
+           (uint64_t)(status->generation & GENERATION_MASK) << GENERATION_SHIFT |
+           (status->since_ms & SINCE_MASK);
+}
+
+static enum breaker_state load_state(const struct breaker *breaker)
+{
+    return breaker_decode(atomic_load(breaker->word)).state;
+}
+
+/*
+ * Whoever changes the state publishes it, and looks again afterwards: of two who do so at once the
+ * one that is late finds the newer state, so the gauge comes to rest at the truth.
+ */
+static void publish(const struct breaker *breaker)
+{
+    enum breaker_state state;
+
+    do {
+        state = load_state(breaker);
+        metrics_gauge_set(breaker->state, state);
+        atomic_thread_fence(memory_order_seq_cst);
+    } while (load_state(breaker) != state);
+}
+
+/* Exchanges `*word`, whose decoded form is `from`, for `to`. False and *word anew where it lost. */
+static bool change(const struct breaker *breaker, uint64_t *word, const struct breaker_status *from,
+                   const struct breaker_status *to)
+{
+    if (!atomic_compare_exchange_strong(breaker->word, word, encode(to)))
+        return false;
+    if (to->state != from->state) {
+        metrics_add(breaker->transitions[to->state], 1);
+        publish(breaker);
+    }
+    return true;
+}
+
+void breaker_attach(struct breaker *breaker, struct metrics *metrics)
+{
+    struct metrics_family *transitions = metrics_declare(metrics, &transitions_def);
+
+    breaker->word = metrics_shared_word(metrics, BREAKER_WORD);
+    breaker->state = metrics_gauge(metrics_declare(metrics, &state_def), NULL);
+    for (int state = 0; state < BREAKER_STATES; state++)
+        breaker->transitions[state] =
+            metrics_counter(transitions, (const char *[]){breaker_state_names[state]});
+    publish(breaker);
+}
+
+/* What is left of a period that began at `since_ms`; 0 where it is over. */
+static uint64_t left_ms(uint64_t since_ms, uint64_t period_ms, uint64_t now_ms)
+{
+    const int64_t elapsed = (int64_t)(now_ms & SINCE_MASK) - (int64_t)since_ms;
+    const int64_t period = (int64_t)period_ms;
+
+    return elapsed < period && elapsed > -period ? (uint64_t)(period - elapsed) : 0;
+}
+
+/* How long a call that begins now is refused; 0 where it is to be the probe. */
+static uint64_t refused_ms(const struct breaker *breaker, const struct breaker_status *status,
+                           uint64_t now_ms)
+{
+    if (status->forced)
+        return breaker->limits.open_ms > 0 ? breaker->limits.open_ms : 1;
+    return left_ms(
+        status->since_ms,
+        status->state == BREAKER_OPEN ? breaker->limits.open_ms : breaker->limits.probe_ms, now_ms);
+}
+
+struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
+{
+    uint64_t word = atomic_load(breaker->word);
+
+    /* Mends what a process killed between a change and its publication has left. */
+    publish(breaker);
+    for (;;) {
+        const struct breaker_status was = breaker_decode(word);
+        struct breaker_status probe = {
+            .state = BREAKER_HALF_OPEN,
+            .failures = was.failures,
+            .generation = (was.generation + 1) & GENERATION_MASK,
+            .since_ms = now_ms,
+        };
+        uint64_t wait_ms;
+
+        if (was.state == BREAKER_CLOSED)
+            return (struct breaker_permit){
+                .granted = true, .state = BREAKER_CLOSED, .generation = was.generation};
+        wait_ms = refused_ms(breaker, &was, now_ms);
+        if (wait_ms > 0)
+            return (struct breaker_permit){.state = was.state, .wait_ms = wait_ms};
+        if (change(breaker, &word, &was, &probe))
+            return (struct breaker_permit){
+                .granted = true,
+                .half_opened = was.state == BREAKER_OPEN,
+                .state = BREAKER_HALF_OPEN,
+                .generation = probe.generation,
+            };
+    }
+}
+
+enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_permit *permit,
+                                  bool success, uint64_t now_ms, unsigned *failures)
+{
+    uint64_t word = atomic_load(breaker->word);
+
+    assert(permit->granted);
+    for (;;) {
+        const struct breaker_status was = breaker_decode(word);
+        struct breaker_status next = was;
+
+        *failures = was.failures;
+        if (was.generation != permit->generation || was.state != permit->state)
+            return BREAKER_NOTHING;
+        if (success) {
+            if (was.state == BREAKER_CLOSED && was.failures == 0)
+                return BREAKER_NOTHING;
+            next.failures = 0;
+            next.state = BREAKER_CLOSED;
+        } else {
+            next.failures += was.failures < FAILURES_HIGHEST;
+            if (was.state == BREAKER_HALF_OPEN || next.failures >= breaker->limits.failures)
+                next.state = BREAKER_OPEN;
+            *failures = next.failures;
+        }
+        if (next.state != was.state) {
+            next.generation++;
+            next.since_ms = now_ms;
+        }
+        if (!change(breaker, &word, &was, &next))
+            continue;
+        if (next.state == was.state)
+            return BREAKER_NOTHING;
+        return next.state == BREAKER_OPEN ? BREAKER_HAS_OPENED : BREAKER_HAS_CLOSED;
+    }
+}
+
+/* Sets the state by hand; results of calls that are under way no longer count. */
+static void force(struct breaker *breaker, struct breaker_status next)
+{
+    uint64_t word = atomic_load(breaker->word);
+
+    for (;;) {
+        const struct breaker_status was = breaker_decode(word);
+
+        next.generation = was.generation + 1;
+        if (change(breaker, &word, &was, &next))
+            return;
+    }
+}
+
+void breaker_force_open(struct breaker *breaker, uint64_t now_ms)
+{
+    force(breaker,
+          (struct breaker_status){.state = BREAKER_OPEN, .forced = true, .since_ms = now_ms});
+}
+
+void breaker_close(struct breaker *breaker)
+{
+    if (load_state(breaker) != BREAKER_CLOSED)
+        breaker_reset(breaker);
+}
+
+void breaker_reset(struct breaker *breaker)
+{
+    force(breaker, (struct breaker_status){.state = BREAKER_CLOSED});
+}

@@ -1,0 +1,240 @@
+#include "lib/control/chaos.h"
+
+#include "lib/base/ids.h"
+#include "lib/metrics/file.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stddef.h>
+#include <unistd.h>
+
+/* The words, from CHAOS_CONTROL_WORD on. */
+enum {
+    GENERATION,               /* of the set at run time; its lowest bit chooses the bank */
+    ENVIRONMENT_COUNTER,      /* numbers given out under the environment's set */
+    ENVIRONMENT,              /* a set */
+    SET_WORDS = 3,            /* of a set */
+    BANKS = ENVIRONMENT + 4,  /* two times a set and its counter */
+    BANK_COUNTER = SET_WORDS, /* numbers given out, behind a tag of the generation */
+    BANK_WORDS = SET_WORDS + 1,
+    USED_WORDS = BANKS + 2 * BANK_WORDS,
+};
+
+/* The fields of a set's words. */
+enum {
+    SHARE_BITS = 30, /* in steps of 1e-9 */
+    STATE_SHIFT = 2 * SHARE_BITS,
+    DELAY_BITS = 17,
+    LOW_SHIFT = DELAY_BITS + SHARE_BITS,
+    COUNTER_BITS = 40,
+    LOOKS_MAX = 16, /* at a set that is replaced again and again; then the old one does */
+};
+
+static const double SHARE_ONE = 1e9;
+
+static_assert(USED_WORDS <= (int)CHAOS_CONTROL_WORDS, "the words are enough");
+static_assert(CHAOS_CONTROL_WORD + CHAOS_CONTROL_WORDS <= (int)METRICS_SHARED_WORDS, "they exist");
+static_assert(CHAOS_CONTROL_DELAY_MAX_MS < 1 << DELAY_BITS, "a delay fits");
+
+static uint64_t field(uint64_t word, unsigned shift, unsigned bits)
+{
+    return word >> shift & ((UINT64_C(1) << bits) - 1);
+}
+
+static uint64_t steps(double share)
+{
+    return share > 0 ? (uint64_t)llround(fmin(share, 1) * SHARE_ONE) : 0;
+}
+
+static uint64_t delay(uint32_t ms)
+{
+    return ms < CHAOS_CONTROL_DELAY_MAX_MS ? ms : CHAOS_CONTROL_DELAY_MAX_MS;
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    /* What is there already is not written again: the line stays in every process's cache. */
+    if (atomic_load_explicit(word, memory_order_relaxed) != value)
+        atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static void store_set(_Atomic uint64_t *at, const struct chaos_set *set)
+{
+    store(&at[0], (uint64_t)set->state << STATE_SHIFT | steps(set->probability) << SHARE_BITS |
+                      steps(set->error_rate));
+    store(&at[1], delay(set->delay_low_ms) << LOW_SHIFT | delay(set->delay_high_ms) << SHARE_BITS |
+                      steps(set->abort_rate));
+    store(&at[2], set->seed);
+}
+
+/* Of words that anybody may have written: what is no set counts as none. */
+static struct chaos_set decode(const uint64_t words[SET_WORDS])
+{
+    const struct chaos_set unset = {.state = CHAOS_UNSET};
+    const struct chaos_set set = {
+        .state = (enum chaos_state)(words[0] >> STATE_SHIFT),
+        .probability = (double)field(words[0], SHARE_BITS, SHARE_BITS) / SHARE_ONE,
+        .error_rate = (double)field(words[0], 0, SHARE_BITS) / SHARE_ONE,
+        .delay_low_ms = (uint32_t)field(words[1], LOW_SHIFT, DELAY_BITS),
+        .delay_high_ms = (uint32_t)field(words[1], SHARE_BITS, DELAY_BITS),
+        .abort_rate = (double)field(words[1], 0, SHARE_BITS) / SHARE_ONE,
+        .seed = words[2],
+    };
+
+    if (words[0] >> STATE_SHIFT > CHAOS_ON || set.probability > 1 || set.error_rate > 1 ||
+        set.abort_rate > 1 || set.delay_high_ms > CHAOS_CONTROL_DELAY_MAX_MS ||
+        set.delay_low_ms > set.delay_high_ms)
+        return unset;
+    return set;
+}
+
+static struct chaos_set load_set(const _Atomic uint64_t *at)
+{
+    uint64_t words[SET_WORDS];
+
+    for (int i = 0; i < SET_WORDS; i++)
+        words[i] = atomic_load_explicit(&at[i], memory_order_relaxed);
+    return decode(words);
+}
+
+static _Atomic uint64_t *bank(_Atomic uint64_t *words, uint64_t generation)
+{
+    return words + BANKS + (generation & 1) * BANK_WORDS;
+}
+
+/* What is in a bank's counter while no number has been given out. */
+static uint64_t counter_start(uint64_t generation)
+{
+    return generation << COUNTER_BITS;
+}
+
+/*
+ * Reads the set at run time and its generation. Returns false where it was replaced by one after
+ * the other meanwhile.
+ */
+static bool read_run_time(_Atomic uint64_t *words, struct chaos_set *set, uint64_t *generation)
+{
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        *generation = atomic_load_explicit(&words[GENERATION], memory_order_acquire);
+        *set = load_set(bank(words, *generation));
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&words[GENERATION], memory_order_relaxed) == *generation) {
+            if (*generation == 0)
+                set->state = CHAOS_UNSET;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void look(struct chaos_control *control)
+{
+    struct chaos_set set;
+    uint64_t generation;
+
+    if (atomic_load_explicit(&control->words[GENERATION], memory_order_acquire) ==
+            control->generation ||
+        !read_run_time(control->words, &set, &generation))
+        return;
+    control->generation = generation;
+    control->run_time = set.state != CHAOS_UNSET;
+    control->set = control->run_time ? set : control->environment;
+}
+
+void chaos_control_attach(struct chaos_control *control, _Atomic uint64_t *words,
+                          const struct chaos_set *environment)
+{
+    assert(environment->state != CHAOS_UNSET);
+    *control =
+        (struct chaos_control){.words = words, .set = *environment, .environment = *environment};
+    store_set(words + ENVIRONMENT, environment);
+    look(control);
+}
+
+/* Takes the next number of the set that `control` knows; false where that holds no more. */
+static bool take_number(struct chaos_control *control, uint64_t *number)
+{
+    _Atomic uint64_t *counter = &bank(control->words, control->generation)[BANK_COUNTER];
+    const uint64_t start = counter_start(control->generation);
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+    do {
+        if (value >> COUNTER_BITS != start >> COUNTER_BITS)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(counter, &value, value + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *number = field(value, 0, COUNTER_BITS);
+    return true;
+}
+
+bool chaos_control_next(struct chaos_control *control, uint64_t *number)
+{
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        look(control);
+        if (control->set.state != CHAOS_ON)
+            return false;
+        if (!control->run_time) {
+            *number = atomic_fetch_add_explicit(&control->words[ENVIRONMENT_COUNTER], 1,
+                                                memory_order_relaxed);
+            return true;
+        }
+        if (take_number(control, number))
+            return true;
+    }
+    /* Only in a damaged file. The share of faults is kept, their repetition is not. */
+    *number = ids_random64();
+    return true;
+}
+
+int chaos_control_lock(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK,
+        .l_whence = SEEK_SET,
+        .l_start = (off_t)(offsetof(struct metrics_file_header, shared) +
+                           CHAOS_CONTROL_WORD * sizeof(uint64_t)),
+        .l_len = 1,
+    };
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void chaos_control_write(_Atomic uint64_t *words, const struct chaos_set *set)
+{
+    const uint64_t generation = atomic_load_explicit(&words[GENERATION], memory_order_relaxed) + 1;
+    _Atomic uint64_t *to = bank(words, generation);
+
+    /* Whoever sees any of what follows also sees that this bank has been left before. */
+    atomic_thread_fence(memory_order_release);
+    store_set(to, set);
+    store(&to[BANK_COUNTER], counter_start(generation));
+    if (set->state == CHAOS_UNSET)
+        chaos_control_restart(words);
+    atomic_store_explicit(&words[GENERATION], generation, memory_order_release);
+}
+
+void chaos_control_restart(_Atomic uint64_t *words)
+{
+    store(&words[ENVIRONMENT_COUNTER], 0);
+}
+
+void chaos_control_status(_Atomic uint64_t *words, struct chaos_status *status)
+{
+    uint64_t generation;
+
+    status->environment = load_set(words + ENVIRONMENT);
+    if (!read_run_time(words, &status->run_time, &generation))
+        status->run_time.state = CHAOS_UNSET;
+    if (status->run_time.state == CHAOS_UNSET)
+        status->numbered = atomic_load_explicit(&words[ENVIRONMENT_COUNTER], memory_order_relaxed);
+    else
+        status->numbered = field(
+            atomic_load_explicit(&bank(words, generation)[BANK_COUNTER], memory_order_relaxed), 0,
+            COUNTER_BITS);
+}

@@ -1,0 +1,357 @@
+#include "lib/metrics/catalog.h"
+
+#include "lib/metrics/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A series and its label values, each with its NUL, with the label text behind them. */
+struct series_node {
+    struct metrics_reader_series public;
+    size_t values_len;
+    char text[];
+};
+
+struct family_node {
+    struct metrics_reader_family public;
+    struct metrics_reader_series **series;
+    size_t room;
+    bool unsorted;
+    _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
+};
+
+/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL where there is none. */
+static const char *next_text(const char **at, const char *end)
+{
+    const char *text = *at;
+    const char *nul = memchr(text, '\0', (size_t)(end - text));
+
+    if (nul == NULL)
+        return NULL;
+    *at = nul + 1;
+    return text;
+}
+
+/* Fills family->public from family->record. False where it breaks a rule. */
+static bool parse_family(struct family_node *family, size_t length)
+{
+    const struct metrics_file_family *record = (const void *)family->record;
+    struct metrics_reader_family *f = &family->public;
+    struct metrics_family_def def = {0};
+
+    if (length < sizeof(*record) || record->label_count > METRICS_LABELS_MAX ||
+        record->bound_count > METRICS_BOUNDS_MAX)
+        return false;
+    const char *end = (const char *)family->record + length;
+    const char *at = (const char *)(record + 1);
+    f->kind = record->kind;
+    f->label_count = record->label_count;
+    f->bound_count = record->bound_count;
+    f->bounds = (const double *)(const void *)at;
+    f->resolution = record->resolution;
+    if ((size_t)(end - at) < f->bound_count * sizeof(double) ||
+        (f->kind != METRICS_HISTOGRAM && f->bound_count > 0) ||
+        (f->kind == METRICS_HISTOGRAM && !(f->resolution > 0)))
+        return false;
+    at += f->bound_count * sizeof(double);
+    f->name = next_text(&at, end);
+    f->help = f->name == NULL ? NULL : next_text(&at, end);
+    f->unit = f->help == NULL ? NULL : next_text(&at, end);
+    if (f->unit == NULL)
+        return false;
+    for (size_t i = 0; i < f->label_count; i++) {
+        f->labels[i] = def.labels[i] = next_text(&at, end);
+        if (f->labels[i] == NULL)
+            return false;
+    }
+    def.name = f->name;
+    def.help = f->help;
+    def.unit = f->unit;
+    def.kind = f->kind;
+    def.bounds = f->bounds;
+    def.bound_count = f->bound_count;
+    def.resolution = f->resolution;
+    return metrics_rules_family_valid(&def);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct metrics_reader_family *const *fa = a, *const *fb = b;
+
+    return strcmp((*fa)->name, (*fb)->name);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct metrics_reader_family *const *fa = a, *const *fb = b;
+
+    return ((*fa)->record_offset > (*fb)->record_offset) -
+           ((*fa)->record_offset < (*fb)->record_offset);
+}
+
+/* Returns 0 where it was added, 1 where it is no good family, -1 for want of memory. */
+static int add_family(struct metrics_catalog *catalog, uint64_t offset, const void *record,
+                      size_t length)
+{
+    if (catalog->family_count == catalog->family_room) {
+        size_t room = catalog->family_room == 0 ? 64 : 2 * catalog->family_room;
+        void *names = realloc(catalog->families, room * sizeof(*catalog->families));
+        if (names != NULL)
+            catalog->families = names;
+        void *offsets = realloc(catalog->by_offset, room * sizeof(*catalog->by_offset));
+        if (offsets != NULL)
+            catalog->by_offset = offsets;
+        if (names == NULL || offsets == NULL)
+            return -1;
+        catalog->family_room = room;
+    }
+    struct family_node *family = calloc(1, sizeof(*family));
+    if (family == NULL)
+        return -1;
+    memcpy(family->record, record, length);
+    /* One name twice would make a scrape invalid: only damage brings that about. */
+    bool good = parse_family(family, length);
+    for (size_t i = 0; good && i < catalog->family_count; i++)
+        good = strcmp(catalog->families[i]->name, family->public.name) != 0;
+    if (!good) {
+        free(family);
+        return 1;
+    }
+    family->public.record_offset = offset;
+    catalog->families[catalog->family_count] = &family->public;
+    catalog->by_offset[catalog->family_count] = &family->public;
+    catalog->family_count++;
+    return 0;
+}
+
+static struct family_node *family_at(const struct metrics_catalog *catalog, uint64_t offset)
+{
+    struct metrics_reader_family key = {.record_offset = offset}, *pointer = &key;
+
+    if (catalog->family_count == 0)
+        return NULL;
+    struct metrics_reader_family **found =
+        bsearch(&pointer, catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset),
+                by_offset);
+
+    return found == NULL ? NULL : (struct family_node *)*found;
+}
+
+static size_t escape(char *to, const char *value)
+{
+    size_t len = 0;
+
+    for (; *value != '\0'; value++) {
+        if (*value == '\\' || *value == '"' || *value == '\n')
+            to[len++] = '\\';
+        to[len++] = *value == '\n' ? 'n' : *value;
+    }
+    return len;
+}
+
+/* The label text at `to`, which has room for it. Returns its length. */
+static size_t write_label_text(char *to, const struct metrics_reader_family *family,
+                               const char *const *values)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < family->label_count; i++) {
+        if (i > 0)
+            to[len++] = ',';
+        size_t name = strlen(family->labels[i]);
+        memcpy(to + len, family->labels[i], name);
+        len += name;
+        to[len++] = '=';
+        to[len++] = '"';
+        len += escape(to + len, values[i]);
+        to[len++] = '"';
+    }
+    return len;
+}
+
+/* The series in `record`. NULL with *bad set where it breaks a rule, else for want of memory. */
+static struct series_node *parse_series(const struct metrics_map *map,
+                                        const struct metrics_reader_family *family,
+                                        const struct metrics_file_series *record, bool *bad)
+{
+    const char *at = (const char *)(record + 1);
+    const char *end = (const char *)record + record->record.length;
+    const char *values[METRICS_LABELS_MAX] = {NULL};
+    size_t room = 0;
+
+    *bad = true;
+    for (size_t i = 0; i < family->label_count; i++) {
+        values[i] = next_text(&at, end);
+        if (values[i] == NULL || strlen(values[i]) > METRICS_LABEL_VALUE_MAX ||
+            !metrics_file_utf8(values[i], strlen(values[i])))
+            return NULL;
+        room += strlen(family->labels[i]) + 2 * strlen(values[i]) + sizeof(",=\"\"");
+    }
+    size_t cells = family->kind == METRICS_HISTOGRAM ? family->bound_count + 2 : 1;
+    if (family->kind != METRICS_LIVE_GAUGE &&
+        !metrics_file_cells_fit(map, record->cell_offset, cells))
+        return NULL;
+
+    *bad = false;
+    size_t values_len = (size_t)(at - (const char *)(record + 1));
+    struct series_node *series = malloc(sizeof(*series) + values_len + room);
+    if (series == NULL)
+        return NULL;
+    *series = (struct series_node){.values_len = values_len};
+    memcpy(series->text, record + 1, values_len);
+    for (size_t i = 0; i < family->label_count; i++)
+        series->public.values[i] = series->text + (values[i] - (const char *)(record + 1));
+    series->public.label_text = series->text + values_len;
+    series->public.label_text_len =
+        write_label_text(series->text + values_len, family, series->public.values);
+    series->public.cell_offset = record->cell_offset;
+    series->public.exemplar_offset =
+        family->kind == METRICS_HISTOGRAM &&
+                metrics_file_exemplars_fit(map, record->exemplar_offset, family->bound_count + 1)
+            ? record->exemplar_offset
+            : METRICS_FILE_NONE;
+    return series;
+}
+
+/* Returns 0, 1 where the record is bad, 2 where its family is not known, -1 for want of memory. */
+static int add_series(struct metrics_catalog *catalog, const struct metrics_map *map,
+                      uint64_t offset, const struct metrics_file_series *record)
+{
+    struct family_node *family = family_at(catalog, record->family_offset);
+    bool bad;
+
+    if (family == NULL)
+        return 2;
+    if (family->public.series_count == family->room) {
+        size_t room = family->room == 0 ? 16 : 2 * family->room;
+        void *grown = realloc(family->series, room * sizeof(struct metrics_reader_series *));
+        if (grown == NULL)
+            return -1;
+        family->series = grown;
+        family->public.series = grown;
+        family->room = room;
+    }
+    struct series_node *series = parse_series(map, &family->public, record, &bad);
+    if (series == NULL)
+        return bad ? 1 : -1;
+    series->public.record_offset = offset;
+    family->series[family->public.series_count++] = &series->public;
+    family->unsorted = true;
+    catalog->series_count++;
+    return 0;
+}
+
+static int by_values(const void *a, const void *b)
+{
+    const struct series_node *const *sa = a, *const *sb = b;
+    size_t la = (*sa)->values_len, lb = (*sb)->values_len;
+    int order = memcmp((*sa)->text, (*sb)->text, la < lb ? la : lb);
+
+    return order != 0 ? order : (la > lb) - (la < lb);
+}
+
+static void sort_series(struct metrics_catalog *catalog, struct family_node *family)
+{
+    size_t kept = 0;
+
+    qsort(family->series, family->public.series_count, sizeof(*family->series), by_values);
+    for (size_t i = 0; i < family->public.series_count; i++) {
+        /* The same series twice is damage as well. */
+        if (kept > 0 && by_values(&family->series[kept - 1], &family->series[i]) == 0) {
+            free(family->series[i]);
+            catalog->corrupt++;
+            catalog->series_count--;
+        } else {
+            family->series[kept++] = family->series[i];
+        }
+    }
+    family->public.series_count = kept;
+    family->unsorted = false;
+}
+
+/*
+ * Reads the records of `type` that the index got since the last time. A bucket changes once, so
+ * what was read stays. Returns 0, or -1 for want of memory.
+ */
+static int read_index(struct metrics_catalog *catalog, const struct metrics_map *map, uint32_t type)
+{
+    const _Atomic uint64_t *index = metrics_file_index(map);
+    _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
+
+    for (uint64_t i = 0; i < map->at.buckets; i++) {
+        uint64_t word = atomic_load_explicit(&index[i], memory_order_acquire);
+        if (word == 0 || catalog->taken[i])
+            continue;
+        uint64_t offset = word & (((uint64_t)1 << METRICS_FILE_OFFSET_BITS) - 1);
+        size_t length = metrics_file_record(map, offset, type, record);
+        int result = 1;
+        if (length == 0 && type == METRICS_FILE_RECORD_FAMILY)
+            continue; /* a series, or nobody's: the second pass tells */
+        if (length > 0 && type == METRICS_FILE_RECORD_FAMILY)
+            result = add_family(catalog, offset, record, length);
+        else if (length >= sizeof(struct metrics_file_series))
+            result = add_series(catalog, map, offset, (const void *)record);
+        else if (metrics_file_record(map, offset, METRICS_FILE_RECORD_FAMILY, record) > 0)
+            continue; /* published since the first pass */
+        if (result < 0)
+            return -1;
+        if (result == 2)
+            catalog->orphans++;
+        else
+            catalog->taken[i] = 1;
+        catalog->corrupt += result == 1;
+    }
+    return 0;
+}
+
+/* One walk for families and one for series. Returns 0, or -1 for want of memory. */
+static int read_both(struct metrics_catalog *catalog, const struct metrics_map *map, bool *grew)
+{
+    size_t before = catalog->family_count;
+
+    catalog->orphans = 0;
+    if (read_index(catalog, map, METRICS_FILE_RECORD_FAMILY) < 0)
+        return -1;
+    *grew = catalog->family_count != before;
+    if (*grew) {
+        qsort(catalog->families, catalog->family_count, sizeof(*catalog->families), by_name);
+        qsort(catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset), by_offset);
+    }
+    return read_index(catalog, map, METRICS_FILE_RECORD_SERIES);
+}
+
+int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map)
+{
+    bool grew;
+
+    if (catalog->taken == NULL && (catalog->taken = calloc(map->at.buckets, 1)) == NULL)
+        return -1;
+    if (read_both(catalog, map, &grew) < 0)
+        return -1;
+    /* A family published between the walks has series without it: no damage, only once more. */
+    for (grew = true; catalog->orphans > 0 && grew;) {
+        if (read_both(catalog, map, &grew) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < catalog->family_count; i++) {
+        struct family_node *family = (struct family_node *)catalog->families[i];
+        if (family->unsorted)
+            sort_series(catalog, family);
+    }
+    return 0;
+}
+
+void metrics_catalog_clear(struct metrics_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->family_count; i++) {
+        struct family_node *family = (struct family_node *)catalog->families[i];
+        for (size_t k = 0; k < family->public.series_count; k++)
+            free(family->series[k]);
+        free(family->series);
+        free(family);
+    }
+    free(catalog->families);
+    free(catalog->by_offset);
+    free(catalog->taken);
+    *catalog = (struct metrics_catalog){0};
+}

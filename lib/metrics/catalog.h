@@ -1,0 +1,33 @@
+/*
+ * The families and series of a metrics file, as private copies in a stable order: the part of
+ * lib/metrics/reader.h that reads records.
+ */
+#ifndef LIB_METRICS_CATALOG_H
+#define LIB_METRICS_CATALOG_H
+
+#include "lib/metrics/file.h"
+#include "lib/metrics/reader.h"
+
+#include <stddef.h>
+
+/* All zero is an empty catalog. */
+struct metrics_catalog {
+    struct metrics_reader_family **families; /* by name */
+    struct metrics_reader_family **by_offset;
+    size_t family_count, family_room;
+    unsigned char *taken; /* one a bucket of the index: its record was read, once and for all */
+    size_t series_count;
+    size_t corrupt; /* records that will never be read */
+    size_t orphans; /* series whose family was not found this time */
+};
+
+/*
+ * Adds what `map`'s index got since the last call; every call on one catalog is for the same map.
+ * Returns 0, or -1 for want of memory.
+ */
+int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map);
+
+/* Frees what the catalog holds and leaves it empty. */
+void metrics_catalog_clear(struct metrics_catalog *catalog);
+
+#endif

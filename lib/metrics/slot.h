@@ -1,0 +1,31 @@
+/*
+ * Slots: which processes live, and the memory of their live gauges. A process lives while it holds
+ * an open-file-description lock (fcntl(2), F_OFD_SETLK) on byte 1 of its slot. The kernel drops the
+ * lock with the process, however it ends, and shows it across pid namespaces.
+ */
+#ifndef LIB_METRICS_SLOT_H
+#define LIB_METRICS_SLOT_H
+
+#include "lib/metrics/file.h"
+
+#include <stdbool.h>
+
+/*
+ * Claims a free slot of the file mapped by `map`, which goes by `path`, and empties it.
+ * Returns the slot's number and sets *lock_fd to the descriptor that holds it: closing that frees
+ * the slot. Returns -1 where none is free, or the file is not there any more; *lock_fd is then -1.
+ * *stripe is set in either case.
+ *
+ * The descriptor is not the one the file was mapped by: a mapping keeps its description, and thus
+ * its locks, alive in every child that a fork gives it to.
+ */
+int metrics_slot_claim(const struct metrics_map *map, const char *path, int *lock_fd,
+                       unsigned *stripe);
+
+/*
+ * Sets live[i] for each slot that a living process holds, as seen through `fd`, any descriptor of
+ * the file that holds no slot itself. Returns the number of them, or -1 and errno.
+ */
+int metrics_slot_living(const struct metrics_map *map, int fd, bool live[METRICS_FILE_SLOTS]);
+
+#endif

@@ -1,0 +1,18 @@
+#include "lib/spool/counts.h"
+
+const char *spool_counts_reason(enum spool_drop drop)
+{
+    static const char *const reasons[SPOOL_DROPS] = {"cap", "torn", "deleted"};
+
+    return reasons[drop];
+}
+
+uint64_t spool_counts_settled(const struct spool_counts *books)
+{
+    uint64_t sum = books->delivered + books->rejected + books->quarantined;
+    int i;
+
+    for (i = 0; i < SPOOL_DROPS; i++)
+        sum += books->dropped[i];
+    return sum;
+}

@@ -1,0 +1,31 @@
+/*
+ * What became of the records of one signal. Together with the place up to which the spool was
+ * read, the numbers are the checkpoint, so they can't disagree with it:
+ * written = spool_counts_settled() + records from that place on.
+ */
+#ifndef LIB_SPOOL_COUNTS_H
+#define LIB_SPOOL_COUNTS_H
+
+#include <stdint.h>
+
+enum spool_drop {
+    SPOOL_DROP_CAP,     /* the oldest segment was given up for MICROTRACE_SPOOL_MAX_BYTES */
+    SPOOL_DROP_TORN,    /* a record that was never written whole */
+    SPOOL_DROP_DELETED, /* the file was deleted or truncated by someone else */
+    SPOOL_DROPS,
+};
+
+struct spool_counts {
+    uint64_t delivered;
+    uint64_t rejected;    /* by a partial success of the endpoint */
+    uint64_t quarantined; /* in the quarantine file */
+    uint64_t dropped[SPOOL_DROPS];
+};
+
+/* The label value of a drop: "cap", "torn", "deleted". */
+const char *spool_counts_reason(enum spool_drop drop);
+
+/* Records that have come to their end. */
+uint64_t spool_counts_settled(const struct spool_counts *books);
+
+#endif

@@ -1,0 +1,247 @@
+#include "lib/spool/writer.h"
+
+#include "lib/base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FILE_MODE = 0660,
+    PROBE_SIZE = 4096,
+    REOPEN_TRIES = 64, /* more segments are not sealed between two calls of ours */
+};
+
+int spool_writer_init(struct spool_writer *spool, const char *dir, const char *signal,
+                      uint64_t max_bytes)
+{
+    int len;
+
+    *spool = (struct spool_writer){
+        .fd = -1, .max_bytes = max_bytes, .check_ns = (uint64_t)SPOOL_CHECK_MS * CLOCK_NS_PER_MS};
+    len = snprintf(spool->path, sizeof(spool->path), "%s/%s.jsonl", dir, signal);
+    return len > 0 && (size_t)len < sizeof(spool->path) ? 0 : -1;
+}
+
+void spool_writer_close(struct spool_writer *spool)
+{
+    if (spool->fd >= 0 && close(spool->fd) != 0)
+        spool->last_errno = errno;
+    spool->fd = -1;
+}
+
+/* The shared lock that tells the agent that this file may still grow. */
+static int lock_shared(int fd)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+/* A predecessor killed in the middle of its write left a line without an end. */
+static bool ends_torn(int fd, uint64_t size)
+{
+    char last = '\n';
+
+    return size > 0 && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
+}
+
+static int open_file(struct spool_writer *spool)
+{
+    struct stat status;
+    const int fd = open(spool->path,
+                        O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, FILE_MODE);
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) != 0 || lock_shared(fd) != 0) {
+        const int error = errno;
+
+        (void)close(fd);
+        errno = error;
+        return -1;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        (void)close(fd);
+        errno = EINVAL;
+        return -1;
+    }
+    /* Others of the group write too, whatever our umask; only the owner can, and needs to, say so.
+     */
+    if ((status.st_mode & 0777) != FILE_MODE && status.st_size == 0)
+        (void)fchmod(fd, FILE_MODE);
+    spool->fd = fd;
+    spool->device = status.st_dev;
+    spool->inode = status.st_ino;
+    spool->torn = ends_torn(fd, (uint64_t)status.st_size);
+    return 0;
+}
+
+/* The tick of the kernel: cheaper than the exact clock, and exact enough. */
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+        return UINT64_MAX;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Whether fd is the file at the path. Asks for no timestamps: on kernels that keep them finely
+ * (6.13 and later), having been asked makes the next append write the inode once more.
+ */
+static int compare(struct spool_writer *spool, bool *same)
+{
+    struct statx status;
+
+    *same = false;
+    if (statx(AT_FDCWD, spool->path, 0, STATX_INO | STATX_SIZE, &status) != 0)
+        return errno == ENOENT ? 0 : -1;
+    *same = status.stx_ino == spool->inode &&
+            makedev(status.stx_dev_major, status.stx_dev_minor) == spool->device;
+    if (*same)
+        spool->size = status.stx_size;
+    return 0;
+}
+
+/*
+ * Makes sure that fd is locked and was the file at the path a moment ago. The lock is held before
+ * the comparison: a segment sealed after it still shows our lock to the agent.
+ */
+static int ensure_current(struct spool_writer *spool)
+{
+    const uint64_t now = now_ns();
+
+    if (spool->fd >= 0 && now - spool->checked_ns < spool->check_ns)
+        return 0;
+    for (int try = 0; try < REOPEN_TRIES; try++) {
+        bool same;
+
+        if (spool->fd < 0 && open_file(spool) != 0)
+            return -1;
+        if (compare(spool, &same) != 0)
+            return -1;
+        if (same) {
+            spool->checked_ns = now;
+            return 0;
+        }
+        spool_writer_close(spool);
+    }
+    errno = EBUSY;
+    return -1;
+}
+
+static unsigned count_lines(const char *bytes, size_t len)
+{
+    unsigned lines = 0;
+    const char *const end = bytes + len;
+
+    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
+        bytes++;
+        lines++;
+    }
+    return lines;
+}
+
+static enum spool_result failure(struct spool_writer *spool, int error)
+{
+    spool->last_errno = error;
+    return error == ENOSPC || error == EDQUOT || error == EFBIG ? SPOOL_NO_SPACE : SPOOL_UNWRITABLE;
+}
+
+/* One write(2); after a torn line an empty one goes first, by the same call. */
+static ssize_t write_lines(const struct spool_writer *spool, const char *lines, size_t len)
+{
+    const struct iovec parts[] = {{.iov_base = (void *)"\n", .iov_len = 1},
+                                  {.iov_base = (void *)lines, .iov_len = len}};
+    ssize_t wrote;
+
+    do
+        wrote = spool->torn ? writev(spool->fd, parts, 2) : write(spool->fd, lines, len);
+    while (wrote < 0 && errno == EINTR);
+    return wrote;
+}
+
+enum spool_result spool_writer_append(struct spool_writer *spool, const char *lines, size_t len,
+                                      unsigned *lost)
+{
+    const unsigned total = count_lines(lines, len);
+    ssize_t wrote;
+
+    assert(len > 0 && lines[len - 1] == '\n');
+    *lost = total;
+    if (ensure_current(spool) != 0)
+        return failure(spool, errno);
+    if (spool->size + len > spool->max_bytes)
+        return SPOOL_FULL;
+    wrote = write_lines(spool, lines, len);
+    if (wrote < 0)
+        return failure(spool, errno);
+    spool->size += (uint64_t)wrote;
+    if (spool->torn && wrote > 0) {
+        spool->torn = false;
+        wrote--;
+    }
+    if ((size_t)wrote == len) {
+        *lost = 0;
+        spool->last_errno = 0;
+        return SPOOL_OK;
+    }
+    /* Short: whole lines are in, the line it broke in is the agent's to count, the rest is lost. */
+    spool->torn = wrote > 0 && lines[wrote - 1] != '\n';
+    *lost = total - count_lines(lines, (size_t)wrote) - (spool->torn ? 1 : 0);
+    return failure(spool, ENOSPC);
+}
+
+enum spool_result spool_writer_probe(struct spool_writer *spool)
+{
+    char path[SPOOL_PATH_MAX + 32], page[PROBE_SIZE] = {0};
+    enum spool_result result = SPOOL_OK;
+    ssize_t wrote;
+    int fd;
+
+    spool->checked_ns = 0;
+    if (ensure_current(spool) != 0)
+        return failure(spool, errno);
+    if (spool->size >= spool->max_bytes)
+        return SPOOL_FULL;
+    (void)snprintf(path, sizeof(path), "%s.probe.%ld", spool->path, (long)getpid());
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+    if (fd < 0)
+        return failure(spool, errno);
+    wrote = write(fd, page, sizeof(page));
+    if (wrote < 0)
+        result = failure(spool, errno);
+    else if ((size_t)wrote < sizeof(page))
+        result = failure(spool, ENOSPC);
+    /* Some file systems find out about space, or a quota, only here. */
+    if (close(fd) != 0 && result == SPOOL_OK)
+        result = failure(spool, errno);
+    (void)unlink(path);
+    return result;
+}
+
+const char *spool_reason(enum spool_result result)
+{
+    switch (result) {
+    case SPOOL_OK:
+        break;
+    case SPOOL_NO_SPACE:
+        return "no_space";
+    case SPOOL_FULL:
+        return "full";
+    case SPOOL_UNWRITABLE:
+        return "unwritable";
+    case SPOOL_OVERSIZE:
+        return "oversize";
+    }
+    return "";
+}

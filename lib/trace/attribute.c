@@ -1,0 +1,68 @@
+#include "lib/trace/attribute.h"
+
+static size_t kept(size_t length)
+{
+    return length < ATTRIBUTE_STRING_MAX ? length : ATTRIBUTE_STRING_MAX;
+}
+
+static bool is_absent(const struct attribute *attribute)
+{
+    return attribute->string == NULL &&
+           (attribute->type == ATTRIBUTE_STRING || attribute->type == ATTRIBUTE_JSON);
+}
+
+void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute)
+{
+    if (is_absent(attribute))
+        return;
+    if (w->comma)
+        json_writer_bytes(w, ",", 1);
+    json_writer_literal(w, "{\"key\":", false);
+    json_writer_string(w, attribute->key);
+    switch (attribute->type) {
+    case ATTRIBUTE_STRING:
+    case ATTRIBUTE_JSON:
+        json_writer_literal(w, ",\"value\":{\"stringValue\":", false);
+        json_writer_string_n(w, attribute->string, kept(attribute->length));
+        break;
+    case ATTRIBUTE_INT:
+        /* OTLP/JSON writes 64-bit integers as decimal strings (protobuf's JSON mapping). */
+        json_writer_literal(w, ",\"value\":{\"intValue\":\"", false);
+        json_writer_int(w, attribute->integer);
+        json_writer_bytes(w, "\"", 1);
+        break;
+    case ATTRIBUTE_DOUBLE:
+        json_writer_literal(w, ",\"value\":{\"doubleValue\":", false);
+        json_writer_double(w, attribute->number);
+        break;
+    case ATTRIBUTE_BOOL:
+        json_writer_literal(w, ",\"value\":{\"boolValue\":", false);
+        json_writer_bool(w, attribute->boolean);
+        break;
+    }
+    json_writer_literal(w, "}}", true);
+}
+
+void attribute_write_member(struct json_writer *w, const struct attribute *attribute)
+{
+    if (is_absent(attribute))
+        return;
+    json_writer_key(w, attribute->key);
+    switch (attribute->type) {
+    case ATTRIBUTE_STRING:
+        json_writer_string_n(w, attribute->string, kept(attribute->length));
+        break;
+    case ATTRIBUTE_JSON:
+        json_writer_raw_value(w, attribute->string, attribute->length);
+        break;
+    case ATTRIBUTE_INT:
+        json_writer_int(w, attribute->integer);
+        break;
+    case ATTRIBUTE_DOUBLE:
+        json_writer_double(w, attribute->number);
+        break;
+    case ATTRIBUTE_BOOL:
+        json_writer_bool(w, attribute->boolean);
+        break;
+    }
+}

@@ -1,0 +1,76 @@
+/*
+ * A key and a typed value: a span attribute, a resource attribute or a field of a log line. The
+ * two renderings are those of the two spools: OTLP's KeyValue and a plain JSON member.
+ */
+#ifndef LIB_TRACE_ATTRIBUTE_H
+#define LIB_TRACE_ATTRIBUTE_H
+
+#include "lib/base/json_writer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ATTRIBUTE_STRING_MAX = 8192, /* bytes of a string that are kept; the rest is cut off */
+};
+
+enum attribute_type {
+    ATTRIBUTE_STRING,
+    ATTRIBUTE_INT,
+    ATTRIBUTE_DOUBLE,
+    ATTRIBUTE_BOOL,
+    ATTRIBUTE_JSON, /* `string` is one complete JSON value; a string in OTLP */
+};
+
+struct attribute {
+    const char *key;    /* borrowed; a name of the semantic conventions where there is one */
+    const char *string; /* borrowed; NULL leaves the attribute out */
+    size_t length;      /* bytes of string */
+    enum attribute_type type;
+    union {
+        int64_t integer;
+        double number;
+        bool boolean;
+    };
+};
+
+static inline struct attribute attribute_string_n(const char *key, const char *text, size_t len)
+{
+    return (struct attribute){.key = key, .string = text, .length = len, .type = ATTRIBUTE_STRING};
+}
+
+/* `text` NUL-terminated, or NULL for an attribute that is left out. */
+static inline struct attribute attribute_string(const char *key, const char *text)
+{
+    return attribute_string_n(key, text, text != NULL ? __builtin_strlen(text) : 0);
+}
+
+static inline struct attribute attribute_int(const char *key, int64_t value)
+{
+    return (struct attribute){.key = key, .type = ATTRIBUTE_INT, .integer = value};
+}
+
+static inline struct attribute attribute_double(const char *key, double value)
+{
+    return (struct attribute){.key = key, .type = ATTRIBUTE_DOUBLE, .number = value};
+}
+
+static inline struct attribute attribute_bool(const char *key, bool value)
+{
+    return (struct attribute){.key = key, .type = ATTRIBUTE_BOOL, .boolean = value};
+}
+
+/* `json` is one complete JSON value of `len` bytes, borrowed. */
+static inline struct attribute attribute_json(const char *key, const char *json, size_t len)
+{
+    return (struct attribute){.key = key, .string = json, .length = len, .type = ATTRIBUTE_JSON};
+}
+
+/* One element of an OTLP attributes array: {"key":K,"value":{"stringValue":V}}. */
+void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute);
+
+/* One member of the object being written: "K":V. */
+void attribute_write_member(struct json_writer *w, const struct attribute *attribute);
+
+#endif

@@ -1,0 +1,44 @@
+#include "lib/trace/log.h"
+
+#include "lib/base/clock.h"
+
+#include <string.h>
+
+static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
+{
+    char hex[IDS_TRACE_HEX];
+
+    ids_to_hex(hex, bytes, len);
+    json_writer_bytes(w, hex, 2 * len);
+}
+
+void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
+               const char *message, const struct log_context *context,
+               const struct attribute *fields, size_t field_count)
+{
+    const struct trace_context *trace = context != NULL ? context->trace : NULL;
+    const char *request_id = context != NULL ? context->request_id : NULL;
+    char time[CLOCK_ISO8601_SIZE];
+
+    clock_iso8601(time, unix_ns);
+    json_writer_literal(w, "{\"asctime\":\"", false);
+    json_writer_bytes(w, time, CLOCK_ISO8601_SIZE - 1);
+    json_writer_literal(w, "\",\"levelname\":", false);
+    json_writer_string(w, log_level_name(level));
+    json_writer_literal(w, ",\"name\":", false);
+    json_writer_string(w, name);
+    json_writer_literal(w, ",\"message\":", false);
+    json_writer_string(w, message);
+    json_writer_literal(w, ",\"request_id\":", false);
+    json_writer_string(w, request_id != NULL ? request_id : "");
+    json_writer_literal(w, ",\"trace_id\":\"", false);
+    if (trace != NULL)
+        write_id(w, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
+    json_writer_literal(w, "\",\"span_id\":\"", false);
+    if (trace != NULL)
+        write_id(w, trace->span_id.bytes, sizeof(trace->span_id.bytes));
+    json_writer_literal(w, "\"", true);
+    for (size_t i = 0; i < field_count; i++)
+        attribute_write_member(w, &fields[i]);
+    json_writer_literal(w, "}\n", false);
+}

@@ -1,0 +1,149 @@
+#include "lib/trace/resource.h"
+
+#include "lib/base/json_writer.h"
+#include "lib/trace/attribute.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    PAIRS_MAX = 64,
+    TEXT_MAX = 4096, /* bytes of OTEL_RESOURCE_ATTRIBUTES after decoding */
+    HOST_MAX = 256,
+};
+
+/* The attributes in the order they are written: the defaults, then those of the environment. */
+struct pairs {
+    struct attribute list[PAIRS_MAX];
+    size_t count;
+    char text[TEXT_MAX]; /* keys and values of the environment, each ended by NUL */
+    size_t used;
+};
+
+static int pairs_set(struct pairs *pairs, const char *key, const char *value)
+{
+    for (size_t i = 0; i < pairs->count; i++) {
+        if (strcmp(pairs->list[i].key, key) == 0) {
+            pairs->list[i] = attribute_string(key, value);
+            return 0;
+        }
+    }
+    if (pairs->count == PAIRS_MAX)
+        return -1;
+    pairs->list[pairs->count++] = attribute_string(key, value);
+    return 0;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Copies text with %XX decoded (W3C Baggage, section 3.3.1.3). NULL where it can't be decoded. */
+static const char *decode(struct pairs *pairs, const char *text, size_t len)
+{
+    char *const start = pairs->text + pairs->used;
+
+    while (len > 0 && (*text == ' ' || *text == '\t')) {
+        text++;
+        len--;
+    }
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    if (len >= sizeof(pairs->text) - pairs->used)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        if (c == '%') {
+            const int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
+            const int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+
+            if (high < 0 || low < 0 || (high == 0 && low == 0))
+                return NULL;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        pairs->text[pairs->used++] = c;
+    }
+    pairs->text[pairs->used++] = '\0';
+    return start;
+}
+
+static int parse_attributes(struct pairs *pairs, const char *text)
+{
+    while (*text != '\0') {
+        const size_t len = strcspn(text, ",");
+        const char *equals = memchr(text, '=', len);
+        const char *key, *value;
+
+        if (equals == NULL)
+            return -1;
+        key = decode(pairs, text, (size_t)(equals - text));
+        value = decode(pairs, equals + 1, len - (size_t)(equals - text) - 1);
+        if (key == NULL || key[0] == '\0' || value == NULL || pairs_set(pairs, key, value) != 0)
+            return -1;
+        text += len;
+        if (*text == ',')
+            text++;
+    }
+    return 0;
+}
+
+static int render(struct resource *resource, const struct pairs *pairs)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, resource->json, sizeof(resource->json));
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "attributes");
+    json_writer_begin_array(&w);
+    for (size_t i = 0; i < pairs->count; i++)
+        attribute_write_otlp(&w, &pairs->list[i]);
+    json_writer_end_array(&w);
+    json_writer_end_object(&w);
+    resource->length = w.len;
+    return w.overflow ? -1 : 0;
+}
+
+static void set_defaults(struct pairs *pairs, const char *instance_id, const char *host)
+{
+    pairs->count = pairs->used = 0;
+    (void)pairs_set(pairs, "service.name", "microtrace");
+    (void)pairs_set(pairs, "service.version", MICROTRACE_VERSION);
+    (void)pairs_set(pairs, "service.instance.id", instance_id);
+    (void)pairs_set(pairs, "host.name", host);
+}
+
+const char *resource_init(struct resource *resource, const char *service_name,
+                          const char *attributes, const char *instance_id)
+{
+    const char *problem = NULL;
+    char host[HOST_MAX] = "";
+    struct pairs pairs;
+
+    if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+        memcpy(host, "localhost", sizeof("localhost"));
+    for (;;) {
+        set_defaults(&pairs, instance_id, host);
+        if (problem == NULL && attributes != NULL && parse_attributes(&pairs, attributes) != 0) {
+            problem = "OTEL_RESOURCE_ATTRIBUTES is no list of KEY=VALUE with percent-encoding, or "
+                      "is too long: all of it is ignored";
+            continue;
+        }
+        if (service_name != NULL && service_name[0] != '\0')
+            (void)pairs_set(&pairs, "service.name", service_name);
+        if (render(resource, &pairs) == 0)
+            return problem;
+        if (problem != NULL) {
+            /* Only an absurd OTEL_SERVICE_NAME is left to blame. */
+            service_name = NULL;
+            continue;
+        }
+        problem = "OTEL_RESOURCE_ATTRIBUTES or OTEL_SERVICE_NAME is too long: ignored";
+    }
+}

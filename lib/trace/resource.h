@@ -1,0 +1,31 @@
+/*
+ * The OpenTelemetry resource: who speaks. service.name, service.version, service.instance.id,
+ * host.name and what OTEL_RESOURCE_ATTRIBUTES adds, rendered once as the JSON that each record
+ * needs.
+ */
+#ifndef LIB_TRACE_RESOURCE_H
+#define LIB_TRACE_RESOURCE_H
+
+#include <stddef.h>
+
+enum {
+    RESOURCE_JSON_MAX = 8192,
+};
+
+struct resource {
+    char json[RESOURCE_JSON_MAX]; /* {"attributes":[...]}: an OTLP Resource */
+    size_t length;
+};
+
+/*
+ * From the values of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (NULL or "" is unset) and the
+ * instance's id (a UUID's text). OTEL_SERVICE_NAME wins over service.name in the attributes, and
+ * the attributes win over the defaults; keys come out once, in a fixed order, so that two processes
+ * of one instance render the same bytes. Returns NULL, or a static text saying why
+ * OTEL_RESOURCE_ATTRIBUTES was discarded, whole (OpenTelemetry Resource SDK, "Specifying resource
+ * information via an environment variable"); the resource is usable either way.
+ */
+const char *resource_init(struct resource *resource, const char *service_name,
+                          const char *attributes, const char *instance_id);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * A span from its start to its line in the span spool. It lives on the caller's stack and borrows
+ * every string, so nothing is allocated.
+ */
+#ifndef LIB_TRACE_SPAN_H
+#define LIB_TRACE_SPAN_H
+
+#include "lib/base/ids.h"
+#include "lib/base/json_writer.h"
+#include "lib/trace/attribute.h"
+#include "lib/trace/context.h"
+#include "lib/trace/resource.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SPAN_ATTRIBUTES_MAX = 24,
+};
+
+/* OTLP trace.proto, Span.SpanKind. */
+enum span_kind {
+    SPAN_INTERNAL = 1,
+    SPAN_SERVER = 2,
+    SPAN_CLIENT = 3,
+};
+
+/* OTLP trace.proto, Status.StatusCode. */
+enum span_status {
+    SPAN_STATUS_UNSET = 0,
+    SPAN_STATUS_OK = 1,
+    SPAN_STATUS_ERROR = 2,
+};
+
+struct span {
+    struct trace_context context; /* the span's own place: what its children and callees get */
+    struct span_id parent;        /* all zero for a root */
+    bool parent_is_remote;
+    bool recording; /* false: not sampled, attributes are ignored and no line is written */
+    enum span_kind kind;
+    enum span_status status;
+    const char *name;           /* borrowed until the line is written */
+    const char *status_message; /* borrowed, or NULL */
+    uint64_t start_ns;
+    uint64_t end_ns; /* 0 until span_end */
+    struct attribute attributes[SPAN_ATTRIBUTES_MAX];
+    unsigned attribute_count;
+    unsigned dropped_attributes; /* those that found no room */
+};
+
+/*
+ * Starts a span now. `parent` NULL starts a new trace; `remote` says that the parent came over the
+ * wire. `sampled` is the sampler's decision, and becomes the sampled flag of the span's context.
+ */
+void span_begin(struct span *span, const char *name, enum span_kind kind,
+                const struct trace_context *parent, bool remote, bool sampled);
+
+/* Starts a child of `parent` in this process, sampled as its parent is. */
+void span_begin_child(struct span *span, const char *name, enum span_kind kind,
+                      const struct span *parent);
+
+/* Adds an attribute; beyond SPAN_ATTRIBUTES_MAX it is counted as dropped. */
+void span_set(struct span *span, struct attribute attribute);
+
+/* Ends the span now; a second call changes nothing. The end never lies before the start. */
+void span_end(struct span *span);
+
+/*
+ * Writes an ended span as one line of the OTLP File Exporter format (one TracesData object and a
+ * newline), in the canonical key order of docs/spool.md. Writes nothing for a span not recorded.
+ * Overflow shows in the writer.
+ */
+void span_write(const struct span *span, const struct resource *resource, struct json_writer *w);
+
+#endif

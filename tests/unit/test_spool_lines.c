@@ -1,0 +1,253 @@
+/*
+ * Goal: whatever bytes stand in a spool file, each record comes out whole and alone, each piece of
+ * a torn one is told from it, and nothing is passed over: the items cover every line.
+ */
+#include "lib/base/json_scan.h"
+#include "lib/spool/lines.h"
+#include "lib/spool/writer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SPAN(name)                                                                                 \
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[]},\"scopeSpans\":[{\"scope\":{\"name\":"  \
+    "\"microtrace\",\"version\":\"0.1.0\"},\"spans\":[{\"name\":\"" name "\"}]}]}]}"
+#define LOG(message) "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"message\":\"" message "\"}"
+
+static struct spool_lines batch;
+
+static void split_n(enum spool_signal signal, const char *text, size_t len, bool complete)
+{
+    size_t i, end = 0;
+
+    spool_lines_split(&batch, signal, text, len, complete);
+    for (i = 0; i < batch.count; i++) {
+        const struct spool_line *item = &batch.items[i];
+
+        assert_true(item->start >= end && item->end > item->start);
+        assert_true(item->start + item->length <= item->end && item->end <= len);
+        for (; end < item->start; end++)
+            assert_int_equal(text[end], '\n');
+        end = item->end;
+    }
+    assert_true(batch.consumed >= end && batch.consumed <= len);
+}
+
+static void split(enum spool_signal signal, const char *text, bool complete)
+{
+    split_n(signal, text, strlen(text), complete);
+}
+
+/* One letter an item: r record, t torn, m malformed, c control, u utf8, o oversize. */
+static void expect(const char *kinds)
+{
+    static const char letters[] = "rtmcuoX";
+    char found[SPOOL_LINES_MAX + 1];
+    size_t i;
+
+    for (i = 0; i < batch.count; i++)
+        found[i] = letters[batch.items[i].kind];
+    found[batch.count] = '\0';
+    assert_string_equal(found, kinds);
+}
+
+static void whole_lines(void **state)
+{
+    (void)state;
+    split(SPOOL_TRACES, SPAN("a") "\n" SPAN("b") "\n" SPAN("c"), false);
+    expect("rr");
+    assert_int_equal(batch.consumed, 2 * (sizeof(SPAN("a"))));
+    split(SPOOL_LOGS, LOG("a") "\n" LOG("\\u0000 {\\\"asctime\\\":") "\n", false);
+    expect("rr");
+    split(SPOOL_LOGS, "", true);
+    expect("");
+}
+
+static void blank_lines_are_no_records(void **state)
+{
+    (void)state;
+    split(SPOOL_LOGS, "\n\n" LOG("a") "\n\n" LOG("b") "\n\n", false);
+    expect("rr");
+    assert_int_equal(batch.consumed, strlen("\n\n" LOG("a") "\n\n" LOG("b") "\n\n"));
+    split(SPOOL_LOGS, "\n\n\n", false);
+    expect("");
+    assert_int_equal(batch.consumed, 3);
+}
+
+/* Cut a record at every byte and join what follows to it, with and without a newline between. */
+static void every_cut(void **state)
+{
+    static const struct {
+        enum spool_signal signal;
+        const char *record;
+    } cases[] = {{SPOOL_TRACES, SPAN("q\\\"\\\\ \xc3\xbc {[")}, {SPOOL_LOGS, LOG("\\u00fc\\\\")}};
+    char text[2048];
+    size_t i, cut;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        size_t len = strlen(cases[i].record);
+
+        for (cut = 1; cut < len; cut++) {
+            int n = snprintf(text, sizeof text, "%.*s%s\n%s\n", (int)cut, cases[i].record,
+                             cases[i].record, cases[i].record);
+
+            split_n(cases[i].signal, text, (size_t)n, false);
+            expect("trr");
+            assert_int_equal(batch.items[1].length, len);
+            assert_memory_equal(text + batch.items[1].start, cases[i].record, len);
+
+            n = snprintf(text, sizeof text, "%.*s\n%s\n", (int)cut, cases[i].record,
+                         cases[i].record);
+            split_n(cases[i].signal, text, (size_t)n, false);
+            assert_int_equal(batch.count, 2);
+            assert_int_not_equal(batch.items[0].kind, SPOOL_LINE_RECORD);
+            assert_int_equal(batch.items[1].kind, SPOOL_LINE_RECORD);
+
+            /* The tail of a record whose start is gone. */
+            n = snprintf(text, sizeof text, "%s\n%s\n", cases[i].record + cut, cases[i].record);
+            split_n(cases[i].signal, text, (size_t)n, false);
+            assert_int_equal(batch.count, 2);
+            assert_int_not_equal(batch.items[0].kind, SPOOL_LINE_RECORD);
+            assert_int_equal(batch.items[1].kind, SPOOL_LINE_RECORD);
+        }
+    }
+}
+
+static void unterminated_rest(void **state)
+{
+    (void)state;
+    split(SPOOL_LOGS, LOG("a") "\n{\"asctime\":\"20", false);
+    expect("r");
+    split(SPOOL_LOGS, LOG("a") "\n{\"asctime\":\"20", true);
+    expect("rt");
+    split(SPOOL_LOGS, LOG("a") "\n" LOG("only the newline is missing"), true);
+    expect("rr");
+    split(SPOOL_LOGS, "{\"asctime\":\"20" LOG("a"), true);
+    expect("tr");
+}
+
+static void hostile_lines(void **state)
+{
+    static const char nul[] = "{\"asctime\":\"\0\"}\n\0\0\0" LOG("after") "\n";
+
+    (void)state;
+    split(SPOOL_LOGS, "x\n[]\n{}\n{\"a\":1}\n" LOG("a") "x\n{\"asctime\":]}\n", false);
+    expect("mmmmmm");
+    split(SPOOL_LOGS, "{\"asctime\":\"\xff\"}\n{\"asctime\":\"\xed\xa0\x80\"}\n\xc0\n", false);
+    expect("uum");
+    split_n(SPOOL_LOGS, nul, sizeof nul - 1, false);
+    expect("ctr");
+    split(SPOOL_TRACES, "{\"resourceSpans\":[]}\n{\"resourceSpans\":[{}],\"a\":1}\n", false);
+    expect("mm");
+}
+
+static void long_lines(void **state)
+{
+    size_t len = SPOOL_RECORD_MAX + 100;
+    char *text = malloc(len + 64);
+
+    (void)state;
+    memset(text, 'x', len);
+    split_n(SPOOL_LOGS, text, len, false);
+    assert_true(batch.overlong);
+    split_n(SPOOL_LOGS, text, SPOOL_RECORD_MAX - 1, false);
+    assert_false(batch.overlong);
+    text[len] = '\n';
+    split_n(SPOOL_LOGS, text, len + 1, false);
+    expect("o");
+    /* The longest record that a writer may append: SPOOL_RECORD_MAX with its newline. */
+    memcpy(text, "{\"asctime\":\"", 12);
+    memcpy(text + SPOOL_RECORD_MAX - 3, "\"}\n", 3);
+    split_n(SPOOL_LOGS, text, SPOOL_RECORD_MAX, false);
+    expect("r");
+    free(text);
+}
+
+static void no_more_than_a_batch(void **state)
+{
+    size_t line = strlen(LOG("a") "\n"), lines = SPOOL_LINES_MAX + 5, i;
+    char *text = malloc(line * lines);
+
+    (void)state;
+    for (i = 0; i < lines; i++)
+        memcpy(text + i * line, LOG("a") "\n", line);
+    split_n(SPOOL_LOGS, text, line * lines, true);
+    assert_int_equal(batch.count, SPOOL_LINES_MAX);
+    assert_int_equal(batch.consumed, SPOOL_LINES_MAX * line);
+    free(text);
+}
+
+static void nesting(void **state)
+{
+    char text[256] = "{\"asctime\":";
+
+    (void)state;
+    memset(text + 11, '[', 100);
+    memset(text + 111, ']', 100);
+    text[211] = '}';
+    assert_int_equal(json_scan_line(text, 212), JSON_SCAN_MALFORMED);
+    assert_int_equal(json_scan_line("{\"a\":[{}]}  ", 12), JSON_SCAN_OBJECT);
+    assert_int_equal(json_scan_line("{\"a\":[{}]", 9), JSON_SCAN_CUT);
+    assert_int_equal(json_scan_line("{\"a\":[}]", 8), JSON_SCAN_MALFORMED);
+}
+
+/* Random mutations of good lines: never out of bounds, never stuck, always covered. */
+static void mutations(void **state)
+{
+    static const char good[] = SPAN("a") "\n" SPAN("b") "\n" SPAN("c") "\n";
+    unsigned seed = 12345, round;
+
+    (void)state;
+    for (round = 0; round < 20000; round++) {
+        char *text = malloc(sizeof good);
+        size_t len = 1 + (size_t)rand_r(&seed) % (sizeof good - 1);
+        int changes = rand_r(&seed) % 4;
+
+        memcpy(text, good, sizeof good);
+        while (changes-- > 0)
+            text[(size_t)rand_r(&seed) % len] = (char)rand_r(&seed);
+        text = realloc(text, len);
+        split_n(SPOOL_TRACES, text, len, round % 2 == 0);
+        if (round % 2 == 0 && batch.count < SPOOL_LINES_MAX)
+            assert_int_equal(batch.consumed, len);
+        free(text);
+    }
+}
+
+static void counting(void **state)
+{
+    size_t after;
+
+    (void)state;
+    assert_int_equal(spool_lines_count("a\n\nb\nc", 6, &after), 2);
+    assert_int_equal(after, 5);
+    assert_int_equal(spool_lines_count("abc", 3, &after), 0);
+    assert_int_equal(after, 0);
+    assert_int_equal(spool_lines_count("", 0, &after), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_lines),
+        cmocka_unit_test(blank_lines_are_no_records),
+        cmocka_unit_test(every_cut),
+        cmocka_unit_test(unterminated_rest),
+        cmocka_unit_test(hostile_lines),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(no_more_than_a_batch),
+        cmocka_unit_test(nesting),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(counting),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
