@@ -29,7 +29,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1
 
 LIB             := $(BUILD)/lib/libmicrotrace.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
-AGENT_OBJS      := $(call objects,metrics-agent)
+AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \

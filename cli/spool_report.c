@@ -127,7 +127,7 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
     if (seen->waiting > 1 && seen->oldest_ns > 0 &&
         seen->last_written_ns > seen->oldest_ns + NS_PER_S)
         r->in_rate = (double)seen->waiting / age_s(seen->oldest_ns, seen->last_written_ns);
-    r->written = spool_counts_settled(&seen->books) + seen->waiting;
+    r->written = spool_counts_settled(&seen->counts) + seen->waiting;
     r->known = known > 0 ? (uint64_t)known : 0;
     if (known < 0)
         r->verdict = SPOOL_REPORT_ALONE;
@@ -142,7 +142,8 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
     const struct spool_report_signal *r = &report->signals[i];
     const struct spool_view_signal *seen = &report->view.signals[i];
     const char *name = spool_signal_names[i];
-    const uint64_t taken = seen->books.delivered + seen->books.rejected + seen->books.quarantined;
+    const uint64_t taken =
+        seen->counts.delivered + seen->counts.rejected + seen->counts.quarantined;
 
     if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0)
         WRONG(report, "%s: %llu records wait and no agent runs", name,
@@ -174,9 +175,9 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
                  segment->name);
     }
     for (int drop = 0; drop < SPOOL_DROPS; drop++) {
-        if (seen->books.dropped[drop] > 0)
+        if (seen->counts.dropped[drop] > 0)
             NOTE(report, "%s: %llu records were dropped (%s)", name,
-                 (unsigned long long)seen->books.dropped[drop],
+                 (unsigned long long)seen->counts.dropped[drop],
                  spool_counts_reason((enum spool_drop)drop));
     }
     if (seen->quarantine_bytes > 0)
@@ -212,8 +213,8 @@ static void find_rates(struct spool_report *report, const struct spool_report *b
 {
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_report_signal *now = &report->signals[i];
-        const uint64_t out_now = spool_counts_settled(&report->view.signals[i].books);
-        const uint64_t out_then = spool_counts_settled(&before->view.signals[i].books);
+        const uint64_t out_now = spool_counts_settled(&report->view.signals[i].counts);
+        const uint64_t out_then = spool_counts_settled(&before->view.signals[i].counts);
 
         now->in_rate = now->written > before->signals[i].written
                            ? (double)(now->written - before->signals[i].written) / seconds

@@ -16,7 +16,7 @@ enum {
     SPOOL_REPORT_TEXT_MAX = 512,
 };
 
-enum spool_report_books {
+enum spool_report_balance {
     SPOOL_REPORT_BALANCED,
     SPOOL_REPORT_MISSING, /* the metrics file has counted more than is left */
     SPOOL_REPORT_MOVING,  /* the agent was too quick for one consistent look */
@@ -29,7 +29,7 @@ struct spool_report_signal {
     double in_rate, out_rate; /* records a second, -1 where not known */
     uint64_t written;         /* settled and waiting */
     uint64_t known;           /* what the metrics file says was written */
-    enum spool_report_books verdict;
+    enum spool_report_balance verdict;
     const struct spool_view_segment *at; /* the first that is not settled to its end, or NULL */
 };
 

@@ -36,7 +36,7 @@ static const char *checkpoint_text(enum checkpoint_found found)
     return "damaged";
 }
 
-static const char *books_text(enum spool_report_books verdict)
+static const char *balance_text(enum spool_report_balance verdict)
 {
     switch (verdict) {
     case SPOOL_REPORT_BALANCED:
@@ -51,7 +51,7 @@ static const char *books_text(enum spool_report_books verdict)
     return "alone";
 }
 
-static const char *books_sentence(enum spool_report_books verdict)
+static const char *balance_sentence(enum spool_report_balance verdict)
 {
     switch (verdict) {
     case SPOOL_REPORT_BALANCED:
@@ -135,15 +135,15 @@ static void print_signals(const struct spool_report *report)
     }
     row("settled, bytes", cells);
     NUMBERS("written", r->written);
-    NUMBERS("  delivered", v->books.delivered);
-    NUMBERS("  rejected", v->books.rejected);
-    NUMBERS("  quarantined", v->books.quarantined);
-    NUMBERS("  dropped: cap", v->books.dropped[SPOOL_DROP_CAP]);
-    NUMBERS("  dropped: torn", v->books.dropped[SPOOL_DROP_TORN]);
-    NUMBERS("  dropped: deleted", v->books.dropped[SPOOL_DROP_DELETED]);
+    NUMBERS("  delivered", v->counts.delivered);
+    NUMBERS("  rejected", v->counts.rejected);
+    NUMBERS("  quarantined", v->counts.quarantined);
+    NUMBERS("  dropped: cap", v->counts.dropped[SPOOL_DROP_CAP]);
+    NUMBERS("  dropped: torn", v->counts.dropped[SPOOL_DROP_TORN]);
+    NUMBERS("  dropped: deleted", v->counts.dropped[SPOOL_DROP_DELETED]);
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
-                       books_sentence(report->signals[i].verdict));
+                       balance_sentence(report->signals[i].verdict));
     row("books", cells);
     NUMBERS("quarantine, bytes", v->quarantine_bytes);
 }
@@ -215,16 +215,16 @@ static void write_signal(struct json_writer *w, const struct spool_report_signal
     number(w, "segment_count", r->segments);
     write_segments(w, seen);
     number(w, "written", r->written);
-    number(w, "delivered", seen->books.delivered);
-    number(w, "rejected", seen->books.rejected);
-    number(w, "quarantined", seen->books.quarantined);
+    number(w, "delivered", seen->counts.delivered);
+    number(w, "rejected", seen->counts.rejected);
+    number(w, "quarantined", seen->counts.quarantined);
     json_writer_key(w, "dropped");
     json_writer_begin_object(w);
     for (int drop = 0; drop < SPOOL_DROPS; drop++)
-        number(w, spool_counts_reason((enum spool_drop)drop), seen->books.dropped[drop]);
+        number(w, spool_counts_reason((enum spool_drop)drop), seen->counts.dropped[drop]);
     json_writer_end_object(w);
     json_writer_key(w, "books");
-    json_writer_string(w, books_text(r->verdict));
+    json_writer_string(w, balance_text(r->verdict));
     number(w, "quarantine_bytes", seen->quarantine_bytes);
     json_writer_end_object(w);
 }

@@ -228,7 +228,7 @@ int spool_view_open(struct spool_view *view, const char *path)
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_view_signal *signal = &view->signals[i];
 
-        signal->books = view->state.signals[i].books;
+        signal->counts = view->state.signals[i].counts;
         if (signal->count > 0)
             qsort(signal->list, signal->count, sizeof(*signal->list), by_number);
         forget_doubles(signal);

@@ -31,13 +31,13 @@ struct spool_view_segment {
 struct spool_view_signal {
     struct spool_view_segment *list; /* oldest first, the active one last */
     size_t count;
-    uint64_t bytes;            /* of all of them */
-    uint64_t waiting;          /* records, after spool_view_count */
-    uint64_t quarantine_bytes; /* both files */
-    struct spool_counts books; /* the checkpoint's */
-    uint64_t oldest_ns;        /* time of the oldest record that waits, 0 where none does */
-    uint64_t last_written_ns;  /* of any file */
-    unsigned foreign;          /* files named like this signal's that nobody reads */
+    uint64_t bytes;             /* of all of them */
+    uint64_t waiting;           /* records, after spool_view_count */
+    uint64_t quarantine_bytes;  /* both files */
+    struct spool_counts counts; /* the checkpoint's */
+    uint64_t oldest_ns;         /* time of the oldest record that waits, 0 where none does */
+    uint64_t last_written_ns;   /* of any file */
+    unsigned foreign;           /* files named like this signal's that nobody reads */
     char first_foreign[NAME_MAX + 1];
 };
 

@@ -150,15 +150,15 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
                            const struct agent_metrics_numbers *numbers)
 {
     struct agent_metrics_signal *s = &m->signals[signal];
-    const struct spool_counts *books = numbers->books;
+    const struct spool_counts *counts = numbers->counts;
     int i;
 
-    raise_to(s->delivered, books->delivered);
-    raise_to(s->rejected, books->rejected);
-    raise_to(s->quarantined, books->quarantined);
+    raise_to(s->delivered, counts->delivered);
+    raise_to(s->rejected, counts->rejected);
+    raise_to(s->quarantined, counts->quarantined);
     for (i = 0; i < SPOOL_DROPS; i++)
-        raise_to(s->dropped[i], books->dropped[i]);
-    raise_to(s->written, spool_counts_settled(books) + numbers->backlog);
+        raise_to(s->dropped[i], counts->dropped[i]);
+    raise_to(s->written, spool_counts_settled(counts) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
     if (numbers->oldest_age_s >= 0)
@@ -179,15 +179,15 @@ uint64_t agent_metrics_written(const struct agent_metrics *m, enum spool_signal 
     return value_of(m->signals[signal].written);
 }
 
-void agent_metrics_books(const struct agent_metrics *m, enum spool_signal signal,
-                         struct spool_counts *books)
+void agent_metrics_counts(const struct agent_metrics *m, enum spool_signal signal,
+                          struct spool_counts *counts)
 {
     const struct agent_metrics_signal *s = &m->signals[signal];
     int i;
 
-    books->delivered = value_of(s->delivered);
-    books->rejected = value_of(s->rejected);
-    books->quarantined = value_of(s->quarantined);
+    counts->delivered = value_of(s->delivered);
+    counts->rejected = value_of(s->rejected);
+    counts->quarantined = value_of(s->quarantined);
     for (i = 0; i < SPOOL_DROPS; i++)
-        books->dropped[i] = value_of(s->dropped[i]);
+        counts->dropped[i] = value_of(s->dropped[i]);
 }

@@ -28,7 +28,7 @@ struct agent_metrics {
 
 /* What is published of one signal. */
 struct agent_metrics_numbers {
-    const struct spool_counts *books;
+    const struct spool_counts *counts;
     uint64_t backlog; /* records */
     uint64_t bytes;
     double oldest_age_s; /* negative leaves the gauge as it is */
@@ -55,7 +55,7 @@ void agent_metrics_request(struct agent_metrics *metrics, enum spool_signal sign
 
 /* What the file says was written, and the books as it has them: for an agent that lost its own. */
 uint64_t agent_metrics_written(const struct agent_metrics *metrics, enum spool_signal signal);
-void agent_metrics_books(const struct agent_metrics *metrics, enum spool_signal signal,
-                         struct spool_counts *books);
+void agent_metrics_counts(const struct agent_metrics *metrics, enum spool_signal signal,
+                          struct spool_counts *counts);
 
 #endif

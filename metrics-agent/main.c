@@ -7,12 +7,13 @@
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
-#include "metrics-agent/exposition.h"
-#include "metrics-agent/forward.h"
-#include "metrics-agent/http_server.h"
-#include "metrics-agent/ledger.h"
+#include "metrics-agent/export/accounting.h"
+#include "metrics-agent/export/exporter.h"
+#include "metrics-agent/export/retention.h"
+#include "metrics-agent/export/spool_watch.h"
 #include "metrics-agent/message.h"
-#include "metrics-agent/spool_watch.h"
+#include "metrics-agent/scrape/exposition.h"
+#include "metrics-agent/scrape/http_server.h"
 #include "metrics-agent/start_pages.h"
 
 #include <curl/curl.h>
@@ -48,8 +49,8 @@ struct agent {
     struct agent_metrics metrics;
     struct metrics_reader *reader;
     struct checkpoint checkpoint;
-    struct forward_shared shared;
-    struct forward forwards[SPOOL_SIGNALS];
+    struct exporter_shared shared;
+    struct exporter exporters[SPOOL_SIGNALS];
     struct http_server *http;
     struct spool_watch watch;
     uint64_t tick_ns;
@@ -176,11 +177,11 @@ static void open_checkpoint(struct agent *agent)
     if (found == CHECKPOINT_CORRUPT)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        agent_metrics_books(&agent->metrics, (enum spool_signal)i,
-                            &agent->checkpoint.state.signals[i].books);
+        agent_metrics_counts(&agent->metrics, (enum spool_signal)i,
+                             &agent->checkpoint.state.signals[i].counts);
 }
 
-static int open_forwards(struct agent *agent)
+static int open_exporters(struct agent *agent)
 {
     int i;
 
@@ -189,15 +190,15 @@ static int open_forwards(struct agent *agent)
         message_print("libcurl can't be started");
         return -1;
     }
-    agent->shared = (struct forward_shared){.settings = &agent->settings,
-                                            .checkpoint = &agent->checkpoint,
-                                            .metrics = &agent->metrics,
-                                            .resource = &agent->resource,
-                                            .multi = agent->multi,
-                                            .dir_fd = agent->dir_fd,
-                                            .drain = agent->drain};
+    agent->shared = (struct exporter_shared){.settings = &agent->settings,
+                                             .checkpoint = &agent->checkpoint,
+                                             .metrics = &agent->metrics,
+                                             .resource = &agent->resource,
+                                             .multi = agent->multi,
+                                             .dir_fd = agent->dir_fd,
+                                             .drain = agent->drain};
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (forward_open(&agent->forwards[i], (enum spool_signal)i, &agent->shared) != 0)
+        if (exporter_open(&agent->exporters[i], (enum spool_signal)i, &agent->shared) != 0)
             return -1;
     }
     return 0;
@@ -208,7 +209,7 @@ static void publish_all(struct agent *agent)
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        ledger_publish(&agent->forwards[i], COUNT_BYTES_MAX, true);
+        accounting_publish(&agent->exporters[i], COUNT_BYTES_MAX, true);
 }
 
 static int page_of_metrics(void *context, const char *accept, struct http_server_page *page,
@@ -273,12 +274,12 @@ static int open_events(struct agent *agent)
     return 0;
 }
 
-static void stir(struct agent *agent, uint64_t now)
+static void notify_exporters(struct agent *agent, uint64_t now)
 {
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        forward_stir(&agent->forwards[i], now);
+        exporter_notify(&agent->exporters[i], now);
 }
 
 static void read_signal(struct agent *agent, uint64_t now)
@@ -302,10 +303,10 @@ static void read_transfers(struct agent *agent)
         if (message->msg != CURLMSG_DONE)
             continue;
         for (i = 0; i < SPOOL_SIGNALS; i++) {
-            struct forward *forward = &agent->forwards[i];
+            struct exporter *exporter = &agent->exporters[i];
 
-            if (forward->ship != NULL && ship_owns(forward->ship, easy))
-                forward_outcome(forward, result, clock_monotonic_ns(), agent->stop_ns != 0);
+            if (exporter->transfer != NULL && transfer_owns(exporter->transfer, easy))
+                exporter_outcome(exporter, result, clock_monotonic_ns(), agent->stop_ns != 0);
         }
     }
 }
@@ -321,19 +322,20 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (now >= agent->tick_ns) {
         if (agent_metrics_refresh(&agent->metrics) != 0)
             message_print("out of memory");
-        stir(agent, now);
+        notify_exporters(agent, now);
         next = agent->tick_ns =
             now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        uint64_t due = forward_run(&agent->forwards[i], now);
+        uint64_t due = exporter_run(&agent->exporters[i], now);
 
         if (due < next)
             next = due;
     }
-    ledger_enforce_cap(agent->forwards, SPOOL_SIGNALS, agent->settings.telemetry.spool_max_bytes);
+    retention_enforce_cap(agent->exporters, SPOOL_SIGNALS,
+                          agent->settings.telemetry.spool_max_bytes);
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        ledger_publish(&agent->forwards[i], 0, false);
+        accounting_publish(&agent->exporters[i], 0, false);
     return next;
 }
 
@@ -342,11 +344,11 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     struct curl_waitfd fds[3] = {{.fd = agent->signal_fd, .events = CURL_WAIT_POLLIN}};
     uint64_t timeout = until > now ? (until - now + NS_PER_MS - 1) / NS_PER_MS : 0;
     unsigned count = 1, i;
-    int http = -1, notify = -1, ready;
-    bool stirred = true;
+    int http = -1, watch = -1, ready;
+    bool notified = true;
 
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        stirred = stirred && agent->forwards[i].stirred;
+        notified = notified && agent->exporters[i].notified;
     if (agent->http != NULL) {
         uint64_t http_timeout = http_server_timeout_ms(agent->http);
 
@@ -356,17 +358,17 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
         if (http_timeout < timeout)
             timeout = http_timeout;
     }
-    /* What was written before the new watch needs one more look; it counts as stirred until then.
+    /* What was written before the new watch needs one more look; it counts as notified until then.
      */
-    if (agent->watch.fd >= 0 && !stirred && !agent->watch.armed &&
+    if (agent->watch.fd >= 0 && !notified && !agent->watch.armed &&
         spool_watch_arm(&agent->watch) == 0) {
-        stir(agent, now);
-        stirred = true;
+        notify_exporters(agent, now);
+        notified = true;
         timeout = 0;
     }
     /* While a look is due anyhow, further writes need not wake us. */
-    if (agent->watch.fd >= 0 && !stirred) {
-        notify = (int)count;
+    if (agent->watch.fd >= 0 && !notified) {
+        watch = (int)count;
         fds[count++] = (struct curl_waitfd){.fd = agent->watch.fd, .events = CURL_WAIT_POLLIN};
     }
     if (timeout > TICK_MS)
@@ -375,8 +377,8 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     now = clock_monotonic_ns();
     if (fds[0].revents != 0)
         read_signal(agent, now);
-    if (notify >= 0 && fds[notify].revents != 0 && spool_watch_read(&agent->watch))
-        stir(agent, now);
+    if (watch >= 0 && fds[watch].revents != 0 && spool_watch_read(&agent->watch))
+        notify_exporters(agent, now);
     if (http >= 0)
         http_server_run(agent->http);
 }
@@ -386,7 +388,7 @@ static bool busy(const struct agent *agent)
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (agent->forwards[i].ship != NULL && ship_busy(agent->forwards[i].ship))
+        if (agent->exporters[i].transfer != NULL && transfer_busy(agent->exporters[i].transfer))
             return true;
     }
     return false;
@@ -401,15 +403,15 @@ static int drained(const struct agent *agent)
     if (!agent->drain)
         return -1;
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        const struct forward *forward = &agent->forwards[i];
+        const struct exporter *exporter = &agent->exporters[i];
 
-        if (forward->ship == NULL)
+        if (exporter->transfer == NULL)
             continue;
         any = true;
-        all = all && forward_drained(forward);
-        if (forward->failures >= DRAIN_FAILURES_MAX) {
+        all = all && exporter_drained(exporter);
+        if (exporter->failures >= DRAIN_FAILURES_MAX) {
             message_print("%s can't be drained: %u attempts failed", spool_signal_names[i],
-                          forward->failures);
+                          exporter->failures);
             return EXIT_FAILURE;
         }
     }
@@ -440,9 +442,9 @@ static void finish(struct agent *agent)
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        forward_commit(&agent->forwards[i]);
-        ledger_publish(&agent->forwards[i], COUNT_BYTES_MAX, true);
-        forward_close(&agent->forwards[i]);
+        exporter_commit(&agent->exporters[i]);
+        accounting_publish(&agent->exporters[i], COUNT_BYTES_MAX, true);
+        exporter_close(&agent->exporters[i]);
     }
     (void)checkpoint_sync(&agent->checkpoint);
     checkpoint_close(&agent->checkpoint);
@@ -466,7 +468,7 @@ int main(int argc, char **argv)
     if (open_spool(&agent) != 0 || open_metrics(&agent) != 0)
         return EXIT_FAILURE;
     open_checkpoint(&agent);
-    if (open_forwards(&agent) != 0 || open_events(&agent) != 0 || open_http(&agent) != 0)
+    if (open_exporters(&agent) != 0 || open_events(&agent) != 0 || open_http(&agent) != 0)
         return EXIT_FAILURE;
     if (agent.drain)
         publish_all(&agent);

@@ -7,12 +7,12 @@ const char *spool_counts_reason(enum spool_drop drop)
     return reasons[drop];
 }
 
-uint64_t spool_counts_settled(const struct spool_counts *books)
+uint64_t spool_counts_settled(const struct spool_counts *counts)
 {
-    uint64_t sum = books->delivered + books->rejected + books->quarantined;
+    uint64_t sum = counts->delivered + counts->rejected + counts->quarantined;
     int i;
 
     for (i = 0; i < SPOOL_DROPS; i++)
-        sum += books->dropped[i];
+        sum += counts->dropped[i];
     return sum;
 }

@@ -26,6 +26,6 @@ struct spool_counts {
 const char *spool_counts_reason(enum spool_drop drop);
 
 /* Records that have come to their end. */
-uint64_t spool_counts_settled(const struct spool_counts *books);
+uint64_t spool_counts_settled(const struct spool_counts *counts);
 
 #endif

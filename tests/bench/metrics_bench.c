@@ -12,7 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
-#include "metrics-agent/exposition.h"
+#include "metrics-agent/scrape/exposition.h"
 #include "tests/bench/measure.h"
 
 #include <inttypes.h>

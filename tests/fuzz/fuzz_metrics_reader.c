@@ -7,7 +7,7 @@
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
 #include "lib/metrics/reader.h"
-#include "metrics-agent/exposition.h"
+#include "metrics-agent/scrape/exposition.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>

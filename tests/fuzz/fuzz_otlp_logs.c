@@ -6,8 +6,8 @@
 #include "lib/base/json_scan.h"
 #include "lib/spool/lines.h"
 #include "lib/trace/resource.h"
-#include "metrics-agent/otlp_logs.h"
-#include "metrics-agent/otlp_protobuf.h"
+#include "metrics-agent/export/otlp_logs.h"
+#include "metrics-agent/export/otlp_protobuf.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

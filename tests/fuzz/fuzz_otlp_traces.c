@@ -4,8 +4,8 @@
  */
 #include "lib/base/json_scan.h"
 #include "lib/spool/lines.h"
-#include "metrics-agent/otlp_protobuf.h"
-#include "metrics-agent/otlp_traces.h"
+#include "metrics-agent/export/otlp_protobuf.h"
+#include "metrics-agent/export/otlp_traces.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

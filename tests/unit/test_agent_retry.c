@@ -2,7 +2,7 @@
  * Goal: each answer of an endpoint means what the OTLP specification says, no request comes before
  * its time, and a partial success is read from any bytes at all.
  */
-#include "metrics-agent/retry.h"
+#include "metrics-agent/export/retry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

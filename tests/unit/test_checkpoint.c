@@ -49,8 +49,8 @@ static struct checkpoint_state example(void)
     struct checkpoint_signal *traces = &state.signals[SPOOL_TRACES];
 
     traces->active_seq = 3;
-    traces->books.delivered = 100;
-    traces->books.dropped[SPOOL_DROP_TORN] = 2;
+    traces->counts.delivered = 100;
+    traces->counts.dropped[SPOOL_DROP_TORN] = 2;
     traces->cursor_count = 1;
     traces->cursors[0] =
         (struct checkpoint_cursor){.seq = 2, .inode = 99, .offset = 4096, .print = 0xdeadbeef};
@@ -89,14 +89,14 @@ static void missing_then_written_then_found(void **state)
 
     (void)state;
     assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
-    checkpoint.state.signals[SPOOL_LOGS].books.delivered = 5;
+    checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 5;
     assert_int_equal(checkpoint_write(&checkpoint), 0);
-    checkpoint.state.signals[SPOOL_LOGS].books.delivered = 6;
+    checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 6;
     assert_int_equal(checkpoint_write(&checkpoint), 0);
     assert_int_equal(checkpoint_sync(&checkpoint), 0);
     checkpoint_close(&checkpoint);
     assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
-    assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].books.delivered, 6);
+    assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].counts.delivered, 6);
     assert_int_equal(checkpoint.state.generation, 2);
     checkpoint_close(&checkpoint);
 }
@@ -115,19 +115,19 @@ static void torn_slot_falls_back(void **state)
         (void)fresh(NULL);
         assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
         for (uint64_t i = 1; i <= 4; i++) {
-            checkpoint.state.signals[SPOOL_TRACES].books.delivered = i;
+            checkpoint.state.signals[SPOOL_TRACES].counts.delivered = i;
             assert_int_equal(checkpoint_write(&checkpoint), 0);
         }
         next = checkpoint.state;
         next.generation++;
-        next.signals[SPOOL_TRACES].books.delivered = 5;
+        next.signals[SPOOL_TRACES].counts.delivered = 5;
         checkpoint_encode(slot, &next);
         /* Generation 5 goes where 3 was; its first `cut` bytes got there. */
         assert_int_equal(pwrite(checkpoint.fd, slot, cut, CHECKPOINT_SLOT_SIZE), (ssize_t)cut);
         checkpoint_close(&checkpoint);
         assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
-        assert_in_range(checkpoint.state.signals[SPOOL_TRACES].books.delivered, 4, 5);
-        assert_int_equal(checkpoint.state.signals[SPOOL_TRACES].books.delivered,
+        assert_in_range(checkpoint.state.signals[SPOOL_TRACES].counts.delivered, 4, 5);
+        assert_int_equal(checkpoint.state.signals[SPOOL_TRACES].counts.delivered,
                          checkpoint.state.generation);
         checkpoint_close(&checkpoint);
     }

@@ -4,7 +4,7 @@
  */
 #include "tests/unit/metrics_fixture.h"
 
-#include "metrics-agent/exposition.h"
+#include "metrics-agent/scrape/exposition.h"
 
 #include <math.h>
 

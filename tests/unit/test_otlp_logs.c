@@ -2,7 +2,7 @@
  * Goal: each log line becomes one OTLP log record with every member in its place and nothing
  * invented, grouped by logger; a line that can't be taken apart is named, not sent.
  */
-#include "metrics-agent/otlp_logs.h"
+#include "metrics-agent/export/otlp_logs.h"
 
 #include <jansson.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * for every field and type that OTLP has; JSON that is no such request is refused; and the answer's
  * rejected records are read from any bytes at all.
  */
-#include "metrics-agent/otlp_protobuf.h"
+#include "metrics-agent/export/otlp_protobuf.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * Goal: a batch spliced from span lines is valid JSON and holds each span once, under the resource
  * and scope of its own line, also where lines have other shapes than ours.
  */
-#include "metrics-agent/otlp_traces.h"
+#include "metrics-agent/export/otlp_traces.h"
 
 #include <jansson.h>
 #include <setjmp.h>

@@ -1,0 +1,106 @@
+/*
+ * One signal's way from its spool to its endpoint: look at the files, cut a batch, send it, settle
+ * it in the books and the checkpoint, remove what is done. A state machine that never waits; main's
+ * loop calls it and tells it what happened.
+ */
+#ifndef METRICS_AGENT_EXPORT_EXPORTER_H
+#define METRICS_AGENT_EXPORT_EXPORTER_H
+
+#include "lib/spool/checkpoint.h"
+#include "lib/spool/lines.h"
+#include "lib/spool/writer.h"
+#include "lib/telemetry.h"
+#include "lib/trace/resource.h"
+#include "metrics-agent/agent_metrics.h"
+#include "metrics-agent/agent_settings.h"
+#include "metrics-agent/export/export_request.h"
+#include "metrics-agent/export/quarantine.h"
+#include "metrics-agent/export/ranges.h"
+#include "metrics-agent/export/segments.h"
+#include "metrics-agent/export/transfer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    EXPORTER_WINDOW = SPOOL_RECORD_MAX + 65536, /* bytes of a spool file that a batch may cover */
+};
+
+/* What both signals share; outlives them. */
+struct exporter_shared {
+    const struct agent_settings *settings;
+    struct checkpoint *checkpoint;
+    struct agent_metrics *metrics;
+    const struct resource *resource;
+    CURLM *multi;
+    int dir_fd;
+    bool checkpoint_failed; /* it was said */
+    bool drain;             /* no lingering */
+};
+
+enum exporter_state {
+    EXPORTER_IDLE,    /* no batch */
+    EXPORTER_SENDING, /* a request is under way */
+    EXPORTER_WAITING, /* the batch is to be sent at `send_ns` */
+};
+
+struct exporter {
+    enum spool_signal signal;
+    struct exporter_shared *shared;
+    struct segments segments;
+    struct spool_counts *counts; /* in the checkpoint's state */
+    struct quarantine quarantine;
+    struct transfer *transfer; /* NULL where nothing is sent */
+    enum exporter_state state;
+    uint64_t look_ns;                /* when to look at the files again; UINT64_MAX for never */
+    uint64_t send_ns;                /* no request before this; 0 for at once */
+    bool notified;                   /* somebody wrote: look_ns is near */
+    bool more;                       /* the last look left something to read */
+    bool counted_once;               /* all of the spool has been counted since the start */
+    bool rejecting;                  /* the last answer rejected records, and that was said */
+    unsigned failures;               /* in a row */
+    char trouble[TRANSFER_CODE_MAX]; /* the code that was last complained of, "" for none */
+    enum retry_verdict trouble_verdict;
+
+    uint64_t batch_seq;    /* the segment that the batch is from */
+    uint64_t batch_offset; /* of the window in the segment */
+    struct spool_lines batch;
+    size_t settled;       /* items of the batch that are settled */
+    struct ranges ranges; /* the rest of the batch */
+    unsigned refused;     /* records quarantined as refused since the endpoint last took one */
+    bool stopping;        /* nothing more is to be sent */
+    bool probing;         /* the request under way is an empty one: is it us or the endpoint? */
+    char *window;         /* EXPORTER_WINDOW bytes */
+    struct export_request request;
+    struct otlp_line lines[SPOOL_LINES_MAX];
+};
+
+/* Returns 0, or -1 with errno and a message printed. */
+int exporter_open(struct exporter *exporter, enum spool_signal signal,
+                  struct exporter_shared *shared);
+
+void exporter_close(struct exporter *exporter);
+
+/* Somebody wrote into the spool: look soon, after lingering for more. */
+void exporter_notify(struct exporter *exporter, uint64_t now_ns);
+
+/* Does what is due. Returns when to call again (monotonic ns; UINT64_MAX for not by the clock). */
+uint64_t exporter_run(struct exporter *exporter, uint64_t now_ns);
+
+/* curl reports the request as done. With `stopping` no further one is begun. */
+void exporter_outcome(struct exporter *exporter, CURLcode result, uint64_t now_ns, bool stopping);
+
+/* Whether everything that can be sent has been. */
+bool exporter_drained(const struct exporter *exporter);
+
+/* Writes the checkpoint and removes segments that are done. */
+void exporter_commit(struct exporter *exporter);
+
+/* Writes the checkpoint; a failure is said once. */
+void exporter_save(struct exporter *exporter);
+
+/* Forgets the batch if it is from segment `seq`, and the request with it: the segment goes away. */
+void exporter_abandon(struct exporter *exporter, uint64_t seq);
+
+#endif

@@ -1,0 +1,397 @@
+#include "metrics-agent/export/otlp_logs.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/json_scan.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SCOPES_MAX = 32, /* names that a batch groups by; records of further ones stand alone */
+    INT_DIGITS_SAFE = 18,
+};
+
+struct body {
+    char *buf;
+    size_t cap, len;
+    bool overflow;
+};
+
+/* A stretch of a line; NULL for a member that is not there. */
+struct text {
+    const char *at;
+    size_t len;
+};
+
+struct member {
+    struct text key;   /* without its quotes */
+    struct text value; /* the whole value */
+};
+
+static void put_n(struct body *body, const char *text, size_t len)
+{
+    if (len > body->cap - body->len) {
+        body->overflow = true;
+        return;
+    }
+    memcpy(body->buf + body->len, text, len);
+    body->len += len;
+}
+
+#define PUT(body, literal) put_n(body, literal, sizeof(literal) - 1)
+
+static bool is(struct text text, const char *word)
+{
+    return text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
+}
+
+static bool is_string(struct text value)
+{
+    return value.len >= 2 && value.at[0] == '"';
+}
+
+static struct text unquoted(struct text value)
+{
+    return (struct text){value.at + 1, value.len - 2};
+}
+
+/* Reads the member at *at, after "{" or ",". Returns 1, 0 after the last one, -1 for no member. */
+static int next_member(const char **at, const char *end, struct member *member)
+{
+    const char *p = json_scan_blank(*at, end), *stop;
+
+    if (p < end && *p == '}')
+        return 0;
+    if (p >= end || *p != '"' || (stop = json_scan_value(p, end)) == NULL)
+        return -1;
+    member->key = (struct text){p + 1, (size_t)(stop - p) - 2};
+    p = json_scan_blank(stop, end);
+    if (p >= end || *p != ':')
+        return -1;
+    p = json_scan_blank(p + 1, end);
+    if ((stop = json_scan_value(p, end)) == NULL)
+        return -1;
+    member->value = (struct text){p, (size_t)(stop - p)};
+    p = json_scan_blank(stop, end);
+    if (p < end && *p == ',') {
+        p = json_scan_blank(p + 1, end);
+        if (p < end && *p == '}')
+            return -1;
+        *at = p;
+        return 1;
+    }
+    *at = p;
+    return p < end && *p == '}' ? 1 : -1;
+}
+
+/* A value that is JSON, as the content of a JSON string. */
+static void put_escaped(struct body *body, struct text value)
+{
+    size_t i, from = 0;
+
+    for (i = 0; i < value.len; i++) {
+        char c = value.at[i];
+
+        if (c != '"' && c != '\\' && (unsigned char)c >= 0x20)
+            continue;
+        put_n(body, value.at + from, i - from);
+        from = i + 1;
+        if (c == '"')
+            PUT(body, "\\\"");
+        else if (c == '\\')
+            PUT(body, "\\\\");
+        else
+            PUT(body, " "); /* a tab or carriage return between values */
+    }
+    put_n(body, value.at + from, value.len - from);
+}
+
+enum number { NUMBER_NONE, NUMBER_INT, NUMBER_DOUBLE };
+
+/* RFC 8259, section 6; whole numbers that may not fit into 64 bits count as doubles. */
+static enum number number_of(struct text value)
+{
+    size_t i = 0, digits;
+    bool whole = true;
+
+    if (i < value.len && value.at[i] == '-')
+        i++;
+    for (digits = 0; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
+        digits++;
+    if (digits == 0 || (digits > 1 && value.at[i - digits] == '0'))
+        return NUMBER_NONE;
+    if (i < value.len && value.at[i] == '.') {
+        size_t fraction = 0;
+
+        for (i++; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
+            fraction++;
+        if (fraction == 0)
+            return NUMBER_NONE;
+        whole = false;
+    }
+    if (i < value.len && (value.at[i] == 'e' || value.at[i] == 'E')) {
+        size_t exponent = 0;
+
+        i++;
+        if (i < value.len && (value.at[i] == '+' || value.at[i] == '-'))
+            i++;
+        for (; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
+            exponent++;
+        if (exponent == 0)
+            return NUMBER_NONE;
+        whole = false;
+    }
+    if (i != value.len)
+        return NUMBER_NONE;
+    return whole && digits <= INT_DIGITS_SAFE && !is(value, "-0") ? NUMBER_INT : NUMBER_DOUBLE;
+}
+
+/* Writes an AnyValue. Returns -1 for what is no JSON value. */
+static int put_value(struct body *body, struct text value)
+{
+    char first = value.at[0];
+
+    if (first == '"') {
+        PUT(body, "{\"stringValue\":");
+        put_n(body, value.at, value.len);
+    } else if (first == '{' || first == '[') {
+        PUT(body, "{\"stringValue\":\"");
+        put_escaped(body, value);
+        PUT(body, "\"");
+    } else if (is(value, "true") || is(value, "false")) {
+        PUT(body, "{\"boolValue\":");
+        put_n(body, value.at, value.len);
+    } else if (is(value, "null")) {
+        PUT(body, "{");
+    } else {
+        enum number number = number_of(value);
+
+        if (number == NUMBER_NONE)
+            return -1;
+        if (number == NUMBER_INT) {
+            PUT(body, "{\"intValue\":\"");
+            put_n(body, value.at, value.len);
+            PUT(body, "\"");
+        } else {
+            PUT(body, "{\"doubleValue\":");
+            put_n(body, value.at, value.len);
+            /* Some parsers refuse a whole number of this size before they know what it is for. */
+            if (strspn(value.at, "-0123456789") >= value.len)
+                PUT(body, ".0");
+        }
+    }
+    PUT(body, "}");
+    return 0;
+}
+
+/* OpenTelemetry log data model, "Severity fields". */
+static unsigned severity(struct text level)
+{
+    static const struct {
+        const char *name;
+        unsigned number;
+    } levels[] = {{"INFO", 9}, {"WARNING", 13}, {"ERROR", 17}, {"DEBUG", 5}, {"CRITICAL", 21}};
+    size_t i;
+
+    for (i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (is(level, levels[i].name))
+            return levels[i].number;
+    }
+    return 0;
+}
+
+/* What a line says beside its attributes. */
+struct fields {
+    struct text level, message, trace, span;
+    uint64_t unix_ns;
+};
+
+/* Takes a member that has a place of its own in a log record; false leaves it an attribute. */
+static bool take_field(struct fields *fields, const struct member *member)
+{
+    struct text value = member->value;
+
+    if (is(member->key, "message")) {
+        fields->message = value;
+        return true;
+    }
+    if (!is_string(value))
+        return false;
+    value = unquoted(value);
+    if (is(member->key, "asctime"))
+        return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0;
+    if (is(member->key, "levelname"))
+        fields->level = value;
+    else if (is(member->key, "trace_id"))
+        fields->trace = value;
+    else if (is(member->key, "span_id"))
+        fields->span = value;
+    else
+        return is(member->key, "name") || (is(member->key, "request_id") && value.len == 0);
+    return true;
+}
+
+static void put_fields(struct body *body, const struct fields *fields)
+{
+    char numbers[128];
+    int len;
+
+    if (fields->unix_ns != 0) {
+        unsigned long long ns = fields->unix_ns;
+
+        len = snprintf(numbers, sizeof numbers,
+                       ",\"timeUnixNano\":\"%llu\",\"observedTimeUnixNano\":\"%llu\"", ns, ns);
+        put_n(body, numbers, (size_t)len);
+    }
+    if (fields->level.len > 0) {
+        len = snprintf(numbers, sizeof numbers, ",\"severityNumber\":%u,\"severityText\":\"",
+                       severity(fields->level));
+        put_n(body, numbers, (size_t)len);
+        put_n(body, fields->level.at, fields->level.len);
+        PUT(body, "\"");
+    }
+    if (fields->trace.len > 0) {
+        PUT(body, ",\"traceId\":\"");
+        put_n(body, fields->trace.at, fields->trace.len);
+        PUT(body, "\"");
+    }
+    if (fields->span.len > 0) {
+        PUT(body, ",\"spanId\":\"");
+        put_n(body, fields->span.at, fields->span.len);
+        PUT(body, "\"");
+    }
+}
+
+static int put_record(struct body *body, const struct otlp_line *line)
+{
+    const char *at = line->text + 1, *end = line->text + line->length;
+    struct fields fields = {.unix_ns = 0};
+    struct member member;
+    bool first = true;
+    int more;
+
+    PUT(body, "{\"attributes\":[");
+    while ((more = next_member(&at, end, &member)) > 0) {
+        if (take_field(&fields, &member))
+            continue;
+        if (!first)
+            PUT(body, ",");
+        first = false;
+        PUT(body, "{\"key\":\"");
+        put_n(body, member.key.at, member.key.len);
+        PUT(body, "\",\"value\":");
+        if (put_value(body, member.value) != 0)
+            return -1;
+        PUT(body, "}");
+    }
+    if (more < 0)
+        return -1;
+    PUT(body, "]");
+    put_fields(body, &fields);
+    if (fields.message.at != NULL) {
+        PUT(body, ",\"body\":");
+        if (put_value(body, fields.message) != 0)
+            return -1;
+    }
+    PUT(body, "}");
+    return 0;
+}
+
+static struct text scope_of(const struct otlp_line *line)
+{
+    const char *at = line->text + 1, *end = line->text + line->length;
+    struct member member;
+
+    while (next_member(&at, end, &member) > 0) {
+        if (is(member.key, "name") && is_string(member.value))
+            return unquoted(member.value);
+    }
+    return (struct text){"", 0};
+}
+
+static bool same(struct text a, struct text b)
+{
+    return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+static void open_scope(struct body *body, struct text name, bool first)
+{
+    if (!first)
+        PUT(body, ",");
+    PUT(body, "{\"scope\":{\"name\":\"");
+    put_n(body, name.at, name.len);
+    PUT(body, "\"},\"logRecords\":[");
+}
+
+/* Finds the distinct names and, for each line, which of them is its; returns how many. */
+static size_t collect_scopes(struct text scopes[SCOPES_MAX], uint8_t *scope,
+                             const struct otlp_line *lines, size_t count)
+{
+    size_t found = 0, i, k;
+
+    for (i = 0; i < count; i++) {
+        struct text name = scope_of(&lines[i]);
+
+        for (k = 0; k < found && !same(scopes[k], name); k++)
+            continue;
+        if (k == found && found < SCOPES_MAX)
+            scopes[found++] = name;
+        scope[i] = k < found ? (uint8_t)k : SCOPES_MAX;
+    }
+    return found;
+}
+
+/* All records of scope `which`; for SCOPES_MAX the records of further names, each on its own. */
+static int put_scope(struct body *body, const struct otlp_line *lines, size_t count,
+                     const uint8_t *scope, size_t which, size_t *bad)
+{
+    bool opened = false;
+    size_t i;
+
+    for (i = 0; i < count && !body->overflow; i++) {
+        if (scope[i] != which)
+            continue;
+        if (!opened || which == SCOPES_MAX) {
+            if (opened)
+                PUT(body, "]}");
+            open_scope(body, scope_of(&lines[i]), which == 0 && !opened);
+            opened = true;
+        } else {
+            PUT(body, ",");
+        }
+        if (put_record(body, &lines[i]) != 0) {
+            *bad = i;
+            return -1;
+        }
+    }
+    if (opened)
+        PUT(body, "]}");
+    return 0;
+}
+
+size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
+                        const struct resource *resource, size_t *bad)
+{
+    struct body body = {.buf = out, .cap = cap};
+    struct text scopes[SCOPES_MAX];
+    uint8_t scope[OTLP_LOGS_LINES_MAX];
+    size_t found, which;
+
+    assert(count <= OTLP_LOGS_LINES_MAX);
+    *bad = count;
+    found = collect_scopes(scopes, scope, lines, count);
+    PUT(&body, "{\"resourceLogs\":[{\"resource\":");
+    put_n(&body, resource->json, resource->length);
+    PUT(&body, ",\"scopeLogs\":[");
+    for (which = 0; which <= SCOPES_MAX; which++) {
+        /* Names beyond SCOPES_MAX exist only where all of those are taken. */
+        if ((which < found || found == SCOPES_MAX) &&
+            put_scope(&body, lines, count, scope, which, bad) != 0)
+            return 0;
+    }
+    PUT(&body, "]}]}");
+    return body.overflow ? 0 : body.len;
+}

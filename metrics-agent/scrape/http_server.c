@@ -1,0 +1,306 @@
+#include "metrics-agent/scrape/http_server.h"
+
+#include "lib/base/ids.h"
+#include "lib/base/json_writer.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum {
+    REQUEST_ID_MAX = 128,
+    HOST_MAX = 256,
+    BACKLOG = 128,
+    CONNECTION_MEMORY = 32768,
+    JSON_MAX = 1024,
+    GZIP_WINDOW = 15 + 16,
+    GZIP_MEMORY = 8,
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    int fd;
+    http_server_metrics *metrics;
+    void *context;
+};
+
+static const char json_type[] = "application/json";
+
+/* Takes [HOST]:PORT or HOST:PORT apart. Returns the port, or NULL. */
+static const char *split_listen(const char *listen, char host[HOST_MAX])
+{
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon != NULL ? (size_t)(colon - listen) : 0;
+
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    if (len == 0 || len >= HOST_MAX)
+        return NULL;
+    memcpy(host, listen, len);
+    host[len] = '\0';
+    return colon + 1;
+}
+
+static int listen_on(const struct addrinfo *address)
+{
+    int on = 1, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    on = errno;
+    (void)close(fd);
+    errno = on;
+    return -1;
+}
+
+static int open_socket(const char *listen, char reason[HTTP_SERVER_REASON_MAX])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL, *a;
+    char host[HOST_MAX];
+    const char *port = split_listen(listen, host);
+    int fd = -1, failed = port != NULL ? getaddrinfo(host, port, &hints, &found) : EAI_NONAME;
+
+    if (failed != 0) {
+        (void)snprintf(reason, HTTP_SERVER_REASON_MAX,
+                       "MICROTRACE_AGENT_LISTEN: \"%.100s\" can't be used: %s; set HOST:PORT",
+                       listen, gai_strerror(failed));
+        return -1;
+    }
+    for (a = found; a != NULL && fd < 0; a = a->ai_next)
+        fd = listen_on(a);
+    if (fd < 0)
+        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "can't listen on %.100s: %s; %s", listen,
+                       strerror(errno),
+                       errno == EADDRINUSE
+                           ? "end the program that uses it, or set MICROTRACE_AGENT_LISTEN"
+                           : "set MICROTRACE_AGENT_LISTEN to an address and port of this machine");
+    freeaddrinfo(found);
+    return fd;
+}
+
+static bool valid_id(const char *id)
+{
+    size_t len = id != NULL ? strlen(id) : 0;
+
+    return len >= 1 && len <= REQUEST_ID_MAX &&
+           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/+=@-") ==
+               len;
+}
+
+/* Whether the header names gzip and does not weigh it zero (RFC 9110, section 12.5.3). */
+static bool accepts_gzip(const char *header)
+{
+    while (header != NULL && *header != '\0') {
+        size_t len;
+
+        header += strspn(header, " \t,");
+        len = strcspn(header, ",");
+        if (strncasecmp(header, "gzip", 4) == 0 && strcspn(header, " \t;,") == 4) {
+            const char *weight = memmem(header, len, "q=", 2);
+
+            return weight == NULL || strtod(weight + 2, NULL) > 0;
+        }
+        header += len;
+    }
+    return false;
+}
+
+/* Replaces the text by its gzip; returns false and leaves it where that fails. */
+static bool pack(struct http_server_page *page)
+{
+    z_stream stream = {.zalloc = NULL};
+    unsigned char *packed;
+    size_t bound;
+    bool done;
+
+    if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    bound = deflateBound(&stream, page->length);
+    packed = malloc(bound);
+    stream.next_in = (unsigned char *)page->text;
+    stream.avail_in = (uInt)page->length;
+    stream.next_out = packed;
+    stream.avail_out = (uInt)bound;
+    done = packed != NULL && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    if (done) {
+        free(page->text);
+        page->text = (char *)packed;
+        page->length = stream.total_out;
+    } else {
+        free(packed);
+    }
+    (void)deflateEnd(&stream);
+    return done;
+}
+
+static bool add(struct MHD_Response *response, const char *name, const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
+                              struct MHD_Response *response, const char *type)
+{
+    const char *own = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-ID");
+    char made[IDS_UUID_TEXT + 1];
+    enum MHD_Result result = MHD_NO;
+
+    if (response == NULL)
+        return MHD_NO;
+    if (!valid_id(own)) {
+        ids_new_uuid4(made);
+        own = made;
+    }
+    if (add(response, "X-Request-ID", own) && add(response, "Content-Type", type) &&
+        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET")))
+        result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* {"<key>":"<value>"} */
+static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned status,
+                                   const char *key, const char *value)
+{
+    char json[JSON_MAX];
+    struct json_writer w;
+
+    json_writer_init(&w, json, sizeof json);
+    json_writer_begin_object(&w);
+    json_writer_key(&w, key);
+    json_writer_string(&w, value);
+    json_writer_end_object(&w);
+    if (w.overflow)
+        return MHD_NO;
+    return answer(connection, status,
+                  MHD_create_response_from_buffer(w.len, json, MHD_RESPMEM_MUST_COPY), json_type);
+}
+
+static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Connection *connection)
+{
+    struct http_server_page page = {.text = NULL};
+    char reason[HTTP_SERVER_REASON_MAX];
+    struct MHD_Response *response;
+    bool packed = false;
+
+    if (server->metrics(server->context,
+                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"), &page,
+                        reason) != 0)
+        return answer_json(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "detail", reason);
+    if (accepts_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding")))
+        packed = pack(&page);
+    response = MHD_create_response_from_buffer(page.length, page.text, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(page.text);
+        return MHD_NO;
+    }
+    if ((packed && !add(response, "Content-Encoding", "gzip")) ||
+        !add(response, "Vary", "Accept, Accept-Encoding")) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return answer(connection, MHD_HTTP_OK, response, page.content_type);
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
+{
+    static char seen;
+    struct http_server *server = context;
+    bool metrics = strcmp(url, "/metrics") == 0, health = strcmp(url, "/healthz") == 0;
+
+    (void)version;
+    (void)upload;
+    /* The first call is for the header alone; a body is read and dropped. */
+    if (*state == NULL) {
+        *state = &seen;
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (!metrics && !health)
+        return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
+    if (strcmp(method, "GET") != 0)
+        return answer_json(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "detail", "Method Not Allowed");
+    return metrics ? answer_metrics(server, connection)
+                   : answer_json(connection, MHD_HTTP_OK, "status", "ok");
+}
+
+struct http_server *http_server_open(const char *listen, http_server_metrics *metrics,
+                                     void *context, char reason[HTTP_SERVER_REASON_MAX])
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    const union MHD_DaemonInfo *info;
+    int socket_fd;
+
+    if (server == NULL) {
+        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "out of memory");
+        return NULL;
+    }
+    server->metrics = metrics;
+    server->context = context;
+    socket_fd = open_socket(listen, reason);
+    if (socket_fd < 0) {
+        free(server);
+        return NULL;
+    }
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL, 0, NULL, NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, socket_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_SERVER_CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+    info = server->daemon != NULL ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
+                                  : NULL;
+    if (info == NULL) {
+        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the HTTP server can't be started");
+        if (server->daemon == NULL)
+            (void)close(socket_fd);
+        http_server_close(server);
+        return NULL;
+    }
+    server->fd = info->epoll_fd;
+    return server;
+}
+
+void http_server_close(struct http_server *server)
+{
+    if (server == NULL)
+        return;
+    if (server->daemon != NULL)
+        MHD_stop_daemon(server->daemon);
+    free(server);
+}
+
+int http_server_fd(const struct http_server *server)
+{
+    return server->fd;
+}
+
+uint64_t http_server_timeout_ms(const struct http_server *server)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+
+    return MHD_get_timeout(server->daemon, &timeout) == MHD_YES ? timeout : UINT64_MAX;
+}
+
+void http_server_run(struct http_server *server)
+{
+    (void)MHD_run(server->daemon);
+}
