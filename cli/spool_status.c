@@ -141,6 +141,7 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("  dropped: cap", v->counts.dropped[SPOOL_DROP_CAP]);
     NUMBERS("  dropped: torn", v->counts.dropped[SPOOL_DROP_TORN]);
     NUMBERS("  dropped: deleted", v->counts.dropped[SPOOL_DROP_DELETED]);
+    NUMBERS("  dropped: not kept", v->counts.dropped[SPOOL_DROP_UNKEPT]);
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
                        balance_sentence(report->signals[i].verdict));

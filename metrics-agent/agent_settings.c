@@ -55,7 +55,9 @@ static const struct config_setting own_rows[] = {
             {EXPORT_ROW(signal "COMPRESSION", CONFIG_CHOICE, compression), .fallback = "none",     \
              .choices = compressions, .help = "Compression of request bodies."},                   \
             {EXPORT_ROW(signal "PROTOCOL", CONFIG_CHOICE, protocol), .fallback = "http/json",      \
-             .choices = protocols, .help = "Encoding of request bodies."},                         \
+             .choices = protocols, .help = "Encoding of request bodies.",                          \
+             .advice = " (for a collector's gRPC port 4317 write http/protobuf and the endpoint "  \
+                       "of its HTTP port, 4318)"},                                                 \
             {EXPORT_ROW(signal "CERTIFICATE", CONFIG_STRING, certificate),                         \
              .help = "PEM file of the CAs that the endpoint is trusted by."},                      \
             {EXPORT_ROW(signal "CLIENT_CERTIFICATE", CONFIG_STRING, client_certificate),           \
@@ -82,32 +84,63 @@ void agent_settings_help(FILE *to)
     config_print_help(to, logs_rows, COUNT(logs_rows));
 }
 
+/*
+ * What is wrong with an endpoint, and what to write. Without its scheme "localhost:4318" would be
+ * taken for the scheme "localhost".
+ */
+static const char *endpoint_problem(const char *endpoint)
+{
+    const char *const scheme_end = strstr(endpoint, "://");
+
+    if (strncasecmp(endpoint, "http://", 7) != 0 && strncasecmp(endpoint, "https://", 8) != 0)
+        return scheme_end == NULL ? "has no scheme; write http:// or https:// before the host"
+                                  : "has a scheme that OTLP/HTTP does not use; write http:// or "
+                                    "https://";
+    if (strchr("/?#", scheme_end[3]) != NULL)
+        return "has no host; write http://HOST:4318";
+    return NULL;
+}
+
 int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
                        enum spool_signal signal, const char **why)
 {
-    const char *source = own != NULL ? own : base;
-    size_t len = source != NULL ? strlen(source) : 0;
+    const char *const source = own != NULL ? own : base;
+    size_t path;
     int n;
 
     url[0] = '\0';
     if (source == NULL)
         return 0;
-    if (strncasecmp(source, "http://", 7) != 0 && strncasecmp(source, "https://", 8) != 0) {
-        *why = "it takes an http:// or https:// URL";
+    *why = endpoint_problem(source);
+    if (*why != NULL)
         return -1;
-    }
     if (own != NULL) {
         n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s", own);
     } else {
-        n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%s%sv1/%s", base,
-                     base[len - 1] == '/' ? "" : "/", spool_signal_names[signal]);
+        /* The path is appended to the path: a query stays behind it, a fragment is never sent. */
+        path = strcspn(base, "?#");
+        n = snprintf(url, AGENT_SETTINGS_URL_MAX, "%.*s%sv1/%s%.*s", (int)path, base,
+                     base[path - 1] == '/' ? "" : "/", spool_signal_names[signal],
+                     base[path] == '?' ? (int)strcspn(base + path, "#") : 0, base + path);
     }
     if (n >= AGENT_SETTINGS_URL_MAX) {
         url[0] = '\0';
-        *why = "the URL is too long";
+        *why = "is too long";
         return -1;
     }
     return 0;
+}
+
+void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url)
+{
+    const char *const scheme = strstr(url, "://"), *const host = scheme != NULL ? scheme + 3 : url;
+    const char *const end = host + strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+
+    if (at == NULL)
+        (void)snprintf(out, AGENT_SETTINGS_URL_MAX, "%s", url);
+    else
+        (void)snprintf(out, AGENT_SETTINGS_URL_MAX, "%.*sREDACTED%s", (int)(host - url), url, at);
 }
 
 static int hex_digit(char c)
@@ -159,6 +192,11 @@ static int write_header(const char *at, const char *end, char *header)
         if (byte < 0x20 || byte == 0x7f)
             return -1;
         header[len++] = (char)byte;
+    }
+    /* libcurl takes "Name:" as a wish to leave it out, and "Name;" for one with an empty value. */
+    if (len == (size_t)(name_end - at) + 2) {
+        len--;
+        header[len - 1] = ';';
     }
     header[len] = '\0';
     return 0;
@@ -227,20 +265,20 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
 {
     struct agent_export *export = &settings->export[signal];
     const char *why = "";
-    char line[CONFIG_ERROR_MAX];
+    char line[CONFIG_ERROR_MAX], shown[AGENT_SETTINGS_URL_MAX];
 
     export->url[0] = '\0';
     if (settings->telemetry.sdk_disabled || settings->exporter[signal] != 0)
         return;
     if (agent_settings_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
         return;
+    agent_settings_redact(shown, export->endpoint != NULL ? export->endpoint : base->endpoint);
     (void)snprintf(line, sizeof line,
-                   "OTEL_EXPORTER_OTLP_%sENDPOINT: \"%.200s\" can't be used; %s; "
-                   "treated as unset",
+                   "OTEL_EXPORTER_OTLP_%sENDPOINT: \"%.200s\" %s; it is treated as unset",
                    export->endpoint == NULL ? ""
                    : signal == SPOOL_TRACES ? "TRACES_"
                                             : "LOGS_",
-                   export->endpoint != NULL ? export->endpoint : base->endpoint, why);
+                   shown, why);
     warn(line);
     if (export->endpoint != NULL)
         (void)agent_settings_url(export->url, base->endpoint, NULL, signal, &why);

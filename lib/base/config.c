@@ -205,8 +205,9 @@ int config_read(const struct config_setting *row, const char *value, void *into,
     if (assign(row, value, into) == 0)
         return 0;
     describe(row, expected);
-    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s", row->name,
-                   SHOWN_MAX, value, expected, row->otel ? "; treated as unset" : "");
+    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s%s", row->name,
+                   SHOWN_MAX, value, expected, row->advice != NULL ? row->advice : "",
+                   row->otel ? "; treated as unset" : "");
     return -1;
 }
 

@@ -39,6 +39,7 @@ struct config_setting {
     const char *const *choices; /* CONFIG_CHOICE: NULL-terminated */
     bool otel; /* an OTEL_* variable: a value that can't be used warns and counts as unset */
     const char *help;
+    const char *advice; /* what to write in place of a value that can't be used, or NULL */
 };
 
 /*

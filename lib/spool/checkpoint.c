@@ -8,19 +8,40 @@
 #include <unistd.h>
 #include <zlib.h>
 
+enum {
+    SLOT_SIGNALS_MAX = 8,
+    SLOT_UNUSED = CHECKPOINT_SLOT_SIZE - 24 - SPOOL_SIGNALS * (64 + 32 * CHECKPOINT_CURSORS) -
+                  8 * SLOT_SIGNALS_MAX,
+};
+
 static const char magic[8] = {'M', 'T', 'S', 'P', 'O', 'O', 'L', '\0'};
+
+/* A signal as it stands in the file. */
+struct slot_signal {
+    uint64_t active_seq;
+    uint64_t delivered, rejected, quarantined;
+    uint64_t dropped[SPOOL_DROP_UNKEPT];
+    uint32_t cursor_count;
+    uint32_t reserved;
+    struct checkpoint_cursor cursors[CHECKPOINT_CURSORS];
+};
 
 struct slot {
     char magic[8];
     uint32_t version;
     uint32_t checksum; /* CRC-32 of the slot's bytes with zero here */
-    struct checkpoint_state state;
+    uint64_t generation;
+    struct slot_signal signals[SPOOL_SIGNALS];
+    char unused[SLOT_UNUSED];
+    /* At the end, where the first writers of this version left zeros. */
+    uint64_t unkept[SLOT_SIGNALS_MAX];
 };
 
 static_assert(sizeof(struct checkpoint_cursor) == 32, "layout of docs/spool.md");
-static_assert(sizeof(struct checkpoint_signal) == 64 + 32 * CHECKPOINT_CURSORS, "the same");
-static_assert(offsetof(struct slot, state) == 16, "the same");
-static_assert(sizeof(struct slot) <= CHECKPOINT_SLOT_SIZE, "a slot has room");
+static_assert(sizeof(struct slot_signal) == 64 + 32 * CHECKPOINT_CURSORS, "the same");
+static_assert(offsetof(struct slot, signals) == 24, "the same");
+static_assert(offsetof(struct slot, unkept) == 4032, "the same");
+static_assert(sizeof(struct slot) == CHECKPOINT_SLOT_SIZE, "the same");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
 
 static uint32_t checksum(const unsigned char slot[CHECKPOINT_SLOT_SIZE])
@@ -37,10 +58,22 @@ static uint32_t checksum(const unsigned char slot[CHECKPOINT_SLOT_SIZE])
 void checkpoint_encode(unsigned char slot[CHECKPOINT_SLOT_SIZE],
                        const struct checkpoint_state *state)
 {
-    struct slot content = {.version = CHECKPOINT_VERSION, .state = *state};
+    struct slot content = {.version = CHECKPOINT_VERSION, .generation = state->generation};
 
     memcpy(content.magic, magic, sizeof magic);
-    memset(slot, 0, CHECKPOINT_SLOT_SIZE);
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct checkpoint_signal *const from = &state->signals[i];
+        struct slot_signal *const to = &content.signals[i];
+
+        to->active_seq = from->active_seq;
+        to->delivered = from->counts.delivered;
+        to->rejected = from->counts.rejected;
+        to->quarantined = from->counts.quarantined;
+        memcpy(to->dropped, from->counts.dropped, sizeof to->dropped);
+        to->cursor_count = from->cursor_count;
+        memcpy(to->cursors, from->cursors, sizeof to->cursors);
+        content.unkept[i] = from->counts.dropped[SPOOL_DROP_UNKEPT];
+    }
     memcpy(slot, &content, sizeof content);
     content.checksum = checksum(slot);
     memcpy(slot + offsetof(struct slot, checksum), &content.checksum, sizeof content.checksum);
@@ -50,17 +83,29 @@ int checkpoint_decode(const unsigned char slot[CHECKPOINT_SLOT_SIZE],
                       struct checkpoint_state *state)
 {
     struct slot content;
-    int i;
 
     memcpy(&content, slot, sizeof content);
     if (memcmp(content.magic, magic, sizeof magic) != 0 || content.version != CHECKPOINT_VERSION ||
         content.checksum != checksum(slot))
         return -1;
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (content.state.signals[i].cursor_count > CHECKPOINT_CURSORS)
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        if (content.signals[i].cursor_count > CHECKPOINT_CURSORS)
             return -1;
     }
-    *state = content.state;
+    *state = (struct checkpoint_state){.generation = content.generation};
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct slot_signal *const from = &content.signals[i];
+        struct checkpoint_signal *const to = &state->signals[i];
+
+        to->active_seq = from->active_seq;
+        to->counts.delivered = from->delivered;
+        to->counts.rejected = from->rejected;
+        to->counts.quarantined = from->quarantined;
+        memcpy(to->counts.dropped, from->dropped, sizeof from->dropped);
+        to->counts.dropped[SPOOL_DROP_UNKEPT] = content.unkept[i];
+        to->cursor_count = from->cursor_count;
+        memcpy(to->cursors, from->cursors, sizeof to->cursors);
+    }
     return 0;
 }
 

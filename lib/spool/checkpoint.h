@@ -33,7 +33,6 @@ struct checkpoint_signal {
     uint64_t active_seq; /* the number that the active file gets when it is sealed */
     struct spool_counts counts;
     uint32_t cursor_count;
-    uint32_t reserved;
     struct checkpoint_cursor cursors[CHECKPOINT_CURSORS];
 };
 

@@ -2,7 +2,7 @@
 
 const char *spool_counts_reason(enum spool_drop drop)
 {
-    static const char *const reasons[SPOOL_DROPS] = {"cap", "torn", "deleted"};
+    static const char *const reasons[SPOOL_DROPS] = {"cap", "torn", "deleted", "quarantine_failed"};
 
     return reasons[drop];
 }

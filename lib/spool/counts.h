@@ -12,6 +12,7 @@ enum spool_drop {
     SPOOL_DROP_CAP,     /* the oldest segment was given up for MICROTRACE_SPOOL_MAX_BYTES */
     SPOOL_DROP_TORN,    /* a record that was never written whole */
     SPOOL_DROP_DELETED, /* the file was deleted or truncated by someone else */
+    SPOOL_DROP_UNKEPT,  /* belonged into the quarantine file, which could not be written */
     SPOOL_DROPS,
 };
 
@@ -22,7 +23,7 @@ struct spool_counts {
     uint64_t dropped[SPOOL_DROPS];
 };
 
-/* The label value of a drop: "cap", "torn", "deleted". */
+/* The label value of a drop: "cap", "torn", "deleted", "quarantine_failed". */
 const char *spool_counts_reason(enum spool_drop drop);
 
 /* Records that have come to their end. */

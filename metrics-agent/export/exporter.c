@@ -167,6 +167,24 @@ static void check_replaced(struct exporter *e, struct segment *segment, uint64_t
     e->look_ns = 0;
 }
 
+/* A record that is not to be sent goes to the quarantine file; if it can't, it is lost, and
+ * counted. */
+static void keep_apart(struct exporter *e, enum spool_line_kind kind, const char *detail,
+                       const char *record, size_t len, uint64_t full_len)
+{
+    if (quarantine_add(&e->quarantine, spool_line_reason(kind), detail, record, len, full_len) ==
+        0) {
+        e->counts->quarantined++;
+        e->unkept = false;
+        return;
+    }
+    if (!e->unkept)
+        message_print("%s.quarantine.jsonl can't be written, what belongs there is lost: %s",
+                      spool_signal_names[e->signal], strerror(errno));
+    e->unkept = true;
+    e->counts->dropped[SPOOL_DROP_UNKEPT]++;
+}
+
 /* Marks items up to `end` as come to their end, the records among them `rejected` or delivered. */
 static void settle(struct exporter *e, size_t end, uint64_t rejected, const char *detail)
 {
@@ -182,11 +200,8 @@ static void settle(struct exporter *e, size_t end, uint64_t rejected, const char
         } else if (item->kind == SPOOL_LINE_TORN) {
             e->counts->dropped[SPOOL_DROP_TORN]++;
         } else {
-            if (quarantine_add(&e->quarantine, spool_line_reason(item->kind),
-                               item->kind == SPOOL_LINE_REFUSED ? detail : "",
-                               e->window + item->start, item->length, item->length) != 0)
-                message_print("a record can't be kept in the quarantine file: %s", strerror(errno));
-            e->counts->quarantined++;
+            keep_apart(e, item->kind, item->kind == SPOOL_LINE_REFUSED ? detail : "",
+                       e->window + item->start, item->length, item->length);
         }
     }
     if (rejected > delivered)
@@ -229,10 +244,7 @@ static bool settle_overlong(struct exporter *e, struct segment *segment)
     length = (end > 0 ? end - 1 : segment->size) - segment->offset;
     if (end == 0)
         end = segment->size;
-    if (quarantine_add(&e->quarantine, spool_line_reason(SPOOL_LINE_OVERSIZE), "", e->window,
-                       SPOOL_RECORD_MAX, length) != 0)
-        message_print("a record can't be kept in the quarantine file: %s", strerror(errno));
-    e->counts->quarantined++;
+    keep_apart(e, SPOOL_LINE_OVERSIZE, "", e->window, SPOOL_RECORD_MAX, length);
     segments_settle(segment, end, 1);
     exporter_commit(e);
     return true;
@@ -448,6 +460,7 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
     if (outcome.verdict == RETRY_DELIVERED && probing) {
         /* An empty request is fine, so it is the record that is not. */
         succeeded(e);
+        e->taken = true;
         e->refused = 0;
         e->state = EXPORTER_WAITING;
         refuse_record(e, "refused, while an empty request is accepted", now_ns);
@@ -457,6 +470,11 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
             message_print("%s: %llu records rejected: %s", spool_signal_names[e->signal],
                           (unsigned long long)outcome.rejected, outcome.detail);
         e->rejecting = outcome.rejected > 0;
+        if (outcome.cut && !e->cut)
+            message_print("%s: the answer could not be read to its end; taken as delivered: %s",
+                          spool_signal_names[e->signal], outcome.detail);
+        e->cut = outcome.cut;
+        e->taken = true;
         e->state = EXPORTER_WAITING;
         range_done(e, outcome.rejected, now_ns);
     } else if (outcome.verdict != RETRY_SPLIT || probing) {
@@ -468,7 +486,7 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
                 ranges_too_large(&e->ranges, range_bytes(e));
             ranges_halve(&e->ranges, e->settled);
             send_next(e, now_ns);
-        } else if (e->refused >= SUSPICIOUS) {
+        } else if (!e->taken || e->refused >= SUSPICIOUS) {
             ask_endpoint(e, now_ns);
         } else {
             message_print("%s: one record refused and quarantined: %s",

@@ -53,13 +53,16 @@ struct exporter {
     struct quarantine quarantine;
     struct transfer *transfer; /* NULL where nothing is sent */
     enum exporter_state state;
-    uint64_t look_ns;                /* when to look at the files again; UINT64_MAX for never */
-    uint64_t send_ns;                /* no request before this; 0 for at once */
-    bool notified;                   /* somebody wrote: look_ns is near */
-    bool more;                       /* the last look left something to read */
-    bool counted_once;               /* all of the spool has been counted since the start */
-    bool rejecting;                  /* the last answer rejected records, and that was said */
-    unsigned failures;               /* in a row */
+    uint64_t look_ns;  /* when to look at the files again; UINT64_MAX for never */
+    uint64_t send_ns;  /* no request before this; 0 for at once */
+    bool notified;     /* somebody wrote: look_ns is near */
+    bool more;         /* the last look left something to read */
+    bool counted_once; /* all of the spool has been counted since the start */
+    bool rejecting;    /* the last answer rejected records, and that was said */
+    bool cut;          /* the last answer could not be read to its end, and that was said */
+    bool unkept;       /* the last record for the quarantine file could not be written there */
+    bool taken;        /* the endpoint has taken a request since we started */
+    unsigned failures; /* in a row */
     char trouble[TRANSFER_CODE_MAX]; /* the code that was last complained of, "" for none */
     enum retry_verdict trouble_verdict;
 

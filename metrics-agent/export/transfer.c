@@ -14,7 +14,14 @@
 enum {
     GZIP_WINDOW = 15 + 16, /* zlib's way to ask for a gzip header */
     GZIP_MEMORY = 8,
+    UNAUTHORIZED = 401,
+    FORBIDDEN = 403,
+    NOT_FOUND = 404,
     PAYLOAD_TOO_LARGE = 413,
+    UNSUPPORTED_MEDIA_TYPE = 415,
+    DETAIL_QUOTE = 200,  /* bytes of an answer that a message quotes */
+    REMEDY_LOOK = 1024,  /* bytes of it that are searched for what may help */
+    ANSWER_FIRST = 4096, /* bytes of the first buffer for an answer */
 };
 
 struct transfer {
@@ -28,25 +35,62 @@ struct transfer {
     bool gzip_ready;
     unsigned char *packed;
     size_t packed_cap;
-    size_t answer_len;
-    bool answer_cut;
+    char *answer;
+    size_t answer_len, answer_room;
+    size_t head_len;    /* of head and trailers */
+    bool head_complete; /* of the final answer, not of a 1xx */
+    bool cut;           /* we stopped reading: the body is too long, or there is no memory */
     char error[CURL_ERROR_SIZE];
-    char answer[TRANSFER_ANSWER_MAX];
 };
+
+/* Room for `len` more bytes of the answer. */
+static int make_room(struct transfer *transfer, size_t len)
+{
+    size_t room = transfer->answer_room == 0 ? ANSWER_FIRST : transfer->answer_room;
+    char *answer;
+
+    if (len > TRANSFER_ANSWER_MAX - transfer->answer_len)
+        return -1;
+    while (room < transfer->answer_len + len)
+        room *= 2;
+    if (room == transfer->answer_room)
+        return 0;
+    answer = realloc(transfer->answer, room);
+    if (answer == NULL)
+        return -1;
+    transfer->answer = answer;
+    transfer->answer_room = room;
+    return 0;
+}
 
 static size_t take_answer(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
-    size_t len = size * count, room = sizeof transfer->answer - transfer->answer_len;
+    size_t len = size * count;
 
-    if (len > room) {
-        memcpy(transfer->answer + transfer->answer_len, bytes, room);
-        transfer->answer_len += room;
-        transfer->answer_cut = true;
+    if (make_room(transfer, len) != 0) {
+        transfer->cut = true;
         return 0;
     }
     memcpy(transfer->answer + transfer->answer_len, bytes, len);
     transfer->answer_len += len;
+    return len;
+}
+
+/* Called for each line of the head, and for trailers. */
+static size_t take_head(char *bytes, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    size_t len = size * count;
+    long status = 0;
+
+    transfer->head_len += len;
+    if (transfer->head_len > TRANSFER_HEAD_MAX)
+        return 0;
+    if (!transfer->head_complete && len <= 2 && (bytes[0] == '\r' || bytes[0] == '\n')) {
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+        transfer->head_complete = status >= 200;
+    }
     return len;
 }
 
@@ -112,6 +156,10 @@ static bool set_options(struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK &&
+           /* A renewed file of CAs counts from the next connection on. */
+           curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK &&
            set_authority(easy, export->certificate) &&
            set_string(easy, CURLOPT_SSLCERT, export->client_certificate) &&
            set_string(easy, CURLOPT_SSLKEY, export->client_key);
@@ -147,6 +195,7 @@ void transfer_close(struct transfer *transfer)
     if (transfer->gzip_ready)
         (void)deflateEnd(&transfer->gzip);
     free(transfer->packed);
+    free(transfer->answer);
     free(transfer);
 }
 
@@ -182,8 +231,14 @@ int transfer_send(struct transfer *transfer, const char *body, size_t len)
         if (len == 0)
             return -1;
     }
-    transfer->answer_len = 0;
-    transfer->answer_cut = false;
+    /* A long answer was an exception: its memory is given back. */
+    if (transfer->answer_room > ANSWER_FIRST) {
+        free(transfer->answer);
+        transfer->answer = NULL;
+        transfer->answer_room = 0;
+    }
+    transfer->answer_len = transfer->head_len = 0;
+    transfer->head_complete = transfer->cut = false;
     transfer->error[0] = '\0';
     if (curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len) !=
@@ -219,9 +274,7 @@ static void describe(const struct transfer *transfer, long status, char detail[T
     int start = snprintf(detail, TRANSFER_DETAIL_MAX, "HTTP %ld%s", status,
                          transfer->answer_len > 0 ? ": " : "");
 
-    len = transfer->answer_len;
-    if (len > (size_t)(TRANSFER_DETAIL_MAX - start - 1))
-        len = (size_t)(TRANSFER_DETAIL_MAX - start - 1);
+    len = transfer->answer_len < DETAIL_QUOTE ? transfer->answer_len : DETAIL_QUOTE;
     for (i = 0; i < len; i++) {
         char c = transfer->answer[i];
 
@@ -289,28 +342,114 @@ static uint64_t retry_after_s(const struct transfer *transfer)
     return after > 0 ? (uint64_t)after : 0;
 }
 
+/*
+ * A success whose body is a page for people: a captive portal or a proxy's log-in answered, not the
+ * endpoint. OTLP answers in the request's encoding (OTLP specification, "OTLP/HTTP Response");
+ * other bodies that some back ends send ("ok") are let pass.
+ */
+static bool is_page(const struct transfer *transfer)
+{
+    const char *type = NULL, *at = transfer->answer, *const end = at + transfer->answer_len;
+
+    if (transfer->answer_len == 0)
+        return false;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    if (type != NULL && strcasestr(type, "html") != NULL)
+        return true;
+    while (at < end && strchr(" \t\r\n", *at) != NULL && *at != '\0')
+        at++;
+    return at < end && *at == '<';
+}
+
+/* What the person who reads an error may do about it; "" for nothing known. */
+static const char *remedy_of_answer(const struct transfer *transfer, long status)
+{
+    const bool json = transfer->export->protocol == AGENT_PROTOCOL_JSON;
+    char text[REMEDY_LOOK + 1];
+    size_t len = transfer->answer_len < REMEDY_LOOK ? transfer->answer_len : REMEDY_LOOK;
+
+    if (status == UNSUPPORTED_MEDIA_TYPE && json)
+        return "; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
+    if (status == UNAUTHORIZED || status == FORBIDDEN)
+        return "; look at OTEL_EXPORTER_OTLP_HEADERS";
+    if (status == NOT_FOUND)
+        return "; look at the path in OTEL_EXPORTER_OTLP_ENDPOINT";
+    memcpy(text, len > 0 ? transfer->answer : "", len);
+    text[len] = '\0';
+    if (strcasestr(text, "HTTPS") != NULL && strncasecmp(transfer->export->url, "http:", 5) == 0)
+        return "; the port speaks TLS: write https:// in OTEL_EXPORTER_OTLP_ENDPOINT";
+    if (json && status >= 400 && status < 500 &&
+        (strcasestr(text, "json") != NULL || strcasestr(text, "protobuf") != NULL ||
+         strcasestr(text, "content-type") != NULL || strcasestr(text, "content type") != NULL))
+        return "; if it takes no JSON, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
+    return "";
+}
+
+static const char *remedy_of_error(const struct transfer *transfer, CURLcode result)
+{
+    const bool tls = strncasecmp(transfer->export->url, "https:", 6) == 0;
+
+    switch (result) {
+    case CURLE_SSL_CONNECT_ERROR:
+        return "; if the port does not speak TLS, write http:// in OTEL_EXPORTER_OTLP_ENDPOINT";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return "; OTEL_EXPORTER_OTLP_CERTIFICATE names the file of trusted CAs";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "; look at the host in OTEL_EXPORTER_OTLP_ENDPOINT";
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, as libcurl takes a gRPC server's first bytes */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+        return tls ? ""
+                   : "; if the port is one for gRPC (4317) or TLS, take the one for OTLP/HTTP "
+                     "(4318) or write https://";
+    default:
+        return "";
+    }
+}
+
 void transfer_finish(struct transfer *transfer, CURLcode result, struct transfer_outcome *outcome)
 {
     long status = 0;
+    size_t len;
 
     memset(outcome, 0, sizeof *outcome);
     outcome->seconds = (double)(clock_monotonic_ns() - transfer->started_ns) / 1e9;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     transfer_cancel(transfer);
-    /* An answer longer than we look at is cut off by us; its status still counts. */
-    if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && transfer->answer_cut)) {
+    if (transfer->head_complete) {
+        (void)snprintf(outcome->code, sizeof outcome->code, "%ld", status);
+        describe(transfer, status, outcome->detail);
         outcome->verdict = retry_of_status(status);
         outcome->retry_after_s = retry_after_s(transfer);
         outcome->too_large = status == PAYLOAD_TOO_LARGE;
-        if (outcome->verdict == RETRY_DELIVERED)
+        if (outcome->verdict == RETRY_DELIVERED && is_page(transfer)) {
+            outcome->verdict = RETRY_HOLD;
+            (void)snprintf(outcome->detail, sizeof outcome->detail,
+                           "HTTP %ld with a web page, not an answer of OTLP: a portal or proxy "
+                           "answers in the endpoint's place",
+                           status);
+        } else if (outcome->verdict == RETRY_DELIVERED) {
             outcome->rejected = rejected(transfer);
-        (void)snprintf(outcome->code, sizeof outcome->code, "%ld", status);
-        describe(transfer, status, outcome->detail);
+            outcome->cut = result != CURLE_OK;
+        } else {
+            len = strlen(outcome->detail);
+            (void)snprintf(outcome->detail + len, sizeof outcome->detail - len, "%s",
+                           remedy_of_answer(transfer, status));
+        }
         return;
     }
     outcome->verdict = verdict_of_error(result);
     (void)snprintf(outcome->code, sizeof outcome->code, "%s",
                    result == CURLE_OPERATION_TIMEDOUT ? "timeout" : "error");
-    (void)snprintf(outcome->detail, sizeof outcome->detail, "%s",
-                   transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result));
+    if (transfer->head_len > TRANSFER_HEAD_MAX)
+        (void)snprintf(outcome->detail, sizeof outcome->detail,
+                       "the answer's head is longer than %d bytes", TRANSFER_HEAD_MAX);
+    else if (result == CURLE_OK) /* libcurl takes an end within the head for the head's end */
+        (void)snprintf(outcome->detail, sizeof outcome->detail, "the answer ends in its head");
+    else
+        (void)snprintf(outcome->detail, sizeof outcome->detail, "%s%s",
+                       transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result),
+                       remedy_of_error(transfer, result));
 }

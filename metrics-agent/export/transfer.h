@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 enum {
-    TRANSFER_ANSWER_MAX =
-        65536, /* bytes of an answer that are looked at; a longer one is cut off */
-    TRANSFER_DETAIL_MAX = 256,
+    TRANSFER_ANSWER_MAX = 1 << 20, /* bytes of an answer's body; a longer one is not read on */
+    TRANSFER_HEAD_MAX = 65536,     /* bytes of its head and trailers; with more it is no answer */
+    TRANSFER_DETAIL_MAX = 512,
     TRANSFER_CODE_MAX = 12,
 };
 
@@ -28,6 +28,7 @@ struct transfer_outcome {
     uint64_t rejected;            /* records, by the answer's partialSuccess */
     uint64_t retry_after_s;       /* 0 for none */
     bool too_large;               /* 413: RETRY_SPLIT for the size of the request */
+    bool cut;                     /* a success whose body could not be read to its end */
     double seconds;
     char detail[TRANSFER_DETAIL_MAX]; /* for people: status and start of the answer, or the error */
 };

@@ -109,9 +109,12 @@ static bool accepts_gzip(const char *header)
         header += strspn(header, " \t,");
         len = strcspn(header, ",");
         if (strncasecmp(header, "gzip", 4) == 0 && strcspn(header, " \t;,") == 4) {
-            const char *weight = memmem(header, len, "q=", 2);
+            const char *const end = header + len;
 
-            return weight == NULL || strtod(weight + 2, NULL) > 0;
+            /* Parameter names are in any case of letters (RFC 9110, section 5.6.6). */
+            while (header < end && strncasecmp(header, "q=", 2) != 0)
+                header++;
+            return header == end || strtod(header + 2, NULL) > 0;
         }
         header += len;
     }

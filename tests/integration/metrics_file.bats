@@ -326,7 +326,7 @@ type_for() {
     grep -qi '^vary: .*accept-encoding' "$DIR/headers"
     gunzip <"$DIR/packed" | grep -qF "$POSTS 1"
     [ "$(gunzip <"$DIR/packed" | wc -c)" -gt $((2 * $(wc -c <"$DIR/packed"))) ]
-    for encoding in identity 'gzip;q=0' 'br, deflate'; do
+    for encoding in identity 'gzip;q=0' 'gzip;Q=0' 'gzip ; Q=0.000' 'br, deflate'; do
         curl -s -H "Accept-Encoding: $encoding" -D "$DIR/headers" -o "$DIR/plain" "$AGENT_URL/metrics"
         refute grep -qi '^content-encoding' "$DIR/headers"
         grep -qF "$POSTS 1" "$DIR/plain"

@@ -11,7 +11,8 @@ DIR/NUMBER.SIGNAL.
 
 POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
 
-    mode         accept (default), status, hang, close, partial, oversize, malformed, slow
+    mode         accept (default), status, hang, close (in the head of a 200), cut (in its body),
+                 endless (trailers of a 200), partial, oversize, malformed, slow
     status       for mode status: the HTTP status
     retry_after  value of the Retry-After header; {"date": S} stands for the HTTP date in S seconds
     count        how many requests to answer so, then accept again; 0 for all (default)
@@ -20,6 +21,8 @@ POST /control with a JSON object sets how to answer from now on (fields left out
     poison_status  in place of 400
     max_bytes    answer 413 to each request with a larger body (uncompressed), whatever the mode
     rejected     for mode partial: records said to be rejected
+    message      for modes partial and status: the text in the answer
+    type         for modes status and malformed: the answer's Content-Type
     keep         for mode close: true takes the records before the connection is closed
 
 GET /control tells what happened: requests by signal and status, records, distinct ids, bytes,
@@ -46,7 +49,7 @@ import otlp_protobuf  # noqa: E402
 DEFAULTS = {
     "mode": "accept", "status": 503, "retry_after": None, "count": 0, "signal": None,
     "poison": None, "poison_status": 400, "rejected": 1, "keep": False,
-    "max_bytes": 0,
+    "max_bytes": 0, "message": "as told", "type": None,
 }
 
 
@@ -186,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
                 state.left = state.how["count"]
             self.reply(200)
             return
-        signal = {"/v1/traces": "traces", "/v1/logs": "logs"}.get(self.path)
+        signal = {"/v1/traces": "traces", "/v1/logs": "logs"}.get(self.path.partition("?")[0])
         if signal is None:
             self.reply(404)
             return
@@ -242,13 +245,19 @@ class Handler(BaseHTTPRequestHandler):
             if how["keep"]:
                 state.keep(signal, parsed)
             self.count(signal, 0)
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Len")
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+        elif mode in ("cut", "endless"):
+            state.keep(signal, parsed)
+            self.count(signal, 200)
+            self.close_connection = True
+            self.break_off(mode)
         elif mode == "status":
             self.count(signal, how["status"])
-            self.reply(how["status"], b'{"message":"as told"}', self.retry_after(how))
+            self.reply(how["status"], json.dumps({"message": how["message"]}).encode(),
+                       self.retry_after(how), how["type"] or "application/json")
         else:
             state.keep(signal, parsed)
             self.count(signal, 200)
@@ -257,10 +266,25 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.reply(200, self.success(signal, how))
 
+    def break_off(self, mode):
+        """A whole head of a 200, and then no proper end."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        if mode == "cut":
+            self.wfile.write(b"Content-Length: 100\r\n\r\n{")
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.wfile.write(b"Transfer-Encoding: chunked\r\nTrailer: x\r\n\r\n2\r\n{}\r\n0\r\n")
+        try:
+            while not self.server.state.stop.is_set():
+                self.wfile.write(b"x: " + b"y" * 4000 + b"\r\n")
+        except OSError:
+            pass
+
     @staticmethod
     def success_in_protobuf(how):
         if how["mode"] == "partial":
-            return otlp_protobuf.partial_success(how["rejected"], "as told")
+            return otlp_protobuf.partial_success(how["rejected"], how["message"])
         if how["mode"] == "oversize":
             return otlp_protobuf.partial_success(0, "x" * (4 << 20))
         return b"\x0a\xff\xff\xff\xff\x7f\x08\x05" if how["mode"] == "malformed" else b""
@@ -269,8 +293,8 @@ class Handler(BaseHTTPRequestHandler):
     def success(signal, how):
         if how["mode"] == "partial":
             key = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
-            return json.dumps({"partialSuccess": {key: str(how["rejected"]),
-                                                  "errorMessage": "as told"}}).encode()
+            return json.dumps({"partialSuccess": {"errorMessage": how["message"],
+                                                  key: str(how["rejected"])}}).encode()
         if how["mode"] == "oversize":
             return b'{"partialSuccess":{},"x":"' + b"x" * (4 << 20) + b'"}'
         if how["mode"] == "malformed":
