@@ -261,7 +261,7 @@ static const char *level_colour(struct json_text level)
 static void print_log(FILE *to, struct json_text line, bool colours)
 {
     static const char *const head[] = {"asctime", "levelname", "name", "message"};
-    struct json_text key, value;
+    struct json_text key, value, service;
     const char *at = NULL;
 
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
@@ -277,6 +277,14 @@ static void print_log(FILE *to, struct json_text line, bool colours)
 
         for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
             shown = shown || json_walk_is(key, head[i]);
+        /* Of its resource a line shows the service: the rest is the same in all of a program. */
+        service = json_walk_is(key, "resource")
+                      ? json_walk_string(json_walk_get(value, "service.name"))
+                      : (struct json_text){NULL, 0};
+        if (service.at != NULL) {
+            key = (struct json_text){"service", sizeof("service") - 1};
+            value = service;
+        }
         if (json_walk_string(value).at != NULL)
             value = json_walk_string(value);
         /* The ids are empty where there is none. */

@@ -13,7 +13,7 @@
 #include "fcgi-app/gateway.h"
 #include "fcgi-app/reply.h"
 #include "fcgi-app/request.h"
-#include "fcgi-app/request_id.h"
+#include "lib/base/request_id.h"
 #include "fcgi-app/route.h"
 #include "fcgi-app/settings.h"
 #include "lib/telemetry.h"

@@ -16,16 +16,6 @@ enum {
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 
-/* The caller's trace context, or the start of a new trace: an id, and no span before ours. */
-static bool find_parent(const struct exchange *x, struct trace_context *parent)
-{
-    if (propagation_extract(x->app->settings.propagators, &x->request.trace, parent))
-        return true;
-    parent->trace_id = ids_new_trace();
-    parent->flags |= TRACE_CONTEXT_RANDOM;
-    return false;
-}
-
 /* OpenTelemetry HTTP semantic conventions, "Name": {method} {http.route}. */
 static void name_span(struct exchange *x)
 {
@@ -41,13 +31,14 @@ static void name_span(struct exchange *x)
 
 static void begin_span(struct exchange *x)
 {
-    struct trace_context parent;
-    bool remote = find_parent(x, &parent);
-    bool sampled =
-        x->route->traced && telemetry_sample(x->app->telemetry, &parent.trace_id, &parent);
+    struct trace_context caller;
 
+    (void)propagation_extract(x->app->settings.propagators, &x->request.trace, &caller);
     name_span(x);
-    span_begin(&x->span, x->span_name, SPAN_SERVER, &parent, remote, sampled);
+    if (x->route->traced)
+        telemetry_span_begin(x->app->telemetry, &x->span, x->span_name, SPAN_SERVER, &caller, true);
+    else
+        span_begin(&x->span, x->span_name, SPAN_SERVER, &caller, true, NULL);
     x->log = (struct log_context){.request_id = x->request_id, .trace = &x->span.context};
 }
 
@@ -126,7 +117,7 @@ static _Noreturn void end_without_answer(struct exchange *x)
 {
     describe_span(x);
     telemetry_span_end(x->app->telemetry, &x->span);
-    telemetry_flush(x->app->telemetry);
+    (void)telemetry_flush(x->app->telemetry);
     /*
      * FastCGI's listening socket goes first: a web server that sees the connection end, and wants
      * to put that into words, must not find it and wait in its queue.
@@ -174,7 +165,7 @@ static void serve_request(struct app *app, struct exchange *x)
     telemetry_span_end(app->telemetry, &x->span);
     log_completed(x, elapsed_ns);
     count(x, elapsed_ns);
-    telemetry_flush(app->telemetry);
+    (void)telemetry_flush(app->telemetry);
     app->gateway->reply(app->gateway, &x->reply);
 }
 
@@ -204,6 +195,7 @@ static int serve(struct app *app)
 
 static int app_open(struct app *app)
 {
+    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
     const struct settings *settings = &app->settings;
 
     docs_page_init(&app->docs_page, settings->docs_assets);
@@ -213,7 +205,7 @@ static int app_open(struct app *app)
     app->reply_capacity =
         settings->max_body_bytes * VALIDATION_REPLY_FACTOR + VALIDATION_LOG_MAX + (64 << 10);
     app->reply_body = malloc(app->reply_capacity);
-    app->telemetry = telemetry_open(&settings->telemetry);
+    app->telemetry = telemetry_open(&settings->telemetry, &service);
     if (app->body == NULL || app->reply_body == NULL || app->telemetry == NULL) {
         fprintf(stderr, "analyze: out of memory\n");
         return -1;

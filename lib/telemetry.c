@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -30,7 +31,7 @@ const struct config_setting telemetry_settings_rows[] = {
     {ROW("OTEL_SDK_DISABLED", CONFIG_BOOL, sdk_disabled), .fallback = "false", .otel = true,
      .help = "Record no spans and no logs; propagation and metrics stay."},
     {ROW("OTEL_SERVICE_NAME", CONFIG_STRING, service_name), .otel = true,
-     .help = "The resource's service.name; microtrace unless set."},
+     .help = "The resource's service.name; the program's own name unless set."},
     {ROW("OTEL_RESOURCE_ATTRIBUTES", CONFIG_STRING, resource_attributes), .otel = true,
      .help = "More resource attributes: KEY=VALUE,... with percent-encoding."},
     {ROW("OTEL_TRACES_SAMPLER", CONFIG_STRING, traces_sampler), .otel = true,
@@ -63,7 +64,9 @@ struct telemetry {
     const struct telemetry_settings *settings;
     struct metrics *metrics;
     struct metrics_family *dropped;
+    const struct resource_service *service;
     struct resource resource;
+    struct scope scope;
     struct sampler sampler;
     struct channel channels[SPOOL_SIGNALS];
     char problem[PROBLEM_MAX];
@@ -86,22 +89,25 @@ static int attach_metrics(struct telemetry *t)
 
 static const char *describe_self(struct telemetry *t)
 {
-    return resource_init(&t->resource, t->settings->service_name, t->settings->resource_attributes,
-                         metrics_instance_id(t->metrics));
+    return resource_init(&t->resource, t->service, t->settings->service_name,
+                         t->settings->resource_attributes, metrics_instance_id(t->metrics));
 }
 
-struct telemetry *telemetry_open(const struct telemetry_settings *settings)
+struct telemetry *telemetry_open(const struct telemetry_settings *settings,
+                                 const struct resource_service *service)
 {
     struct telemetry *const t = malloc(sizeof(*t));
 
     if (t == NULL)
         return NULL;
     t->settings = settings;
+    t->service = service;
     if (attach_metrics(t) != 0) {
         free(t);
         return NULL;
     }
     warn_if(describe_self(t));
+    scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
     for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
@@ -119,7 +125,7 @@ void telemetry_close(struct telemetry *t)
 {
     if (t == NULL)
         return;
-    telemetry_flush(t);
+    (void)telemetry_flush(t);
     for (size_t i = 0; i < SPOOL_SIGNALS; i++)
         spool_writer_close(&t->channels[i].spool);
     metrics_close(t->metrics);
@@ -146,10 +152,15 @@ struct metrics *telemetry_metrics(struct telemetry *t)
     return t->metrics;
 }
 
-bool telemetry_sample(const struct telemetry *t, const struct trace_id *trace,
-                      const struct trace_context *parent)
+void telemetry_set_scope(struct telemetry *t, const char *name, const char *version)
 {
-    return !t->settings->sdk_disabled && sampler_decide(&t->sampler, trace, parent);
+    scope_init(&t->scope, name, version);
+}
+
+void telemetry_span_begin(const struct telemetry *t, struct span *span, const char *name,
+                          enum span_kind kind, const struct trace_context *parent, bool remote)
+{
+    span_begin(span, name, kind, parent, remote, t->settings->sdk_disabled ? NULL : &t->sampler);
 }
 
 static void count_dropped(struct telemetry *t, enum spool_signal signal, enum spool_result result,
@@ -160,24 +171,37 @@ static void count_dropped(struct telemetry *t, enum spool_signal signal, enum sp
     metrics_add(metrics_counter(t->dropped, values), records);
 }
 
-static void flush_channel(struct telemetry *t, enum spool_signal signal)
+static int flush_channel(struct telemetry *t, enum spool_signal signal)
 {
     struct channel *const channel = &t->channels[signal];
     enum spool_result result;
     unsigned lost;
 
     if (channel->writer.len == 0)
-        return;
+        return 0;
     result = spool_writer_append(&channel->spool, channel->buffer, channel->writer.len, &lost);
     if (lost > 0)
         count_dropped(t, signal, result, lost);
     json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
+    return lost > 0 ? -1 : 0;
 }
 
-void telemetry_flush(struct telemetry *t)
+int telemetry_flush(struct telemetry *t)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+        if (flush_channel(t, (enum spool_signal)i) != 0)
+            result = -1;
+    }
+    return result;
+}
+
+void telemetry_forked(struct telemetry *t)
 {
     for (size_t i = 0; i < SPOOL_SIGNALS; i++)
-        flush_channel(t, (enum spool_signal)i);
+        json_writer_init(&t->channels[i].writer, t->channels[i].buffer,
+                         sizeof(t->channels[i].buffer));
 }
 
 void telemetry_span_end(struct telemetry *t, struct span *span)
@@ -188,14 +212,14 @@ void telemetry_span_end(struct telemetry *t, struct span *span)
     span_end(span);
     if (!span->recording)
         return;
-    span_write(span, &t->resource, w);
+    span_write(span, &t->resource, &t->scope, w);
     if (!w->overflow)
         return;
-    /* No room beside its elders: they go to the spool now, and it gets the whole buffer. */
+    /* Buffer full: flush, then retry in the empty buffer. */
     w->overflow = false;
     w->len = before;
-    flush_channel(t, SPOOL_TRACES);
-    span_write(span, &t->resource, w);
+    (void)flush_channel(t, SPOOL_TRACES);
+    span_write(span, &t->resource, &t->scope, w);
     if (w->overflow) {
         json_writer_init(w, w->buf, w->cap);
         count_dropped(t, SPOOL_TRACES, SPOOL_OVERSIZE, 1);
@@ -205,6 +229,19 @@ void telemetry_span_end(struct telemetry *t, struct span *span)
 bool telemetry_log_enabled(const struct telemetry *t, enum log_level level)
 {
     return (int)level >= t->settings->log_level;
+}
+
+/* The line without its resource, which is the same in all: between the last field and "}". */
+static void print_line(const char *line, size_t length, size_t members_length)
+{
+    static const char end[] = "}\n";
+    const size_t resource = sizeof(",\"resource\":") - 1 + members_length;
+    const struct iovec parts[] = {
+        {(void *)line, length - resource - (sizeof(end) - 1)},
+        {(void *)end, sizeof(end) - 1},
+    };
+
+    (void)!writev(STDERR_FILENO, parts, 2);
 }
 
 void telemetry_log(struct telemetry *t, enum log_level level, const char *name, const char *message,
@@ -217,13 +254,13 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
 
     if (!telemetry_log_enabled(t, level))
         return;
-    log_write(w, now, level, name, message, context, fields, field_count);
+    log_write(w, now, level, name, message, context, fields, field_count, &t->resource);
     if (w->overflow) {
         w->overflow = false;
         w->len = before;
-        flush_channel(t, SPOOL_LOGS);
+        (void)flush_channel(t, SPOOL_LOGS);
         before = 0;
-        log_write(w, now, level, name, message, context, fields, field_count);
+        log_write(w, now, level, name, message, context, fields, field_count, &t->resource);
     }
     if (w->overflow) {
         json_writer_init(w, w->buf, w->cap);
@@ -231,7 +268,7 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
         return;
     }
     if (t->settings->log_stderr)
-        (void)!write(STDERR_FILENO, w->buf + before, w->len - before);
+        print_line(w->buf + before, w->len - before, t->resource.members_length);
     /* A disabled SDK exports nothing; what an operator asked to see on stderr is no export. */
     if (t->settings->sdk_disabled) {
         w->len = before;

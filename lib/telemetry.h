@@ -40,11 +40,12 @@ extern const size_t telemetry_settings_count;
 struct telemetry; /* allocated once a process */
 
 /*
- * Sets up all of it from `settings`, which outlives it. Warnings of OTEL_* values go to stderr.
- * Works without a usable metrics file or spool; telemetry_problem tells. Returns NULL only for want
- * of memory.
+ * Sets up all of it for the program `service` from `settings`; both outlive it. The scope of spans
+ * is the service's name and version. Warnings of OTEL_* values go to stderr. Works without a usable
+ * metrics file or spool; telemetry_problem tells. Returns NULL only for want of memory.
  */
-struct telemetry *telemetry_open(const struct telemetry_settings *settings);
+struct telemetry *telemetry_open(const struct telemetry_settings *settings,
+                                 const struct resource_service *service);
 
 /* Flushes and releases everything. NULL does nothing. */
 void telemetry_close(struct telemetry *telemetry);
@@ -58,9 +59,12 @@ bool telemetry_refresh(struct telemetry *telemetry);
 /* The metrics; valid until telemetry_refresh returns true. */
 struct metrics *telemetry_metrics(struct telemetry *telemetry);
 
-/* Whether a new span is to be recorded (the sampler's decision; never when the SDK is disabled). */
-bool telemetry_sample(const struct telemetry *telemetry, const struct trace_id *trace,
-                      const struct trace_context *parent);
+/* The instrumentation scope of spans that end from now on; `version` may be NULL. */
+void telemetry_set_scope(struct telemetry *telemetry, const char *name, const char *version);
+
+/* span_begin with the settings' sampler; nothing is sampled while the SDK is disabled. */
+void telemetry_span_begin(const struct telemetry *telemetry, struct span *span, const char *name,
+                          enum span_kind kind, const struct trace_context *parent, bool remote);
 
 /* Ends `span` and gathers its line. */
 void telemetry_span_end(struct telemetry *telemetry, struct span *span);
@@ -73,8 +77,11 @@ void telemetry_log(struct telemetry *telemetry, enum log_level level, const char
                    const char *message, const struct log_context *context,
                    const struct attribute *fields, size_t field_count);
 
-/* Appends what was gathered to the spools. Losses are counted, never returned. */
-void telemetry_flush(struct telemetry *telemetry);
+/* Appends what was gathered to the spools. Returns 0, or -1 if records were lost, and counted. */
+int telemetry_flush(struct telemetry *telemetry);
+
+/* In a forked child: what was gathered before is the parent's to write. */
+void telemetry_forked(struct telemetry *telemetry);
 
 /*
  * Whether metrics file and spool can be written now, by trying. Returns NULL, or a one-line reason

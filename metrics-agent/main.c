@@ -147,6 +147,7 @@ static int open_spool(struct agent *agent)
 static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
+    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
     const char *discarded;
 
     if (mkdir(telemetry->run_dir, DIR_MODE) != 0 && errno != EEXIST)
@@ -160,8 +161,8 @@ static int open_metrics(struct agent *agent)
     if (metrics_problem(agent->metrics.metrics) != NULL)
         message_print("%s", metrics_problem(agent->metrics.metrics));
     discarded =
-        resource_init(&agent->resource, telemetry->service_name, telemetry->resource_attributes,
-                      metrics_instance_id(agent->metrics.metrics));
+        resource_init(&agent->resource, &service, telemetry->service_name,
+                      telemetry->resource_attributes, metrics_instance_id(agent->metrics.metrics));
     if (discarded != NULL)
         message_print("%s", discarded);
     return 0;

@@ -5,15 +5,36 @@ static size_t kept(size_t length)
     return length < ATTRIBUTE_STRING_MAX ? length : ATTRIBUTE_STRING_MAX;
 }
 
-static bool is_absent(const struct attribute *attribute)
+bool attribute_is_absent(const struct attribute *attribute)
 {
     return attribute->string == NULL &&
-           (attribute->type == ATTRIBUTE_STRING || attribute->type == ATTRIBUTE_JSON);
+           (attribute->type == ATTRIBUTE_STRING || attribute->type == ATTRIBUTE_BYTES ||
+            attribute->type == ATTRIBUTE_JSON);
+}
+
+/* RFC 4648, section 4. */
+static void write_base64(struct json_writer *w, const char *text, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *const in = (const unsigned char *)text;
+
+    json_writer_literal(w, "\"", false);
+    for (size_t i = 0; i < length; i += 3) {
+        const size_t left = length - i;
+        const unsigned bits = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
+                              (left > 2 ? in[i + 2] : 0);
+        const char out[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
+                             left > 1 ? digits[bits >> 6 & 63] : '=',
+                             left > 2 ? digits[bits & 63] : '='};
+
+        json_writer_bytes(w, out, sizeof(out));
+    }
+    json_writer_literal(w, "\"", true);
 }
 
 void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute)
 {
-    if (is_absent(attribute))
+    if (attribute_is_absent(attribute))
         return;
     if (w->comma)
         json_writer_bytes(w, ",", 1);
@@ -24,6 +45,10 @@ void attribute_write_otlp(struct json_writer *w, const struct attribute *attribu
     case ATTRIBUTE_JSON:
         json_writer_literal(w, ",\"value\":{\"stringValue\":", false);
         json_writer_string_n(w, attribute->string, kept(attribute->length));
+        break;
+    case ATTRIBUTE_BYTES:
+        json_writer_literal(w, ",\"value\":{\"bytesValue\":", false);
+        write_base64(w, attribute->string, kept(attribute->length));
         break;
     case ATTRIBUTE_INT:
         /* OTLP/JSON writes 64-bit integers as decimal strings (protobuf's JSON mapping). */
@@ -45,12 +70,15 @@ void attribute_write_otlp(struct json_writer *w, const struct attribute *attribu
 
 void attribute_write_member(struct json_writer *w, const struct attribute *attribute)
 {
-    if (is_absent(attribute))
+    if (attribute_is_absent(attribute))
         return;
     json_writer_key(w, attribute->key);
     switch (attribute->type) {
     case ATTRIBUTE_STRING:
         json_writer_string_n(w, attribute->string, kept(attribute->length));
+        break;
+    case ATTRIBUTE_BYTES:
+        write_base64(w, attribute->string, kept(attribute->length));
         break;
     case ATTRIBUTE_JSON:
         json_writer_raw_value(w, attribute->string, attribute->length);

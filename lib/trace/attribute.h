@@ -20,7 +20,8 @@ enum attribute_type {
     ATTRIBUTE_INT,
     ATTRIBUTE_DOUBLE,
     ATTRIBUTE_BOOL,
-    ATTRIBUTE_JSON, /* `string` is one complete JSON value; a string in OTLP */
+    ATTRIBUTE_BYTES, /* base64 text, as protobuf's JSON mapping has bytes */
+    ATTRIBUTE_JSON,  /* `string` is one complete JSON value; a string in OTLP */
 };
 
 struct attribute {
@@ -61,11 +62,20 @@ static inline struct attribute attribute_bool(const char *key, bool value)
     return (struct attribute){.key = key, .type = ATTRIBUTE_BOOL, .boolean = value};
 }
 
+static inline struct attribute attribute_bytes(const char *key, const void *bytes, size_t len)
+{
+    return (struct attribute){
+        .key = key, .string = (const char *)bytes, .length = len, .type = ATTRIBUTE_BYTES};
+}
+
 /* `json` is one complete JSON value of `len` bytes, borrowed. */
 static inline struct attribute attribute_json(const char *key, const char *json, size_t len)
 {
     return (struct attribute){.key = key, .string = json, .length = len, .type = ATTRIBUTE_JSON};
 }
+
+/* Whether the attribute is left out: a text that is NULL. */
+bool attribute_is_absent(const struct attribute *attribute);
 
 /* One element of an OTLP attributes array: {"key":K,"value":{"stringValue":V}}. */
 void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute);

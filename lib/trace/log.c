@@ -14,7 +14,7 @@ static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
 
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
                const char *message, const struct log_context *context,
-               const struct attribute *fields, size_t field_count)
+               const struct attribute *fields, size_t field_count, const struct resource *resource)
 {
     const struct trace_context *trace = context != NULL ? context->trace : NULL;
     const char *request_id = context != NULL ? context->request_id : NULL;
@@ -40,5 +40,9 @@ void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, co
     json_writer_literal(w, "\"", true);
     for (size_t i = 0; i < field_count; i++)
         attribute_write_member(w, &fields[i]);
+    if (resource != NULL) {
+        json_writer_literal(w, ",\"resource\":", false);
+        json_writer_bytes(w, resource->members, resource->members_length);
+    }
     json_writer_literal(w, "}\n", false);
 }

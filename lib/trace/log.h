@@ -8,6 +8,7 @@
 #include "lib/base/log_level.h"
 #include "lib/trace/attribute.h"
 #include "lib/trace/context.h"
+#include "lib/trace/resource.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,10 +21,11 @@ struct log_context {
 
 /*
  * Writes one line with its newline: asctime, levelname, name, message, request_id, trace_id,
- * span_id (absent ids as ""), then the fields. Overflow shows in the writer.
+ * span_id (absent ids as ""), then the fields, then who wrote it, `resource`, unless that is NULL.
+ * No field has one of these names. Overflow shows in the writer.
  */
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
                const char *message, const struct log_context *context,
-               const struct attribute *fields, size_t field_count);
+               const struct attribute *fields, size_t field_count, const struct resource *resource);
 
 #endif

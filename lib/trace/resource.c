@@ -96,31 +96,60 @@ static int parse_attributes(struct pairs *pairs, const char *text)
 
 static int render(struct resource *resource, const struct pairs *pairs)
 {
-    struct json_writer w;
+    struct json_writer w, members;
 
     json_writer_init(&w, resource->json, sizeof(resource->json));
+    json_writer_init(&members, resource->members, sizeof(resource->members));
     json_writer_begin_object(&w);
+    json_writer_begin_object(&members);
     json_writer_key(&w, "attributes");
     json_writer_begin_array(&w);
-    for (size_t i = 0; i < pairs->count; i++)
+    for (size_t i = 0; i < pairs->count; i++) {
         attribute_write_otlp(&w, &pairs->list[i]);
+        attribute_write_member(&members, &pairs->list[i]);
+    }
     json_writer_end_array(&w);
     json_writer_end_object(&w);
+    json_writer_end_object(&members);
     resource->length = w.len;
-    return w.overflow ? -1 : 0;
+    resource->members_length = members.len;
+    return w.overflow || members.overflow ? -1 : 0;
 }
 
-static void set_defaults(struct pairs *pairs, const char *instance_id, const char *host)
+static void set_defaults(struct pairs *pairs, const struct resource_service *service,
+                         const char *instance_id, const char *host)
 {
     pairs->count = pairs->used = 0;
-    (void)pairs_set(pairs, "service.name", "microtrace");
-    (void)pairs_set(pairs, "service.version", MICROTRACE_VERSION);
+    (void)pairs_set(pairs, "service.name", service->name);
+    if (service->version != NULL)
+        (void)pairs_set(pairs, "service.version", service->version);
     (void)pairs_set(pairs, "service.instance.id", instance_id);
     (void)pairs_set(pairs, "host.name", host);
 }
 
-const char *resource_init(struct resource *resource, const char *service_name,
-                          const char *attributes, const char *instance_id)
+void scope_init(struct scope *scope, const char *name, const char *version)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, scope->json, sizeof(scope->json));
+    json_writer_begin_object(&w);
+    json_writer_key(&w, "name");
+    json_writer_string(&w, name);
+    if (version != NULL) {
+        json_writer_key(&w, "version");
+        json_writer_string(&w, version);
+    }
+    json_writer_end_object(&w);
+    if (w.overflow) {
+        json_writer_init(&w, scope->json, sizeof(scope->json));
+        json_writer_begin_object(&w);
+        json_writer_end_object(&w);
+    }
+    scope->length = w.len;
+}
+
+const char *resource_init(struct resource *resource, const struct resource_service *service,
+                          const char *service_name, const char *attributes, const char *instance_id)
 {
     const char *problem = NULL;
     char host[HOST_MAX] = "";
@@ -129,7 +158,7 @@ const char *resource_init(struct resource *resource, const char *service_name,
     if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
         memcpy(host, "localhost", sizeof("localhost"));
     for (;;) {
-        set_defaults(&pairs, instance_id, host);
+        set_defaults(&pairs, service, instance_id, host);
         if (problem == NULL && attributes != NULL && parse_attributes(&pairs, attributes) != 0) {
             problem = "OTEL_RESOURCE_ATTRIBUTES is no list of KEY=VALUE with percent-encoding, or "
                       "is too long: all of it is ignored";

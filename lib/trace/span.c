@@ -12,17 +12,15 @@ enum {
 };
 
 static const char before_resource[] = "{\"resourceSpans\":[{\"resource\":";
-static const char before_span[] =
-    ",\"scopeSpans\":[{\"scope\":{\"name\":\"microtrace\",\"version\":"
-    "\"" MICROTRACE_VERSION "\"},\"spans\":[";
+static const char before_scope[] = ",\"scopeSpans\":[{\"scope\":";
+static const char before_span[] = ",\"spans\":[";
 static const char after_span[] = "]}]}]}\n";
 
-void span_begin(struct span *span, const char *name, enum span_kind kind,
-                const struct trace_context *parent, bool remote, bool sampled)
+/* Everything but the context's trace id and sampled flag, and the parent. */
+static void begin(struct span *span, const char *name, enum span_kind kind, bool remote)
 {
     /* Not an initializer: clearing the attributes' memory would cost more than all the rest. */
     span->parent_is_remote = remote;
-    span->recording = sampled;
     span->kind = kind;
     span->status = SPAN_STATUS_UNSET;
     span->name = name;
@@ -30,26 +28,51 @@ void span_begin(struct span *span, const char *name, enum span_kind kind,
     span->end_ns = 0;
     span->attribute_count = 0;
     span->dropped_attributes = 0;
-    span->context.flags = sampled ? TRACE_CONTEXT_SAMPLED : 0;
-    if (parent != NULL) {
-        span->context.trace_id = parent->trace_id;
-        span->parent = parent->span_id;
-        span->context.flags |= parent->flags & (TRACE_CONTEXT_RANDOM | TRACE_CONTEXT_DEBUG);
-        memcpy(span->context.state, parent->state, strlen(parent->state) + 1);
-    } else {
-        span->context.trace_id = ids_new_trace();
-        memset(&span->parent, 0, sizeof(span->parent));
-        span->context.flags |= TRACE_CONTEXT_RANDOM;
-        span->context.state[0] = '\0';
-    }
+    span->written_attributes = span->events = (struct span_list){0};
     span->context.span_id = ids_new_span();
     span->start_ns = clock_unix_ns();
+}
+
+static void continue_trace(struct span *span, const struct trace_context *parent)
+{
+    span->context.trace_id = parent->trace_id;
+    span->parent = parent->span_id;
+    span->context.flags = parent->flags & (TRACE_CONTEXT_RANDOM | TRACE_CONTEXT_DEBUG);
+    memcpy(span->context.state, parent->state, strlen(parent->state) + 1);
+}
+
+static void set_sampled(struct span *span, bool sampled)
+{
+    span->recording = sampled;
+    if (sampled)
+        span->context.flags |= TRACE_CONTEXT_SAMPLED;
+}
+
+void span_begin(struct span *span, const char *name, enum span_kind kind,
+                const struct trace_context *parent, bool remote, const struct sampler *sampler)
+{
+    const bool root = parent == NULL || ids_trace_is_zero(&parent->trace_id);
+
+    begin(span, name, kind, remote && !root);
+    if (root) {
+        span->context.trace_id = ids_new_trace();
+        memset(&span->parent, 0, sizeof(span->parent));
+        span->context.flags = TRACE_CONTEXT_RANDOM;
+        if (parent != NULL)
+            span->context.flags |= parent->flags & TRACE_CONTEXT_DEBUG;
+        span->context.state[0] = '\0';
+    } else {
+        continue_trace(span, parent);
+    }
+    set_sampled(span, sampler != NULL && sampler_decide(sampler, &span->context.trace_id, parent));
 }
 
 void span_begin_child(struct span *span, const char *name, enum span_kind kind,
                       const struct span *parent)
 {
-    span_begin(span, name, kind, &parent->context, false, parent->recording);
+    begin(span, name, kind, false);
+    continue_trace(span, &parent->context);
+    set_sampled(span, parent->recording);
 }
 
 void span_set(struct span *span, struct attribute attribute)
@@ -94,6 +117,20 @@ static void write_status(struct json_writer *w, const struct span *span)
     json_writer_literal(w, "}", true);
 }
 
+static void write_list(struct json_writer *w, const struct span_list *list)
+{
+    if (list->length > 0)
+        json_writer_raw_value(w, list->json, list->length);
+}
+
+static void write_dropped(struct json_writer *w, const char *key, unsigned count)
+{
+    if (count > 0) {
+        json_writer_key(w, key);
+        json_writer_uint(w, count);
+    }
+}
+
 /* Literal by literal rather than member by member: this runs twice a request. */
 static void write_object(struct json_writer *w, const struct span *span)
 {
@@ -128,22 +165,30 @@ static void write_object(struct json_writer *w, const struct span *span)
     json_writer_literal(w, "\",\"attributes\":[", false);
     for (unsigned i = 0; i < span->attribute_count; i++)
         attribute_write_otlp(w, &span->attributes[i]);
+    write_list(w, &span->written_attributes);
     json_writer_literal(w, "]", true);
-    if (span->dropped_attributes > 0) {
-        json_writer_key(w, "droppedAttributesCount");
-        json_writer_uint(w, span->dropped_attributes);
+    write_dropped(w, "droppedAttributesCount",
+                  span->dropped_attributes + span->written_attributes.dropped);
+    if (span->events.length > 0) {
+        json_writer_literal(w, ",\"events\":[", false);
+        write_list(w, &span->events);
+        json_writer_literal(w, "]", true);
     }
+    write_dropped(w, "droppedEventsCount", span->events.dropped);
     write_status(w, span);
     json_writer_literal(w, "}", true);
 }
 
-void span_write(const struct span *span, const struct resource *resource, struct json_writer *w)
+void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
+                struct json_writer *w)
 {
     if (!span->recording)
         return;
     assert(span->end_ns != 0);
     json_writer_bytes(w, before_resource, sizeof(before_resource) - 1);
     json_writer_bytes(w, resource->json, resource->length);
+    json_writer_bytes(w, before_scope, sizeof(before_scope) - 1);
+    json_writer_bytes(w, scope->json, scope->length);
     json_writer_bytes(w, before_span, sizeof(before_span) - 1);
     w->comma = false;
     write_object(w, span);

@@ -10,6 +10,7 @@
 #include "lib/trace/attribute.h"
 #include "lib/trace/context.h"
 #include "lib/trace/resource.h"
+#include "lib/trace/sampler.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@ enum span_kind {
     SPAN_INTERNAL = 1,
     SPAN_SERVER = 2,
     SPAN_CLIENT = 3,
+    SPAN_PRODUCER = 4,
+    SPAN_CONSUMER = 5,
 };
 
 /* OTLP trace.proto, Status.StatusCode. */
@@ -30,6 +33,13 @@ enum span_status {
     SPAN_STATUS_UNSET = 0,
     SPAN_STATUS_OK = 1,
     SPAN_STATUS_ERROR = 2,
+};
+
+/* Elements of a JSON array that were written before, separated by commas. */
+struct span_list {
+    const char *json; /* borrowed until the line is written */
+    size_t length;    /* 0 for none */
+    unsigned dropped; /* elements that found no room */
 };
 
 struct span {
@@ -45,15 +55,17 @@ struct span {
     uint64_t end_ns; /* 0 until span_end */
     struct attribute attributes[SPAN_ATTRIBUTES_MAX];
     unsigned attribute_count;
-    unsigned dropped_attributes; /* those that found no room */
+    unsigned dropped_attributes;                 /* those that found no room */
+    struct span_list written_attributes, events; /* of OTLP's KeyValue and Span.Event */
 };
 
 /*
- * Starts a span now. `parent` NULL starts a new trace; `remote` says that the parent came over the
- * wire. `sampled` is the sampler's decision, and becomes the sampled flag of the span's context.
+ * Starts a span now. `parent` NULL, or one without ids, starts a new trace; `remote` says that the
+ * parent came over the wire. `sampler` decides on the trace id that the span gets, and its decision
+ * becomes the sampled flag of the span's context; NULL samples nothing.
  */
 void span_begin(struct span *span, const char *name, enum span_kind kind,
-                const struct trace_context *parent, bool remote, bool sampled);
+                const struct trace_context *parent, bool remote, const struct sampler *sampler);
 
 /* Starts a child of `parent` in this process, sampled as its parent is. */
 void span_begin_child(struct span *span, const char *name, enum span_kind kind,
@@ -70,6 +82,7 @@ void span_end(struct span *span);
  * newline), in the canonical key order of docs/spool.md. Writes nothing for a span not recorded.
  * Overflow shows in the writer.
  */
-void span_write(const struct span *span, const struct resource *resource, struct json_writer *w);
+void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
+                struct json_writer *w);
 
 #endif

@@ -10,13 +10,14 @@
 #include <string.h>
 
 enum {
-    SCOPES_MAX = 32, /* names that a batch groups by; records of further ones stand alone */
+    SOURCES_MAX = 64, /* that a batch groups by; records of further ones stand alone */
     INT_DIGITS_SAFE = 18,
 };
 
 struct body {
     char *buf;
     size_t cap, len;
+    size_t records; /* resourceLogs begun */
     bool overflow;
 };
 
@@ -203,6 +204,23 @@ static unsigned severity(struct text level)
     return 0;
 }
 
+static int put_attribute(struct body *body, const struct member *member)
+{
+    PUT(body, "{\"key\":\"");
+    put_n(body, member->key.at, member->key.len);
+    PUT(body, "\",\"value\":");
+    if (put_value(body, member->value) != 0)
+        return -1;
+    PUT(body, "}");
+    return 0;
+}
+
+/* The writer's description of itself; a `resource` of another shape is an attribute. */
+static bool is_resource(const struct member *member)
+{
+    return is(member->key, "resource") && member->value.at[0] == '{';
+}
+
 /* What a line says beside its attributes. */
 struct fields {
     struct text level, message, trace, span;
@@ -214,6 +232,8 @@ static bool take_field(struct fields *fields, const struct member *member)
 {
     struct text value = member->value;
 
+    if (is_resource(member))
+        return true;
     if (is(member->key, "message")) {
         fields->message = value;
         return true;
@@ -280,12 +300,8 @@ static int put_record(struct body *body, const struct otlp_line *line)
         if (!first)
             PUT(body, ",");
         first = false;
-        PUT(body, "{\"key\":\"");
-        put_n(body, member.key.at, member.key.len);
-        PUT(body, "\",\"value\":");
-        if (put_value(body, member.value) != 0)
+        if (put_attribute(body, &member) != 0)
             return -1;
-        PUT(body, "}");
     }
     if (more < 0)
         return -1;
@@ -300,21 +316,111 @@ static int put_record(struct body *body, const struct otlp_line *line)
     return 0;
 }
 
-static struct text scope_of(const struct otlp_line *line)
-{
-    const char *at = line->text + 1, *end = line->text + line->length;
-    struct member member;
-
-    while (next_member(&at, end, &member) > 0) {
-        if (is(member.key, "name") && is_string(member.value))
-            return unquoted(member.value);
-    }
-    return (struct text){"", 0};
-}
-
 static bool same(struct text a, struct text b)
 {
     return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+/* Who speaks in a line: records with the same of both stand together. */
+struct source {
+    struct text resource; /* the object that is the member `resource`; empty for none */
+    struct text scope;    /* the logger's name, without its quotes */
+};
+
+static bool same_source(const struct source *a, const struct source *b)
+{
+    return same(a->resource, b->resource) && same(a->scope, b->scope);
+}
+
+/*
+ * Whether the line's last member is `resource` with the same bytes as in `elder`: so it is for all
+ * that one program wrote, and it saves a walk through the line. What ends in `,"resource":{...}}`
+ * has that member at its top: the last bracket closes the line's object, the one before the
+ * resource.
+ */
+static bool ends_alike(const struct otlp_line *line, struct text elder)
+{
+    static const char key[] = ",\"resource\":";
+    const size_t len = sizeof(key) - 1 + elder.len + 1;
+    const char *at;
+
+    if (elder.len == 0 || line->length <= len)
+        return false;
+    at = line->text + line->length - len;
+    return memcmp(at, key, sizeof(key) - 1) == 0 &&
+           memcmp(at + sizeof(key) - 1, elder.at, elder.len) == 0;
+}
+
+static struct source source_of(const struct otlp_line *line, struct text elder)
+{
+    const char *at = line->text + 1, *end = line->text + line->length;
+    struct source source = {{"", 0}, {"", 0}};
+    const bool known = ends_alike(line, elder);
+    struct member member;
+
+    if (known)
+        source.resource = elder;
+    while (next_member(&at, end, &member) > 0) {
+        if (is(member.key, "name") && is_string(member.value)) {
+            source.scope = unquoted(member.value);
+            if (known)
+                break;
+        } else if (is_resource(&member)) {
+            source.resource = member.value;
+        }
+    }
+    return source;
+}
+
+/* Sources of a batch, and of each line which one it has. */
+struct sources {
+    struct source list[SOURCES_MAX];
+    size_t count;
+    uint8_t of[OTLP_LOGS_LINES_MAX]; /* SOURCES_MAX: of none in the list */
+};
+
+static void collect_sources(struct sources *sources, const struct otlp_line *lines, size_t count)
+{
+    struct text elder = {"", 0};
+    size_t i, k;
+
+    sources->count = 0;
+    for (i = 0; i < count; i++) {
+        const struct source source = source_of(&lines[i], elder);
+
+        elder = source.resource;
+        for (k = 0; k < sources->count && !same_source(&sources->list[k], &source); k++)
+            continue;
+        if (k == sources->count && k < SOURCES_MAX)
+            sources->list[sources->count++] = source;
+        sources->of[i] = (uint8_t)k;
+    }
+}
+
+/* The resource as OTLP has it; lines that name none are taken for the agent's own service's. */
+static int open_resource(struct body *body, struct text resource, const struct resource *own)
+{
+    const char *at = resource.at + 1, *end = resource.at + resource.len;
+    const char *separator = "";
+    struct member member;
+
+    if (body->records++ > 0)
+        PUT(body, ",");
+    PUT(body, "{\"resource\":");
+    if (resource.len == 0) {
+        put_n(body, own->json, own->length);
+    } else {
+        PUT(body, "{\"attributes\":[");
+        while (next_member(&at, end, &member) > 0) {
+            put_n(body, separator, strlen(separator));
+            if (put_attribute(body, &member) != 0)
+                return -1;
+            separator = ",";
+        }
+        PUT(body, "]}");
+    }
+    PUT(body, ",\"scopeLogs\":[");
+    return 0;
 }
 
 static void open_scope(struct body *body, struct text name, bool first)
@@ -326,72 +432,114 @@ static void open_scope(struct body *body, struct text name, bool first)
     PUT(body, "\"},\"logRecords\":[");
 }
 
-/* Finds the distinct names and, for each line, which of them is its; returns how many. */
-static size_t collect_scopes(struct text scopes[SCOPES_MAX], uint8_t *scope,
-                             const struct otlp_line *lines, size_t count)
+/* A batch on its way into a body. */
+struct batch {
+    struct body body;
+    const struct otlp_line *lines;
+    size_t count;
+    const struct resource *own;
+    struct sources sources;
+    size_t bad; /* the line that can't be encoded; `count` for none */
+};
+
+/* All records of source number `which`. */
+static int put_scope(struct batch *batch, size_t which, bool first)
 {
-    size_t found = 0, i, k;
-
-    for (i = 0; i < count; i++) {
-        struct text name = scope_of(&lines[i]);
-
-        for (k = 0; k < found && !same(scopes[k], name); k++)
-            continue;
-        if (k == found && found < SCOPES_MAX)
-            scopes[found++] = name;
-        scope[i] = k < found ? (uint8_t)k : SCOPES_MAX;
-    }
-    return found;
-}
-
-/* All records of scope `which`; for SCOPES_MAX the records of further names, each on its own. */
-static int put_scope(struct body *body, const struct otlp_line *lines, size_t count,
-                     const uint8_t *scope, size_t which, size_t *bad)
-{
-    bool opened = false;
+    const char *separator = "";
     size_t i;
 
-    for (i = 0; i < count && !body->overflow; i++) {
-        if (scope[i] != which)
+    open_scope(&batch->body, batch->sources.list[which].scope, first);
+    for (i = 0; i < batch->count && !batch->body.overflow; i++) {
+        if (batch->sources.of[i] != which)
             continue;
-        if (!opened || which == SCOPES_MAX) {
-            if (opened)
-                PUT(body, "]}");
-            open_scope(body, scope_of(&lines[i]), which == 0 && !opened);
-            opened = true;
-        } else {
-            PUT(body, ",");
-        }
-        if (put_record(body, &lines[i]) != 0) {
-            *bad = i;
+        put_n(&batch->body, separator, strlen(separator));
+        separator = ",";
+        if (put_record(&batch->body, &batch->lines[i]) != 0) {
+            batch->bad = i;
             return -1;
         }
     }
-    if (opened)
-        PUT(body, "]}");
+    PUT(&batch->body, "]}");
     return 0;
+}
+
+/* The sources that share the resource of number `first`, which is the first that has it. */
+static int put_resource(struct batch *batch, size_t first)
+{
+    const struct sources *const sources = &batch->sources;
+    const struct text resource = sources->list[first].resource;
+
+    if (open_resource(&batch->body, resource, batch->own) != 0) {
+        for (batch->bad = 0; sources->of[batch->bad] != first; batch->bad++)
+            continue;
+        return -1;
+    }
+    for (size_t which = first; which < sources->count; which++) {
+        if (same(sources->list[which].resource, resource) &&
+            put_scope(batch, which, which == first) != 0)
+            return -1;
+    }
+    PUT(&batch->body, "]}");
+    return 0;
+}
+
+static bool has_elder(const struct sources *sources, size_t which)
+{
+    size_t i;
+
+    for (i = 0; i < which; i++) {
+        if (same(sources->list[i].resource, sources->list[which].resource))
+            return true;
+    }
+    return false;
+}
+
+/* A record whose source found no room in the list stands alone. */
+static int put_alone(struct batch *batch, size_t i)
+{
+    const struct source source = source_of(&batch->lines[i], (struct text){"", 0});
+
+    batch->bad = i;
+    if (open_resource(&batch->body, source.resource, batch->own) != 0)
+        return -1;
+    open_scope(&batch->body, source.scope, true);
+    if (put_record(&batch->body, &batch->lines[i]) != 0)
+        return -1;
+    PUT(&batch->body, "]}]}");
+    batch->bad = batch->count;
+    return 0;
+}
+
+static int put_batch(struct batch *batch)
+{
+    size_t i;
+
+    collect_sources(&batch->sources, batch->lines, batch->count);
+    PUT(&batch->body, "{\"resourceLogs\":[");
+    for (i = 0; i < batch->sources.count; i++) {
+        if (!has_elder(&batch->sources, i) && put_resource(batch, i) != 0)
+            return -1;
+    }
+    for (i = 0; i < batch->count && !batch->body.overflow; i++) {
+        if (batch->sources.of[i] == SOURCES_MAX && put_alone(batch, i) != 0)
+            return -1;
+    }
+    PUT(&batch->body, "]}");
+    return batch->body.overflow ? -1 : 0;
 }
 
 size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
                         const struct resource *resource, size_t *bad)
 {
-    struct body body = {.buf = out, .cap = cap};
-    struct text scopes[SCOPES_MAX];
-    uint8_t scope[OTLP_LOGS_LINES_MAX];
-    size_t found, which;
+    struct batch batch = {.body = {.buf = out, .cap = cap},
+                          .lines = lines,
+                          .count = count,
+                          .own = resource,
+                          .bad = count};
+    int result;
 
     assert(count <= OTLP_LOGS_LINES_MAX);
-    *bad = count;
-    found = collect_scopes(scopes, scope, lines, count);
-    PUT(&body, "{\"resourceLogs\":[{\"resource\":");
-    put_n(&body, resource->json, resource->length);
-    PUT(&body, ",\"scopeLogs\":[");
-    for (which = 0; which <= SCOPES_MAX; which++) {
-        /* Names beyond SCOPES_MAX exist only where all of those are taken. */
-        if ((which < found || found == SCOPES_MAX) &&
-            put_scope(&body, lines, count, scope, which, bad) != 0)
-            return 0;
-    }
-    PUT(&body, "]}]}");
-    return body.overflow ? 0 : body.len;
+    result = put_batch(&batch);
+    *bad = batch.bad;
+    return result == 0 ? batch.body.len : 0;
 }

@@ -19,12 +19,14 @@ enum {
 /*
  * Writes an ExportLogsServiceRequest of all `count` lines (at most
  * OTLP_LOGS_LINES_MAX), each of which spool_lines_split took for a
- * record, grouped by logger name. Returns its length; 0 where it does not fit into `cap` bytes, or
- * where a line has no members that can be told apart: then *bad is that line's index, else `count`.
+ * record, grouped by their resource and logger name. Returns its length; 0 where it does not fit
+ * into `cap` bytes, or where a line has no members that can be told apart: then *bad is that line's
+ * index, else `count`.
  *
  * Mapping (docs/spool.md): asctime gives timeUnixNano and observedTimeUnixNano, levelname gives
  * severityText and severityNumber, message the body, name the scope, trace_id and span_id their
- * fields unless empty; other members become attributes, objects and arrays as a string of JSON.
+ * fields unless empty; `resource`, an object, is the record's resource (without it `resource`, the
+ * argument, is); other members become attributes, objects and arrays as a string of JSON.
  */
 size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
                         const struct resource *resource, size_t *bad);

@@ -26,6 +26,10 @@ enum { BUFFER = 1 << 20, LINE = 16384, SEGMENT = 16 << 20, ROUNDS = 9 };
 
 extern char **environ;
 
+static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
+static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+static struct scope scope;
+
 static struct resource resource;
 static char buffer[BUFFER];
 
@@ -42,7 +46,7 @@ static void write_spans(struct json_writer *w)
     char request_id[IDS_UUID_TEXT + 1];
 
     ids_new_uuid4(request_id);
-    span_begin(&server, "POST /analyze", SPAN_SERVER, NULL, false, true);
+    span_begin(&server, "POST /analyze", SPAN_SERVER, NULL, false, &always);
     span_begin_child(&worker, "WorkerService.analyze", SPAN_INTERNAL, &server);
     span_set(&worker, attribute_double("worker.input_a", 10.5));
     span_set(&worker, attribute_double("worker.input_b", 3.5));
@@ -51,7 +55,7 @@ static void write_spans(struct json_writer *w)
     span_set(&worker, attribute_double("worker.sum", 14.0));
     span_set(&worker, attribute_double("worker.difference", 7.0));
     span_end(&worker);
-    span_write(&worker, &resource, w);
+    span_write(&worker, &resource, &scope, w);
     span_set(&server, attribute_string("http.request.method", "POST"));
     span_set(&server, attribute_string("http.route", "/analyze"));
     span_set(&server, attribute_string("url.path", "/analyze"));
@@ -64,7 +68,7 @@ static void write_spans(struct json_writer *w)
     span_set(&server, attribute_int("http.response.status_code", 200));
     span_set(&server, attribute_string("microtrace.request_id", request_id));
     span_end(&server);
-    span_write(&server, &resource, w);
+    span_write(&server, &resource, &scope, w);
 }
 
 /* request_completed, 313 bytes with its newline. */
@@ -79,10 +83,10 @@ static void write_log(struct json_writer *w)
 
     ids_new_uuid4(request_id);
     request_id[12] = '\0'; /* so that the line has the length */
-    span_begin(&span, "s", SPAN_SERVER, NULL, false, true);
+    span_begin(&span, "s", SPAN_SERVER, NULL, false, &always);
     log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.request", "request_completed",
               &(struct log_context){.request_id = request_id, .trace = &span.context}, fields,
-              sizeof(fields) / sizeof(fields[0]));
+              sizeof(fields) / sizeof(fields[0]), &resource);
 }
 
 static void write_all(int fd, const char *bytes, size_t len)
@@ -185,7 +189,8 @@ static int once(const char *dir, bool append)
     static struct spool_writer spool;
     struct json_writer w;
 
-    (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
+    scope_init(&scope, service.name, service.version);
+    (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     json_writer_init(&w, buffer, sizeof(buffer));
     write_spans(&w);
     if (append) {
@@ -237,7 +242,8 @@ int main(int argc, char **argv)
         return once(argv[2], true);
     if (argc == 3 && strcmp(argv[1], "nothing") == 0)
         return once(argv[2], false);
-    (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
+    scope_init(&scope, service.name, service.version);
+    (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     if (argc == 5 && strcmp(argv[1], "fill") == 0)
         return fill(argv[2], argv[3], strtoull(argv[4], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "append") == 0) {

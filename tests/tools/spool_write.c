@@ -25,6 +25,10 @@ enum {
     BATCH_MAX = 500,
 };
 
+static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
+static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+static struct scope scope;
+
 static struct resource resource;
 static volatile sig_atomic_t told_to_end;
 
@@ -37,7 +41,7 @@ static void write_span(struct json_writer *w, const char *name)
 {
     struct span root, span;
 
-    span_begin(&root, "POST /analyze", SPAN_SERVER, NULL, false, true);
+    span_begin(&root, "POST /analyze", SPAN_SERVER, NULL, false, &always);
     span_begin_child(&span, name, SPAN_INTERNAL, &root);
     span_set(&span, attribute_string("id", name));
     span_set(&span, attribute_double("worker.input_a", 10.5));
@@ -47,7 +51,7 @@ static void write_span(struct json_writer *w, const char *name)
     span_set(&span, attribute_string("http.request.method", "POST"));
     span_set(&span, attribute_string("user_agent.original", "curl/7.88.1 \"quoted\" \\ \u00fc"));
     span_end(&span);
-    span_write(&span, &resource, w);
+    span_write(&span, &resource, &scope, w);
 }
 
 static void write_log(struct json_writer *w, const char *name)
@@ -60,10 +64,10 @@ static void write_log(struct json_writer *w, const char *name)
         attribute_int("status_code", 200), attribute_double("elapsed_ms", 0.25),
         attribute_json("errors", "[{\"type\":\"x\"}]", 14)};
 
-    span_begin(&span, "s", SPAN_SERVER, NULL, false, true);
+    span_begin(&span, "s", SPAN_SERVER, NULL, false, &always);
     log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, loggers[turn++ % 2], "request_completed",
               &(struct log_context){.request_id = name, .trace = &span.context}, fields,
-              sizeof fields / sizeof fields[0]);
+              sizeof fields / sizeof fields[0], &resource);
 }
 
 int main(int argc, char **argv)
@@ -87,7 +91,8 @@ int main(int argc, char **argv)
     if (batch < 1 || batch > BATCH_MAX ||
         spool_writer_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
         return 2;
-    (void)resource_init(&resource, NULL, NULL, "00000000-0000-4000-8000-000000000000");
+    scope_init(&scope, service.name, service.version);
+    (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     (void)signal(SIGTERM, end);
     while (i < count && !told_to_end) {
         struct json_writer w;

@@ -122,6 +122,102 @@ static void severities(void **state)
     }
 }
 
+/* The records of a body by resource: how many there are with each value of service.name. */
+static size_t records_of(const json_t *json, const char *service)
+{
+    const json_t *entry, *attribute, *scope;
+    size_t found = 0, i, k;
+
+    json_array_foreach(json_object_get(json, "resourceLogs"), i, entry)
+    {
+        const json_t *const attributes =
+            json_object_get(json_object_get(entry, "resource"), "attributes");
+        const char *name = "";
+
+        json_array_foreach(attributes, k, attribute)
+        {
+            if (strcmp(json_string_value(json_object_get(attribute, "key")), "service.name") == 0)
+                name = json_string_value(
+                    json_object_get(json_object_get(attribute, "value"), "stringValue"));
+        }
+        if (strcmp(name, service) != 0)
+            continue;
+        json_array_foreach(json_object_get(entry, "scopeLogs"), k, scope) found +=
+            json_array_size(json_object_get(scope, "logRecords"));
+    }
+    return found;
+}
+
+static json_t *encode_sources(const char *const *texts, size_t count, size_t resources)
+{
+    static struct otlp_line lines[OTLP_LOGS_LINES_MAX];
+    json_t *json;
+    size_t i, len, bad;
+
+    for (i = 0; i < count; i++)
+        lines[i] = (struct otlp_line){texts[i], strlen(texts[i])};
+    len = otlp_logs_encode(out, sizeof out, lines, count, &resource, &bad);
+    assert_int_equal(bad, count);
+    json = json_loadb(out, len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(json);
+    assert_int_equal(json_array_size(json_object_get(json, "resourceLogs")), resources);
+    return json;
+}
+
+static void grouped_by_who_wrote_them(void **state)
+{
+    static const char *const lines[] = {
+        "{\"asctime\":\"\",\"name\":\"n\",\"a\":1,\"resource\":{\"service.name\":\"shop\",\"n\":2}"
+        "}",
+        "{\"asctime\":\"\",\"name\":\"n\",\"resource\":{\"service.name\":\"cart\"}}",
+        "{\"asctime\":\"\",\"name\":\"n\",\"a\":2,\"resource\":{\"service.name\":\"shop\",\"n\":2}"
+        "}",
+        "{\"asctime\":\"\",\"name\":\"m\",\"a\":3,\"resource\":{\"service.name\":\"shop\",\"n\":2}"
+        "}",
+        /* Elsewhere than at the end, with blanks. */
+        "{\"asctime\":\"\",\"resource\" : {\"service.name\":\"cart\"} , \"name\":\"n\"}",
+        /* Not the line's own, or of another shape: attributes of a record of the agent's service.
+         */
+        "{\"asctime\":\"\",\"name\":\"n\",\"x\":{\"y\":1,\"resource\":{\"service.name\":\"cart\"}}"
+        "}",
+        "{\"asctime\":\"\",\"name\":\"n\",\"resource\":\"disk\"}",
+    };
+    const size_t count = sizeof lines / sizeof lines[0];
+    json_t *json = encode_sources(lines, count, 3);
+
+    (void)state;
+    assert_int_equal(records_of(json, "shop"), 3);
+    assert_int_equal(records_of(json, "cart"), 2);
+    assert_int_equal(records_of(json, ""), 2);
+    assert_null(strstr(out, "\"key\":\"resource\",\"value\":{\"stringValue\":\"{"));
+    assert_non_null(strstr(out, "\"key\":\"resource\",\"value\":{\"stringValue\":\"disk\"}"));
+    assert_non_null(strstr(out, "{\"key\":\"n\",\"value\":{\"intValue\":\"2\"}}"));
+    json_decref(json);
+}
+
+static void more_writers_than_a_batch_groups_by(void **state)
+{
+    enum { WRITERS = 200 };
+    static char texts[2 * WRITERS][128];
+    static const char *lines[2 * WRITERS];
+    char service[32];
+    json_t *json;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * WRITERS; i++) {
+        (void)snprintf(texts[i], sizeof texts[i],
+                       "{\"asctime\":\"\",\"name\":\"n\",\"resource\":{\"service.name\":\"s%zu\"}}",
+                       i % WRITERS);
+        lines[i] = texts[i];
+    }
+    json = encode_sources(lines, 2 * WRITERS, 64 + 2 * (WRITERS - 64));
+    for (size_t i = 0; i < WRITERS; i++) {
+        (void)snprintf(service, sizeof service, "s%zu", i);
+        assert_int_equal(records_of(json, service), 2);
+    }
+    json_decref(json);
+}
+
 static void grouped_by_name(void **state)
 {
     static char texts[60][64];
@@ -201,10 +297,16 @@ static void growth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_real_line),         cmocka_unit_test(absent_ids_are_left_out),
-        cmocka_unit_test(every_kind_of_value), cmocka_unit_test(severities),
-        cmocka_unit_test(grouped_by_name),     cmocka_unit_test(a_bad_line_is_named),
-        cmocka_unit_test(too_small_a_buffer),  cmocka_unit_test(growth),
+        cmocka_unit_test(a_real_line),
+        cmocka_unit_test(absent_ids_are_left_out),
+        cmocka_unit_test(every_kind_of_value),
+        cmocka_unit_test(severities),
+        cmocka_unit_test(grouped_by_who_wrote_them),
+        cmocka_unit_test(more_writers_than_a_batch_groups_by),
+        cmocka_unit_test(grouped_by_name),
+        cmocka_unit_test(a_bad_line_is_named),
+        cmocka_unit_test(too_small_a_buffer),
+        cmocka_unit_test(growth),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

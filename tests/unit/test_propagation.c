@@ -23,6 +23,9 @@ enum {
     NOTHING = -1, /* no context */
 };
 
+static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
+static const struct scope scope = {.json = "{}", .length = 2};
+
 static unsigned set_of(const char *names)
 {
     unsigned set;
@@ -425,12 +428,12 @@ static void debug_reaches_the_child_and_never_a_line(void **state)
 
     (void)state;
     assert_true(propagation_extract(set_of("b3"), &in, &context));
-    span_begin(&server, "server", SPAN_SERVER, &context, true, true);
+    span_begin(&server, "server", SPAN_SERVER, &context, true, &always);
     span_begin_child(&child, "child", SPAN_CLIENT, &server);
     assert_int_equal(child.context.flags, DEBUG);
     span_end(&child);
     json_writer_init(&w, line, sizeof(line));
-    span_write(&child, &resource, &w);
+    span_write(&child, &resource, &scope, &w);
     line[w.len] = '\0';
     assert_non_null(strstr(line, "\"flags\":257,"));
 }

@@ -49,6 +49,12 @@ static const char *attribute_of(const json_t *list, const char *key)
     return NULL;
 }
 
+static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
+static const struct scope scope = {
+    .json = "{\"name\":\"microtrace\",\"version\":\"" MICROTRACE_VERSION "\"}",
+    .length = sizeof("{\"name\":\"microtrace\",\"version\":\"" MICROTRACE_VERSION "\"}") - 1,
+};
+
 static struct resource tiny_resource(void)
 {
     struct resource r = {.json = "{\"attributes\":[]}"};
@@ -64,7 +70,7 @@ static void a_span_has_canonical_bytes(void **state)
     struct span parent, span;
 
     (void)state;
-    span_begin(&parent, "POST /analyze", SPAN_SERVER, NULL, false, true);
+    span_begin(&parent, "POST /analyze", SPAN_SERVER, NULL, false, &always);
     span_begin_child(&span, "child", SPAN_INTERNAL, &parent);
     assert_memory_equal(&span.context.trace_id, &parent.context.trace_id, 16);
     assert_memory_equal(&span.parent, &parent.context.span_id, 8);
@@ -79,7 +85,7 @@ static void a_span_has_canonical_bytes(void **state)
     span.status = SPAN_STATUS_ERROR;
     span.start_ns = 1;
     span.end_ns = 18446744073709551615u;
-    span_write(&span, &resource, &w);
+    span_write(&span, &resource, &scope, &w);
     json_decref(finish(&w));
     assert_string_equal(
         buffer,
@@ -106,9 +112,9 @@ static void a_remote_parent_is_continued(void **state)
     (void)state;
     assert_int_equal(trace_context_parse(&parent, parent_text, sizeof(parent_text) - 1, "a=1", 3),
                      0);
-    span_begin(&span, "x", SPAN_SERVER, &parent, true, true);
+    span_begin(&span, "x", SPAN_SERVER, &parent, true, &always);
     span_end(&span);
-    span_write(&span, &resource, &w);
+    span_write(&span, &resource, &scope, &w);
     json_decref(finish(&w));
     assert_non_null(strstr(buffer, "\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\""));
     assert_non_null(strstr(buffer, "\"parentSpanId\":\"00f067aa0ba902b7\",\"flags\":771,"));
@@ -123,14 +129,60 @@ static void what_is_not_sampled_is_propagated_but_not_written(void **state)
     struct span span, child;
 
     (void)state;
-    span_begin(&span, "x", SPAN_SERVER, NULL, false, false);
+    span_begin(&span, "x", SPAN_SERVER, NULL, false, NULL);
     span_begin_child(&child, "y", SPAN_CLIENT, &span);
     span_set(&child, attribute_int("n", 1));
     span_end(&child);
-    span_write(&child, &resource, &w);
+    span_write(&child, &resource, &scope, &w);
     assert_int_equal(w.len, 0);
     assert_int_equal(child.context.flags & TRACE_CONTEXT_SAMPLED, 0);
     assert_false(ids_span_is_zero(&child.context.span_id));
+}
+
+/* The decision is on the id that the span gets: whoever sees the id can tell what it was. */
+static void a_ratio_agrees_with_the_id_of_each_span(void **state)
+{
+    enum { ROOTS = 10000, SIX_SIGMA = 300 };
+    struct sampler half;
+    struct span root, child;
+    unsigned sampled = 0;
+
+    (void)state;
+    assert_null(sampler_init(&half, "parentbased_traceidratio", "0.5"));
+    for (int i = 0; i < ROOTS; i++) {
+        span_begin(&root, "x", SPAN_SERVER, NULL, false, &half);
+        assert_int_equal(root.recording, sampler_decide(&half, &root.context.trace_id, NULL));
+        assert_int_equal(root.recording, (root.context.flags & TRACE_CONTEXT_SAMPLED) != 0);
+        span_begin_child(&child, "y", SPAN_CLIENT, &root);
+        assert_int_equal(child.recording, root.recording);
+        sampled += root.recording;
+    }
+    assert_in_range(sampled, ROOTS / 2 - SIX_SIGMA, ROOTS / 2 + SIX_SIGMA);
+}
+
+static void what_was_written_before_stands_behind_the_attributes(void **state)
+{
+    static const char attribute[] = "{\"key\":\"k\",\"value\":{}}", event[] = "{\"name\":\"e\"}";
+    const struct resource resource = tiny_resource();
+    struct json_writer w = start();
+    struct span span;
+
+    (void)state;
+    span_begin(&span, "x", SPAN_PRODUCER, NULL, false, &always);
+    span_set(&span, attribute_bytes("b", "\0\xff\x10", 3));
+    span_set(&span, attribute_bytes("one", "a", 1));
+    span.written_attributes = (struct span_list){attribute, sizeof(attribute) - 1, 2};
+    span.events = (struct span_list){event, sizeof(event) - 1, 1};
+    span_end(&span);
+    span_write(&span, &resource, &scope, &w);
+    json_decref(finish(&w));
+    assert_non_null(strstr(buffer, "\"kind\":4,"));
+    assert_non_null(strstr(
+        buffer,
+        "\"attributes\":[{\"key\":\"b\",\"value\":{\"bytesValue\":\"AP8Q\"}},"
+        "{\"key\":\"one\",\"value\":{\"bytesValue\":\"YQ==\"}},{\"key\":\"k\",\"value\":{}}],"
+        "\"droppedAttributesCount\":2,\"events\":[{\"name\":\"e\"}],\"droppedEventsCount\":1,"
+        "\"status\":{}"));
 }
 
 static void attributes_without_room_are_counted(void **state)
@@ -140,11 +192,11 @@ static void attributes_without_room_are_counted(void **state)
     struct span span;
 
     (void)state;
-    span_begin(&span, "x", SPAN_SERVER, NULL, false, true);
+    span_begin(&span, "x", SPAN_SERVER, NULL, false, &always);
     for (int i = 0; i < SPAN_ATTRIBUTES_MAX + 3; i++)
         span_set(&span, attribute_int("n", i));
     span_end(&span);
-    span_write(&span, &resource, &w);
+    span_write(&span, &resource, &scope, &w);
     json_decref(finish(&w));
     assert_non_null(strstr(buffer, "\"droppedAttributesCount\":3,"));
 }
@@ -162,7 +214,7 @@ static void a_log_line_has_canonical_bytes(void **state)
     memset(&trace.trace_id, 0xab, 16);
     memset(&trace.span_id, 0xcd, 8);
     log_write(&w, UINT64_C(1735905600234000000), LOG_LEVEL_WARNING, "microtrace.api", "hi",
-              &context, fields, 4);
+              &context, fields, 4, NULL);
     json_decref(finish(&w));
     assert_string_equal(
         buffer,
@@ -177,17 +229,39 @@ static void a_log_line_without_a_request_has_empty_ids(void **state)
     struct json_writer w = start();
 
     (void)state;
-    log_write(&w, 0, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0);
+    log_write(&w, 0, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0, NULL);
     json_decref(finish(&w));
     assert_non_null(strstr(buffer, "\"request_id\":\"\",\"trace_id\":\"\",\"span_id\":\"\"}"));
 }
 
+static void a_log_line_ends_with_who_wrote_it(void **state)
+{
+    static const struct resource_service own = {"shop \"x\"", "1.2"};
+    static struct resource resource;
+    struct json_writer w = start();
+    json_t *line, *tree;
+
+    (void)state;
+    assert_null(resource_init(&resource, &own, NULL, "region=eu", "the-instance"));
+    log_write(&w, 0, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0, &resource);
+    line = finish(&w);
+    tree = json_object_get(line, "resource");
+    assert_string_equal(json_string_value(json_object_get(tree, "service.name")), "shop \"x\"");
+    assert_string_equal(json_string_value(json_object_get(tree, "service.version")), "1.2");
+    assert_string_equal(json_string_value(json_object_get(tree, "service.instance.id")),
+                        "the-instance");
+    assert_string_equal(json_string_value(json_object_get(tree, "region")), "eu");
+    assert_string_equal(buffer + w.len - 4, "\"}}\n");
+    json_decref(line);
+}
+
 static json_t *resource_of(const char *service, const char *attributes, const char **problem)
 {
+    static const struct resource_service own = {"microtrace", MICROTRACE_VERSION};
     struct resource resource;
     json_t *tree;
 
-    *problem = resource_init(&resource, service, attributes, "the-instance");
+    *problem = resource_init(&resource, &own, service, attributes, "the-instance");
     tree = json_loadb(resource.json, resource.length, 0, NULL);
     assert_non_null(tree);
     return tree;
@@ -254,9 +328,12 @@ int main(void)
         cmocka_unit_test(a_span_has_canonical_bytes),
         cmocka_unit_test(a_remote_parent_is_continued),
         cmocka_unit_test(what_is_not_sampled_is_propagated_but_not_written),
+        cmocka_unit_test(a_ratio_agrees_with_the_id_of_each_span),
+        cmocka_unit_test(what_was_written_before_stands_behind_the_attributes),
         cmocka_unit_test(attributes_without_room_are_counted),
         cmocka_unit_test(a_log_line_has_canonical_bytes),
         cmocka_unit_test(a_log_line_without_a_request_has_empty_ids),
+        cmocka_unit_test(a_log_line_ends_with_who_wrote_it),
         cmocka_unit_test(the_resource_follows_the_environment),
         cmocka_unit_test(attributes_that_cannot_be_decoded_are_discarded_whole),
     };

@@ -1,7 +1,7 @@
 /*
  * Goal: a client's request id goes everywhere exactly as it was sent, or not at all.
  */
-#include "fcgi-app/request_id.h"
+#include "lib/base/request_id.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

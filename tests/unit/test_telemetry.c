@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
+static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+
 static char root[64], run_dir[96], spool_dir[96];
 static struct telemetry_settings settings;
 
@@ -91,7 +94,7 @@ static uint64_t dropped(const char *signal, const char *reason)
 
 static struct telemetry *start(void)
 {
-    struct telemetry *const t = telemetry_open(&settings);
+    struct telemetry *const t = telemetry_open(&settings, &service);
 
     assert_non_null(t);
     return t;
@@ -101,7 +104,7 @@ static void record(struct telemetry *t)
 {
     struct span span;
 
-    span_begin(&span, "x", SPAN_SERVER, NULL, false, true);
+    span_begin(&span, "x", SPAN_SERVER, NULL, false, &always);
     telemetry_span_end(t, &span);
     telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0);
 }
@@ -148,13 +151,14 @@ static void lines_below_the_level_are_not_kept(void **state)
 
 static void a_disabled_sdk_records_nothing(void **state)
 {
-    const struct trace_id trace = ids_new_trace();
+    struct span span;
     struct telemetry *t;
 
     (void)state;
     settings.sdk_disabled = true;
     t = start();
-    assert_false(telemetry_sample(t, &trace, NULL));
+    telemetry_span_begin(t, &span, "x", SPAN_SERVER, NULL, false);
+    assert_false(span.recording);
     telemetry_log(t, LOG_LEVEL_ERROR, "a", "b", NULL, NULL, 0);
     telemetry_close(t);
     assert_string_equal(spool_text("logs"), "");

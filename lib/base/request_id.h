@@ -1,8 +1,8 @@
 /*
  * The request id: what ties an answer to its log lines and its spans.
  */
-#ifndef FCGI_APP_REQUEST_ID_H
-#define FCGI_APP_REQUEST_ID_H
+#ifndef LIB_BASE_REQUEST_ID_H
+#define LIB_BASE_REQUEST_ID_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "fcgi-app/request_id.h"
+#include "lib/base/request_id.h"
 
 #include "lib/base/ids.h"
 
