@@ -14,7 +14,6 @@
 #include "metrics-agent/message.h"
 #include "metrics-agent/scrape/exposition.h"
 #include "metrics-agent/scrape/http_server.h"
-#include "metrics-agent/start_pages.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -473,7 +472,6 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     if (agent.drain)
         publish_all(&agent);
-    start_pages_release();
     result = loop(&agent);
     finish(&agent);
     return result;
