@@ -1,9 +1,10 @@
 /*
- * The commands of `microtrace`: each is one file with one entry point, listed in the table of
- * main.c.
+ * The commands of `microtrace`: each is one file with one entry, listed in the table of main.c.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
+
+#include "cli/options.h"
 
 enum {
     COMMAND_OK = 0,
@@ -12,26 +13,21 @@ enum {
 };
 
 struct command {
-    const char *name;
-    const char *arguments; /* for the usage line */
-    const char *help;      /* one line */
-    /* argv[0] is the command's name. Returns one of the above. */
+    const struct options_table *options; /* its name and its help are in there */
+    /* argv[0] is the command's last word. Returns one of the above. */
     int (*run)(int argc, char **argv);
 };
 
-/* `microtrace metrics`: what the metrics file holds, without the agent. */
-int command_metrics(int argc, char **argv);
+/* What the metrics file holds, without the agent. */
+extern const struct command command_metrics;
 
-/* `microtrace breaker`: the state of the breaker that all processes share. */
-int command_breaker(int argc, char **argv);
+/* What the spool holds, where the agent stands, and what is wrong in it. */
+extern const struct command command_spool_status, command_spool_tail, command_spool_verify;
 
-/* `microtrace spool`: what the spool holds, where the agent stands, and what is wrong in it. */
-int command_spool(int argc, char **argv);
+/* The state of the breaker that all processes share; faults on demand, for all processes. */
+extern const struct command command_breaker, command_chaos;
 
-/* `microtrace chaos`: faults on demand, for all processes. */
-int command_chaos(int argc, char **argv);
-
-/* `microtrace load`: synthetic load on an instance. */
-int command_load(int argc, char **argv);
+/* Synthetic load on an instance. */
+extern const struct command command_load;
 
 #endif

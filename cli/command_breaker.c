@@ -1,21 +1,13 @@
 #include "cli/command.h"
 
-#include "cli/options.h"
+#include "cli/instance.h"
 #include "lib/base/clock.h"
 #include "lib/control/breaker.h"
 #include "lib/metrics/file.h"
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const char *run_dir(void)
-{
-    const char *dir = getenv("MICROTRACE_RUN_DIR");
-
-    return dir != NULL && dir[0] != '\0' ? dir : "/run/microtrace";
-}
 
 static uint64_t now_ms(void)
 {
@@ -29,7 +21,7 @@ static int read_status(struct breaker_status *status)
     char path[PATH_MAX];
     enum metrics_file_state state;
 
-    (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, run_dir());
+    (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, instance_run_dir());
     state = metrics_file_map(&map, path, false);
     if (state != METRICS_FILE_OK) {
         (void)fprintf(stderr, "microtrace breaker: %s: %s%s\n", path,
@@ -75,7 +67,7 @@ static int change(void (*act)(struct breaker *breaker))
 
     if (read_status(&status) != 0)
         return COMMAND_FAILED;
-    metrics = metrics_open(run_dir());
+    metrics = metrics_open(instance_run_dir());
     if (metrics == NULL) {
         (void)fprintf(stderr, "microtrace breaker: out of memory\n");
     } else if (metrics_problem(metrics) != NULL) {
@@ -94,24 +86,37 @@ static void open_now(struct breaker *breaker)
     breaker_force_open(breaker, now_ms());
 }
 
-int command_breaker(int argc, char **argv)
+static const struct options_table options = {
+    .command = "breaker",
+    .operands = "status|open|close|reset",
+    .summary = "Prints or sets the state of the downstream breaker, for all processes of the "
+               "instance. What was opened by hand stays open until it is closed by hand.",
+    .instance = true,
+};
+
+static int run(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*act)(struct breaker *breaker);
     } actions[] = {{"open", open_now}, {"close", breaker_close}, {"reset", breaker_reset}};
+    const int result = options_read(&options, NULL, &argc, &argv);
 
-    if (argc < 2) {
+    if (result != OPTIONS_GO)
+        return result;
+    if (argc == 0) {
         (void)fprintf(stderr, "microtrace breaker: one of status, open, close, reset is missing\n");
         return COMMAND_USAGE;
     }
-    if (argc > 2)
-        return options_unknown(argv[0], argv[2]);
-    if (strcmp(argv[1], "status") == 0)
+    if (argc > 1)
+        return options_unknown(options.command, argv[1]);
+    if (strcmp(argv[0], "status") == 0)
         return print_status();
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        if (strcmp(argv[1], actions[i].name) == 0)
+        if (strcmp(argv[0], actions[i].name) == 0)
             return change(actions[i].act);
     }
-    return options_unknown(argv[0], argv[1]);
+    return options_unknown(options.command, argv[0]);
 }
+
+const struct command command_breaker = {&options, run};

@@ -1,6 +1,6 @@
 #include "cli/command.h"
 
-#include "cli/options.h"
+#include "cli/instance.h"
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
 #include "lib/control/chaos.h"
@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ enum {
     SEED_MAX = 1000000000, /* of those that are drawn: short enough to be typed again */
 };
 
-struct options {
+struct values {
     double probability;
     struct config_range delay_ms;
     double error_rate;
@@ -27,15 +26,19 @@ struct options {
 };
 
 #define OPTION(text, kind, member)                                                                 \
-    .name = text, .type = kind, .offset = offsetof(struct options, member)
+    .name = text, .type = kind, .offset = offsetof(struct values, member)
 
 static const struct config_setting rows[] = {
-    {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05"},
+    {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05",
+     .help = "Share of the analyses that are delayed."},
     {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .max = CHAOS_CONTROL_DELAY_MAX_MS,
-     .fallback = "100-200"},
-    {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0"},
-    {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0"},
-    {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0"},
+     .fallback = "100-200", .help = "How long, in milliseconds."},
+    {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0",
+     .help = "Share that ends as an error."},
+    {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0",
+     .help = "Share that ends with its process."},
+    {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0",
+     .help = "The same seed gives the same faults; 0 draws one."},
 };
 
 #undef OPTION
@@ -45,11 +48,9 @@ enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 /* The metrics file of the instance; COMMAND_FAILED and a line on stderr where it can't be used. */
 static int map_file(struct metrics_map *map, char path[PATH_MAX], bool writable)
 {
-    const char *dir = getenv("MICROTRACE_RUN_DIR");
     enum metrics_file_state state;
 
-    (void)snprintf(path, PATH_MAX, "%s/" METRICS_FILE_NAME,
-                   dir != NULL && dir[0] != '\0' ? dir : "/run/microtrace");
+    (void)snprintf(path, PATH_MAX, "%s/" METRICS_FILE_NAME, instance_run_dir());
     state = metrics_file_map(map, path, writable);
     if (state == METRICS_FILE_OK)
         return COMMAND_OK;
@@ -132,44 +133,54 @@ static int set(const struct chaos_set *wanted)
     return print_status();
 }
 
-/* argv holds what stands behind "on". */
-static int set_on(int argc, char **argv)
+static int set_on(const struct values *values)
 {
-    struct options options = {0};
-    struct chaos_set wanted;
-    int status = options_read("chaos", rows, ROWS, NULL, &options, argc, argv);
-
-    if (status != COMMAND_OK)
-        return status;
-    wanted = (struct chaos_set){
+    return set(&(const struct chaos_set){
         .state = CHAOS_ON,
-        .probability = options.probability,
-        .delay_low_ms = (uint32_t)options.delay_ms.low,
-        .delay_high_ms = (uint32_t)options.delay_ms.high,
-        .error_rate = options.error_rate,
-        .abort_rate = options.abort_rate,
+        .probability = values->probability,
+        .delay_low_ms = (uint32_t)values->delay_ms.low,
+        .delay_high_ms = (uint32_t)values->delay_ms.high,
+        .error_rate = values->error_rate,
+        .abort_rate = values->abort_rate,
         /* All processes have to have the same one. */
-        .seed = options.seed != 0 ? options.seed : 1 + ids_random64() % SEED_MAX,
-    };
-    return set(&wanted);
+        .seed = values->seed != 0 ? values->seed : 1 + ids_random64() % SEED_MAX,
+    });
 }
 
-int command_chaos(int argc, char **argv)
+static const struct options_table options = {
+    .command = "chaos",
+    .operands = "on|off|reset|status",
+    .summary = "Injects faults in all processes of the instance (on, with the options), stops that "
+               "(off), gives it back to the environment (reset), or prints what holds (status).",
+    .rows = rows,
+    .row_count = ROWS,
+    .rows_with = "on",
+    .instance = true,
+};
+
+static int run(int argc, char **argv)
 {
-    if (argc < 2) {
+    struct values values = {0};
+    const int result = options_read(&options, &values, &argc, &argv);
+
+    if (result != OPTIONS_GO)
+        return result;
+    if (argc == 0) {
         (void)fprintf(stderr, "microtrace chaos: one of on, off, reset, status is missing; "
-                              "see microtrace --help\n");
+                              "see microtrace chaos --help\n");
         return COMMAND_USAGE;
     }
-    if (strcmp(argv[1], "on") == 0)
-        return set_on(argc - 2, argv + 2);
-    if (argc > 2)
-        return options_unknown(argv[0], argv[2]);
-    if (strcmp(argv[1], "status") == 0)
+    if (argc > 1)
+        return options_unknown(options.command, argv[1]);
+    if (strcmp(argv[0], "on") == 0)
+        return set_on(&values);
+    if (strcmp(argv[0], "status") == 0)
         return print_status();
-    if (strcmp(argv[1], "off") == 0)
+    if (strcmp(argv[0], "off") == 0)
         return set(&(const struct chaos_set){.state = CHAOS_OFF});
-    if (strcmp(argv[1], "reset") == 0)
+    if (strcmp(argv[0], "reset") == 0)
         return set(&(const struct chaos_set){.state = CHAOS_UNSET});
-    return options_unknown(argv[0], argv[1]);
+    return options_unknown(options.command, argv[0]);
 }
+
+const struct command command_chaos = {&options, run};

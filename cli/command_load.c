@@ -3,7 +3,6 @@
 #include "cli/load_client.h"
 #include "cli/load_plan.h"
 #include "cli/load_report.h"
-#include "cli/options.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
@@ -31,16 +30,16 @@ static const uint64_t live_every_ns = NS_PER_S;
 static const uint64_t debt_max_ns = NS_PER_S;
 static const uint64_t retry_first_ns = NS_PER_S / 2, retry_max_ns = 10 * NS_PER_S;
 
-struct options {
+struct values {
     const char *url;
     double rate, mix, period_s, duration_s, timeout_s;
     uint64_t concurrency, count;
     int shape;
-    bool json, help;
+    bool json;
 };
 
 #define OPTION(text, kind, member)                                                                 \
-    .name = text, .type = kind, .offset = offsetof(struct options, member)
+    .name = text, .type = kind, .offset = offsetof(struct values, member)
 
 static const struct config_setting rows[] = {
     {OPTION("--url", CONFIG_STRING, url), .fallback = "http://127.0.0.1:8000",
@@ -68,14 +67,23 @@ static const struct config_setting rows[] = {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 static const struct options_switch switches[] = {
-    {"--json", offsetof(struct options, json)},
-    {"--help", offsetof(struct options, help)},
-    {NULL, 0},
+    {"--json", offsetof(struct values, json), "Print the summary as JSON."},
+    {NULL, 0, NULL},
+};
+
+static const struct options_table options = {
+    .command = "load",
+    .operands = "",
+    .summary = "Sends requests to an instance, at a rate and with a share of bad ones, until it is "
+               "interrupted, and sums up.",
+    .rows = rows,
+    .row_count = ROWS,
+    .switches = switches,
 };
 
 /* One run, from the first request to the summary. */
 struct run {
-    struct options options;
+    struct values options;
     struct load_client *client;
     struct load_report report;
     int signals, timer;
@@ -87,21 +95,6 @@ struct run {
     uint64_t down_ns;  /* since when the server is taken for down; 0: it is not */
     uint64_t retry_ns, retry_delay_ns;
 };
-
-static int print_help(void)
-{
-    printf("Usage: microtrace load [OPTIONS]\n"
-           "Sends requests to an instance until --count, --duration or Ctrl-C, then sums up.\n"
-           "\n"
-           "Options:\n");
-    config_print_help(stdout, rows, ROWS);
-    printf("  --json\n      Print the summary as JSON.\n"
-           "\n"
-           "Latency counts from the moment when a request was due, so that a server which stalls\n"
-           "can't hide it. While the server does not answer, only a request now and then is sent.\n"
-           "Exit status 1 where there was no answer at all.\n");
-    return COMMAND_OK;
-}
 
 /* --- The live line and what is said beside it --------------------------------------------------
  */
@@ -334,7 +327,7 @@ static int run_and_report(struct run *run)
     return run->report.expected + run->report.unexpected > 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 
-int command_load(int argc, char **argv)
+static int run_load(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof(*run));
     const char *problem;
@@ -344,9 +337,8 @@ int command_load(int argc, char **argv)
         (void)fprintf(stderr, "microtrace load: out of memory\n");
         return COMMAND_FAILED;
     }
-    status = options_read("load", rows, ROWS, switches, &run->options, argc - 1, argv + 1);
-    if (status != COMMAND_OK || run->options.help) {
-        status = status == COMMAND_OK ? print_help() : status;
+    status = options_read(&options, &run->options, &argc, &argv);
+    if (status != OPTIONS_GO) {
         free(run);
         return status;
     }
@@ -363,3 +355,5 @@ int command_load(int argc, char **argv)
     free(run);
     return status;
 }
+
+const struct command command_load = {&options, run_load};

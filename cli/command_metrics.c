@@ -1,6 +1,6 @@
 #include "cli/command.h"
 
-#include "cli/options.h"
+#include "cli/instance.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
 #include "lib/base/json_writer.h"
@@ -368,20 +368,29 @@ static void print_json(const struct metrics_reader *reader)
     printf("\n],\n\"file\":%.*s}\n", (int)w.len, line);
 }
 
-int command_metrics(int argc, char **argv)
+static const struct options_switch switches[] = {
+    {"--json", 0, "Print JSON for programs."},
+    {NULL, 0, NULL},
+};
+
+static const struct options_table options = {
+    .command = "metrics",
+    .operands = "",
+    .summary = "Prints what the metrics file holds, without the agent.",
+    .switches = switches,
+    .instance = true,
+};
+
+static int run(int argc, char **argv)
 {
-    const char *run_dir = getenv("MICROTRACE_RUN_DIR");
     struct metrics_reader *reader;
     bool json = false;
-    const struct options_switch switches[] = {{"--json", 0}, {NULL, 0}};
-    int status = options_read(argv[0], NULL, 0, switches, &json, argc - 1, argv + 1);
+    int status = options_read(&options, &json, &argc, &argv);
 
-    if (status != COMMAND_OK)
+    if (status != OPTIONS_GO)
         return status;
     status = COMMAND_FAILED;
-    if (run_dir == NULL || run_dir[0] == '\0')
-        run_dir = "/run/microtrace";
-    reader = metrics_reader_open(run_dir);
+    reader = metrics_reader_open(instance_run_dir());
     if (reader == NULL) {
         (void)fprintf(stderr, "microtrace metrics: out of memory\n");
     } else if (metrics_reader_refresh(reader) != 0) {
@@ -395,10 +404,12 @@ int command_metrics(int argc, char **argv)
         /* Zeros that were read from a file cut off meanwhile must not pass for values. */
         if (metrics_reader_lost(reader)) {
             (void)fprintf(stderr, "microtrace metrics: %s/metrics.mmap: truncated while read\n",
-                          run_dir);
+                          instance_run_dir());
             status = COMMAND_FAILED;
         }
     }
     metrics_reader_close(reader);
     return status;
 }
+
+const struct command command_metrics = {&options, run};

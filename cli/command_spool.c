@@ -1,133 +1,140 @@
 #include "cli/command.h"
 
-#include "cli/options.h"
 #include "cli/spool_print.h"
 #include "cli/spool_status.h"
 #include "cli/spool_tail.h"
 #include "cli/spool_verify.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+/* --- spool status
+ * --------------------------------------------------------------------------------- */
+
+static const struct options_switch status_switches[] = {
+    {"--json", offsetof(struct spool_status_options, json), "Print JSON for programs."},
+    {"--rate", offsetof(struct spool_status_options, rate), "Look twice, a second apart."},
+    {NULL, 0, NULL},
+};
+
+static const struct options_table status_options = {
+    .command = "spool status",
+    .operands = "",
+    .summary =
+        "Prints the spool's backlog, where the agent stands, what became of all records, and "
+        "what is wrong. Ends with 1 if anything is.",
+    .switches = status_switches,
+    .instance = true,
+};
 
 static int status(int argc, char **argv)
 {
-    static const struct options_switch switches[] = {
-        {"--json", offsetof(struct spool_status_options, json)},
-        {"--rate", offsetof(struct spool_status_options, rate)},
-        {NULL, 0},
-    };
-    struct spool_status_options options = {.json = false};
-    const int bad = options_read("spool status", NULL, 0, switches, &options, argc - 1, argv + 1);
+    struct spool_status_options values = {.json = false};
+    const int result = options_read(&status_options, &values, &argc, &argv);
 
-    return bad != COMMAND_OK ? bad : spool_status_run(&options);
+    return result != OPTIONS_GO ? result : spool_status_run(&values);
 }
+
+const struct command command_spool_status = {&status_options, status};
+
+/* --- spool tail
+ * ----------------------------------------------------------------------------------- */
+
+/* The options as they are typed. */
+struct tail_values {
+    int signal;
+    const char *trace, *request;
+    uint64_t last;
+    bool no_follow;
+};
+
+static const char *const signals[] = {"traces", "logs", NULL};
+
+#define ROW(option, kind, member)                                                                  \
+    .name = option, .type = kind, .offset = offsetof(struct tail_values, member)
+
+static const struct config_setting tail_rows[] = {
+    {ROW("--signal", CONFIG_CHOICE, signal), .choices = signals, .fallback = "logs",
+     .help = "Which records."},
+    {ROW("--trace", CONFIG_STRING, trace), .help = "Only those of the trace with this id."},
+    {ROW("--request", CONFIG_STRING, request), .help = "Only those of the request with this id."},
+    {ROW("--lines", CONFIG_UINT, last), .max = SPOOL_TAIL_LAST_MAX, .fallback = "10",
+     .help = "How many of those that are there."},
+};
+
+#undef ROW
+
+static const struct options_switch tail_switches[] = {
+    {"--no-follow", offsetof(struct tail_values, no_follow), "End after those that are there."},
+    {NULL, 0, NULL},
+};
+
+static const struct options_table tail_options = {
+    .command = "spool tail",
+    .operands = "",
+    .summary = "Prints the last records in a readable form, and those to come.",
+    .rows = tail_rows,
+    .row_count = sizeof(tail_rows) / sizeof(tail_rows[0]),
+    .switches = tail_switches,
+    .letter = 'n',
+    .letter_row = "--lines",
+    .instance = true,
+};
 
 static int bad_value(const char *option, const char *value, const char *accepted)
 {
-    if (value == NULL)
-        (void)fprintf(stderr, "microtrace spool tail: %s needs a value: %s\n", option, accepted);
-    else
-        (void)fprintf(stderr, "microtrace spool tail: %s %s: it has to be %s\n", option, value,
-                      accepted);
+    (void)fprintf(stderr, "microtrace spool tail: %s: \"%s\" can't be used; it takes %s\n", option,
+                  value, accepted);
     return COMMAND_USAGE;
-}
-
-static bool read_signal(const char *value, enum spool_signal *signal)
-{
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        if (value != NULL && strcmp(value, spool_signal_names[i]) == 0) {
-            *signal = (enum spool_signal)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_count(const char *value, size_t *count)
-{
-    char *end;
-    unsigned long number;
-
-    if (value == NULL || value[0] < '0' || value[0] > '9')
-        return false;
-    errno = 0;
-    number = strtoul(value, &end, 10);
-    if (errno != 0 || *end != '\0' || number > SPOOL_TAIL_LAST_MAX)
-        return false;
-    *count = number;
-    return true;
 }
 
 static bool is_trace_id(const char *value)
 {
-    return value != NULL && strlen(value) == SPOOL_PRINT_TRACE_ID &&
+    return strlen(value) == SPOOL_PRINT_TRACE_ID &&
            strspn(value, "0123456789abcdef") == SPOOL_PRINT_TRACE_ID;
-}
-
-static bool is_request_id(const char *value)
-{
-    return value != NULL && value[0] != '\0' && strlen(value) < SPOOL_PRINT_ID_MAX;
 }
 
 static int tail(int argc, char **argv)
 {
-    struct spool_tail_options options = {.signal = SPOOL_LOGS, .last = 10, .follow = true};
+    struct tail_values values = {.trace = NULL};
+    const int result = options_read(&tail_options, &values, &argc, &argv);
 
-    for (int i = 1; i < argc; i++) {
-        const char *option = argv[i];
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-        if (strcmp(option, "--no-follow") == 0) {
-            options.follow = false;
-            continue;
-        }
-        if (strcmp(option, "--signal") == 0) {
-            if (!read_signal(value, &options.signal))
-                return bad_value(option, value, "traces or logs");
-        } else if (strcmp(option, "--trace") == 0) {
-            if (!is_trace_id(value))
-                return bad_value(option, value, "a trace id, 32 lower-case hexadecimal digits");
-            options.trace = value;
-        } else if (strcmp(option, "--request") == 0) {
-            if (!is_request_id(value))
-                return bad_value(option, value, "a request id");
-            options.request = value;
-        } else if (strcmp(option, "-n") == 0) {
-            if (!read_count(value, &options.last))
-                return bad_value(option, value, "a number of lines up to 1000000");
-        } else {
-            return options_unknown("spool tail", option);
-        }
-        i++;
-    }
-    return spool_tail_run(&options);
+    if (result != OPTIONS_GO)
+        return result;
+    if (values.trace != NULL && !is_trace_id(values.trace))
+        return bad_value("--trace", values.trace, "a trace id, 32 lower-case hexadecimal digits");
+    if (values.request != NULL &&
+        (values.request[0] == '\0' || strlen(values.request) >= SPOOL_PRINT_ID_MAX))
+        return bad_value("--request", values.request, "a request id");
+    return spool_tail_run(&(const struct spool_tail_options){
+        .signal = (enum spool_signal)values.signal,
+        .trace = values.trace,
+        .request = values.request,
+        .last = (size_t)values.last,
+        .follow = !values.no_follow,
+    });
 }
+
+const struct command command_spool_tail = {&tail_options, tail};
+
+/* --- spool verify
+ * --------------------------------------------------------------------------------- */
+
+static const struct options_table verify_options = {
+    .command = "spool verify",
+    .operands = "",
+    .summary =
+        "Reads all of the spool and prints file and offset of each damaged record. Ends with 1 "
+        "if there is one.",
+    .instance = true,
+};
 
 static int verify(int argc, char **argv)
 {
-    if (argc > 1)
-        return options_unknown("spool verify", argv[1]);
-    return spool_verify_run();
+    const int result = options_read(&verify_options, NULL, &argc, &argv);
+
+    return result != OPTIONS_GO ? result : spool_verify_run();
 }
 
-int command_spool(int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-    } actions[] = {{"status", status}, {"tail", tail}, {"verify", verify}};
-
-    if (argc < 2) {
-        (void)fprintf(stderr, "microtrace spool: one of status, tail, verify is missing; see "
-                              "microtrace --help\n");
-        return COMMAND_USAGE;
-    }
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        if (strcmp(argv[1], actions[i].name) == 0)
-            return actions[i].run(argc - 1, argv + 1);
-    }
-    return options_unknown(argv[0], argv[1]);
-}
+const struct command command_spool_verify = {&verify_options, verify};

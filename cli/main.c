@@ -1,81 +1,138 @@
+/*
+ * microtrace: the operator's and the shell script's command.
+ */
 #include "cli/command.h"
+#include "cli/instance.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const struct command commands[] = {
-    {"metrics", "[--json]", "Print what the metrics file holds, as a table or as JSON.",
-     command_metrics},
-    {"breaker", "status|open|close|reset",
-     "Print or set the state of the downstream breaker, for all processes; open lasts until close.",
-     command_breaker},
-    {"spool", "status [--rate] [--json]",
-     "Print the spool's backlog, where the agent stands, the books, and what is wrong (exit 1).",
-     command_spool},
-    {"spool", "tail [--signal traces|logs] [--trace ID] [--request ID] [-n N] [--no-follow]",
-     "Print the last 10 (N) records in a readable form, and those to come.", command_spool},
-    {"spool", "verify", "Read all of the spool and say what is no good record (exit 1).",
-     command_spool},
-    {"chaos",
-     "on|off|reset|status [--probability P] [--delay-ms LOW-HIGH] [--error-rate R] "
-     "[--abort-rate R] [--seed N]",
-     "Inject faults in all processes (on: 0.05, 100-200, 0, 0, drawn unless given), stop it, give "
-     "it back to the environment, or print what holds.",
-     command_chaos},
-    {"load",
-     "[--url URL] [--rate N] [--concurrency N] [--mix SHARE] [--shape flat|daily] [--period S] "
-     "[--count N] [--duration S] [--timeout S] [--json]",
-     "Send requests to an instance, at a rate and with a share of bad ones, and sum up; more by "
-     "--help.",
-     command_load},
+static const struct command *const commands[] = {
+    &command_metrics, &command_spool_status, &command_spool_tail, &command_spool_verify,
+    &command_breaker, &command_chaos,        &command_load,
 };
 
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]), INDENT = 6 };
 
 static int print_help(void)
 {
-    printf("Usage: microtrace COMMAND [ARGUMENTS]\n"
+    printf("Usage: microtrace COMMAND [ARGUMENT]...\n"
            "Looks at and steers one instance of MicroTrace.\n"
            "\n"
            "Commands:\n");
-    for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %s %s\n      %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        printf("  %s%s%s\n", commands[i]->options->command,
+               commands[i]->options->operands[0] != '\0' ? " " : "",
+               commands[i]->options->operands);
+        options_print_wrapped(stdout, INDENT, commands[i]->options->summary);
+    }
     printf("\n"
-           "Options:\n"
-           "  --help     print this\n"
-           "  --version  print the version\n"
+           "microtrace COMMAND --help, or microtrace help COMMAND, has a command's options.\n"
            "\n"
-           "Environment:\n"
-           "  MICROTRACE_RUN_DIR    directory of the metrics file (/run/microtrace)\n"
-           "  MICROTRACE_SPOOL_DIR  directory of the spool (/var/spool/microtrace)\n");
+           "Options:\n"
+           "  --state DIR  the instance whose run/ and spool/ are in DIR\n"
+           "  --help       print this\n"
+           "  --version    print the version\n");
     return COMMAND_OK;
+}
+
+/* How many of the words at argv are the command's name; 0 if it is another. */
+static int words_of(const char *name, int argc, char **argv)
+{
+    int words = 0;
+
+    for (;;) {
+        const size_t length = strcspn(name, " ");
+
+        if (words == argc || strlen(argv[words]) != length ||
+            strncmp(argv[words], name, length) != 0)
+            return 0;
+        words++;
+        if (name[length] == '\0')
+            return words;
+        name += length + 1;
+    }
+}
+
+static const struct command *find(int argc, char **argv, int *words)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if ((*words = words_of(commands[i]->options->command, argc, argv)) > 0)
+            return commands[i];
+    }
+    return NULL;
+}
+
+static int unknown(int argc, char **argv)
+{
+    const size_t length = strlen(argv[0]);
+    bool begins = false;
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const char *const name = commands[i]->options->command;
+
+        if (strncmp(name, argv[0], length) != 0 || name[length] != ' ')
+            continue;
+        if (!begins)
+            (void)fprintf(stderr, "microtrace %s: ", argv[0]);
+        (void)fprintf(stderr, "%s%s", begins ? ", " : "one of ", name + length + 1);
+        begins = true;
+    }
+    if (begins)
+        (void)fprintf(stderr, " is expected%s%s; see microtrace --help\n", argc > 1 ? ", not " : "",
+                      argc > 1 ? argv[1] : "");
+    else
+        (void)fprintf(stderr, "microtrace: unknown command or option %s; see microtrace --help\n",
+                      argv[0]);
+    return COMMAND_USAGE;
+}
+
+static int help(int argc, char **argv)
+{
+    const struct command *command;
+    int words;
+
+    if (argc == 0)
+        return print_help();
+    command = find(argc, argv, &words);
+    if (command == NULL || words != argc)
+        return unknown(argc, argv);
+    options_print_help(stdout, command->options);
+    return COMMAND_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    const struct command *command;
+    int words;
+
+    if (strcmp(argv[0], "--state") == 0 && argc > 2) {
+        instance_set_state(argv[1]);
+        return run(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0)
+        return help(argc - 1, argv + 1);
+    if (strcmp(argv[0], "--version") == 0) {
+        printf("microtrace %s\n", MICROTRACE_VERSION);
+        return COMMAND_OK;
+    }
+    command = find(argc, argv, &words);
+    return command != NULL ? command->run(argc - words + 1, argv + words - 1) : unknown(argc, argv);
 }
 
 int main(int argc, char **argv)
 {
+    int status;
+
     if (argc < 2) {
         (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
         return COMMAND_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0)
-        return print_help();
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("microtrace %s\n", MICROTRACE_VERSION);
-        return COMMAND_OK;
+    status = run(argc - 1, argv + 1);
+    /* A full disk or a closed pipe shows only when the buffered text goes out. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        (void)fprintf(stderr, "microtrace: the output could not be written\n");
+        return COMMAND_FAILED;
     }
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            const int status = commands[i].run(argc - 1, argv + 1);
-
-            /* A full disk or a closed pipe shows only when the buffered text goes out. */
-            if (fflush(stdout) != 0 || ferror(stdout)) {
-                (void)fprintf(stderr, "microtrace: the output could not be written\n");
-                return COMMAND_FAILED;
-            }
-            return status;
-        }
-    }
-    (void)fprintf(stderr, "microtrace: unknown command or option %s; see microtrace --help\n",
-                  argv[1]);
-    return COMMAND_USAGE;
+    return status;
 }

@@ -1,66 +1,194 @@
 #include "cli/options.h"
 
 #include "cli/command.h"
+#include "cli/instance.h"
 
-#include <stdbool.h>
-#include <stdio.h>
+#include <getopt.h>
 #include <string.h>
+
+enum {
+    OPTIONS_MAX = 40, /* of one command */
+    COLUMNS = 80,
+    HELP_INDENT = 6,
+    OPTION_HELP = 1000, /* what getopt_long returns: these, or a row's or switch's number */
+    OPTION_VERSION,
+    OPTION_STATE,
+    OPTION_SWITCH = 2000, /* and the switch's number */
+    OPTION_ROW = 3000,    /* and the row's number */
+    TEXT_MAX = 1024,
+};
 
 int options_unknown(const char *command, const char *argument)
 {
-    (void)fprintf(stderr, "microtrace %s: unknown argument %s; see microtrace --help\n", command,
-                  argument);
+    (void)fprintf(stderr, "microtrace %s: unexpected argument %s; see microtrace %s --help\n",
+                  command, argument, command);
     return COMMAND_USAGE;
 }
 
-static const struct config_setting *find_row(const struct config_setting *rows, size_t count,
-                                             const char *argument)
-{
-    const size_t length = strcspn(argument, "=");
+/* --- Help
+ * ----------------------------------------------------------------------------------------- */
 
-    for (size_t i = 0; i < count; i++)
-        if (strlen(rows[i].name) == length && strncmp(rows[i].name, argument, length) == 0)
-            return &rows[i];
-    return NULL;
-}
-
-static bool set_switch(const struct options_switch *switches, void *values, const char *argument)
+void options_print_wrapped(FILE *to, unsigned indent, const char *text)
 {
-    for (; switches != NULL && switches->name != NULL; switches++) {
-        if (strcmp(switches->name, argument) == 0) {
-            *(bool *)((char *)values + switches->offset) = true;
-            return true;
+    unsigned column = 0;
+
+    while (*(text += strspn(text, " ")) != '\0') {
+        const size_t length = strcspn(text, " ");
+
+        if (column > 0 && column + 1 + length > COLUMNS) {
+            (void)fputc('\n', to);
+            column = 0;
         }
+        column +=
+            (unsigned)fprintf(to, "%*s%.*s", column == 0 ? (int)indent : 1, "", (int)length, text);
+        text += length;
     }
-    return false;
+    if (column > 0)
+        (void)fputc('\n', to);
 }
 
-int options_read(const char *command, const struct config_setting *rows, size_t row_count,
-                 const struct options_switch *switches, void *values, int argc, char **argv)
+static void print_option(FILE *to, const char *name, const char *value, const char *help)
+{
+    (void)fprintf(to, "  %s%s%s\n", name, value[0] != '\0' ? " " : "", value);
+    options_print_wrapped(to, HELP_INDENT, help);
+}
+
+void options_print_help(FILE *to, const struct options_table *table)
+{
+    const struct options_switch *s = table->switches;
+    char text[TEXT_MAX];
+
+    (void)snprintf(text, sizeof(text), "Usage: microtrace %s [OPTION]... %s", table->command,
+                   table->operands);
+    options_print_wrapped(to, 0, text);
+    options_print_wrapped(to, 0, table->summary);
+    (void)fputs("\nOptions:\n", to);
+    for (size_t i = 0; i < table->row_count; i++) {
+        const struct config_setting *const row = &table->rows[i];
+        char name[TEXT_MAX] = "";
+
+        if (table->letter != '\0' && strcmp(row->name, table->letter_row) == 0)
+            (void)snprintf(name, sizeof(name), "-%c VALUE, ", table->letter);
+        (void)snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s", row->name);
+        config_describe(row, text, sizeof(text));
+        print_option(to, name, "VALUE", text);
+    }
+    for (; s != NULL && s->name != NULL; s++)
+        print_option(to, s->name, "", s->help);
+    if (table->instance)
+        print_option(to, "--state", "DIR",
+                     "The instance whose run/ and spool/ are in DIR. Otherwise the one that "
+                     "MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR name, or ./var if an instance "
+                     "is there, or /run/microtrace and /var/spool/microtrace.");
+    print_option(to, "--help", "", "Print this.");
+    print_option(to, "--version", "", "Print the version.");
+}
+
+/* --- Reading
+ * -------------------------------------------------------------------------------------- */
+
+/* What getopt_long takes, from the table; the names go in without their dashes. */
+struct parser {
+    struct option options[OPTIONS_MAX + 1];
+    size_t count;
+    char letters[8];
+};
+
+static void add(struct parser *parser, const char *name, int has_argument, int number)
+{
+    if (parser->count < OPTIONS_MAX)
+        parser->options[parser->count++] =
+            (struct option){.name = name, .has_arg = has_argument, .val = number};
+}
+
+static void make_parser(struct parser *parser, const struct options_table *table)
+{
+    const struct options_switch *const switches = table->switches;
+
+    *parser = (struct parser){.count = 0};
+    for (size_t i = 0; i < table->row_count; i++)
+        add(parser, table->rows[i].name + 2, required_argument, OPTION_ROW + (int)i);
+    for (size_t i = 0; switches != NULL && switches[i].name != NULL; i++)
+        add(parser, switches[i].name + 2, no_argument, OPTION_SWITCH + (int)i);
+    if (table->instance)
+        add(parser, "state", required_argument, OPTION_STATE);
+    add(parser, "help", no_argument, OPTION_HELP);
+    add(parser, "version", no_argument, OPTION_VERSION);
+    /* A colon first: a missing value is told from an unknown option, and getopt says nothing. */
+    (void)snprintf(parser->letters, sizeof(parser->letters), table->letter != '\0' ? ":%c:" : ":",
+                   table->letter);
+}
+
+static size_t row_of_letter(const struct options_table *table)
+{
+    size_t i = 0;
+
+    while (strcmp(table->rows[i].name, table->letter_row) != 0)
+        i++;
+    return i;
+}
+
+static int refuse(const struct options_table *table, const char *argument, int found)
+{
+    if (found == ':') {
+        (void)fprintf(stderr, "microtrace %s: %s needs a value\n", table->command, argument);
+        return COMMAND_USAGE;
+    }
+    return options_unknown(table->command, argument);
+}
+
+static int read_row(const struct options_table *table, size_t row, void *values)
 {
     char error[CONFIG_ERROR_MAX];
 
-    for (size_t i = 0; i < row_count; i++)
-        (void)config_read(&rows[i], NULL, values, error);
-    for (int i = 0; i < argc; i++) {
-        const struct config_setting *row = find_row(rows, row_count, argv[i]);
-        const char *value;
+    if (config_read(&table->rows[row], optarg, values, error) == 0)
+        return OPTIONS_GO;
+    (void)fprintf(stderr, "microtrace %s: %s\n", table->command, error);
+    return COMMAND_USAGE;
+}
 
-        if (set_switch(switches, values, argv[i]))
-            continue;
-        if (row == NULL)
-            return options_unknown(command, argv[i]);
-        value = strchr(argv[i], '=');
-        if (value != NULL)
-            value++;
-        else if (i + 1 < argc)
-            value = argv[++i];
-        if (value == NULL)
-            (void)snprintf(error, sizeof(error), "%s needs a value", row->name);
-        if (value == NULL || config_read(row, value, values, error) != 0) {
-            (void)fprintf(stderr, "microtrace %s: %s\n", command, error);
-            return COMMAND_USAGE;
+int options_read(const struct options_table *table, void *values, int *argc, char ***argv)
+{
+    const char *state = NULL, *row = NULL;
+    char error[CONFIG_ERROR_MAX];
+    struct parser parser;
+    int found, result = OPTIONS_GO;
+
+    for (size_t i = 0; i < table->row_count; i++)
+        (void)config_read(&table->rows[i], NULL, values, error);
+    make_parser(&parser, table);
+    optind = 0; /* glibc: begin anew */
+    while (result == OPTIONS_GO &&
+           (found = getopt_long(*argc, *argv, parser.letters, parser.options, NULL)) != -1) {
+        if (found == OPTION_HELP) {
+            options_print_help(stdout, table);
+            return COMMAND_OK;
+        }
+        if (found == OPTION_VERSION) {
+            (void)printf("microtrace %s\n", MICROTRACE_VERSION);
+            return COMMAND_OK;
+        }
+        if (found == OPTION_STATE) {
+            state = optarg;
+        } else if (found >= OPTION_ROW) {
+            row = table->rows[found - OPTION_ROW].name;
+            result = read_row(table, (size_t)(found - OPTION_ROW), values);
+        } else if (found >= OPTION_SWITCH) {
+            *(bool *)((char *)values + table->switches[found - OPTION_SWITCH].offset) = true;
+        } else if (table->letter != '\0' && found == table->letter) {
+            result = read_row(table, row_of_letter(table), values);
+        } else {
+            result = refuse(table, (*argv)[optind - 1], found);
         }
     }
-    return COMMAND_OK;
+    *argc -= optind;
+    *argv += optind;
+    if (result == OPTIONS_GO && *argc > 0 && table->operands[0] == '\0')
+        result = options_unknown(table->command, (*argv)[0]);
+    if (result == OPTIONS_GO && row != NULL && table->rows_with != NULL &&
+        (*argc == 0 || strcmp((*argv)[0], table->rows_with) != 0))
+        result = options_unknown(table->command, row);
+    if (result == OPTIONS_GO && table->instance && instance_choose(state) != 0)
+        result = COMMAND_USAGE;
+    return result;
 }

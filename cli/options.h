@@ -1,32 +1,57 @@
 /*
- * The options of a command: a table of settings (lib/base/config.h) whose names begin with "--",
- * and switches that take no value.
+ * The command line of one command of `microtrace`: its options as a table of settings
+ * (lib/base/config.h) whose names begin with "--", and its --help, which is made from the table.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
 #include "lib/base/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* An option without a value: sets the bool at `offset`. A table ends with one without a name. */
 struct options_switch {
     const char *name; /* with its "--" */
     size_t offset;    /* of the bool in the values */
+    const char *help;
 };
 
-/*
- * Reads argv[0] to argv[argc - 1], each "--name VALUE", "--name=VALUE" or a switch; where an option
- * is given twice, the last one counts. What is not given gets its fallback. `values` is the struct
- * that the tables' offsets are in: zero before the call, and on COMMAND_USAGE of no use after it.
- * Strings in it point into argv, or are the table's own. `rows` may be NULL with no rows,
- * and `switches` may be NULL. Returns
- * COMMAND_OK, or COMMAND_USAGE after a line on stderr that begins with "microtrace `command`:".
- */
-int options_read(const char *command, const struct config_setting *rows, size_t row_count,
-                 const struct options_switch *switches, void *values, int argc, char **argv);
+struct options_table {
+    const char *command;  /* as it is typed: "spool tail" */
+    const char *operands; /* for the usage line: "on|off", "[NAME]..."; "" for none */
+    const char *summary;  /* what it does, one or more sentences */
+    const struct config_setting *rows;
+    size_t row_count;
+    const char *rows_with; /* the first operand that the rows go with; NULL for any */
+    const struct options_switch *switches; /* or NULL */
+    char letter;                           /* a short form, of the row `letter_row`; 0 for none */
+    const char *letter_row;
+    bool instance; /* it looks at an instance: --state, and the search of cli/instance.h */
+};
 
-/* Says on stderr what is off about `argument` and how to find help; returns COMMAND_USAGE. */
+enum { OPTIONS_GO = -1 };
+
+/*
+ * Reads argv[1] to argv[argc - 1]: options in any order, "--" ends them; if one is given twice, the
+ * last one counts. What is not given gets its fallback. `values` is the struct that the tables'
+ * offsets are in; strings in it point into argv, or are the table's own. The operands are moved to
+ * the end of argv: (*argv)[0] is the first of the *argc that there are.
+ *
+ * Every command has --help and --version too, and those with `instance` --state. Returns
+ * OPTIONS_GO, or the exit status to end with: COMMAND_OK after --help or --version, COMMAND_USAGE
+ * after a line on standard error.
+ */
+int options_read(const struct options_table *table, void *values, int *argc, char ***argv);
+
+/* Says on stderr that `argument` is not expected, and how to find help; returns COMMAND_USAGE. */
 int options_unknown(const char *command, const char *argument);
+
+/* Prints the command's --help, at most 80 columns wide. */
+void options_print_help(FILE *to, const struct options_table *table);
+
+/* Prints `text` broken into lines of at most 80 columns, each begun with `indent` blanks. */
+void options_print_wrapped(FILE *to, unsigned indent, const char *text);
 
 #endif

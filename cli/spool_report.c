@@ -1,5 +1,6 @@
 #include "cli/spool_report.h"
 
+#include "cli/instance.h"
 #include "lib/base/clock.h"
 #include "lib/metrics/reader.h"
 
@@ -60,20 +61,15 @@ static double counted(const struct metrics_reader *reader, const char *name, con
     return sum;
 }
 
-/*
- * Both directories have to be of one instance: either both are told, or both are the defaults.
- * Without a metrics file the numbers stay negative.
- */
+/* Without a metrics file that belongs to the spool the numbers stay negative. */
 static void read_metrics(double written[SPOOL_SIGNALS], double asked[SPOOL_SIGNALS])
 {
-    const char *run_dir = getenv("MICROTRACE_RUN_DIR"), *own = getenv("MICROTRACE_SPOOL_DIR");
-    const bool run_told = run_dir != NULL && run_dir[0] != '\0';
     struct metrics_reader *reader = NULL;
 
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         written[i] = asked[i] = -1;
-    if (run_told == (own != NULL && own[0] != '\0'))
-        reader = metrics_reader_open(run_told ? run_dir : "/run/microtrace");
+    if (instance_is_one())
+        reader = metrics_reader_open(instance_run_dir());
     if (reader != NULL && metrics_reader_refresh(reader) == 0) {
         for (int i = 0; i < SPOOL_SIGNALS; i++) {
             written[i] =

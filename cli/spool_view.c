@@ -1,5 +1,6 @@
 #include "cli/spool_view.h"
 
+#include "cli/instance.h"
 #include "lib/base/clock.h"
 #include "lib/spool/lines.h"
 
@@ -19,9 +20,7 @@ enum {
 
 const char *spool_view_dir(void)
 {
-    const char *dir = getenv("MICROTRACE_SPOOL_DIR");
-
-    return dir != NULL && dir[0] != '\0' ? dir : "/var/spool/microtrace";
+    return instance_spool_dir();
 }
 
 static int open_at(int dir_fd, const char *name)

@@ -18,9 +18,9 @@ enum {
     .name = variable, .type = kind, .offset = offsetof(struct telemetry_settings, member)
 
 const struct config_setting telemetry_settings_rows[] = {
-    {ROW("MICROTRACE_RUN_DIR", CONFIG_STRING, run_dir), .fallback = "/run/microtrace",
+    {ROW("MICROTRACE_RUN_DIR", CONFIG_STRING, run_dir), .fallback = TELEMETRY_RUN_DIR,
      .help = "Directory of the metrics file and the sockets; best on tmpfs."},
-    {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = "/var/spool/microtrace",
+    {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = TELEMETRY_SPOOL_DIR,
      .help = "Directory of the spool files."},
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .min = 65536, .max = 1e15,
      .fallback = "536870912", .help = "Bytes that the spool may hold, both signals together."},

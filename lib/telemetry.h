@@ -19,6 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where an instance is unless settings say otherwise. */
+#define TELEMETRY_RUN_DIR   "/run/microtrace"
+#define TELEMETRY_SPOOL_DIR "/var/spool/microtrace"
+
 /* The settings that every program with telemetry has; part of its own settings struct. */
 struct telemetry_settings {
     const char *run_dir;   /* MICROTRACE_RUN_DIR */

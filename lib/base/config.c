@@ -205,8 +205,8 @@ int config_read(const struct config_setting *row, const char *value, void *into,
     if (assign(row, value, into) == 0)
         return 0;
     describe(row, expected);
-    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s%s", row->name,
-                   SHOWN_MAX, value, expected, row->advice != NULL ? row->advice : "",
+    (void)snprintf(error, CONFIG_ERROR_MAX, "%s: \"%.*s\" can't be used; it takes %s%s%s",
+                   row->name, SHOWN_MAX, value, expected, row->advice != NULL ? row->advice : "",
                    row->otel ? "; treated as unset" : "");
     return -1;
 }
@@ -227,6 +227,15 @@ int config_load(const struct config_setting *rows, size_t count, void *into,
             warn(error);
     }
     return 0;
+}
+
+void config_describe(const struct config_setting *row, char *out, size_t size)
+{
+    char expected[EXPECTED_MAX];
+
+    describe(row, expected);
+    (void)snprintf(out, size, "%s Takes %s. Default: %s.", row->help, expected,
+                   row->fallback != NULL ? row->fallback : "none");
 }
 
 void config_print_help(FILE *to, const struct config_setting *rows, size_t count)

@@ -57,6 +57,9 @@ int config_read(const struct config_setting *row, const char *value, void *into,
 int config_load(const struct config_setting *rows, size_t count, void *into,
                 void (*warn)(const char *message), char error[CONFIG_ERROR_MAX]);
 
+/* The row's help, what it takes and its default, as sentences; cut to `size` bytes with the NUL. */
+void config_describe(const struct config_setting *row, char *out, size_t size);
+
 /* Prints the rows as lines of --help. */
 void config_print_help(FILE *to, const struct config_setting *rows, size_t count);
 

@@ -3,6 +3,8 @@
 # nothing by looking: figures and books beside the agent's own, readable records, every damage with
 # its place.
 
+bats_require_minimum_version 1.5.0
+
 load helpers
 
 setup() {
@@ -315,4 +317,45 @@ lines_are() {
     run spool verify
     [ "$status" -eq 1 ]
     [[ $output == *"agent.checkpoint: damaged"* && $output == *"logs.jsonl.gz"* ]]
+}
+
+@test "the instance: --state, the environment, ./var, each named in what is said" {
+    local home=$DIR/home
+    mkdir -p "$home/var/run" "$home/var/spool" "$DIR/other/run" "$DIR/other/spool"
+    cd "$home"
+    unset MICROTRACE_RUN_DIR MICROTRACE_SPOOL_DIR
+    run -1 "$BIN/microtrace" metrics
+    [[ $output == *"var/run/metrics.mmap"* ]]
+    run -1 "$BIN/microtrace" metrics --state "$DIR/other"
+    [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
+    run -1 "$BIN/microtrace" --state "$DIR/other" breaker status
+    [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
+    run -1 env MICROTRACE_RUN_DIR="$DIR/other/run" "$BIN/microtrace" chaos status
+    [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
+    run -2 "$BIN/microtrace" metrics --state "$DIR"
+    [[ $output == *"no run/ and no spool/"* ]]
+    rm -r var
+    run "$BIN/microtrace" metrics
+    [[ $output == *"/run/microtrace/metrics.mmap"* || $status -eq 0 ]]
+}
+
+@test "every command has --help of at most 80 columns, --version, and refuses what it does not know" {
+    local command
+    while read -r command; do
+        # shellcheck disable=SC2086 # two words
+        run -0 "$BIN/microtrace" $command --help
+        [[ $output == "Usage: microtrace $command "* ]]
+        [ "$(awk 'length > 80' <<<"$output")" = "" ]
+        # shellcheck disable=SC2086
+        run -0 "$BIN/microtrace" help $command
+        [[ $output == "Usage: microtrace $command "* ]]
+        # shellcheck disable=SC2086
+        run -0 "$BIN/microtrace" $command --version
+        [[ $output == "microtrace "[0-9]* ]]
+        # shellcheck disable=SC2086
+        run -2 "$BIN/microtrace" $command --no-such-option
+        [[ $output == *"--no-such-option"* ]]
+    done < <("$BIN/microtrace" --help | sed -n 's/^  \([a-z][a-z ]*[a-z]\).*/\1/p')
+    [ "$("$BIN/microtrace" --help | grep -c '^  [a-z]')" -ge 7 ]
+    [ "$("$BIN/microtrace" --help | awk 'length > 80')" = "" ]
 }

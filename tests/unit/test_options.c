@@ -6,52 +6,64 @@
 #include "cli/options.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct values {
     const char *url;
     double rate;
     uint64_t count;
-    bool json, help;
+    bool json;
 };
 
 static const struct config_setting rows[] = {
     {.name = "--url",
      .type = CONFIG_STRING,
      .offset = offsetof(struct values, url),
-     .fallback = "http://127.0.0.1:8000"},
+     .fallback = "http://127.0.0.1:8000",
+     .help = "Where."},
     {.name = "--rate",
      .type = CONFIG_DOUBLE,
      .offset = offsetof(struct values, rate),
      .min = 0.01,
      .max = 100,
-     .fallback = "10"},
+     .fallback = "10",
+     .help = "How fast."},
     {.name = "--count",
      .type = CONFIG_UINT,
      .offset = offsetof(struct values, count),
      .max = 1000,
-     .fallback = "0"},
+     .fallback = "0",
+     .help = "How many."},
 };
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]), ARGUMENTS_MAX = 8 };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), ARGUMENTS_MAX = 12 };
 
 static const struct options_switch switches[] = {
-    {"--json", offsetof(struct values, json)},
-    {"--help", offsetof(struct values, help)},
-    {NULL, 0},
+    {"--json", offsetof(struct values, json), "JSON."},
+    {NULL, 0, NULL},
 };
 
 /* Reads what stands in `line`, words with one space between them. */
 static int read_line(struct values *values, const struct options_switch *which, char *line)
 {
-    char *argv[ARGUMENTS_MAX] = {NULL}, *rest = line;
-    int argc = 0;
+    const struct options_table table = {.command = "test",
+                                        .operands = "",
+                                        .summary = "Tests.",
+                                        .rows = rows,
+                                        .row_count = ROWS,
+                                        .switches = which,
+                                        .letter = 'c',
+                                        .letter_row = "--count"};
+    char name[] = "test", *words[ARGUMENTS_MAX] = {name}, **argv = words, *rest = line;
+    int argc = 1;
 
     *values = (struct values){0};
     for (char *word; argc < ARGUMENTS_MAX && (word = strsep(&rest, " ")) != NULL;)
         if (word[0] != '\0')
             argv[argc++] = word;
-    return options_read("test", rows, ROWS, which, values, argc, argv);
+    return options_read(&table, values, &argc, &argv);
 }
 
 static void test_fallbacks(void **state)
@@ -60,35 +72,33 @@ static void test_fallbacks(void **state)
     char line[] = "";
 
     (void)state;
-    assert_int_equal(read_line(&values, switches, line), COMMAND_OK);
+    assert_int_equal(read_line(&values, switches, line), OPTIONS_GO);
     assert_string_equal(values.url, "http://127.0.0.1:8000");
     assert_true(values.rate == 10);
     assert_int_equal(values.count, 0);
     assert_false(values.json);
-    assert_false(values.help);
 }
 
 static void test_forms(void **state)
 {
     struct values values;
-    char line[] = "--rate=2.5 --json --url http://h/?a=b --count 7 --count=8";
+    char line[] = "--rate=2.5 --json --url http://h/?a=b --count 7 -c 8";
 
     (void)state;
-    assert_int_equal(read_line(&values, switches, line), COMMAND_OK);
+    assert_int_equal(read_line(&values, switches, line), OPTIONS_GO);
     assert_string_equal(values.url, "http://h/?a=b");
     assert_true(values.rate == 2.5);
     assert_int_equal(values.count, 8);
     assert_true(values.json);
-    assert_false(values.help);
 }
 
 static void test_refused(void **state)
 {
-    static const char *const lines[] = {"--nothing", "stray",       "--rat 1",
-                                        "--rates 1", "--rate",      "--json --count",
-                                        "--rate 0",  "--rate 100x", "--count -1",
-                                        "--count=",  "--json=true", "=5",
-                                        "--",        "--count 1001"};
+    static const char *const lines[] = {
+        "--nothing",   "stray",       "--c",      "--rates 1",      "--rate",
+        "-x",          "-c",          "-c x",     "--json --count", "--rate 0",
+        "--rate 100x", "--count -1",  "--count=", "--json=true",    "=5",
+        "-- stray",    "--count 1001"};
     struct values values;
     char line[64];
 
@@ -102,12 +112,38 @@ static void test_refused(void **state)
     assert_int_equal(read_line(&values, NULL, line), COMMAND_USAGE);
 }
 
+static void help_fits_a_terminal(void **state)
+{
+    const struct options_table table = {
+        .command = "test",
+        .operands = "[NAME]...",
+        .summary = "Tests the help, which is broken into lines of no more than "
+                   "eighty columns, whatever it says, however long it goes on.",
+        .rows = rows,
+        .row_count = ROWS,
+        .instance = true};
+    char *text = NULL, *line, *rest;
+    size_t size;
+    FILE *const to = open_memstream(&text, &size);
+
+    (void)state;
+    assert_non_null(to);
+    options_print_help(to, &table);
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "--state DIR"));
+    assert_non_null(strstr(text, "Default: http://127.0.0.1:8000."));
+    for (rest = text; (line = strsep(&rest, "\n")) != NULL;)
+        assert_true(strlen(line) <= 80);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fallbacks),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(help_fits_a_terminal),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -1,0 +1,83 @@
+#include "cli/instance.h"
+
+#include "lib/telemetry.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A process has one command, and a command one instance. */
+static char run_dir[PATH_MAX], spool_dir[PATH_MAX];
+static bool one = true;
+static const char *state_before;
+
+static bool is_dir(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static int choose_below(const char *state)
+{
+    if (snprintf(run_dir, sizeof(run_dir), "%s/run", state) < (int)sizeof(run_dir) &&
+        snprintf(spool_dir, sizeof(spool_dir), "%s/spool", state) < (int)sizeof(spool_dir))
+        return 0;
+    (void)fprintf(stderr, "microtrace: --state: the path is too long\n");
+    return -1;
+}
+
+static const char *setting(const char *name)
+{
+    const char *const value = getenv(name);
+
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+void instance_set_state(const char *state)
+{
+    state_before = state;
+}
+
+int instance_choose(const char *state)
+{
+    const char *const run = setting("MICROTRACE_RUN_DIR"), *spool = setting("MICROTRACE_SPOOL_DIR");
+
+    if (state == NULL)
+        state = state_before;
+    if (state != NULL) {
+        if (choose_below(state) != 0)
+            return -1;
+        if (is_dir(run_dir) || is_dir(spool_dir))
+            return 0;
+        (void)fprintf(stderr,
+                      "microtrace: --state %s: there is no run/ and no spool/ in it; it takes the "
+                      "STATE_DIR of an instance\n",
+                      state);
+        return -1;
+    }
+    if (run == NULL && spool == NULL && is_dir("var/run") && is_dir("var/spool"))
+        return choose_below("var");
+    one = (run == NULL) == (spool == NULL);
+    (void)snprintf(run_dir, sizeof(run_dir), "%s", run != NULL ? run : TELEMETRY_RUN_DIR);
+    (void)snprintf(spool_dir, sizeof(spool_dir), "%s", spool != NULL ? spool : TELEMETRY_SPOOL_DIR);
+    return 0;
+}
+
+bool instance_is_one(void)
+{
+    return one;
+}
+
+const char *instance_run_dir(void)
+{
+    return run_dir;
+}
+
+const char *instance_spool_dir(void)
+{
+    return spool_dir;
+}

@@ -1,0 +1,31 @@
+/*
+ * Which instance a command looks at (the interface's section "The command microtrace").
+ */
+#ifndef CLI_INSTANCE_H
+#define CLI_INSTANCE_H
+
+#include <stdbool.h>
+
+/* What --state in front of the command says: instance_choose takes it, unless it is told another.
+ */
+void instance_set_state(const char *state);
+
+/*
+ * Chooses the instance: `state` (--state DIR, or NULL), else what MICROTRACE_RUN_DIR and
+ * MICROTRACE_SPOOL_DIR name, else ./var if that holds an instance, else the default directories.
+ * instance_run_dir and instance_spool_dir answer accordingly from then on. Returns 0, or -1 after a
+ * line on standard error if `state` is no directory of an instance.
+ */
+int instance_choose(const char *state);
+
+/*
+ * Whether both directories are known to be of one instance: both were found together, or both were
+ * named in the environment.
+ */
+bool instance_is_one(void);
+
+/* The directories of the chosen instance; live as long as the process. */
+const char *instance_run_dir(void);
+const char *instance_spool_dir(void);
+
+#endif
