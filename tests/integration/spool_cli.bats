@@ -355,7 +355,7 @@ lines_are() {
         # shellcheck disable=SC2086
         run -2 "$BIN/microtrace" $command --no-such-option
         [[ $output == *"--no-such-option"* ]]
-    done < <("$BIN/microtrace" --help | sed -n 's/^  \([a-z][a-z ]*[a-z]\).*/\1/p')
+    done < <("$BIN/microtrace" --help | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\)\( .*|.*\)\?$/\1/p')
     [ "$("$BIN/microtrace" --help | grep -c '^  [a-z]')" -ge 7 ]
     [ "$("$BIN/microtrace" --help | awk 'length > 80')" = "" ]
 }
