@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ static int print_help(void)
 
 int main(int argc, char **argv)
 {
+    /* A limit on file sizes is an error of the write. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
         return COMMAND_USAGE;

@@ -192,7 +192,7 @@ void metrics_observe_exemplar(struct metrics_histogram *histogram, double value,
 
 /*
  * Words that all processes of the instance share, zero in a new file: the state of what they decide
- * together. The handle follows the file; lib/metrics/words.h has its use. Never NULL but for NULL.
+ * together. The handle follows the file; lib/metrics/words.h has its use. Never NULL.
  */
 enum { METRICS_SHARED_WORDS = 64 };
 struct metrics_words;
