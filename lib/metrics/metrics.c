@@ -360,6 +360,9 @@ static struct metrics_series *find_or_add(struct metrics_family *family, enum me
     struct metrics *m = family->metrics;
     struct metrics_series_key key;
 
+    *why = METRICS_REFUSED_FAMILY_REFUSED;
+    if (family->offset == 0 && !metrics_rules_family_valid(family->def))
+        return NULL;
     *why = METRICS_REFUSED_WRONG_KIND;
     if (family->def->kind != kind)
         return NULL;
@@ -370,9 +373,6 @@ static struct metrics_series *find_or_add(struct metrics_family *family, enum me
     if (series != NULL && series->placed)
         return series;
     if (series == NULL) {
-        *why = METRICS_REFUSED_FAMILY_REFUSED;
-        if (family->offset == 0 && !metrics_rules_family_valid(family->def))
-            return NULL;
         *why = METRICS_REFUSED_VALUE_NOT_UTF8;
         if (!values_utf8(family, values))
             return NULL;
