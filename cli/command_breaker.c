@@ -3,7 +3,7 @@
 #include "cli/instance.h"
 #include "lib/base/clock.h"
 #include "lib/control/breaker.h"
-#include "lib/metrics/file.h"
+#include "lib/metrics/words.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -17,12 +17,12 @@ static uint64_t now_ms(void)
 /* Reads the word without writing anything, not even a file where there is none. */
 static int read_status(struct breaker_status *status)
 {
-    struct metrics_map map = {.guard = -1};
+    struct metrics_words_file file;
     char path[PATH_MAX];
     enum metrics_file_state state;
 
     (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, instance_run_dir());
-    state = metrics_file_map(&map, path, false);
+    state = metrics_words_open(&file, path, false);
     if (state != METRICS_FILE_OK) {
         (void)fprintf(stderr, "microtrace breaker: %s: %s%s\n", path,
                       metrics_file_state_text(state),
@@ -31,8 +31,8 @@ static int read_status(struct breaker_status *status)
                           : "");
         return -1;
     }
-    *status = breaker_decode(atomic_load(&metrics_file_header(&map)->shared[BREAKER_WORD]));
-    metrics_file_unmap(&map);
+    *status = breaker_look(&file.words);
+    metrics_words_close(&file);
     return 0;
 }
 
@@ -61,13 +61,13 @@ static int print_status(void)
 static int change(void (*act)(struct breaker *breaker))
 {
     struct breaker_status status;
-    struct breaker breaker = {.word = NULL};
+    struct breaker breaker = {.words = NULL};
     struct metrics *metrics;
     int result = COMMAND_FAILED;
 
     if (read_status(&status) != 0)
         return COMMAND_FAILED;
-    metrics = metrics_open(instance_run_dir());
+    metrics = metrics_open(instance_run_dir(), 0);
     if (metrics == NULL) {
         (void)fprintf(stderr, "microtrace breaker: out of memory\n");
     } else if (metrics_problem(metrics) != NULL) {

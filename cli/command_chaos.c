@@ -4,7 +4,7 @@
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
 #include "lib/control/chaos.h"
-#include "lib/metrics/file.h"
+#include "lib/metrics/words.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -46,12 +46,12 @@ static const struct config_setting rows[] = {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 /* The metrics file of the instance; COMMAND_FAILED and a line on stderr where it can't be used. */
-static int map_file(struct metrics_map *map, char path[PATH_MAX], bool writable)
+static int open_words(struct metrics_words_file *file, char path[PATH_MAX], bool writable)
 {
     enum metrics_file_state state;
 
     (void)snprintf(path, PATH_MAX, "%s/" METRICS_FILE_NAME, instance_run_dir());
-    state = metrics_file_map(map, path, writable);
+    state = metrics_words_open(file, path, writable);
     if (state == METRICS_FILE_OK)
         return COMMAND_OK;
     (void)fprintf(stderr, "microtrace chaos: %s: %s%s\n", path,
@@ -60,11 +60,6 @@ static int map_file(struct metrics_map *map, char path[PATH_MAX], bool writable)
                       ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
                       : "");
     return COMMAND_FAILED;
-}
-
-static _Atomic uint64_t *words_of(const struct metrics_map *map)
-{
-    return &metrics_file_header(map)->shared[CHAOS_CONTROL_WORD];
 }
 
 static void print_set(const struct chaos_set *set)
@@ -90,15 +85,15 @@ static void print_environment(const struct chaos_set *set)
 
 static int print_status(void)
 {
-    struct metrics_map map = {.guard = -1};
+    struct metrics_words_file file;
     struct chaos_status status;
     char path[PATH_MAX];
     bool run_time, on;
 
-    if (map_file(&map, path, false) != COMMAND_OK)
+    if (open_words(&file, path, false) != COMMAND_OK)
         return COMMAND_FAILED;
-    chaos_control_status(words_of(&map), &status);
-    metrics_file_unmap(&map);
+    chaos_control_status(&file.words, &status);
+    metrics_words_close(&file);
     run_time = status.run_time.state != CHAOS_UNSET;
     on = (run_time ? status.run_time.state : status.environment.state) == CHAOS_ON;
     printf("chaos is %s, by %s\n", on ? "on" : "off",
@@ -115,21 +110,21 @@ static int print_status(void)
 
 static int set(const struct chaos_set *wanted)
 {
-    struct metrics_map map = {.guard = -1};
+    struct metrics_words_file file;
     char path[PATH_MAX];
     int lock;
 
-    if (map_file(&map, path, true) != COMMAND_OK)
+    if (open_words(&file, path, true) != COMMAND_OK)
         return COMMAND_FAILED;
     lock = chaos_control_lock(path);
     if (lock < 0) {
         (void)fprintf(stderr, "microtrace chaos: %s: %s\n", path, strerror(errno));
-        metrics_file_unmap(&map);
+        metrics_words_close(&file);
         return COMMAND_FAILED;
     }
-    chaos_control_write(words_of(&map), wanted);
+    chaos_control_write(&file.words, wanted);
     (void)close(lock);
-    metrics_file_unmap(&map);
+    metrics_words_close(&file);
     return print_status();
 }
 

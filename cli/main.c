@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/instance.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +125,8 @@ int main(int argc, char **argv)
 {
     int status;
 
+    /* A limit on file sizes is an error of the write. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
         return COMMAND_USAGE;

@@ -89,7 +89,7 @@ void app_metrics_begin(struct app_metrics *app)
     metrics_live_gauge_set(app->busy, 1);
 }
 
-static void observe(struct metrics_histogram histogram, double seconds, const struct span *span)
+static void observe(struct metrics_histogram *histogram, double seconds, const struct span *span)
 {
     if (span->recording)
         metrics_observe_exemplar(histogram, seconds, &span->context.trace_id,
@@ -100,10 +100,10 @@ static void observe(struct metrics_histogram histogram, double seconds, const st
 
 static void count_error(struct app_metrics *app, const struct app_metrics_outcome *outcome)
 {
-    struct metrics_counter *counter =
+    struct metrics_counter **counter =
         &app->errors[outcome->method][route_id(outcome->route)][outcome->error];
 
-    if (counter->cell == NULL)
+    if (*counter == NULL)
         *counter =
             metrics_counter(app->families[APP_METRICS_ERRORS],
                             (const char *[]){method_names[outcome->method], outcome->route->path,
@@ -116,13 +116,13 @@ void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *
     const char *const labels[] = {method_names[outcome->method], outcome->route->path,
                                   outcome->status->text};
     enum route_id route = route_id(outcome->route);
-    struct metrics_counter *requests =
+    struct metrics_counter **requests =
         &app->requests[outcome->method][route][outcome->status - http_status_table];
-    struct metrics_histogram *latency = &app->latency[outcome->method][route];
+    struct metrics_histogram **latency = &app->latency[outcome->method][route];
 
-    if (requests->cell == NULL)
+    if (*requests == NULL)
         *requests = metrics_counter(app->families[APP_METRICS_REQUESTS], labels);
-    if (latency->cells == NULL)
+    if (*latency == NULL)
         *latency = metrics_histogram(app->families[APP_METRICS_LATENCY], labels);
     metrics_add(*requests, 1);
     observe(*latency, outcome->seconds, outcome->span);

@@ -26,13 +26,13 @@ enum app_metrics_family {
 
 struct app_metrics {
     struct metrics_family *families[APP_METRICS_FAMILIES];
-    /* A NULL cell: not looked up yet. */
-    struct metrics_counter requests[METHOD_COUNT][ROUTE_COUNT][HTTP_STATUS_COUNT];
-    struct metrics_counter errors[METHOD_COUNT][ROUTE_COUNT][ERRORS_COUNT];
-    struct metrics_histogram latency[METHOD_COUNT][ROUTE_COUNT];
-    struct metrics_counter chaos[CHAOS_KINDS];
-    struct metrics_histogram worker_latency;
-    struct metrics_live_gauge in_progress, busy, idle;
+    /* NULL: not looked up yet. */
+    struct metrics_counter *requests[METHOD_COUNT][ROUTE_COUNT][HTTP_STATUS_COUNT];
+    struct metrics_counter *errors[METHOD_COUNT][ROUTE_COUNT][ERRORS_COUNT];
+    struct metrics_histogram *latency[METHOD_COUNT][ROUTE_COUNT];
+    struct metrics_counter *chaos[CHAOS_KINDS];
+    struct metrics_histogram *worker_latency;
+    struct metrics_live_gauge *in_progress, *busy, *idle;
 };
 
 /* How a request ended. */
@@ -45,10 +45,7 @@ struct app_metrics_outcome {
     const struct span *span; /* the exemplar, where it is recorded */
 };
 
-/*
- * Declares the families in `metrics` and forgets all handles: to be called at start and each time
- * telemetry_refresh says so.
- */
+/* Declares the families in `metrics`, once; this process is idle from here on. */
 void app_metrics_attach(struct app_metrics *app, struct metrics *metrics);
 
 /* This process begins with a request; it is busy until app_metrics_end. */

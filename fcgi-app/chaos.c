@@ -63,10 +63,8 @@ void chaos_attach(struct chaos *chaos, const struct settings *settings, struct m
         .seed = settings->chaos_seed,
     };
 
-    chaos_control_attach(&chaos->control, metrics_shared_word(metrics, CHAOS_CONTROL_WORD),
-                         &environment);
-    if (chaos->unseeded == 0)
-        chaos->unseeded = ids_random64() | 1;
+    chaos_control_attach(&chaos->control, metrics_words(metrics), &environment);
+    chaos->unseeded = ids_random64() | 1;
 }
 
 static void tell(struct exchange *exchange, enum chaos_kind kind, double delay_ms, double share)

@@ -37,10 +37,7 @@ struct chaos_faults {
     double delay_ms; /* 0 without a delay */
 };
 
-/*
- * Begins to follow what is set at run time in `metrics`: at start and each time that telemetry was
- * attached anew.
- */
+/* Begins to follow what is set at run time in `metrics`, which outlives it. */
 void chaos_attach(struct chaos *chaos, const struct settings *settings, struct metrics *metrics);
 
 /* The faults of analysis `number` by `set`: always the same for the same seed and number. */

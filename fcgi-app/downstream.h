@@ -23,18 +23,18 @@ struct downstream {
     struct downstream_client *client; /* NULL: not enabled */
     uint64_t budget_ms;
     struct breaker breaker;
-    struct metrics_counter calls[DOWNSTREAM_VERDICTS];
-    struct metrics_counter attempts[DOWNSTREAM_OUTCOMES];
-    struct metrics_counter fallbacks;
-    struct metrics_histogram latency;
+    struct metrics_counter *calls[DOWNSTREAM_VERDICTS];
+    struct metrics_counter *attempts[DOWNSTREAM_OUTCOMES];
+    struct metrics_counter *fallbacks;
+    struct metrics_histogram *latency;
 };
 
 /* `settings` outlives it. Returns 0, or -1 for want of memory; then there is nothing to close. */
 int downstream_open(struct downstream *downstream, const struct downstream_settings *settings);
 
 /*
- * Finds its metrics and the breaker's word; before the first call, and each time telemetry_refresh
- * says so. The series exist also where it is not enabled.
+ * Finds its metrics and the breaker's word, once, before the first call. The series exist also where
+ * it is not enabled.
  */
 void downstream_attach(struct downstream *downstream, struct metrics *metrics);
 

@@ -169,7 +169,7 @@ static void serve_request(struct app *app, struct exchange *x)
     app->gateway->reply(app->gateway, &x->reply);
 }
 
-/* What lies in the metrics file is looked up there, now and whenever there is another file. */
+/* Whatever has metrics or shared words looks them up. They follow the metrics file from here on. */
 static void attach(struct app *app)
 {
     struct metrics *metrics = telemetry_metrics(app->telemetry);
@@ -186,8 +186,7 @@ static int serve(struct app *app)
     int more;
 
     while ((more = app->gateway->next(app->gateway, &exchange.request)) > 0) {
-        if (telemetry_refresh(app->telemetry))
-            attach(app);
+        telemetry_refresh(app->telemetry);
         serve_request(app, &exchange);
     }
     return more;
@@ -286,6 +285,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     app.gateway = FCGX_IsCGI() ? gateway_cgi() : gateway_fcgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;

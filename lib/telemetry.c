@@ -24,6 +24,9 @@ const struct config_setting telemetry_settings_rows[] = {
      .help = "Directory of the spool files."},
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .min = 65536, .max = 1e15,
      .fallback = "536870912", .help = "Bytes that the spool may hold, both signals together."},
+    {ROW("MICROTRACE_METRICS_MAX_SERIES", CONFIG_UINT, metrics_max_series), .min = 1,
+     .max = METRICS_SERIES_LIMIT, .fallback = "8192",
+     .help = "Room for series in a metrics file that this program makes."},
     {ROW("LOG_LEVEL", CONFIG_LEVEL, log_level), .fallback = "INFO",
      .help = "Lowest level of the log lines that are kept."},
     {ROW("MICROTRACE_LOG_STDERR", CONFIG_BOOL, log_stderr), .fallback = "false",
@@ -78,15 +81,6 @@ static void warn_if(const char *message)
         (void)fprintf(stderr, "microtrace: %s\n", message);
 }
 
-static int attach_metrics(struct telemetry *t)
-{
-    t->metrics = metrics_open(t->settings->run_dir);
-    if (t->metrics == NULL)
-        return -1;
-    t->dropped = metrics_declare(t->metrics, &dropped_def);
-    return 0;
-}
-
 static const char *describe_self(struct telemetry *t)
 {
     return resource_init(&t->resource, t->service, t->settings->service_name,
@@ -102,10 +96,12 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         return NULL;
     t->settings = settings;
     t->service = service;
-    if (attach_metrics(t) != 0) {
+    t->metrics = metrics_open(settings->run_dir, (uint32_t)settings->metrics_max_series);
+    if (t->metrics == NULL) {
         free(t);
         return NULL;
     }
+    t->dropped = metrics_declare(t->metrics, &dropped_def);
     warn_if(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
@@ -132,19 +128,10 @@ void telemetry_close(struct telemetry *t)
     free(t);
 }
 
-bool telemetry_refresh(struct telemetry *t)
+void telemetry_refresh(struct telemetry *t)
 {
-    struct metrics *const old = t->metrics;
-
-    if (metrics_current(old))
-        return false;
-    if (attach_metrics(t) != 0) {
-        t->metrics = old;
-        return false;
-    }
-    metrics_close(old);
-    (void)describe_self(t);
-    return true;
+    if (metrics_refresh(t->metrics))
+        (void)describe_self(t);
 }
 
 struct metrics *telemetry_metrics(struct telemetry *t)

@@ -28,7 +28,8 @@ struct telemetry_settings {
     const char *run_dir;   /* MICROTRACE_RUN_DIR */
     const char *spool_dir; /* MICROTRACE_SPOOL_DIR */
     uint64_t spool_max_bytes;
-    int log_level; /* enum log_level */
+    uint64_t metrics_max_series; /* MICROTRACE_METRICS_MAX_SERIES */
+    int log_level;               /* enum log_level */
     bool log_stderr;
     bool sdk_disabled;
     const char *service_name;
@@ -55,12 +56,12 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
 void telemetry_close(struct telemetry *telemetry);
 
 /*
- * To be called between requests: attaches anew where the metrics file was replaced or has come
- * back. Returns true where it did: every metrics handle has to be looked up again.
+ * To be called between requests: follows a metrics file that was replaced, or came into being
+ * (metrics_refresh). Families and handles stay.
  */
-bool telemetry_refresh(struct telemetry *telemetry);
+void telemetry_refresh(struct telemetry *telemetry);
 
-/* The metrics; valid until telemetry_refresh returns true. */
+/* The metrics; they live as long as the telemetry. */
 struct metrics *telemetry_metrics(struct telemetry *telemetry);
 
 /* The instrumentation scope of spans that end from now on; `version` may be NULL. */

@@ -68,48 +68,45 @@ static const struct metrics_family_def defs[FAMILIES] = {
                     .labels = LABELED("version")},
 };
 
-static int attach(struct agent_metrics *m)
+/* A million records a second take 285 years to get there: what is beyond is damage. */
+#define PLAUSIBLE_MAX (UINT64_C(1) << 53)
+
+static void find_signal(struct agent_metrics_signal *s, struct metrics_family *const *families,
+                        const char *signal)
 {
-    struct metrics_family *families[FAMILIES];
-    int i, k;
+    const char *const only[] = {signal};
 
-    m->metrics = metrics_open(m->run_dir);
-    if (m->metrics == NULL)
-        return -1;
-    for (i = 0; i < FAMILIES; i++)
-        families[i] = metrics_declare(m->metrics, &defs[i]);
-    m->requests = families[REQUESTS];
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        struct agent_metrics_signal *s = &m->signals[i];
-        const char *signal = spool_signal_names[i];
-        const char *const only[] = {signal};
-
-        s->written = metrics_counter(families[WRITTEN], only);
-        s->backlog = metrics_gauge(families[BACKLOG], only);
-        s->bytes = metrics_gauge(families[BYTES], only);
-        s->oldest_age = metrics_gauge(families[OLDEST_AGE], only);
-        s->duration = metrics_histogram(families[DURATION], only);
-        s->delivered =
-            metrics_counter(families[EXPORTED], (const char *const[]){signal, "delivered"});
-        s->rejected =
-            metrics_counter(families[EXPORTED], (const char *const[]){signal, "rejected"});
-        s->quarantined =
-            metrics_counter(families[EXPORTED], (const char *const[]){signal, "quarantined"});
-        for (k = 0; k < SPOOL_DROPS; k++)
-            s->dropped[k] = metrics_counter(
-                families[DROPPED],
-                (const char *const[]){signal, spool_counts_reason((enum spool_drop)k)});
-        (void)metrics_counter(families[REQUESTS], (const char *const[]){signal, "200"});
-    }
-    metrics_gauge_set(
-        metrics_gauge(families[BUILD_INFO], (const char *const[]){MICROTRACE_VERSION}), 1);
-    return 0;
+    s->written = metrics_counter(families[WRITTEN], only);
+    s->backlog = metrics_gauge(families[BACKLOG], only);
+    s->bytes = metrics_gauge(families[BYTES], only);
+    s->oldest_age = metrics_gauge(families[OLDEST_AGE], only);
+    s->duration = metrics_histogram(families[DURATION], only);
+    s->delivered = metrics_counter(families[EXPORTED], (const char *const[]){signal, "delivered"});
+    s->rejected = metrics_counter(families[EXPORTED], (const char *const[]){signal, "rejected"});
+    s->quarantined =
+        metrics_counter(families[EXPORTED], (const char *const[]){signal, "quarantined"});
+    for (int k = 0; k < SPOOL_DROPS; k++)
+        s->dropped[k] =
+            metrics_counter(families[DROPPED],
+                            (const char *const[]){signal, spool_counts_reason((enum spool_drop)k)});
+    (void)metrics_counter(families[REQUESTS], (const char *const[]){signal, "200"});
 }
 
-int agent_metrics_open(struct agent_metrics *m, const char *run_dir)
+int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t max_series)
 {
-    m->run_dir = run_dir;
-    return attach(m);
+    struct metrics_family *families[FAMILIES];
+
+    m->metrics = metrics_open(run_dir, max_series);
+    if (m->metrics == NULL)
+        return -1;
+    for (int i = 0; i < FAMILIES; i++)
+        families[i] = metrics_declare(m->metrics, &defs[i]);
+    m->requests = families[REQUESTS];
+    m->build_info = metrics_gauge(families[BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
+        find_signal(&m->signals[i], families, spool_signal_names[i]);
+    metrics_gauge_set(m->build_info, 1);
+    return 0;
 }
 
 void agent_metrics_close(struct agent_metrics *m)
@@ -118,31 +115,22 @@ void agent_metrics_close(struct agent_metrics *m)
     m->metrics = NULL;
 }
 
-int agent_metrics_refresh(struct agent_metrics *m)
+static bool read_counter(struct metrics_counter *counter, uint64_t *value)
 {
-    if (metrics_current(m->metrics))
-        return 0;
-    metrics_close(m->metrics);
-    return attach(m);
+    uint64_t read;
+
+    if (!metrics_counter_read(counter, &read) || read > PLAUSIBLE_MAX)
+        return false;
+    *value = read;
+    return true;
 }
 
-static uint64_t value_of(struct metrics_counter counter)
+/* A value that nobody can have counted is put right as well. */
+static void raise_to(struct metrics_counter *counter, uint64_t value)
 {
-    const char *cell = (const char *)counter.first_stripe;
-    uint64_t sum = 0;
-    uint32_t i;
+    uint64_t known;
 
-    if (cell == NULL)
-        return atomic_load_explicit(counter.cell, memory_order_relaxed);
-    for (i = 0; i < counter.stripe_count; i++)
-        sum += atomic_load_explicit((const _Atomic uint64_t *)(cell + i * counter.stripe_size),
-                                    memory_order_relaxed);
-    return sum;
-}
-
-static void raise_to(struct metrics_counter counter, uint64_t value)
-{
-    if (value > value_of(counter))
+    if (!read_counter(counter, &known) || value > known)
         metrics_counter_set(counter, value);
 }
 
@@ -163,6 +151,8 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
+    /* In a file that came later too. */
+    metrics_gauge_set(m->build_info, 1);
 }
 
 void agent_metrics_request(struct agent_metrics *m, enum spool_signal signal, const char *code,
@@ -174,20 +164,24 @@ void agent_metrics_request(struct agent_metrics *m, enum spool_signal signal, co
     metrics_observe(m->signals[signal].duration, seconds);
 }
 
-uint64_t agent_metrics_written(const struct agent_metrics *m, enum spool_signal signal)
+bool agent_metrics_written(const struct agent_metrics *m, enum spool_signal signal,
+                           uint64_t *written)
 {
-    return value_of(m->signals[signal].written);
+    return read_counter(m->signals[signal].written, written);
 }
 
-void agent_metrics_counts(const struct agent_metrics *m, enum spool_signal signal,
+bool agent_metrics_counts(const struct agent_metrics *m, enum spool_signal signal,
                           struct spool_counts *counts)
 {
     const struct agent_metrics_signal *s = &m->signals[signal];
-    int i;
+    struct spool_counts found = {0};
+    bool known = read_counter(s->delivered, &found.delivered) &&
+                 read_counter(s->rejected, &found.rejected) &&
+                 read_counter(s->quarantined, &found.quarantined);
 
-    counts->delivered = value_of(s->delivered);
-    counts->rejected = value_of(s->rejected);
-    counts->quarantined = value_of(s->quarantined);
-    for (i = 0; i < SPOOL_DROPS; i++)
-        counts->dropped[i] = value_of(s->dropped[i]);
+    for (int i = 0; i < SPOOL_DROPS; i++)
+        known = known && read_counter(s->dropped[i], &found.dropped[i]);
+    if (known)
+        *counts = found;
+    return known;
 }

@@ -14,15 +14,15 @@
 
 /* One signal's handles; private to agent_metrics.c. */
 struct agent_metrics_signal {
-    struct metrics_counter written, delivered, rejected, quarantined, dropped[SPOOL_DROPS];
-    struct metrics_gauge backlog, bytes, oldest_age;
-    struct metrics_histogram duration;
+    struct metrics_counter *written, *delivered, *rejected, *quarantined, *dropped[SPOOL_DROPS];
+    struct metrics_gauge *backlog, *bytes, *oldest_age;
+    struct metrics_histogram *duration;
 };
 
 struct agent_metrics {
-    const char *run_dir;
     struct metrics *metrics;
     struct metrics_family *requests;
+    struct metrics_gauge *build_info;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };
 
@@ -34,13 +34,13 @@ struct agent_metrics_numbers {
     double oldest_age_s; /* negative leaves the gauge as it is */
 };
 
-/* Returns 0, or -1 for want of memory. `run_dir` is borrowed. */
-int agent_metrics_open(struct agent_metrics *metrics, const char *run_dir);
+/*
+ * Opens the metrics (metrics_open) and looks up all series, once. Returns 0, or -1 if memory runs
+ * out.
+ */
+int agent_metrics_open(struct agent_metrics *metrics, const char *run_dir, uint32_t max_series);
 
 void agent_metrics_close(struct agent_metrics *metrics);
-
-/* Attaches anew where the file was replaced. Returns 0, or -1 for want of memory. */
-int agent_metrics_refresh(struct agent_metrics *metrics);
 
 /*
  * Sets the signal's series. Counters only rise: after a restart they wait until the backlog has
@@ -53,9 +53,14 @@ void agent_metrics_publish(struct agent_metrics *metrics, enum spool_signal sign
 void agent_metrics_request(struct agent_metrics *metrics, enum spool_signal signal,
                            const char *code, double seconds);
 
-/* What the file says was written, and the books as it has them: for an agent that lost its own. */
-uint64_t agent_metrics_written(const struct agent_metrics *metrics, enum spool_signal signal);
-void agent_metrics_counts(const struct agent_metrics *metrics, enum spool_signal signal,
+/*
+ * What the file says was written, and all else that it has counted of the signal: for an agent that
+ * lost its checkpoint. Return false, and leave the result as it is, if a number is unknown because
+ * its series was refused, or is one that no host reaches.
+ */
+bool agent_metrics_written(const struct agent_metrics *metrics, enum spool_signal signal,
+                           uint64_t *written);
+bool agent_metrics_counts(const struct agent_metrics *metrics, enum spool_signal signal,
                           struct spool_counts *counts);
 
 #endif

@@ -152,7 +152,8 @@ static int open_metrics(struct agent *agent)
     if (mkdir(telemetry->run_dir, DIR_MODE) != 0 && errno != EEXIST)
         message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", telemetry->run_dir,
                       strerror(errno));
-    if (agent_metrics_open(&agent->metrics, telemetry->run_dir) != 0 ||
+    if (agent_metrics_open(&agent->metrics, telemetry->run_dir,
+                           (uint32_t)telemetry->metrics_max_series) != 0 ||
         (agent->reader = metrics_reader_open(telemetry->run_dir)) == NULL) {
         message_print("out of memory");
         return -1;
@@ -177,8 +178,8 @@ static void open_checkpoint(struct agent *agent)
     if (found == CHECKPOINT_CORRUPT)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        agent_metrics_counts(&agent->metrics, (enum spool_signal)i,
-                             &agent->checkpoint.state.signals[i].counts);
+        (void)agent_metrics_counts(&agent->metrics, (enum spool_signal)i,
+                                   &agent->checkpoint.state.signals[i].counts);
 }
 
 static int open_exporters(struct agent *agent)
@@ -219,10 +220,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct agent *agent = context;
     struct exposition out;
 
-    if (agent_metrics_refresh(&agent->metrics) != 0) {
-        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "out of memory");
-        return -1;
-    }
+    (void)metrics_refresh(agent->metrics.metrics);
     publish_all(agent);
     if (metrics_reader_refresh(agent->reader) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));
@@ -260,6 +258,7 @@ static int open_events(struct agent *agent)
     sigset_t signals;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -320,8 +319,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (agent->stop_ns != 0)
         return agent->stop_ns;
     if (now >= agent->tick_ns) {
-        if (agent_metrics_refresh(&agent->metrics) != 0)
-            message_print("out of memory");
+        (void)metrics_refresh(agent->metrics.metrics);
         notify_exporters(agent, now);
         next = agent->tick_ns =
             now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;

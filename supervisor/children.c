@@ -31,6 +31,8 @@ void children_init(void)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
+    /* A limit on file sizes is an error of the write; children inherit that. */
+    signal(SIGXFSZ, SIG_IGN);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         say("orphans can't be adopted: %s", strerror(errno));
 }

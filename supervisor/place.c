@@ -1,7 +1,7 @@
 #include "supervisor/place.h"
 
 #include "lib/control/chaos.h"
-#include "lib/metrics/file.h"
+#include "lib/metrics/words.h"
 #include "supervisor/say.h"
 
 #include <errno.h>
@@ -117,13 +117,13 @@ bool place_answering(const struct settings *s)
 /* A seed in the environment gives the same faults each time that the instance is started. */
 static void restart_chaos(const struct settings *s)
 {
-    struct metrics_map map = {.guard = -1};
+    struct metrics_words_file file;
     char path[PATH_MAX + 32];
     snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, s->run);
-    if (metrics_file_map(&map, path, true) != METRICS_FILE_OK)
+    if (metrics_words_open(&file, path, true) != METRICS_FILE_OK)
         return;
-    chaos_control_restart(&metrics_file_header(&map)->shared[CHAOS_CONTROL_WORD]);
-    metrics_file_unmap(&map);
+    chaos_control_restart(&file.words);
+    metrics_words_close(&file);
 }
 
 int place_prepare(const struct settings *s)

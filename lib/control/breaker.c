@@ -1,5 +1,7 @@
 #include "lib/control/breaker.h"
 
+#include "lib/metrics/words.h"
+
 #include <assert.h>
 
 /*
@@ -63,9 +65,20 @@ static uint64_t encode(const struct breaker_status *status)
            (status->since_ms & SINCE_MASK);
 }
 
+/* Asked for each access: where the file is replaced in between, an exchange finds other values. */
+static _Atomic uint64_t *word_of(const struct breaker *breaker)
+{
+    return metrics_words_at(breaker->words, BREAKER_WORD);
+}
+
+struct breaker_status breaker_look(const struct metrics_words *words)
+{
+    return breaker_decode(atomic_load(metrics_words_at(words, BREAKER_WORD)));
+}
+
 static enum breaker_state load_state(const struct breaker *breaker)
 {
-    return breaker_decode(atomic_load(breaker->word)).state;
+    return breaker_look(breaker->words).state;
 }
 
 /*
@@ -87,7 +100,7 @@ static void publish(const struct breaker *breaker)
 static bool change(const struct breaker *breaker, uint64_t *word, const struct breaker_status *from,
                    const struct breaker_status *to)
 {
-    if (!atomic_compare_exchange_strong(breaker->word, word, encode(to)))
+    if (!atomic_compare_exchange_strong(word_of(breaker), word, encode(to)))
         return false;
     if (to->state != from->state) {
         metrics_add(breaker->transitions[to->state], 1);
@@ -100,7 +113,7 @@ void breaker_attach(struct breaker *breaker, struct metrics *metrics)
 {
     struct metrics_family *transitions = metrics_declare(metrics, &transitions_def);
 
-    breaker->word = metrics_shared_word(metrics, BREAKER_WORD);
+    breaker->words = metrics_words(metrics);
     breaker->state = metrics_gauge(metrics_declare(metrics, &state_def), NULL);
     for (int state = 0; state < BREAKER_STATES; state++)
         breaker->transitions[state] =
@@ -130,7 +143,7 @@ static uint64_t refused_ms(const struct breaker *breaker, const struct breaker_s
 
 struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
 {
-    uint64_t word = atomic_load(breaker->word);
+    uint64_t word = atomic_load(word_of(breaker));
 
     /* Mends what a process killed between a change and its publication has left. */
     publish(breaker);
@@ -163,7 +176,7 @@ struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
 enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_permit *permit,
                                   bool success, uint64_t now_ms, unsigned *failures)
 {
-    uint64_t word = atomic_load(breaker->word);
+    uint64_t word = atomic_load(word_of(breaker));
 
     assert(permit->granted);
     for (;;) {
@@ -199,7 +212,7 @@ enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_
 /* Sets the state by hand; results of calls that are under way no longer count. */
 static void force(struct breaker *breaker, struct breaker_status next)
 {
-    uint64_t word = atomic_load(breaker->word);
+    uint64_t word = atomic_load(word_of(breaker));
 
     for (;;) {
         const struct breaker_status was = breaker_decode(word);

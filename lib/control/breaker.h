@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 enum {
-    BREAKER_WORD = 0, /* the index for metrics_shared_word; 1 to 15 are reserved */
+    BREAKER_WORD = 0, /* the index for metrics_words_at; 1 to 15 are reserved */
     BREAKER_FAILURES_MAX = 1000,
 };
 
@@ -47,9 +47,9 @@ struct breaker_limits {
 
 struct breaker {
     struct breaker_limits limits; /* the caller's to set; who only forces needs none */
-    _Atomic uint64_t *word;
-    struct metrics_gauge state;
-    struct metrics_counter transitions[BREAKER_STATES];
+    const struct metrics_words *words;
+    struct metrics_gauge *state;
+    struct metrics_counter *transitions[BREAKER_STATES];
 };
 
 /* What the word says. */
@@ -78,10 +78,14 @@ enum breaker_event {
 };
 
 /*
- * Finds word and metrics; to be called again for each newly opened `metrics`, which outlives it.
- * The metrics are circuit_breaker_state and circuit_breaker_transitions_total.
+ * Finds word and metrics, once; they follow a replaced metrics file, in which the breaker is
+ * closed. `metrics` outlives the breaker; NULL gives a breaker of this process alone. The metrics
+ * are circuit_breaker_state and circuit_breaker_transitions_total.
  */
 void breaker_attach(struct breaker *breaker, struct metrics *metrics);
+
+/* What the word says now. */
+struct breaker_status breaker_look(const struct metrics_words *words);
 
 /* Decodes a value of the word; one that nobody wrote decodes as well. */
 struct breaker_status breaker_decode(uint64_t word);

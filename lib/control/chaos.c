@@ -1,13 +1,10 @@
 #include "lib/control/chaos.h"
 
 #include "lib/base/ids.h"
-#include "lib/metrics/file.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stddef.h>
-#include <unistd.h>
 
 /* The words, from CHAOS_CONTROL_WORD on. */
 enum {
@@ -128,34 +125,47 @@ static bool read_run_time(_Atomic uint64_t *words, struct chaos_set *set, uint64
     return false;
 }
 
-static void look(struct chaos_control *control)
+static _Atomic uint64_t *words_of(const struct metrics_words *words)
 {
+    return metrics_words_at(words, CHAOS_CONTROL_WORD);
+}
+
+/* Returns the words that it looked at. */
+static _Atomic uint64_t *look(struct chaos_control *control)
+{
+    _Atomic uint64_t *words = words_of(control->words);
     struct chaos_set set;
     uint64_t generation;
 
-    if (atomic_load_explicit(&control->words[GENERATION], memory_order_acquire) ==
-            control->generation ||
-        !read_run_time(control->words, &set, &generation))
-        return;
+    if (words != control->seen) {
+        control->seen = words;
+        control->generation = 0;
+        control->run_time = false;
+        control->set = control->environment;
+        store_set(words + ENVIRONMENT, &control->environment);
+    }
+    if (atomic_load_explicit(&words[GENERATION], memory_order_acquire) == control->generation ||
+        !read_run_time(words, &set, &generation))
+        return words;
     control->generation = generation;
     control->run_time = set.state != CHAOS_UNSET;
     control->set = control->run_time ? set : control->environment;
+    return words;
 }
 
-void chaos_control_attach(struct chaos_control *control, _Atomic uint64_t *words,
+void chaos_control_attach(struct chaos_control *control, const struct metrics_words *words,
                           const struct chaos_set *environment)
 {
     assert(environment->state != CHAOS_UNSET);
-    *control =
-        (struct chaos_control){.words = words, .set = *environment, .environment = *environment};
-    store_set(words + ENVIRONMENT, environment);
+    *control = (struct chaos_control){.words = words, .environment = *environment};
     look(control);
 }
 
 /* Takes the next number of the set that `control` knows; false where that holds no more. */
-static bool take_number(struct chaos_control *control, uint64_t *number)
+static bool take_number(const struct chaos_control *control, _Atomic uint64_t *words,
+                        uint64_t *number)
 {
-    _Atomic uint64_t *counter = &bank(control->words, control->generation)[BANK_COUNTER];
+    _Atomic uint64_t *counter = &bank(words, control->generation)[BANK_COUNTER];
     const uint64_t start = counter_start(control->generation);
     uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
 
@@ -171,15 +181,15 @@ static bool take_number(struct chaos_control *control, uint64_t *number)
 bool chaos_control_next(struct chaos_control *control, uint64_t *number)
 {
     for (int i = 0; i < LOOKS_MAX; i++) {
-        look(control);
+        _Atomic uint64_t *words = look(control);
         if (control->set.state != CHAOS_ON)
             return false;
         if (!control->run_time) {
-            *number = atomic_fetch_add_explicit(&control->words[ENVIRONMENT_COUNTER], 1,
-                                                memory_order_relaxed);
+            *number =
+                atomic_fetch_add_explicit(&words[ENVIRONMENT_COUNTER], 1, memory_order_relaxed);
             return true;
         }
-        if (take_number(control, number))
+        if (take_number(control, words, number))
             return true;
     }
     /* Only in a damaged file. The share of faults is kept, their repetition is not. */
@@ -189,24 +199,12 @@ bool chaos_control_next(struct chaos_control *control, uint64_t *number)
 
 int chaos_control_lock(const char *path)
 {
-    struct flock lock = {
-        .l_type = F_WRLCK,
-        .l_whence = SEEK_SET,
-        .l_start = (off_t)(offsetof(struct metrics_file_header, shared) +
-                           CHAOS_CONTROL_WORD * sizeof(uint64_t)),
-        .l_len = 1,
-    };
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-
-    if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
+    return metrics_words_lock(path, CHAOS_CONTROL_WORD);
 }
 
-void chaos_control_write(_Atomic uint64_t *words, const struct chaos_set *set)
+void chaos_control_write(const struct metrics_words *shared, const struct chaos_set *set)
 {
+    _Atomic uint64_t *words = words_of(shared);
     const uint64_t generation = atomic_load_explicit(&words[GENERATION], memory_order_relaxed) + 1;
     _Atomic uint64_t *to = bank(words, generation);
 
@@ -215,17 +213,18 @@ void chaos_control_write(_Atomic uint64_t *words, const struct chaos_set *set)
     store_set(to, set);
     store(&to[BANK_COUNTER], counter_start(generation));
     if (set->state == CHAOS_UNSET)
-        chaos_control_restart(words);
+        store(&words[ENVIRONMENT_COUNTER], 0);
     atomic_store_explicit(&words[GENERATION], generation, memory_order_release);
 }
 
-void chaos_control_restart(_Atomic uint64_t *words)
+void chaos_control_restart(const struct metrics_words *words)
 {
-    store(&words[ENVIRONMENT_COUNTER], 0);
+    store(&words_of(words)[ENVIRONMENT_COUNTER], 0);
 }
 
-void chaos_control_status(_Atomic uint64_t *words, struct chaos_status *status)
+void chaos_control_status(const struct metrics_words *shared, struct chaos_status *status)
 {
+    _Atomic uint64_t *words = words_of(shared);
     uint64_t generation;
 
     status->environment = load_set(words + ENVIRONMENT);

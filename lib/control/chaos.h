@@ -10,12 +10,13 @@
 #ifndef LIB_CONTROL_CHAOS_H
 #define LIB_CONTROL_CHAOS_H
 
-#include <stdatomic.h>
+#include "lib/metrics/words.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    CHAOS_CONTROL_WORD = 16, /* the first index for metrics_shared_word */
+    CHAOS_CONTROL_WORD = 16, /* the first index for metrics_words_at */
     CHAOS_CONTROL_WORDS = 16,
     CHAOS_CONTROL_DELAY_MAX_MS = 60000,
 };
@@ -39,7 +40,8 @@ struct chaos_set {
 
 /* One process's view. */
 struct chaos_control {
-    _Atomic uint64_t *words;      /* CHAOS_CONTROL_WORDS of them */
+    const struct metrics_words *words;
+    const _Atomic uint64_t *seen; /* the words as they lay at the last look: others are new ones */
     struct chaos_set set;         /* what holds, as of the last look */
     bool run_time;                /* it was set at run time */
     struct chaos_set environment; /* this process's own */
@@ -47,10 +49,10 @@ struct chaos_control {
 };
 
 /*
- * Begins to look at `words`, metrics_shared_word(CHAOS_CONTROL_WORD), and tells there what this
- * process's environment says (state CHAOS_OFF or CHAOS_ON), for chaos_control_status.
+ * Begins to look at `words`, once; they outlive it. Tells there what this process's environment
+ * says (state CHAOS_OFF or CHAOS_ON), for chaos_control_status, and again in each new metrics file.
  */
-void chaos_control_attach(struct chaos_control *control, _Atomic uint64_t *words,
+void chaos_control_attach(struct chaos_control *control, const struct metrics_words *words,
                           const struct chaos_set *environment);
 
 /*
@@ -71,10 +73,10 @@ int chaos_control_lock(const char *path);
  * Sets what holds from now on; CHAOS_UNSET gives it back to the environment. Analyses are numbered
  * from 0 again. The caller holds the lock. Values out of range are cut.
  */
-void chaos_control_write(_Atomic uint64_t *words, const struct chaos_set *set);
+void chaos_control_write(const struct metrics_words *shared, const struct chaos_set *set);
 
 /* Numbers the analyses of the environment's set from 0 again: for whoever starts an instance. */
-void chaos_control_restart(_Atomic uint64_t *words);
+void chaos_control_restart(const struct metrics_words *words);
 
 struct chaos_status {
     struct chaos_set run_time;    /* CHAOS_UNSET: the environment holds */
@@ -82,6 +84,6 @@ struct chaos_status {
     uint64_t numbered;            /* analyses that the set which holds was asked about */
 };
 
-void chaos_control_status(_Atomic uint64_t *words, struct chaos_status *status);
+void chaos_control_status(const struct metrics_words *shared, struct chaos_status *status);
 
 #endif

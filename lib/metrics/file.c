@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,7 +101,7 @@ uint64_t metrics_file_plan(struct metrics_file_header *header, uint32_t max_seri
     uint64_t buckets = 1024;
     uint64_t offset = METRICS_FILE_REGION_ALIGN;
 
-    assert(max_series > 0 && max_series <= METRICS_FILE_MAX_SERIES_LIMIT);
+    assert(max_series > 0 && max_series <= METRICS_SERIES_LIMIT);
     while (buckets < 2 * ((uint64_t)max_series + METRICS_FILE_MAX_FAMILIES))
         buckets *= 2;
 
@@ -330,6 +331,7 @@ static bool sweep_temps(int dir_fd)
 /* Returns 0, or -1 and errno. */
 static int write_temp(int fd, uint32_t max_series)
 {
+    struct rlimit limit;
     union {
         struct metrics_file_header header;
         unsigned char bytes[METRICS_FILE_HEADER_SIZE];
@@ -337,6 +339,11 @@ static int write_temp(int fd, uint32_t max_series)
     uint64_t size = metrics_file_plan(&page.header, max_series);
     int error;
 
+    /* Beyond the limit the kernel would not only refuse, but end the process (SIGXFSZ). */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
+        errno = EFBIG;
+        return -1;
+    }
     /* The umask took bits away; the group is the directory's. */
     if (fchmod(fd, 0660) < 0)
         return -1;

@@ -31,8 +31,6 @@ enum {
     METRICS_FILE_SLOTS = 256,
     METRICS_FILE_SLOT_SIZE = 256,
     METRICS_FILE_LIVE_GAUGES = 30,
-    METRICS_FILE_MAX_SERIES = 8192, /* by default */
-    METRICS_FILE_MAX_SERIES_LIMIT = 4194304,
     METRICS_FILE_MAX_FAMILIES = 1024,
     METRICS_FILE_RECORD_MAX = 4096, /* bytes of any record in the arena */
     METRICS_FILE_OFFSET_BITS = 40,  /* of an index word; the rest is the tag */

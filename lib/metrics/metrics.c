@@ -1,58 +1,45 @@
 #include "lib/metrics/metrics.h"
 
-#include "lib/base/clock.h"
-#include "lib/metrics/cache.h"
-#include "lib/metrics/catalog.h"
-#include "lib/metrics/file.h"
+#include "lib/metrics/attachment.h"
+#include "lib/metrics/pool.h"
 #include "lib/metrics/registry.h"
 #include "lib/metrics/rules.h"
-#include "lib/metrics/slot.h"
+#include "lib/metrics/series.h"
+#include "lib/metrics/words.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     CHECK_INTERVAL_NS = 1000000000,
-    CREATE_RACES = 8, /* times that a file may vanish between making and mapping it */
-};
-
-struct metrics_family {
-    struct metrics *metrics;
-    const struct metrics_family_def *def;
-    struct metrics_family *next;
-    uint64_t offset; /* of its record; 0: refused */
-    size_t label_count;
-    double steps_per_unit;
-    struct metrics_cache cache;
+    UNPLACED_MAX = 256, /* series without a place that are kept, to be tried again */
 };
 
 struct metrics {
     struct metrics *next; /* of all that are open */
-    struct metrics_map map;
+    struct metrics_attachment at;
     struct metrics_registry registry;
+    struct metrics_attachment retired[METRICS_RETIRED_MAX]; /* a ring */
+    unsigned retirements;
+    struct metrics_pool pool;
     struct metrics_family *families;
-    int lock_fd;
-    unsigned slot; /* whose live cells are used; where the slot is not ours, they are not shared */
-    bool has_slot;
-    unsigned stripe;
-    bool forked; /* this is the child of the process that opened it */
-    bool current;
-    uint64_t checked_ns;
+    size_t unplaced; /* series and families that are not in the file */
+    struct metrics_words words;
+    uint32_t max_series; /* of a file that is made here */
+    _Atomic uint64_t checked_ns;
+    atomic_bool refreshing;
     char instance_id[IDS_UUID_TEXT + 1];
-    char problem[METRICS_ERROR_MAX];
     const char *run_dir;
     char path[]; /* of the file, and behind its NUL the directory */
 };
 
-/* A forked child has to find everything that is open: hence a list, and one lock over it all. */
+/*
+ * One lock over everything but updates. It is global because a forked child has to find all that is
+ * open, in a state in which it can go on.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metrics *all;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -60,8 +47,9 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 /* Updates made without a file and not yet counted in one. */
 static _Atomic uint64_t lost_updates;
 
-/* What refused series point to. Nobody reads it. */
-static _Atomic uint64_t sink[METRICS_BOUNDS_MAX + 2];
+/* The words of metrics that are NULL. */
+static _Atomic uint64_t no_words[METRICS_SHARED_WORDS];
+static const struct metrics_words nowhere = {no_words};
 
 static void before_fork(void)
 {
@@ -73,27 +61,14 @@ static void after_fork_parent(void)
     pthread_mutex_unlock(&lock);
 }
 
-/*
- * The child goes on counting in the file, but the slot stays the parent's alone: the lock must end
- * with the parent, and handles that the child inherited must not write the parent's live cells.
- */
 static void after_fork_child(void)
 {
     atomic_store(&lost_updates, 0); /* the parent's to tell */
     for (struct metrics *m = all; m != NULL; m = m->next) {
-        if (m->lock_fd >= 0)
-            close(m->lock_fd);
-        m->lock_fd = -1;
-        m->has_slot = false;
-        m->forked = true;
+        metrics_attachment_fork(&m->at);
         metrics_registry_forget_spare(&m->registry);
-        if (m->map.inode != 0 && !metrics_file_lost(&m->map)) {
-            void *slots =
-                mmap(metrics_file_slots(&m->map), METRICS_FILE_SLOTS * METRICS_FILE_SLOT_SIZE,
-                     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-            assert(slots != MAP_FAILED);
-            (void)slots;
-        }
+        atomic_store(&m->checked_ns, 0);
+        atomic_store(&m->refreshing, false);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -103,84 +78,64 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
-static uint32_t max_series_setting(void)
+/* A tick's accuracy is enough, at a third of the exact clock's cost. */
+static uint64_t coarse_ns(void)
 {
-    const char *text = getenv("MICROTRACE_METRICS_MAX_SERIES");
-    char *end;
+    struct timespec now = {0};
 
-    if (text == NULL || *text < '0' || *text > '9')
-        return METRICS_FILE_MAX_SERIES;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || value == 0 || value > METRICS_FILE_MAX_SERIES_LIMIT)
-        return METRICS_FILE_MAX_SERIES;
-    return (uint32_t)value;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Maps the file, making it where there is none. What it returns goes with errno. */
-static enum metrics_file_state attach_file(const struct metrics *m, struct metrics_map *map)
+static bool is_private(const struct metrics *m)
 {
-    enum metrics_file_state state = METRICS_FILE_MISSING;
-
-    for (int i = 0; i < CREATE_RACES; i++) {
-        state = metrics_file_map(map, m->path, true);
-        if (state != METRICS_FILE_MISSING)
-            return state;
-        int dir_fd = open(m->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0)
-            return METRICS_FILE_UNUSABLE;
-        int made = metrics_file_create(dir_fd, max_series_setting());
-        int saved = errno;
-        close(dir_fd);
-        errno = saved;
-        if (made < 0)
-            return METRICS_FILE_UNUSABLE;
-    }
-    return state;
-}
-
-static void attach(struct metrics *m)
-{
-    enum metrics_file_state state = attach_file(m, &m->map);
-
-    if (state != METRICS_FILE_OK) {
-        snprintf(m->problem, sizeof(m->problem), "%.160s: %s", m->path,
-                 metrics_file_state_text(state));
-        return;
-    }
-    int slot = metrics_slot_claim(&m->map, m->path, &m->lock_fd, &m->stripe);
-    m->has_slot = slot >= 0;
-    m->slot = slot >= 0 ? (unsigned)slot : 0;
+    return m->at.problem[0] != '\0';
 }
 
 static void count_refused(struct metrics *m, enum metrics_refused why, uint64_t n)
 {
-    atomic_fetch_add_explicit(&metrics_file_header(&m->map)->refused[why], n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metrics_file_header(&m->at.map)->refused[why], n,
+                              memory_order_relaxed);
 }
 
-struct metrics *metrics_open(const char *run_dir)
+/* Takes over an attachment: what it leads to is there from here on. */
+static void adopt(struct metrics *m, const struct metrics_attachment *attachment)
+{
+    struct metrics_file_header *header = metrics_file_header(&attachment->map);
+
+    m->at = *attachment;
+    metrics_registry_init(&m->registry, &m->at.map);
+    memcpy(m->instance_id, header->instance_id, IDS_UUID_TEXT);
+    atomic_store_explicit(&m->words.first, header->shared, memory_order_release);
+    if (!is_private(m))
+        count_refused(m, METRICS_REFUSED_NO_FILE, atomic_exchange(&lost_updates, 0));
+}
+
+struct metrics *metrics_open(const char *run_dir, uint32_t max_series)
 {
     size_t path_size = strlen(run_dir) + sizeof("/" METRICS_FILE_NAME);
     struct metrics *m = calloc(1, sizeof(*m) + path_size + strlen(run_dir) + 1);
+    struct metrics_attachment attachment;
 
-    if (m == NULL)
-        return NULL;
-    snprintf(m->path, path_size, "%s/" METRICS_FILE_NAME, run_dir);
-    m->run_dir = strcpy(m->path + path_size, run_dir);
-    m->lock_fd = -1;
-    m->current = true;
-    m->checked_ns = clock_monotonic_ns();
-    pthread_once(&fork_once, watch_forks);
-    attach(m);
-    if (m->problem[0] != '\0' && metrics_file_map_private(&m->map, max_series_setting()) < 0) {
+    if (m == NULL || metrics_pool_init(&m->pool) < 0) {
         free(m);
         return NULL;
     }
-    memcpy(m->instance_id, metrics_file_header(&m->map)->instance_id, IDS_UUID_TEXT);
-    metrics_registry_init(&m->registry, &m->map);
-    if (m->problem[0] == '\0')
-        count_refused(m, METRICS_REFUSED_NO_FILE, atomic_exchange(&lost_updates, 0));
+    snprintf(m->path, path_size, "%s/" METRICS_FILE_NAME, run_dir);
+    m->run_dir = strcpy(m->path + path_size, run_dir);
+    m->max_series = max_series == 0                     ? METRICS_SERIES_DEFAULT
+                    : max_series > METRICS_SERIES_LIMIT ? METRICS_SERIES_LIMIT
+                                                        : max_series;
+    atomic_init(&m->checked_ns, coarse_ns());
+    pthread_once(&fork_once, watch_forks);
+    if (metrics_attachment_file(&attachment, m->path, m->run_dir, m->max_series) < 0 &&
+        metrics_attachment_private(&attachment, m->max_series) < 0) {
+        metrics_pool_free(&m->pool);
+        free(m);
+        return NULL;
+    }
     pthread_mutex_lock(&lock);
+    adopt(m, &attachment);
     m->next = all;
     all = m;
     pthread_mutex_unlock(&lock);
@@ -189,73 +144,152 @@ struct metrics *metrics_open(const char *run_dir)
 
 const char *metrics_problem(const struct metrics *m)
 {
-    if (m->problem[0] != '\0')
-        return m->problem;
-    return metrics_file_lost(&m->map) ? METRICS_FILE_NAME " was truncated while in use" : NULL;
+    if (m == NULL)
+        return "out of memory";
+    if (is_private(m))
+        return m->at.problem;
+    return metrics_file_lost(&m->at.map) ? METRICS_FILE_NAME " was truncated while in use" : NULL;
 }
 
-/* Without a file: whether there is one to be had now. */
-static bool file_to_be_had(const struct metrics *m)
+const char *metrics_instance_id(const struct metrics *m)
 {
-    struct metrics_map map = {.guard = -1};
-    bool found = attach_file(m, &map) == METRICS_FILE_OK;
-
-    metrics_file_unmap(&map);
-    return found;
+    return m == NULL ? "" : m->instance_id;
 }
 
-bool metrics_current(struct metrics *m)
+const struct metrics_words *metrics_words(const struct metrics *m)
 {
-    struct timespec now;
-
-    if (m->forked)
-        return false;
-    /* A tick's accuracy does, and costs a third of the exact clock. */
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    uint64_t ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-    if (ns < m->checked_ns + CHECK_INTERVAL_NS)
-        return m->current;
-    m->checked_ns = ns;
-    if (m->problem[0] != '\0')
-        m->current = !file_to_be_had(m);
-    else
-        m->current = metrics_file_unchanged(&m->map, m->path);
-    return m->current;
+    return m == NULL ? &nowhere : &m->words;
 }
 
-/*
- * What was counted and observed in private memory: additions to counters, and observations.
- * Counters that are set are not lost, and not in this stripe.
- */
-static uint64_t private_updates(const struct metrics *m)
+static void declare(struct metrics *m, struct metrics_family *family)
 {
-    struct metrics_catalog catalog = {0};
-    uint64_t sum = 0;
+    enum metrics_refused why;
 
-    if (metrics_catalog_read(&catalog, &m->map) == 0) {
-        for (size_t f = 0; f < catalog.family_count; f++) {
-            const struct metrics_reader_family *family = catalog.families[f];
-            size_t cells = family->kind == METRICS_COUNTER     ? 1
-                           : family->kind == METRICS_HISTOGRAM ? family->bound_count + 1
-                                                               : 0;
-            for (size_t s = 0; cells > 0 && s < family->series_count; s++) {
-                const _Atomic uint64_t *cell =
-                    metrics_file_cells(&m->map, m->stripe, family->series[s]->cell_offset);
-                for (size_t c = 0; c < cells; c++)
-                    sum += atomic_load_explicit(&cell[c], memory_order_relaxed);
+    family->offset = metrics_registry_family(&m->registry, family->def, &why);
+    if (family->offset != 0)
+        return;
+    m->unplaced++;
+    count_refused(m, why, 1);
+}
+
+/* Everything that was declared and looked up, in the file that is attached to now. */
+static void place_all(struct metrics *m)
+{
+    enum metrics_refused why;
+
+    m->unplaced = 0;
+    for (struct metrics_family *family = m->families; family != NULL; family = family->next) {
+        declare(m, family);
+        for (size_t i = 0; i < family->size; i++) {
+            for (struct metrics_series *s = family->buckets[i]; s != NULL; s = s->next) {
+                if (metrics_series_place(s, &m->registry, &m->at, &why) < 0) {
+                    m->unplaced++;
+                    count_refused(m, why, 1);
+                }
             }
         }
     }
-    metrics_catalog_clear(&catalog);
+}
+
+/* Tries again what has no place. Only success is counted: the refusal was, when it was new. */
+static void place_missing(struct metrics *m)
+{
+    enum metrics_refused why;
+
+    if (m->unplaced == 0)
+        return;
+    m->unplaced = 0;
+    metrics_attachment_claim(&m->at, m->path);
+    for (struct metrics_family *family = m->families; family != NULL; family = family->next) {
+        if (family->offset == 0)
+            family->offset = metrics_registry_family(&m->registry, family->def, &why);
+        m->unplaced += family->offset == 0;
+        for (size_t i = 0; i < family->size; i++) {
+            for (struct metrics_series *s = family->buckets[i]; s != NULL; s = s->next)
+                m->unplaced +=
+                    !s->placed && metrics_series_place(s, &m->registry, &m->at, &why) < 0;
+        }
+    }
+}
+
+/*
+ * What was counted and observed in private memory. A forked child's began as a copy of its
+ * parent's, which counts for itself.
+ */
+static uint64_t private_updates(const struct metrics *m)
+{
+    uint64_t sum = 0;
+
+    if (!is_private(m) || m->at.forked)
+        return 0;
+    for (struct metrics_family *family = m->families; family != NULL; family = family->next) {
+        for (size_t i = 0; i < family->size; i++) {
+            for (struct metrics_series *s = family->buckets[i]; s != NULL; s = s->next)
+                sum += metrics_series_updates(s, &m->at);
+        }
+    }
     return sum;
+}
+
+/* Moves to another attachment. The handles may be in use: the old memory stays for a while. */
+static void move_to(struct metrics *m, const struct metrics_attachment *attachment)
+{
+    struct metrics_attachment *old = &m->retired[m->retirements++ % METRICS_RETIRED_MAX];
+
+    metrics_attachment_close(old);
+    *old = m->at;
+    atomic_fetch_add(&lost_updates, private_updates(m));
+    adopt(m, attachment);
+    place_all(m);
+    metrics_attachment_retire(old);
+}
+
+/* Looks at the file. Returns whether it attached anew. */
+static bool look(struct metrics *m)
+{
+    struct metrics_attachment attachment;
+    bool moved = true;
+
+    if (!m->at.forked && !is_private(m) && metrics_file_unchanged(&m->at.map, m->path)) {
+        pthread_mutex_lock(&lock);
+        place_missing(m);
+        pthread_mutex_unlock(&lock);
+        return false;
+    }
+    bool found = metrics_attachment_file(&attachment, m->path, m->run_dir, m->max_series) == 0;
+    pthread_mutex_lock(&lock);
+    if (!found && is_private(m) && !m->at.forked) {
+        memcpy(m->at.problem, attachment.problem, sizeof(m->at.problem));
+        place_missing(m);
+        moved = false;
+    } else if (!found && metrics_attachment_private(&attachment, m->max_series) < 0) {
+        /* The old file, gone or not, is the only memory there is. */
+        moved = false;
+    }
+    if (moved)
+        move_to(m, &attachment);
+    pthread_mutex_unlock(&lock);
+    return moved;
+}
+
+bool metrics_refresh(struct metrics *m)
+{
+    if (m == NULL)
+        return false;
+    uint64_t now = coarse_ns();
+    if (now < atomic_load_explicit(&m->checked_ns, memory_order_relaxed) + CHECK_INTERVAL_NS ||
+        atomic_exchange(&m->refreshing, true))
+        return false;
+    bool moved = look(m);
+    atomic_store(&m->checked_ns, now);
+    atomic_store(&m->refreshing, false);
+    return moved;
 }
 
 void metrics_close(struct metrics *m)
 {
     if (m == NULL)
         return;
-    /* A forked child's memory began as a copy of its parent's, which counts for itself. */
-    uint64_t lost = m->problem[0] != '\0' && !m->forked ? private_updates(m) : 0;
     pthread_mutex_lock(&lock);
     for (struct metrics **p = &all; *p != NULL; p = &(*p)->next) {
         if (*p == m) {
@@ -263,49 +297,34 @@ void metrics_close(struct metrics *m)
             break;
         }
     }
-    /* The caller may have opened anew already; else whoever opens next counts them. */
+    /* Another one that has the file tells of them now, or whoever opens it next. */
     struct metrics *heir = all;
-    while (heir != NULL && (heir->problem[0] != '\0' || strcmp(heir->path, m->path) != 0))
+    while (heir != NULL && (is_private(heir) || strcmp(heir->path, m->path) != 0))
         heir = heir->next;
     if (heir != NULL)
-        count_refused(heir, METRICS_REFUSED_NO_FILE, lost);
+        count_refused(heir, METRICS_REFUSED_NO_FILE, private_updates(m));
     else
-        atomic_fetch_add(&lost_updates, lost);
+        atomic_fetch_add(&lost_updates, private_updates(m));
     pthread_mutex_unlock(&lock);
-    while (m->families != NULL) {
-        struct metrics_family *family = m->families;
-        m->families = family->next;
-        metrics_cache_free(&family->cache);
-        free(family);
-    }
-    if (m->lock_fd >= 0)
-        close(m->lock_fd);
-    metrics_file_unmap(&m->map);
+    for (struct metrics_family *family = m->families; family != NULL; family = family->next)
+        metrics_series_free_family(family);
+    metrics_pool_free(&m->pool);
+    for (size_t i = 0; i < METRICS_RETIRED_MAX; i++)
+        metrics_attachment_close(&m->retired[i]);
+    metrics_attachment_close(&m->at);
     free(m);
-}
-
-const char *metrics_instance_id(const struct metrics *m)
-{
-    return m->instance_id;
 }
 
 struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_family_def *def)
 {
-    enum metrics_refused why;
-
+    if (m == NULL)
+        return NULL;
     pthread_mutex_lock(&lock);
     struct metrics_family *family = m->families;
     while (family != NULL && family->def != def)
         family = family->next;
-    if (family == NULL && (family = calloc(1, sizeof(*family))) != NULL) {
-        family->metrics = m;
-        family->def = def;
-        family->offset = metrics_registry_family(&m->registry, def, &why);
-        if (family->offset == 0)
-            count_refused(m, why, 1);
-        family->label_count = metrics_rules_label_count(def);
-        if (def->kind == METRICS_HISTOGRAM)
-            family->steps_per_unit = metrics_rules_steps_per_unit(metrics_rules_resolution(def));
+    if (family == NULL && (family = metrics_series_new_family(&m->pool, m, def)) != NULL) {
+        declare(m, family);
         family->next = m->families;
         m->families = family;
     }
@@ -322,113 +341,136 @@ static bool values_utf8(const struct metrics_family *family, const char *const *
     return true;
 }
 
-/* Returns 0, or -1 and *why. */
-static int find_or_add(struct metrics_family *family, enum metrics_kind kind,
-                       const char *const *values, struct metrics_registry_series *at,
-                       enum metrics_refused *why)
+/* Registers a series before there is one: no more that have no place are kept. */
+static bool has_room(struct metrics_family *family, const struct metrics_series_key *key,
+                     enum metrics_refused *why)
 {
-    struct metrics_cache_key key;
+    struct metrics_registry_series at;
 
     *why = METRICS_REFUSED_FAMILY_REFUSED;
-    if (family->offset == 0)
-        return -1;
-    *why = METRICS_REFUSED_WRONG_KIND;
-    if (family->def->kind != kind)
-        return -1;
-    *why = METRICS_REFUSED_VALUE_TOO_LONG;
-    if (metrics_cache_key(&key, values, family->label_count) < 0)
-        return -1;
-    const struct metrics_registry_series *known = metrics_cache_find(&family->cache, &key);
-    if (known != NULL) {
-        *at = *known;
-        return 0;
-    }
-    *why = METRICS_REFUSED_VALUE_NOT_UTF8;
-    if (!values_utf8(family, values) ||
-        metrics_registry_series(&family->metrics->registry, family->offset, family->def, key.bytes,
-                                key.len, at, why) < 0)
-        return -1;
-    metrics_cache_add(&family->cache, &key, at);
-    return 0;
+    return family->offset != 0 &&
+           metrics_registry_series(&family->metrics->registry, family->offset, family->def,
+                                   key->bytes, key->len, &at, why) == 0;
 }
 
-/* False where the series is refused. */
-static bool find(struct metrics_family *family, enum metrics_kind kind, const char *const *values,
-                 struct metrics_registry_series *at)
+/* Returns the series, placed or not, or NULL; *why is set if it is not placed. */
+static struct metrics_series *find_or_add(struct metrics_family *family, enum metrics_kind kind,
+                                          const char *const *values, enum metrics_refused *why)
+{
+    struct metrics *m = family->metrics;
+    struct metrics_series_key key;
+
+    *why = METRICS_REFUSED_FAMILY_REFUSED;
+    if (family->offset == 0 && !metrics_rules_family_valid(family->def))
+        return NULL;
+    *why = METRICS_REFUSED_WRONG_KIND;
+    if (family->def->kind != kind)
+        return NULL;
+    *why = METRICS_REFUSED_VALUE_TOO_LONG;
+    if (metrics_series_key(&key, values, family->label_count) < 0)
+        return NULL;
+    struct metrics_series *series = metrics_series_find(family, &key);
+    if (series != NULL && series->placed)
+        return series;
+    if (series == NULL) {
+        *why = METRICS_REFUSED_VALUE_NOT_UTF8;
+        if (!values_utf8(family, values))
+            return NULL;
+        if (m->unplaced >= UNPLACED_MAX && !has_room(family, &key, why))
+            return NULL;
+        *why = METRICS_REFUSED_NO_ROOM;
+        if ((series = metrics_series_new(&m->pool, family, &key)) == NULL)
+            return NULL;
+        m->unplaced++;
+    }
+    if (metrics_series_place(series, &m->registry, &m->at, why) == 0)
+        m->unplaced--;
+    return series;
+}
+
+static struct metrics_series *find(struct metrics_family *family, enum metrics_kind kind,
+                                   const char *const *values)
 {
     enum metrics_refused why;
 
     if (family == NULL)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    struct metrics_series *series = find_or_add(family, kind, values, &why);
+    if (series == NULL || !series->placed)
+        count_refused(family->metrics, why, 1);
+    pthread_mutex_unlock(&lock);
+    return series;
+}
+
+/* A handle is the first member of its series, so that NULL stays NULL. */
+struct metrics_counter *metrics_counter(struct metrics_family *family, const char *const *values)
+{
+    return (struct metrics_counter *)find(family, METRICS_COUNTER, values);
+}
+
+struct metrics_gauge *metrics_gauge(struct metrics_family *family, const char *const *values)
+{
+    return (struct metrics_gauge *)find(family, METRICS_GAUGE, values);
+}
+
+struct metrics_live_gauge *metrics_live_gauge(struct metrics_family *family,
+                                              const char *const *values)
+{
+    return (struct metrics_live_gauge *)find(family, METRICS_LIVE_GAUGE, values);
+}
+
+struct metrics_histogram *metrics_histogram(struct metrics_family *family,
+                                            const char *const *values)
+{
+    return (struct metrics_histogram *)find(family, METRICS_HISTOGRAM, values);
+}
+
+/* The sum over all stripes; false if the series has no place. *last is the last stripe's cell. */
+static bool sum_stripes(const struct metrics_series *series, uint64_t *sum, _Atomic uint64_t **last)
+{
+    const struct metrics_map *map = &series->family->metrics->at.map;
+
+    if (!series->placed || metrics_file_lost(map))
+        return false;
+    *sum = 0;
+    for (unsigned i = 0; i < map->at.stripes; i++) {
+        *last = metrics_file_cells(map, i, series->at.cell_offset);
+        *sum += atomic_load_explicit(*last, memory_order_relaxed);
+    }
+    /* Cut off while we read: then these were zeros of nobody's. */
+    return !metrics_file_lost(map);
+}
+
+bool metrics_counter_read(struct metrics_counter *counter, uint64_t *value)
+{
+    _Atomic uint64_t *last;
+    uint64_t sum;
+
+    if (counter == NULL)
         return false;
     pthread_mutex_lock(&lock);
-    bool found = find_or_add(family, kind, values, at, &why) == 0;
+    bool known = sum_stripes((const struct metrics_series *)counter, &sum, &last);
     pthread_mutex_unlock(&lock);
-    if (!found)
-        count_refused(family->metrics, why, 1);
-    return found;
+    if (known)
+        *value = sum;
+    return known;
 }
 
-struct metrics_counter metrics_counter(struct metrics_family *family, const char *const *values)
+/*
+ * Other stripes may hold what an earlier owner, in another slot, had set. One addition of the
+ * difference, modulo 2^64, lets no reader see a wrong sum. It goes to the last stripe: what is in a
+ * process's own one was added, and can be lost.
+ */
+void metrics_counter_set(struct metrics_counter *counter, uint64_t value)
 {
-    struct metrics_registry_series at;
+    _Atomic uint64_t *last;
+    uint64_t sum;
 
-    if (!find(family, METRICS_COUNTER, values, &at))
-        return (struct metrics_counter){.cell = sink};
-    const struct metrics *m = family->metrics;
-    return (struct metrics_counter){
-        .cell = metrics_file_cells(&m->map, m->stripe, at.cell_offset),
-        .first_stripe = metrics_file_cells(&m->map, 0, at.cell_offset),
-        .stripe_size = m->map.at.stripe_size,
-        .stripe_count = m->map.at.stripes,
-    };
-}
-
-struct metrics_gauge metrics_gauge(struct metrics_family *family, const char *const *values)
-{
-    struct metrics_registry_series at;
-
-    if (!find(family, METRICS_GAUGE, values, &at))
-        return (struct metrics_gauge){.cell = sink};
-    /* A value that is set has one place; only what is summed can be striped. */
-    return (struct metrics_gauge){.cell =
-                                      metrics_file_cells(&family->metrics->map, 0, at.cell_offset)};
-}
-
-struct metrics_live_gauge metrics_live_gauge(struct metrics_family *family,
-                                             const char *const *values)
-{
-    struct metrics_registry_series at;
-
-    if (!find(family, METRICS_LIVE_GAUGE, values, &at))
-        return (struct metrics_live_gauge){.cell = sink};
-    struct metrics *m = family->metrics;
-    if (m->map.inode != 0 && !m->has_slot && !m->forked) {
-        count_refused(m, METRICS_REFUSED_NO_SLOT, 1);
-        return (struct metrics_live_gauge){.cell = sink};
-    }
-    return (struct metrics_live_gauge){
-        .cell = &metrics_file_slots(&m->map)[m->slot].live[at.live_index]};
-}
-
-struct metrics_histogram metrics_histogram(struct metrics_family *family, const char *const *values)
-{
-    struct metrics_registry_series at;
-
-    if (!find(family, METRICS_HISTOGRAM, values, &at))
-        return (struct metrics_histogram){.cells = sink};
-    const struct metrics *m = family->metrics;
-    return (struct metrics_histogram){
-        .cells = metrics_file_cells(&m->map, m->stripe, at.cell_offset),
-        .bounds = family->def->bounds,
-        .bound_count = (uint32_t)family->def->bound_count,
-        .steps_per_unit = family->steps_per_unit,
-        .exemplars = at.exemplar_offset == METRICS_FILE_NONE
-                         ? NULL
-                         : metrics_file_exemplars(&m->map, at.exemplar_offset),
-    };
-}
-
-_Atomic uint64_t *metrics_shared_word(struct metrics *m, unsigned index)
-{
-    return index < METRICS_SHARED_WORDS ? &metrics_file_header(&m->map)->shared[index] : NULL;
+    if (counter == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    if (sum_stripes((const struct metrics_series *)counter, &sum, &last))
+        atomic_fetch_add_explicit(last, value - sum, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
 }

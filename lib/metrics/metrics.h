@@ -3,15 +3,28 @@
  * are exact whichever process dies. docs/metrics-file.md specifies the file.
  *
  * A program declares its families once, looks up a series once for each set of label values, and
- * keeps the handle for as long as the metrics are open. Updating through a handle is a few
- * instructions on mapped memory: no lookup, no allocation, no lock, no system call.
+ * keeps the handle until metrics_close. Updating through a handle is a few instructions on mapped
+ * memory: no lookup, no allocation, no lock, no system call.
  *
- * Threads may share handles, declare and look up at once; metrics_current and metrics_close are for
- * one of them. A forked child goes on counting with the handles it inherited; its live gauges are
- * its own affair until it opens anew, which metrics_current asks it to.
+ * The file may be replaced, or may only come later. metrics_refresh, called now and then, attaches
+ * to the new file: it declares and registers there whatever was declared and looked up before, and
+ * points the handles at it. Handles, families and words stay the same objects; nobody looks them
+ * up again.
  *
- * Telemetry never fails its program: where the file can't be used, or has no room, handles point to
- * memory of this process alone, and the loss is counted or can be asked for.
+ * Telemetry never fails its program. Where the file can't be used, metrics are kept in memory of
+ * this process alone. A series without room in the file keeps its handle: updates are dropped, the
+ * refusal is counted, and metrics_refresh tries again. NULL stands for any metrics, family or
+ * handle, and does nothing.
+ *
+ * Threads. All functions but metrics_close, metrics_problem and metrics_instance_id may be called
+ * by any thread at any time, also while another one is in metrics_refresh; the two that return text
+ * are for the thread that refreshes. An update that is under way in the very moment in which a
+ * handle moves may go to the memory of the old file, and is lost with it. That memory stays a valid
+ * address until the file has been replaced METRICS_RETIRED_MAX more times, each at least a second
+ * after the last, and is no longer the file's.
+ *
+ * Forks. A child goes on counting with the handles it inherited. Its live gauges are shown from its
+ * first metrics_refresh on.
  */
 #ifndef LIB_METRICS_METRICS_H
 #define LIB_METRICS_METRICS_H
@@ -30,6 +43,9 @@ enum {
     METRICS_HELP_MAX = 511,        /* bytes of a help text */
     METRICS_LABEL_VALUE_MAX = 255, /* bytes of a label's value */
     METRICS_ERROR_MAX = 256,
+    METRICS_SERIES_DEFAULT = 8192, /* room for series in a new file */
+    METRICS_SERIES_LIMIT = 4194304,
+    METRICS_RETIRED_MAX = 8, /* see "Threads" above */
 };
 
 enum metrics_kind {
@@ -58,60 +74,63 @@ struct metrics_family; /* a declared family */
 struct metrics_exemplar_cell;
 
 /*
- * Handles: values, copied freely, valid until metrics_close. Each points at live cells, or at cells
- * of this process alone where the series was refused: they can be used without a check.
+ * Handles, owned by the metrics, one for each series: the same family and values give the same
+ * handle. The members are for lib/metrics alone. A pointer to cells never is NULL: without a place
+ * in the file it leads to memory that nobody reads.
  */
 struct metrics_counter {
-    _Atomic uint64_t *cell;         /* this process's stripe of the series */
-    _Atomic uint64_t *first_stripe; /* NULL where the cell stands alone */
-    uint64_t stripe_size;           /* bytes from a stripe to the next */
-    uint32_t stripe_count;
+    _Atomic uint64_t *_Atomic cell; /* this process's stripe of the series */
 };
 
 struct metrics_gauge {
-    _Atomic uint64_t *cell; /* the bits of a double */
+    _Atomic uint64_t *_Atomic cell; /* the bits of a double */
 };
 
 struct metrics_live_gauge {
-    _Atomic uint64_t *cell; /* the bits of an int64_t */
+    _Atomic uint64_t *_Atomic cell; /* the bits of an int64_t */
 };
 
 struct metrics_histogram {
-    _Atomic uint64_t *cells; /* bound_count + 1 buckets, then the sum in steps of `resolution` */
+    _Atomic uint64_t *_Atomic cells; /* bound_count + 1 buckets, then the sum in steps */
+    struct metrics_exemplar_cell *_Atomic exemplars; /* one a bucket, or NULL */
     const double *bounds;
     uint32_t bound_count;
-    double steps_per_unit;                   /* 1 / resolution */
-    struct metrics_exemplar_cell *exemplars; /* one a bucket, or NULL */
+    double steps_per_unit; /* 1 / resolution */
 };
 
 /*
- * Attaches to <run_dir>/metrics.mmap, making it where there is none, and claims a slot for this
- * process. The directory has to exist. Never fails but for want of memory (NULL): where the file
- * can't be used the metrics are kept in this process alone, and metrics_problem says why.
+ * Attaches to <run_dir>/metrics.mmap and claims a slot for this process. Makes the file if there is
+ * none, with room for `max_series` series (1 to METRICS_SERIES_LIMIT; 0 means the default); the
+ * directory has to exist. Returns NULL only if memory runs out: if the file can't be used, the
+ * metrics are kept in this process alone, and metrics_problem says why.
  */
-struct metrics *metrics_open(const char *run_dir);
+struct metrics *metrics_open(const char *run_dir, uint32_t max_series);
 
-/* NULL while attached to the file, else a one-line reason. Lives until the next call. */
+/* NULL while attached to the file, else a one-line reason. Valid until the next refresh. */
 const char *metrics_problem(const struct metrics *metrics);
 
 /*
- * Whether the file at the path is still the one attached to; at most one check a second is made,
- * others answer as the last did. After false the caller closes and opens again, and looks all its
- * handles up anew.
+ * Looks, at most once a second, whether the file at the path is still the one attached to, and
+ * attaches to the new one if not; tries again what was refused for lack of memory or room. Between
+ * looks it costs one read of a coarse clock. Live gauges keep this process's values. Counters,
+ * histograms, gauges and shared words begin at what the new file says. Returns true if it attached
+ * anew: metrics_instance_id has changed.
  */
-bool metrics_current(struct metrics *metrics);
+bool metrics_refresh(struct metrics *metrics);
 
-/* Releases the slot and the mapping; handles end here. NULL does nothing. */
+/* Releases the slot and the mapping; families, handles and words end here. */
 void metrics_close(struct metrics *metrics);
 
-/* The instance's id, a UUID made with the file; of this process alone where there is none. */
+/*
+ * The instance's id, a UUID made with the file; of this process alone if there is none. Valid until
+ * metrics_close, with another content once metrics_refresh has returned true.
+ */
 const char *metrics_instance_id(const struct metrics *metrics);
 
 /*
- * Declares a family, or finds it where it is declared already. `def` and what it points to live as
- * long as the metrics. Returns NULL only for want of memory; a family that is malformed, differs
- * from the one in the file, or finds no room is counted as refused, and its series are cells of
- * this process alone.
+ * Declares a family, or finds it if it is declared already. `def` and what it points to live as
+ * long as the metrics. Returns NULL only if memory runs out. A family that is malformed, differs
+ * from the one in the file, or finds no room is counted as refused.
  */
 struct metrics_family *metrics_declare(struct metrics *metrics,
                                        const struct metrics_family_def *def);
@@ -119,52 +138,64 @@ struct metrics_family *metrics_declare(struct metrics *metrics,
 /*
  * The series of `family` with these label values, one for each label in order, NUL-terminated UTF-8
  * of at most METRICS_LABEL_VALUE_MAX bytes. It exists, at zero, from here on. A series that is
- * refused (no room, a value too long or not UTF-8, another kind) is counted as dropped.
- * A NULL family is allowed and gives private cells.
+ * refused is counted. If that can change, because there was no room, the handle begins to work once
+ * there is. NULL is returned if it can't (a malformed family, another kind, a value too long or not
+ * UTF-8), if memory runs out, or if many series were refused before: a later look-up may succeed.
  */
-struct metrics_counter metrics_counter(struct metrics_family *family, const char *const *values);
-struct metrics_gauge metrics_gauge(struct metrics_family *family, const char *const *values);
-struct metrics_live_gauge metrics_live_gauge(struct metrics_family *family,
-                                             const char *const *values);
-struct metrics_histogram metrics_histogram(struct metrics_family *family,
-                                           const char *const *values);
+struct metrics_counter *metrics_counter(struct metrics_family *family, const char *const *values);
+struct metrics_gauge *metrics_gauge(struct metrics_family *family, const char *const *values);
+struct metrics_live_gauge *metrics_live_gauge(struct metrics_family *family,
+                                              const char *const *values);
+struct metrics_histogram *metrics_histogram(struct metrics_family *family,
+                                            const char *const *values);
 
-static inline void metrics_add(struct metrics_counter counter, uint64_t n)
+static inline void metrics_add(struct metrics_counter *counter, uint64_t n)
 {
-    atomic_fetch_add_explicit(counter.cell, n, memory_order_relaxed);
+    if (counter != NULL)
+        atomic_fetch_add_explicit(atomic_load_explicit(&counter->cell, memory_order_acquire), n,
+                                  memory_order_relaxed);
 }
 
 /*
- * Sets a counter that has one owner and whose true value is kept elsewhere (the agent's books in
- * its checkpoint). Never mixed with metrics_add on one series.
+ * Sets a counter that has one owner and whose true value is kept elsewhere (the agent's
+ * checkpoint). Never mixed with metrics_add on one series.
  */
-void metrics_counter_set(struct metrics_counter counter, uint64_t value);
+void metrics_counter_set(struct metrics_counter *counter, uint64_t value);
 
-void metrics_gauge_set(struct metrics_gauge gauge, double value);
-void metrics_gauge_add(struct metrics_gauge gauge, double delta);
+/*
+ * Reads the counter's sum over all processes into *value. Returns false, and leaves *value as it
+ * is, if it is unknown: the series has no place in the file.
+ */
+bool metrics_counter_read(struct metrics_counter *counter, uint64_t *value);
+
+void metrics_gauge_set(struct metrics_gauge *gauge, double value);
+void metrics_gauge_add(struct metrics_gauge *gauge, double delta);
 
 /* Sets this process's part. */
-static inline void metrics_live_gauge_set(struct metrics_live_gauge gauge, int64_t value)
+static inline void metrics_live_gauge_set(struct metrics_live_gauge *gauge, int64_t value)
 {
-    atomic_store_explicit(gauge.cell, (uint64_t)value, memory_order_relaxed);
+    if (gauge != NULL)
+        atomic_store_explicit(atomic_load_explicit(&gauge->cell, memory_order_acquire),
+                              (uint64_t)value, memory_order_relaxed);
 }
 
 /* Adds one observation. NaN is ignored. */
-void metrics_observe(struct metrics_histogram histogram, double value);
+void metrics_observe(struct metrics_histogram *histogram, double value);
 
 /*
  * The same, and leaves an exemplar in the observation's bucket: a real request that the value came
  * from. `unix_ns` is when.
  */
-void metrics_observe_exemplar(struct metrics_histogram histogram, double value,
+void metrics_observe_exemplar(struct metrics_histogram *histogram, double value,
                               const struct trace_id *trace, const struct span_id *span,
                               uint64_t unix_ns);
 
 /*
  * Words that all processes of the instance share, zero in a new file: the state of what they decide
- * together. NULL for an index out of range; words of this process alone without a file.
+ * together. The handle follows the file; lib/metrics/words.h has its use. Never NULL.
  */
 enum { METRICS_SHARED_WORDS = 64 };
-_Atomic uint64_t *metrics_shared_word(struct metrics *metrics, unsigned index);
+struct metrics_words;
+const struct metrics_words *metrics_words(const struct metrics *metrics);
 
 #endif

@@ -8,47 +8,32 @@
 /* What one observation adds to the stored sum at most: the sum has room for two of these. */
 #define STEPS_MAX 0x1p62
 
-/*
- * Other stripes may hold what an earlier owner, in another slot, had set. One addition of the
- * difference, modulo 2^64, lets no reader see a wrong sum.
- */
-void metrics_counter_set(struct metrics_counter counter, uint64_t value)
+void metrics_gauge_set(struct metrics_gauge *gauge, double value)
 {
-    uint64_t sum = 0;
+    uint64_t bits;
 
-    if (counter.first_stripe == NULL) {
-        atomic_store_explicit(counter.cell, value, memory_order_relaxed);
+    if (gauge == NULL)
         return;
-    }
-    unsigned char *cell = (unsigned char *)counter.first_stripe;
-    for (uint32_t i = 0; i < counter.stripe_count; i++)
-        sum += atomic_load_explicit((_Atomic uint64_t *)(cell + i * counter.stripe_size),
-                                    memory_order_relaxed);
-    /* The last stripe: what is in a process's own one was added, and can be lost. */
-    atomic_fetch_add_explicit(
-        (_Atomic uint64_t *)(cell + (counter.stripe_count - 1) * counter.stripe_size), value - sum,
-        memory_order_relaxed);
-}
-
-void metrics_gauge_set(struct metrics_gauge gauge, double value)
-{
-    uint64_t bits;
-
     memcpy(&bits, &value, sizeof(bits));
-    atomic_store_explicit(gauge.cell, bits, memory_order_relaxed);
+    atomic_store_explicit(atomic_load_explicit(&gauge->cell, memory_order_acquire), bits,
+                          memory_order_relaxed);
 }
 
-void metrics_gauge_add(struct metrics_gauge gauge, double delta)
+void metrics_gauge_add(struct metrics_gauge *gauge, double delta)
 {
-    uint64_t old = atomic_load_explicit(gauge.cell, memory_order_relaxed);
     uint64_t bits;
+
+    if (gauge == NULL)
+        return;
+    _Atomic uint64_t *cell = atomic_load_explicit(&gauge->cell, memory_order_acquire);
+    uint64_t old = atomic_load_explicit(cell, memory_order_relaxed);
 
     do {
         double value;
         memcpy(&value, &old, sizeof(value));
         value += delta;
         memcpy(&bits, &value, sizeof(bits));
-    } while (!atomic_compare_exchange_weak_explicit(gauge.cell, &old, bits, memory_order_relaxed,
+    } while (!atomic_compare_exchange_weak_explicit(cell, &old, bits, memory_order_relaxed,
                                                     memory_order_relaxed));
 }
 
@@ -68,23 +53,24 @@ static inline uint32_t bucket_of(const double *bounds, uint32_t count, double va
 }
 
 /* Returns the bucket. */
-static inline uint32_t observe(struct metrics_histogram histogram, double value)
+static inline uint32_t observe(const struct metrics_histogram *histogram, double value)
 {
-    uint32_t bucket = bucket_of(histogram.bounds, histogram.bound_count, value);
-    double steps = value * histogram.steps_per_unit;
+    _Atomic uint64_t *cells = atomic_load_explicit(&histogram->cells, memory_order_acquire);
+    uint32_t bucket = bucket_of(histogram->bounds, histogram->bound_count, value);
+    double steps = value * histogram->steps_per_unit;
 
-    atomic_fetch_add_explicit(&histogram.cells[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cells[bucket], 1, memory_order_relaxed);
     if (steps >= -STEPS_MAX && steps <= STEPS_MAX) {
         int64_t rounded = (int64_t)(steps < 0 ? steps - 0.5 : steps + 0.5);
-        atomic_fetch_add_explicit(&histogram.cells[histogram.bound_count + 1], (uint64_t)rounded,
+        atomic_fetch_add_explicit(&cells[histogram->bound_count + 1], (uint64_t)rounded,
                                   memory_order_relaxed);
     }
     return bucket;
 }
 
-void metrics_observe(struct metrics_histogram histogram, double value)
+void metrics_observe(struct metrics_histogram *histogram, double value)
 {
-    if (!isnan(value))
+    if (histogram != NULL && !isnan(value))
         observe(histogram, value);
 }
 
@@ -112,13 +98,15 @@ static void leave_exemplar(struct metrics_exemplar_cell *cell, double value,
         memory_order_release);
 }
 
-void metrics_observe_exemplar(struct metrics_histogram histogram, double value,
+void metrics_observe_exemplar(struct metrics_histogram *histogram, double value,
                               const struct trace_id *trace, const struct span_id *span,
                               uint64_t unix_ns)
 {
-    if (isnan(value))
+    if (histogram == NULL || isnan(value))
         return;
     uint32_t bucket = observe(histogram, value);
-    if (histogram.exemplars != NULL)
-        leave_exemplar(&histogram.exemplars[bucket], value, trace, span, unix_ns);
+    struct metrics_exemplar_cell *cells =
+        atomic_load_explicit(&histogram->exemplars, memory_order_acquire);
+    if (cells != NULL)
+        leave_exemplar(&cells[bucket], value, trace, span, unix_ns);
 }

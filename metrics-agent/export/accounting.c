@@ -48,11 +48,11 @@ static uint64_t oldest_ns(struct exporter *e)
 /* Records that vanished while no agent ran: the file of metrics knows more than is left. */
 static void reconcile(struct exporter *e)
 {
-    uint64_t known = agent_metrics_written(e->shared->metrics, e->signal);
     uint64_t now = spool_counts_settled(e->counts) + segments_pending(&e->segments);
+    uint64_t known;
 
     e->counted_once = true;
-    if (known <= now)
+    if (!agent_metrics_written(e->shared->metrics, e->signal, &known) || known <= now)
         return;
     e->counts->dropped[SPOOL_DROP_DELETED] += known - now;
     exporter_save(e);

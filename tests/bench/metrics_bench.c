@@ -68,9 +68,9 @@ static void remove_directory(void)
     rmdir(dir);
 }
 
-static struct metrics *open_metrics(void)
+static struct metrics *open_metrics(uint32_t max_series)
 {
-    struct metrics *metrics = metrics_open(dir);
+    struct metrics *metrics = metrics_open(dir, max_series);
 
     if (metrics == NULL || metrics_problem(metrics) != NULL) {
         fprintf(stderr, "metrics_bench: %s\n",
@@ -96,10 +96,10 @@ static uint64_t step_raw(void *state)
 
 static uint64_t step_inc(void *state)
 {
-    const struct metrics_counter *counter = state;
+    struct metrics_counter *counter = state;
 
     for (int i = 0; i < 10000000; i++)
-        metrics_add(*counter, 1);
+        metrics_add(counter, 1);
     return 10000000;
 }
 
@@ -121,21 +121,21 @@ static void fill_values(void)
 
 static uint64_t step_observe(void *state)
 {
-    const struct metrics_histogram *histogram = state;
+    struct metrics_histogram *histogram = state;
 
     for (int i = 0; i < 4000000; i++)
-        metrics_observe(*histogram, values[i & 4095]);
+        metrics_observe(histogram, values[i & 4095]);
     return 4000000;
 }
 
 static uint64_t step_observe_exemplar(void *state)
 {
-    const struct metrics_histogram *histogram = state;
+    struct metrics_histogram *histogram = state;
     struct trace_id trace = {{1, 2, 3}};
     struct span_id span = {{4, 5, 6}};
 
     for (int i = 0; i < 4000000; i++)
-        metrics_observe_exemplar(*histogram, values[i & 4095], &trace, &span, 1700000000u + i);
+        metrics_observe_exemplar(histogram, values[i & 4095], &trace, &span, 1700000000u + i);
     return 4000000;
 }
 
@@ -153,20 +153,20 @@ static void bench_single(bool inc, bool observe, bool lookup)
 {
     static _Atomic uint64_t raw;
     new_directory();
-    struct metrics *metrics = open_metrics();
+    struct metrics *metrics = open_metrics(0);
     struct metrics_family *family = metrics_declare(metrics, &latency_def);
-    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
-                                                     (const char *[]){"POST", "/analyze", "200"});
-    struct metrics_histogram histogram =
+    struct metrics_counter *counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                      (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram *histogram =
         metrics_histogram(family, (const char *[]){"POST", "/analyze"});
 
     if (inc) {
         measure("bare atomic add", step_raw, &raw);
-        measure("inc", step_inc, &counter);
+        measure("inc", step_inc, counter);
     }
     if (observe) {
-        measure("observe", step_observe, &histogram);
-        measure("observe with exemplar", step_observe_exemplar, &histogram);
+        measure("observe", step_observe, histogram);
+        measure("observe with exemplar", step_observe_exemplar, histogram);
     }
     if (lookup)
         measure("lookup + observe", step_lookup, family);
@@ -184,14 +184,14 @@ enum { COUNTS = 4 }; /* 1, 2, 4, 8 processes */
 static void contend(double result[TASKS], int ready, int gate)
 {
     static _Alignas(4096) _Atomic uint64_t raw;
-    struct metrics *metrics = open_metrics();
-    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
-                                                     (const char *[]){"POST", "/analyze", "200"});
-    struct metrics_histogram histogram = metrics_histogram(metrics_declare(metrics, &latency_def),
-                                                           (const char *[]){"POST", "/analyze"});
+    struct metrics *metrics = open_metrics(0);
+    struct metrics_counter *counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                      (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram *histogram = metrics_histogram(metrics_declare(metrics, &latency_def),
+                                                            (const char *[]){"POST", "/analyze"});
     uint64_t (*const steps[TASKS])(void *) = {step_raw, step_inc, step_observe,
                                               step_observe_exemplar};
-    void *const states[TASKS] = {&raw, &counter, &histogram, &histogram};
+    void *const states[TASKS] = {&raw, counter, histogram, histogram};
     char byte;
 
     for (int task = 0; task < TASKS; task++) {
@@ -282,7 +282,7 @@ static uint64_t step_attach(void *state)
 {
     (void)state;
     for (int i = 0; i < 2000; i++) {
-        struct metrics *metrics = open_metrics();
+        struct metrics *metrics = open_metrics(0);
         metrics_observe(metrics_histogram(metrics_declare(metrics, &latency_def),
                                           (const char *[]){"POST", "/analyze"}),
                         0.01);
@@ -303,7 +303,7 @@ static void fill_by_others(unsigned series)
             die("fork");
         if (pid > 0)
             continue;
-        struct metrics_family *family = metrics_declare(open_metrics(), &requests_def);
+        struct metrics_family *family = metrics_declare(open_metrics(0), &requests_def);
         for (unsigned i = 0; i < series; i++) {
             char label[32];
             snprintf(label, sizeof(label), "/path/%u", i);
@@ -329,7 +329,7 @@ static uint64_t step_process(void *state)
             die("fork");
         if (pid == 0) {
             if (*attach) {
-                struct metrics *metrics = open_metrics();
+                struct metrics *metrics = open_metrics(0);
                 metrics_observe(metrics_histogram(metrics_declare(metrics, &latency_def),
                                                   (const char *[]){"POST", "/analyze"}),
                                 0.01);
@@ -355,15 +355,13 @@ static void bench_attach(void)
 
 static void bench_scrape(unsigned series)
 {
-    char number[32], name[64], path[sizeof(dir) + 32];
+    char name[64], path[sizeof(dir) + 32];
     double rounds[ROUNDS];
     struct exposition out;
     struct stat st;
 
     new_directory();
-    snprintf(number, sizeof(number), "%u", series);
-    setenv("MICROTRACE_METRICS_MAX_SERIES", number, 1);
-    struct metrics *metrics = open_metrics();
+    struct metrics *metrics = open_metrics(series);
     struct metrics_family *family = metrics_declare(metrics, &requests_def);
     double start = cpu_ns();
     for (unsigned i = 0; i < series; i++) {
@@ -405,7 +403,6 @@ static void bench_scrape(unsigned series)
     exposition_free(&out);
     metrics_reader_close(reader);
     metrics_close(metrics);
-    unsetenv("MICROTRACE_METRICS_MAX_SERIES");
     remove_directory();
 }
 
@@ -414,20 +411,20 @@ static void updates_between_marks(void)
     static const char mark[] = "--- updates\n";
 
     new_directory();
-    struct metrics *metrics = open_metrics();
+    struct metrics *metrics = open_metrics(0);
     struct metrics_family *family = metrics_declare(metrics, &latency_def);
-    struct metrics_counter counter = metrics_counter(metrics_declare(metrics, &requests_def),
-                                                     (const char *[]){"POST", "/analyze", "200"});
-    struct metrics_histogram histogram =
+    struct metrics_counter *counter = metrics_counter(metrics_declare(metrics, &requests_def),
+                                                      (const char *[]){"POST", "/analyze", "200"});
+    struct metrics_histogram *histogram =
         metrics_histogram(family, (const char *[]){"POST", "/analyze"});
 
     step_lookup(family); /* the first look-ups register */
     if (write(STDERR_FILENO, mark, sizeof(mark) - 1) < 0)
         die("write");
-    step_inc(&counter);
-    step_inc(&counter);
-    step_observe(&histogram);
-    step_observe_exemplar(&histogram);
+    step_inc(counter);
+    step_inc(counter);
+    step_observe(histogram);
+    step_observe_exemplar(histogram);
     if (write(STDERR_FILENO, mark, sizeof(mark) - 1) < 0)
         die("write");
     metrics_close(metrics);

@@ -84,13 +84,10 @@ static void clean_up(void)
 static void make_image(void)
 {
     struct stat st;
-    char series[16];
 
     assert(mkdtemp(dir) != NULL && atexit(clean_up) == 0);
     snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, dir);
-    snprintf(series, sizeof(series), "%d", SERIES);
-    setenv("MICROTRACE_METRICS_MAX_SERIES", series, 1);
-    struct metrics *metrics = metrics_open(dir);
+    struct metrics *metrics = metrics_open(dir, SERIES);
     assert(metrics != NULL && metrics_problem(metrics) == NULL);
     use(metrics);
     metrics_close(metrics);
@@ -220,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             metrics_file_checksum(header, offsetof(struct metrics_file_header, checksum));
     }
     if (data[0] & WRITE) {
-        struct metrics *metrics = metrics_open(dir);
+        struct metrics *metrics = metrics_open(dir, 0);
         assert(metrics != NULL);
         use(metrics);
         metrics_close(metrics);

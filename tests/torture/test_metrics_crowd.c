@@ -30,7 +30,7 @@ static void register_all(const struct fixture *f, unsigned process, int gate)
 
     if (read(gate, &byte, 1) != 0)
         _exit(2);
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
     if (metrics == NULL || metrics_problem(metrics) != NULL)
         _exit(3);
     struct metrics_family *family = metrics_declare(metrics, &fixture_counter);
@@ -49,7 +49,7 @@ static void test_registrations_at_once(void **state)
     pid_t pids[PROCESSES];
     int gate[2];
 
-    setenv("MICROTRACE_METRICS_MAX_SERIES", "32768", 1);
+    f->max_series = 32768;
     assert_int_equal(pipe(gate), 0);
     for (unsigned p = 0; p < PROCESSES; p++) {
         uint64_t random = seed_of(p);
@@ -87,7 +87,7 @@ enum { SPAWNERS = 4, PATHS = 5, ROUNDS = 10, SCRAPES = 40 };
 static void short_process(const struct fixture *f, unsigned n)
 {
     static const char *const paths[PATHS] = {"/analyze", "/healthz", "/readyz", "/docs", "_OTHER"};
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
 
     if (metrics == NULL || metrics_problem(metrics) != NULL)
         _exit(3);

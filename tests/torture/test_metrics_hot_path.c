@@ -13,12 +13,12 @@ static void update(struct metrics *metrics, unsigned updates)
     const struct trace_id trace = {{1}};
     const struct span_id span = {{2}};
     struct metrics_family *family = metrics_declare(metrics, &fixture_histogram);
-    struct metrics_counter counter =
+    struct metrics_counter *counter =
         metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("GET", "/"));
-    struct metrics_gauge gauge = metrics_gauge(metrics_declare(metrics, &fixture_gauge), NULL);
-    struct metrics_live_gauge live =
+    struct metrics_gauge *gauge = metrics_gauge(metrics_declare(metrics, &fixture_gauge), NULL);
+    struct metrics_live_gauge *live =
         metrics_live_gauge(metrics_declare(metrics, &fixture_live), NULL);
-    struct metrics_histogram histogram = metrics_histogram(family, VALUES("/"));
+    struct metrics_histogram *histogram = metrics_histogram(family, VALUES("/"));
 
     raise(SIGSTOP);
     for (unsigned i = 0; i < updates; i++) {
@@ -41,7 +41,7 @@ static size_t stops_around(const struct fixture *f, unsigned updates)
     pid_t pid = torture_fork();
 
     if (pid == 0) {
-        struct metrics *metrics = metrics_open(f->dir);
+        struct metrics *metrics = metrics_open(f->dir, f->max_series);
         if (metrics == NULL || metrics_problem(metrics) != NULL)
             _exit(3);
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)

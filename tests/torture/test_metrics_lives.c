@@ -23,7 +23,7 @@ static void stay(int ready)
 
 static struct metrics *be_busy(const struct fixture *f, int64_t value)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
 
     if (metrics == NULL || metrics_problem(metrics) != NULL)
         _exit(3);
@@ -220,7 +220,7 @@ static void become(uid_t user, gid_t group, gid_t extra)
 
 static int add_as_user(const struct fixture *f, uint64_t n)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
 
     if (metrics == NULL || metrics_problem(metrics) != NULL)
         return 3;
@@ -259,7 +259,7 @@ static int read_and_write(const struct fixture *f)
 /* Nothing to find for somebody outside the group, and no harm. */
 static int be_refused(const struct fixture *f)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
     struct metrics_reader *reader = metrics_reader_open(f->dir);
 
     if (metrics == NULL || metrics_problem(metrics) == NULL || reader == NULL ||

@@ -21,14 +21,14 @@ struct step {
 };
 
 static struct metrics *metrics;
-static struct metrics_counter counter;
-static struct metrics_histogram histogram;
+static struct metrics_counter *counter;
+static struct metrics_histogram *histogram;
 static const struct trace_id trace = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 static const struct span_id span = {{1, 2, 3, 4, 5, 6, 7, 8}};
 
 static void do_open(const struct fixture *f)
 {
-    metrics = metrics_open(f->dir);
+    metrics = metrics_open(f->dir, f->max_series);
 }
 
 static void do_counter(const struct fixture *f)
@@ -407,7 +407,7 @@ static void test_kill_at_every_step(void **state)
     skip();
 #endif
     /* Small, and so quick to look at. */
-    setenv("MICROTRACE_METRICS_MAX_SERIES", "16", 1);
+    f->max_series = 16;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         size_t changes;
 

@@ -58,10 +58,10 @@ static void observe_one(struct storm *storm, struct metrics *metrics, unsigned n
 
 static void write_on(const struct fixture *f, struct storm *storm, uint64_t random)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
     if (metrics == NULL || metrics_problem(metrics) != NULL)
         _exit(3);
-    struct metrics_live_gauge live =
+    struct metrics_live_gauge *live =
         metrics_live_gauge(metrics_declare(metrics, &fixture_live), NULL);
     for (;;) {
         metrics_live_gauge_set(live, 1);
@@ -246,7 +246,7 @@ static void test_creation_storm(void **state)
             pids[i] = torture_fork();
             if (pids[i] != 0)
                 continue;
-            struct metrics *metrics = metrics_open(f->dir);
+            struct metrics *metrics = metrics_open(f->dir, f->max_series);
             if (metrics == NULL || metrics_problem(metrics) != NULL)
                 _exit(3);
             metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("", "")),

@@ -6,6 +6,7 @@
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
 #include "lib/metrics/reader.h"
+#include "lib/metrics/words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 struct fixture {
     char dir[256];
     char file[300];
+    uint32_t max_series; /* of a file that is made; 0: the default */
 };
 
 __attribute__((unused)) static int fixture_setup(void **state)
@@ -55,7 +57,6 @@ __attribute__((unused)) static int fixture_teardown(void **state)
         closedir(dir);
     int result = rmdir(f->dir);
     free(f);
-    unsetenv("MICROTRACE_METRICS_MAX_SERIES");
     return result;
 }
 
@@ -91,12 +92,25 @@ __attribute__((unused)) static const struct metrics_family_def fixture_histogram
 
 __attribute__((unused)) static struct metrics *fixture_open(const struct fixture *f)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
 
     assert_non_null(metrics);
     if (metrics_problem(metrics) != NULL)
         fail_msg("%s", metrics_problem(metrics));
     return metrics;
+}
+
+/* Waits until a refresh attaches anew; a look at the file is made once a second. */
+__attribute__((unused)) static bool fixture_refresh(struct metrics *metrics)
+{
+    uint64_t deadline = clock_monotonic_ns() + 10000000000u;
+
+    while (!metrics_refresh(metrics)) {
+        if (clock_monotonic_ns() > deadline)
+            return false;
+        clock_sleep_ns(20 * CLOCK_NS_PER_MS);
+    }
+    return true;
 }
 
 __attribute__((unused)) static struct metrics_reader *fixture_read(const struct fixture *f)

@@ -29,7 +29,7 @@ static struct breaker attach(struct metrics *metrics)
 
 static enum breaker_state state_of(const struct breaker *breaker)
 {
-    return breaker_decode(atomic_load(breaker->word)).state;
+    return breaker_look(breaker->words).state;
 }
 
 static enum breaker_event report(struct breaker *breaker, struct breaker_permit permit,
@@ -215,7 +215,7 @@ static void late_results_change_nothing(void **state)
     assert_int_equal(state_of(&breaker), BREAKER_OPEN);
     assert_int_equal(call(&breaker, true, NOW + OPEN_MS), BREAKER_HAS_CLOSED);
     assert_int_equal(report(&breaker, early, false, NOW + OPEN_MS), BREAKER_NOTHING);
-    assert_int_equal(breaker_decode(atomic_load(breaker.word)).failures, 0);
+    assert_int_equal(breaker_look(breaker.words).failures, 0);
     metrics_close(metrics);
 }
 
@@ -254,14 +254,14 @@ static void by_hand(void **state)
     refused = breaker_ask(&breaker, NOW + 100 * OPEN_MS);
     assert_false(refused.granted);
     assert_true(refused.wait_ms > 0);
-    assert_true(breaker_decode(atomic_load(breaker.word)).forced);
+    assert_true(breaker_look(breaker.words).forced);
     breaker_close(&breaker);
     assert_int_equal(gauge(f), BREAKER_CLOSED);
     assert_int_equal(call(&breaker, false, NOW), BREAKER_NOTHING);
     breaker_close(&breaker);
-    assert_int_equal(breaker_decode(atomic_load(breaker.word)).failures, 1);
+    assert_int_equal(breaker_look(breaker.words).failures, 1);
     breaker_reset(&breaker);
-    assert_int_equal(breaker_decode(atomic_load(breaker.word)).failures, 0);
+    assert_int_equal(breaker_look(breaker.words).failures, 0);
     open_it(&breaker);
     breaker_close(&breaker);
     assert_true(breaker_ask(&breaker, NOW).granted);
@@ -281,7 +281,7 @@ static void any_word_leads_back_to_work(void **state)
         struct breaker_permit permit = {0};
 
         word = word * 6364136223846793005 + 1442695040888963407;
-        atomic_store(breaker.word, word);
+        atomic_store(metrics_words_at(breaker.words, BREAKER_WORD), word);
         status = breaker_decode(word);
         if (status.forced && status.state != BREAKER_CLOSED)
             continue;
@@ -297,7 +297,7 @@ static void any_word_leads_back_to_work(void **state)
 
 static void without_a_file_it_works_for_this_process(void **state)
 {
-    struct metrics *metrics = metrics_open("/nonexistent");
+    struct metrics *metrics = metrics_open("/nonexistent", 0);
     struct breaker breaker;
 
     (void)state;
@@ -334,7 +334,7 @@ static void run_race(const struct fixture *f, struct race *race,
         pids[i] = fork();
         assert_true(pids[i] >= 0);
         if (pids[i] == 0) {
-            struct metrics *metrics = metrics_open(f->dir);
+            struct metrics *metrics = metrics_open(f->dir, f->max_series);
             struct breaker breaker = attach(metrics);
 
             atomic_fetch_add(&race->ready, 1);
@@ -437,7 +437,7 @@ static void processes_killed_anywhere_leave_it_working(void **state)
 
         assert_true(pid >= 0);
         if (pid == 0) {
-            struct metrics *own = metrics_open(f->dir);
+            struct metrics *own = metrics_open(f->dir, f->max_series);
             struct breaker child = attach(own);
 
             atomic_fetch_add(&race->ready, 1);

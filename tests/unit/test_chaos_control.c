@@ -13,6 +13,11 @@ enum {
     REWRITES = 100000,
 };
 
+/* The shared words of a file of its own. */
+#define WORDS(name)                                                                                \
+    _Atomic uint64_t name##_cells[METRICS_SHARED_WORDS] = {0};                                     \
+    const struct metrics_words name##_handle = {name##_cells}, *const name = &name##_handle
+
 static const struct chaos_set environment_off = {.state = CHAOS_OFF, .probability = 0.05};
 static const struct chaos_set environment_on = {
     .state = CHAOS_ON,
@@ -44,7 +49,7 @@ static void assert_same(const struct chaos_set *a, const struct chaos_set *b)
 
 static void the_environment_holds_until_something_is_set(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     struct chaos_control off, on;
     struct chaos_status status;
     uint64_t number;
@@ -73,7 +78,7 @@ static void the_environment_holds_until_something_is_set(void **state)
 
 static void run_time_wins_until_it_is_taken_back(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     const struct chaos_set off = {.state = CHAOS_OFF}, unset = {.state = CHAOS_UNSET};
     struct chaos_control before, after;
     struct chaos_status status;
@@ -108,7 +113,7 @@ static void run_time_wins_until_it_is_taken_back(void **state)
 
 static void values_out_of_range_are_cut(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     const struct chaos_set wild = {
         .state = CHAOS_ON,
         .probability = 1e9,
@@ -132,7 +137,10 @@ static void values_out_of_range_are_cut(void **state)
 /* A writer that is killed anywhere before its last store has changed nothing. */
 static void half_a_write_is_none(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0}, next[CHAOS_CONTROL_WORDS];
+    WORDS(words);
+    WORDS(next);
+    _Atomic uint64_t *to = words_cells + CHAOS_CONTROL_WORD;
+    _Atomic uint64_t *from = next_cells + CHAOS_CONTROL_WORD;
     struct chaos_set other = everything;
     struct chaos_control control;
     uint64_t number;
@@ -143,19 +151,19 @@ static void half_a_write_is_none(void **state)
     chaos_control_write(words, &everything);
     chaos_control_attach(&control, words, &environment_off);
     for (int i = 0; i < CHAOS_CONTROL_WORDS; i++)
-        atomic_store(&next[i], atomic_load(&words[i]));
+        atomic_store(&from[i], atomic_load(&to[i]));
     chaos_control_write(next, &other);
     for (int i = CHAOS_CONTROL_WORDS - 1; i > 0; i--) {
         struct chaos_control fresh;
 
-        atomic_store(&words[i], atomic_load(&next[i]));
+        atomic_store(&to[i], atomic_load(&from[i]));
         assert_true(chaos_control_next(&control, &number));
         assert_same(&control.set, &everything);
         chaos_control_attach(&fresh, words, &environment_off);
         assert_true(chaos_control_next(&fresh, &number));
         assert_same(&fresh.set, &everything);
     }
-    atomic_store(&words[0], atomic_load(&next[0]));
+    atomic_store(&to[0], atomic_load(&from[0]));
     assert_true(chaos_control_next(&control, &number));
     assert_same(&control.set, &other);
     assert_int_equal(number, 0);
@@ -164,7 +172,7 @@ static void half_a_write_is_none(void **state)
 /* Whatever the words are, what comes out of them is a set that can be acted on. */
 static void damaged_words_do_no_harm(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     uint64_t random = 1;
 
     (void)state;
@@ -174,7 +182,7 @@ static void damaged_words_do_no_harm(void **state)
 
         for (int k = 0; k < CHAOS_CONTROL_WORDS; k++) {
             random = random * 6364136223846793005 + 1442695040888963407;
-            atomic_store(&words[k], random ^ random >> (random >> 59));
+            atomic_store(&words_cells[CHAOS_CONTROL_WORD + k], random ^ random >> (random >> 59));
         }
         chaos_control_attach(&control, words, &environment_on);
         (void)chaos_control_next(&control, &number);
@@ -189,7 +197,7 @@ static void damaged_words_do_no_harm(void **state)
 
 struct reader {
     pthread_t thread;
-    _Atomic uint64_t *words;
+    const struct metrics_words *words;
     const atomic_bool *stop;
     unsigned char *seen; /* NUMBERS of them; how often each number was given out */
     unsigned torn;
@@ -241,7 +249,7 @@ static void *read_sets(void *argument)
 
 static void a_set_is_never_seen_in_part(void **state)
 {
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     struct reader readers[THREADS] = {0};
     atomic_bool stop = false;
 
@@ -283,7 +291,7 @@ static void *take_numbers(void *argument)
 static void each_number_is_given_out_once(void **state)
 {
     static unsigned char seen[2][THREADS][NUMBERS];
-    _Atomic uint64_t words[CHAOS_CONTROL_WORDS] = {0};
+    WORDS(words);
     struct reader readers[THREADS] = {0};
 
     (void)state;
@@ -313,14 +321,12 @@ static void each_number_is_given_out_once(void **state)
 static void one_writer_at_a_time(void **state)
 {
     const struct fixture *f = *state;
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
     int first, second;
     struct flock probe = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     assert_non_null(metrics);
     assert_null(metrics_problem(metrics));
-    assert_ptr_equal(metrics_shared_word(metrics, CHAOS_CONTROL_WORD) + CHAOS_CONTROL_WORDS - 1,
-                     metrics_shared_word(metrics, CHAOS_CONTROL_WORD + CHAOS_CONTROL_WORDS - 1));
     first = chaos_control_lock(f->file);
     assert_true(first >= 0);
     second = open(f->file, O_RDWR | O_CLOEXEC);
@@ -337,6 +343,32 @@ static void one_writer_at_a_time(void **state)
     assert_int_equal(chaos_control_lock("/nowhere/metrics.mmap"), -1);
 }
 
+/* What was set at run time is gone with the file; the environment is told in the new one. */
+static void a_replaced_file_begins_with_the_environment(void **state)
+{
+    const struct fixture *f = *state;
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
+    const struct metrics_words *words = metrics_words(metrics);
+    struct chaos_control control;
+    struct chaos_status status;
+    uint64_t number;
+
+    assert_null(metrics_problem(metrics));
+    chaos_control_write(words, &everything);
+    chaos_control_attach(&control, words, &environment_on);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_true(chaos_control_next(&control, &number) && number == i);
+    assert_same(&control.set, &everything);
+    assert_int_equal(unlink(f->file), 0);
+    assert_true(fixture_refresh(metrics));
+    assert_true(chaos_control_next(&control, &number) && number == 0);
+    assert_same(&control.set, &environment_on);
+    chaos_control_status(words, &status);
+    assert_int_equal(status.run_time.state, CHAOS_UNSET);
+    assert_same(&status.environment, &environment_on);
+    metrics_close(metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +379,8 @@ int main(void)
         cmocka_unit_test(damaged_words_do_no_harm),
         cmocka_unit_test(a_set_is_never_seen_in_part),
         cmocka_unit_test(each_number_is_given_out_once),
+        cmocka_unit_test_setup_teardown(a_replaced_file_begins_with_the_environment, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(one_writer_at_a_time, fixture_setup, fixture_teardown),
     };
 

@@ -113,8 +113,8 @@ static void test_histogram(void **state)
         .bounds = wait_bounds,
         .bound_count = 4,
     };
-    struct metrics_histogram plain = metrics_histogram(metrics_declare(metrics, &def), NULL);
-    struct metrics_histogram labelled =
+    struct metrics_histogram *plain = metrics_histogram(metrics_declare(metrics, &def), NULL);
+    struct metrics_histogram *labelled =
         metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/x"));
     struct trace_id trace = {{0x4b, 0xf9, [15] = 0x36}};
     struct span_id span = {{0x00, 0xf0, [7] = 0xb7}}, no_span = {{0}};

@@ -87,8 +87,8 @@ static void test_gauge(void **state)
 {
     struct fixture *f = *state;
     struct metrics *a = fixture_open(f), *b = fixture_open(f);
-    struct metrics_gauge ga = metrics_gauge(metrics_declare(a, &fixture_gauge), NULL);
-    struct metrics_gauge gb = metrics_gauge(metrics_declare(b, &fixture_gauge), NULL);
+    struct metrics_gauge *ga = metrics_gauge(metrics_declare(a, &fixture_gauge), NULL);
+    struct metrics_gauge *gb = metrics_gauge(metrics_declare(b, &fixture_gauge), NULL);
 
     metrics_gauge_set(ga, 20.5);
     metrics_gauge_set(gb, -3.25);
@@ -119,7 +119,7 @@ static void test_histogram_buckets_and_sum(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
-    struct metrics_histogram h =
+    struct metrics_histogram *h =
         metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
     static const double observed[] = {0.1, 0.1000001, 0.5, 1, 1.0000001, -1, 0, 1e300};
     struct metrics_reader_histogram read;
@@ -163,7 +163,7 @@ static void test_every_bound_count(void **state)
                                               .kind = METRICS_HISTOGRAM,
                                               .bounds = bounds,
                                               .bound_count = n};
-        struct metrics_histogram h = metrics_histogram(metrics_declare(metrics, &defs[n]), NULL);
+        struct metrics_histogram *h = metrics_histogram(metrics_declare(metrics, &defs[n]), NULL);
         for (double v = -1.5; v < METRICS_BOUNDS_MAX + 1; v += 0.5) {
             size_t bucket = 0;
             while (bucket < n && v > bounds[bucket])
@@ -185,7 +185,7 @@ static void test_exemplars(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
-    struct metrics_histogram h =
+    struct metrics_histogram *h =
         metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
     struct trace_id trace = ids_new_trace();
     struct span_id span = ids_new_span();
@@ -209,7 +209,7 @@ static void test_exemplars(void **state)
     assert_false(metrics_reader_exemplar(reader, family, series, 3, &exemplar));
 
     /* A mixture of two writers, or the half of a killed one, is none. */
-    atomic_store(&h.exemplars[1].unix_ns, 1);
+    atomic_store(&atomic_load(&h->exemplars)[1].unix_ns, 1);
     assert_false(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
     metrics_observe_exemplar(h, 0.2, &trace, &span, 6);
     assert_true(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
@@ -335,7 +335,7 @@ static void test_bad_label_values_are_refused(void **state)
 static void test_full_table_refuses_and_goes_on(void **state)
 {
     struct fixture *f = *state;
-    setenv("MICROTRACE_METRICS_MAX_SERIES", "50", 1);
+    f->max_series = 50;
     struct metrics *metrics = fixture_open(f);
     struct metrics_family *family = metrics_declare(metrics, &fixture_counter);
     char value[32];
@@ -358,7 +358,7 @@ static void test_full_table_refuses_and_goes_on(void **state)
 static void test_no_room_for_cells(void **state)
 {
     struct fixture *f = *state;
-    setenv("MICROTRACE_METRICS_MAX_SERIES", "64", 1);
+    f->max_series = 64;
     struct metrics *metrics = fixture_open(f);
     struct metrics_family_def def = fixture_histogram;
     double bounds[METRICS_BOUNDS_MAX];
@@ -417,7 +417,7 @@ static void test_more_processes_than_slots(void **state)
     static struct metrics *all[METRICS_FILE_SLOTS + 3];
 
     for (size_t i = 0; i < METRICS_FILE_SLOTS + 3; i++) {
-        all[i] = metrics_open(f->dir);
+        all[i] = metrics_open(f->dir, f->max_series);
         assert_non_null(all[i]);
         metrics_live_gauge_set(metrics_live_gauge(metrics_declare(all[i], &fixture_live), NULL), 1);
         metrics_add(metrics_counter(metrics_declare(all[i], &fixture_counter), VALUES("", "")), 1);
@@ -435,13 +435,12 @@ static void test_shared_words(void **state)
     struct fixture *f = *state;
     struct metrics *a = fixture_open(f), *b = fixture_open(f);
 
-    assert_null(metrics_shared_word(a, METRICS_SHARED_WORDS));
     for (unsigned i = 0; i < METRICS_SHARED_WORDS; i++) {
-        assert_int_equal(atomic_load(metrics_shared_word(b, i)), 0);
-        atomic_store(metrics_shared_word(a, i), i + 1);
+        assert_int_equal(atomic_load(metrics_words_at(metrics_words(b), i)), 0);
+        atomic_store(metrics_words_at(metrics_words(a), i), i + 1);
     }
     for (unsigned i = 0; i < METRICS_SHARED_WORDS; i++)
-        assert_int_equal(atomic_load(metrics_shared_word(b, i)), i + 1);
+        assert_int_equal(atomic_load(metrics_words_at(metrics_words(b), i)), i + 1);
     metrics_close(a);
     metrics_close(b);
 }

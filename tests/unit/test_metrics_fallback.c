@@ -4,7 +4,9 @@
  */
 #include "tests/unit/metrics_fixture.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 
 static void put_file(const char *path, const char *bytes, size_t len)
 {
@@ -18,22 +20,24 @@ static void put_file(const char *path, const char *bytes, size_t len)
 /* Everything works in private memory; the file keeps its bytes; a usable file is noticed. */
 static void check_degraded(struct fixture *f, const char *reason)
 {
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
+    uint64_t value;
 
     assert_non_null(metrics);
     assert_non_null(metrics_problem(metrics));
     if (strstr(metrics_problem(metrics), reason) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", metrics_problem(metrics), reason);
     assert_int_equal(strlen(metrics_instance_id(metrics)), IDS_UUID_TEXT);
-    struct metrics_counter counter =
+    struct metrics_counter *counter =
         metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("GET", "/"));
     metrics_add(counter, 2);
-    assert_int_equal(atomic_load(counter.cell), 2);
+    assert_true(metrics_counter_read(counter, &value));
+    assert_int_equal(value, 2);
     metrics_observe(metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/")),
                     1);
     metrics_live_gauge_set(metrics_live_gauge(metrics_declare(metrics, &fixture_live), NULL), 1);
-    atomic_store(metrics_shared_word(metrics, 3), 1);
-    assert_true(metrics_current(metrics));
+    atomic_store(metrics_words_at(metrics_words(metrics), 3), 1);
+    assert_false(metrics_refresh(metrics));
     metrics_close(metrics);
 }
 
@@ -66,41 +70,6 @@ static void test_missing_directory(void **state)
     check_degraded(&f, "No such file");
 }
 
-/* Polls what metrics_current answers, which looks at the file once a second. */
-static bool current_becomes(struct metrics *metrics, bool wanted)
-{
-    uint64_t deadline = clock_monotonic_ns() + 10000000000u;
-
-    while (metrics_current(metrics) != wanted) {
-        if (clock_monotonic_ns() > deadline)
-            return false;
-        clock_sleep_ns(20 * CLOCK_NS_PER_MS);
-    }
-    return true;
-}
-
-static void test_current_notices(void **state)
-{
-    struct fixture *f = *state;
-    struct metrics *metrics = fixture_open(f);
-
-    assert_true(metrics_current(metrics));
-    unlink(f->file);
-    assert_true(current_becomes(metrics, false));
-    metrics_close(metrics);
-
-    put_file(f->file, "x", 1);
-    metrics = metrics_open(f->dir);
-    assert_non_null(metrics_problem(metrics));
-    assert_true(metrics_current(metrics));
-    unlink(f->file);
-    /* It makes the file itself, for the caller to open. */
-    assert_true(current_becomes(metrics, false));
-    metrics_close(metrics);
-    metrics_close(fixture_open(f));
-}
-
-/* Truncated under our feet: stores go on, into nothing, and it is told. */
 /* What was counted while the file could not be used is told in the next one. */
 static void test_updates_without_a_file_are_told(void **state)
 {
@@ -108,8 +77,10 @@ static void test_updates_without_a_file_are_told(void **state)
     static const struct metrics_family_def owned = {
         .name = "test_owned_total", .help = "Set by its owner.", .kind = METRICS_COUNTER};
 
+    metrics_close(fixture_open(f)); /* tells of what earlier tests have left */
+    unlink(f->file);
     put_file(f->file, "x", 1);
-    struct metrics *metrics = metrics_open(f->dir);
+    struct metrics *metrics = metrics_open(f->dir, f->max_series);
     assert_non_null(metrics_problem(metrics));
     metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("a", "")), 3);
     metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("b", "")), 4);
@@ -118,16 +89,16 @@ static void test_updates_without_a_file_are_told(void **state)
     metrics_counter_set(metrics_counter(metrics_declare(metrics, &owned), NULL), 1000);
     unlink(f->file);
 
-    /* Opened anew before it is closed, as telemetry does, and the other way round. */
-    struct metrics *next = fixture_open(f);
-    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 0);
+    /* The same process tells it once it has the file ... */
+    assert_true(fixture_refresh(metrics));
+    assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 8);
     metrics_close(metrics);
     assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 8);
-    metrics_close(next);
 
+    /* ... or whoever opens it next. */
     unlink(f->file);
     put_file(f->file, "x", 1);
-    metrics = metrics_open(f->dir);
+    metrics = metrics_open(f->dir, f->max_series);
     metrics_add(metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("a", "")), 2);
     metrics_close(metrics);
     unlink(f->file);
@@ -137,41 +108,46 @@ static void test_updates_without_a_file_are_told(void **state)
     assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_FILE), 2);
 }
 
+/* Truncated under our feet: stores go on, into nothing, and it is told. */
 static void test_truncation_under_a_writer(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
     struct metrics_family *family = metrics_declare(metrics, &fixture_counter);
-    struct metrics_counter counter = metrics_counter(family, VALUES("GET", "/"));
-    struct metrics_histogram histogram =
+    struct metrics_counter *counter = metrics_counter(family, VALUES("GET", "/"));
+    struct metrics_histogram *histogram =
         metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
+    uint64_t value = 77;
 
     assert_int_equal(truncate(f->file, 4096), 0);
     metrics_add(counter, 1);
     metrics_add(counter, 1);
-    assert_int_equal(atomic_load(counter.cell), 2);
     metrics_observe(histogram, 1);
     metrics_counter(family, VALUES("GET", "/new"));
     metrics_declare(metrics, &fixture_gauge);
     assert_non_null(metrics_problem(metrics));
-    assert_true(current_becomes(metrics, false));
+    /* The zeros that it was cut down to are nobody's count. */
+    assert_false(metrics_counter_read(counter, &value));
+    assert_int_equal(value, 77);
+    assert_true(fixture_refresh(metrics));
+    assert_non_null(strstr(metrics_problem(metrics), "shorter"));
+    metrics_add(counter, 3);
+    assert_true(metrics_counter_read(counter, &value));
+    assert_int_equal(value, 3);
     metrics_close(metrics);
     check_degraded(f, "shorter");
 }
 
-static void test_settings(void **state)
+static void test_room_for_series(void **state)
 {
     struct fixture *f = *state;
     static const struct {
-        const char *text;
-        unsigned expected;
-    } rows[] = {{"100", 100},  {"", 8192},    {"0", 8192},      {"-1", 8192},
-                {"x", 8192},   {"10x", 8192}, {"1", 1},         {"99999999999999999999", 8192},
-                {" 10", 8192}, {"+5", 8192},  {"5000000", 8192}};
+        uint32_t asked, expected;
+    } rows[] = {{0, METRICS_SERIES_DEFAULT}, {1, 1}, {100, 100}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct metrics_reader_info info;
-        setenv("MICROTRACE_METRICS_MAX_SERIES", rows[i].text, 1);
+        f->max_series = rows[i].asked;
         metrics_close(fixture_open(f));
         struct metrics_reader *reader = fixture_read(f);
         metrics_reader_info(reader, &info);
@@ -181,6 +157,37 @@ static void test_settings(void **state)
     }
 }
 
+/*
+ * A write beyond the limit on file sizes would end the process (SIGXFSZ): it gets private memory.
+ * A file that is there already can be used.
+ */
+static void test_file_size_limit(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int there = 0; there < 2; there++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            const struct rlimit limit = {.rlim_cur = 20000, .rlim_max = 20000};
+            if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+                _exit(2);
+            struct metrics *metrics = metrics_open(f->dir, 0);
+            metrics_add(
+                metrics_counter(metrics_declare(metrics, &fixture_counter), VALUES("a", "")), 1);
+            const char *problem = metrics_problem(metrics);
+            bool right = there ? problem == NULL
+                               : problem != NULL && strstr(problem, strerror(EFBIG)) != NULL &&
+                                     access(f->file, F_OK) < 0;
+            _exit(right ? 0 : 1);
+        }
+        fixture_wait(pid);
+        if (!there)
+            metrics_close(fixture_open(f));
+    }
+    assert_int_equal(fixture_counter_value(f, VALUES("a", "")), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -188,10 +195,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_foreign_files_are_left_alone),
         TEST(test_missing_directory),
-        TEST(test_current_notices),
         TEST(test_updates_without_a_file_are_told),
         TEST(test_truncation_under_a_writer),
-        TEST(test_settings),
+        TEST(test_room_for_series),
+        TEST(test_file_size_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,7 +310,7 @@ static void test_random_damage(void **state)
     struct metrics_file_header header;
     char whole[400];
 
-    setenv("MICROTRACE_METRICS_MAX_SERIES", "64", 1);
+    f->max_series = 64;
     fill(f, 30);
     snprintf(whole, sizeof(whole), "%s/whole", f->dir);
     int fd = open(f->file, O_RDWR), copy = open(whole, O_RDWR | O_CREAT, 0600);
@@ -375,14 +375,14 @@ static void test_exemplar_outside_its_bucket(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
-    struct metrics_histogram h =
+    struct metrics_histogram *h =
         metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
     struct trace_id trace = {{1}};
     struct span_id span = {{2}};
     struct metrics_reader_exemplar exemplar;
 
     metrics_observe_exemplar(h, 0.3, &trace, &span, 1);
-    h.exemplars[2] = h.exemplars[1];
+    h->exemplars[2] = h->exemplars[1];
     struct metrics_reader *reader = fixture_read(f);
     const struct metrics_reader_family *family = fixture_family(reader, &fixture_histogram);
     assert_true(metrics_reader_exemplar(reader, family, family->series[0], 1, &exemplar));
