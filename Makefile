@@ -2,6 +2,7 @@
 
 BUILD  ?= build
 CC     ?= gcc
+OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
 
@@ -13,7 +14,7 @@ SANITIZE_build/asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_build/fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 SANITIZE := $(SANITIZE_$(BUILD))
 
-override CPPFLAGS += -I. -D_GNU_SOURCE -DMICROTRACE_VERSION='"$(VERSION)"'
+override CPPFLAGS += -I. -Iinclude -D_GNU_SOURCE -DMICROTRACE_VERSION='"$(VERSION)"'
 MT_CFLAGS  := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
               -Wpointer-arith -Wwrite-strings -Wundef -Wvla -fno-common -fstack-protector-strong \
               -ffile-prefix-map=$(CURDIR)=. $(SANITIZE) $(CFLAGS)
@@ -27,7 +28,11 @@ LIBS_microtrace-run := -lm
 # Every program is its folder's sources; nothing is listed by hand.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1)))))
 
-LIB             := $(BUILD)/lib/libmicrotrace.a
+# All of lib, for our own programs; the public libraries hold what include/microtrace.h needs of it.
+LIB             := $(BUILD)/lib/microtrace-internal.a
+API_OBJS        := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard lib/microtrace*.c)))
+SONAME          := libmicrotrace.so.0
+LIBRARIES       := $(BUILD)/lib/$(SONAME) $(BUILD)/lib/libmicrotrace.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
@@ -41,7 +46,7 @@ FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*.c)))
 
-all: $(PROGRAMS) $(LIB)
+all: $(PROGRAMS) $(LIBRARIES)
 
 # --- Debian packages ---------------------------------------------------------------------------
 
@@ -70,11 +75,28 @@ $(BUILD)/obj/%.o: %.c | $(READY)
 	$(call say,CC  ,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
 
+# One object for all of lib, so that a program gets our names from microtrace.h alone: those that
+# this header does not declare are hidden, in the static library too.
+$(BUILD)/obj/lib/%.o: MT_CFLAGS += -fPIC -fvisibility=hidden
+
 $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR  ,$@)
 	$(Q)$(AR) rcsD $@ $^
+
+$(BUILD)/lib/$(SONAME): $(API_OBJS) $(LIB) lib/microtrace.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/microtrace.map \
+	    -Wl,--no-undefined -o $@ $(API_OBJS) $(LIB) -lm
+	$(Q)ln -sf $(SONAME) $(BUILD)/lib/libmicrotrace.so
+
+$(BUILD)/lib/libmicrotrace.a: $(API_OBJS) $(LIB)
+	@rm -f $@
+	$(call say,AR  ,$@)
+	$(Q)$(CC) -r -nostdlib -o $(BUILD)/lib/microtrace.o $(API_OBJS) $(LIB)
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/lib/microtrace.o
+	$(Q)$(AR) rcsD $@ $(BUILD)/lib/microtrace.o
 
 $(BUILD)/bin/analyze: $(ANALYZE_OBJS) $(LIB)
 	@mkdir -p $(@D)
@@ -197,12 +219,13 @@ bench: all $(BUILD)/tests/bench/metrics_bench
 
 # --- Installing ----------------------------------------------------------------------------------
 
-# The folders below PREFIX, and what goes into each. All but the first two are ours alone.
-FOLDERS := bin lib include/microtrace/lib share/microtrace share/microtrace/swagger-ui \
+# The folders below PREFIX, and what goes into each. Those with our name are ours alone.
+FOLDERS := bin lib include share/man/man3 share/microtrace share/microtrace/swagger-ui \
            share/microtrace/dashboards share/doc/microtrace
 FILES_bin                         = $(PROGRAMS)
-FILES_lib                         = $(LIB)
-FILES_include/microtrace/lib      = $(sort $(wildcard lib/*.h))
+FILES_lib                         = $(LIBRARIES)
+FILES_include                     = include/microtrace.h
+FILES_share/man/man3              = $(sort $(wildcard docs/man/*.3))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
@@ -217,10 +240,15 @@ endef
 
 install: all
 	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
+	ln -sf $(SONAME) "$(TO)/lib/libmicrotrace.so"
+	install -d "$(TO)/lib/pkgconfig"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 
 uninstall:
-	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/$(notdir $(LIB))"
-	rm -rf "$(TO)/include/microtrace" "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
+	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \
+	    "$(TO)/lib/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \
+	    $(foreach page,$(notdir $(wildcard docs/man/*.3)),"$(TO)/share/man/man3/$(page)")
+	rm -rf "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
 
 # --- The rest ------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@
 
 static const struct command *const commands[] = {
     &command_metrics, &command_spool_status, &command_spool_tail, &command_spool_verify,
-    &command_breaker, &command_chaos,        &command_load,
+    &command_breaker, &command_chaos,        &command_load,       NULL,
 };
 
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]), INDENT = 6 };
+enum { INDENT = 6 };
 
 static int print_help(void)
 {
@@ -21,11 +21,10 @@ static int print_help(void)
            "Looks at and steers one instance of MicroTrace.\n"
            "\n"
            "Commands:\n");
-    for (size_t i = 0; i < COMMANDS; i++) {
-        printf("  %s%s%s\n", commands[i]->options->command,
-               commands[i]->options->operands[0] != '\0' ? " " : "",
-               commands[i]->options->operands);
-        options_print_wrapped(stdout, INDENT, commands[i]->options->summary);
+    for (const struct command *const *at = commands; *at != NULL; at++) {
+        printf("  %s%s%s\n", (*at)->options->command,
+               (*at)->options->operands[0] != '\0' ? " " : "", (*at)->options->operands);
+        options_print_wrapped(stdout, INDENT, (*at)->options->summary);
     }
     printf("\n"
            "microtrace COMMAND --help, or microtrace help COMMAND, has a command's options.\n"
@@ -57,9 +56,9 @@ static int words_of(const char *name, int argc, char **argv)
 
 static const struct command *find(int argc, char **argv, int *words)
 {
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if ((*words = words_of(commands[i]->options->command, argc, argv)) > 0)
-            return commands[i];
+    for (const struct command *const *at = commands; *at != NULL; at++) {
+        if ((*words = words_of((*at)->options->command, argc, argv)) > 0)
+            return *at;
     }
     return NULL;
 }
@@ -69,8 +68,8 @@ static int unknown(int argc, char **argv)
     const size_t length = strlen(argv[0]);
     bool begins = false;
 
-    for (size_t i = 0; i < COMMANDS; i++) {
-        const char *const name = commands[i]->options->command;
+    for (const struct command *const *at = commands; *at != NULL; at++) {
+        const char *const name = (*at)->options->command;
 
         if (strncmp(name, argv[0], length) != 0 || name[length] != ' ')
             continue;

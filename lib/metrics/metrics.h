@@ -179,6 +179,14 @@ static inline void metrics_live_gauge_set(struct metrics_live_gauge *gauge, int6
                               (uint64_t)value, memory_order_relaxed);
 }
 
+/* Adds to it. Only this process writes the cell, but any of its threads may. */
+static inline void metrics_live_gauge_add(struct metrics_live_gauge *gauge, int64_t delta)
+{
+    if (gauge != NULL)
+        atomic_fetch_add_explicit(atomic_load_explicit(&gauge->cell, memory_order_acquire),
+                                  (uint64_t)delta, memory_order_relaxed);
+}
+
 /* Adds one observation. NaN is ignored. */
 void metrics_observe(struct metrics_histogram *histogram, double value);
 

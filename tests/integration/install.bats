@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Goal: what `make install` puts in place works from there, the library too, and `make uninstall`
+# Goal: what `make install` puts in place works from there (the library: library.bats), and `make uninstall`
 # takes all of it back.
 
 load helpers
@@ -39,27 +39,6 @@ make_quietly() {
     analyze '{"a": 10.5, "b": 3.5}'
     expect 200 '. == {"sum": 14, "difference": 7}'
     stop_instance
-}
-
-@test "a program builds against the installed library" {
-    cat >"$DIR/user.c" <<'CODE'
-#include "lib/base/ids.h"
-#include "lib/metrics/metrics.h"
-#include "lib/telemetry.h"
-#include <stdio.h>
-int main(void)
-{
-    struct trace_id id = ids_new_trace();
-    puts(ids_trace_is_zero(&id) ? "zero" : "an id");
-    return 0;
-}
-CODE
-    local sanitize=
-    [[ $BUILD != */asan ]] || sanitize=-fsanitize=address,undefined
-    # shellcheck disable=SC2086
-    "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE $sanitize -I"$DIR/machine/opt/mt/include/microtrace" -o "$DIR/user" \
-        "$DIR/user.c" "$DIR/machine/opt/mt/lib/libmicrotrace.a" -lm
-    [ "$("$DIR/user")" = "an id" ]
 }
 
 @test "uninstall takes all of it back" {

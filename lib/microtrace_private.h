@@ -1,0 +1,36 @@
+/*
+ * What the parts of the public API (include/microtrace.h) share.
+ */
+#ifndef LIB_MICROTRACE_PRIVATE_H
+#define LIB_MICROTRACE_PRIVATE_H
+
+#include "lib/telemetry.h"
+#include "lib/trace/attribute.h"
+
+#include <microtrace.h>
+#include <pthread.h>
+
+struct mt {
+    pthread_mutex_t lock; /* around `telemetry`, which is for one thread at a time */
+    struct telemetry *telemetry;
+    struct telemetry_settings settings;
+    unsigned propagators;
+    char *name, *version;
+    struct resource_service service;
+    struct mt_metric *metrics;
+    struct mt *next; /* of all instances that are open in this process */
+};
+
+/* The same attribute as lib/trace has it; borrows what `from` borrows. */
+struct attribute microtrace_attribute(const struct mt_attribute *from);
+
+/* What ties a log record to `span`, which may be NULL. Lives as long as the span. */
+struct log_context microtrace_log_context(const struct mt_span *span);
+
+/* The trace and span id of a sampled span, for an exemplar; NULL for any other. */
+const struct trace_context *microtrace_exemplar(const struct mt_span *span);
+
+/* Releases what mt_declare made. */
+void microtrace_metrics_free(struct mt *mt);
+
+#endif
