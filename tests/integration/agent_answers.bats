@@ -11,7 +11,7 @@ teardown() { common_teardown; }
 
 @test "a partial success is read through a message of 70 kB" {
     local protocol message
-    message=$(printf '%70000s' | tr ' ' x)
+    message=$(printf '%70000s' '' | tr ' ' x)
     start_sink
     for protocol in http/json http/protobuf; do
         ENVIRONMENT=("OTEL_EXPORTER_OTLP_PROTOCOL=$protocol")
