@@ -65,7 +65,7 @@ static uint64_t encode(const struct breaker_status *status)
            (status->since_ms & SINCE_MASK);
 }
 
-/* Asked for each access: where the file is replaced in between, an exchange finds other values. */
+/* Asked for each access: if the file is replaced in between, an exchange finds other values. */
 static _Atomic uint64_t *word_of(const struct breaker *breaker)
 {
     return metrics_words_at(breaker->words, BREAKER_WORD);

@@ -41,10 +41,9 @@ struct chaos_set {
 /* One process's view. */
 struct chaos_control {
     const struct metrics_words *words;
-    const _Atomic uint64_t
-        *seen;            /* the words' address at the last look; another means a new file */
-    struct chaos_set set; /* the set in force, as last read */
-    bool run_time;        /* it was set at run time */
+    const _Atomic uint64_t *seen; /* the words when last read: others mean a new file */
+    struct chaos_set set;         /* the set in force, as last read */
+    bool run_time;                /* it was set at run time */
     struct chaos_set environment; /* this process's own */
     uint64_t generation;          /* of the set at run time */
 };
