@@ -14,7 +14,7 @@ static uint64_t now_ms(void)
     return clock_monotonic_ns() / CLOCK_NS_PER_MS;
 }
 
-/* Reads the word without writing anything, not even a file where there is none. */
+/* Reads the word without writing anything, not even a file if there is none. */
 static int read_status(struct breaker_status *status)
 {
     struct metrics_words_file file;

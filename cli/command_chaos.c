@@ -45,7 +45,7 @@ static const struct config_setting rows[] = {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* The metrics file of the instance; COMMAND_FAILED and a line on stderr where it can't be used. */
+/* The metrics file of the instance; COMMAND_FAILED and a line on stderr if it can't be used. */
 static int open_words(struct metrics_words_file *file, char path[PATH_MAX], bool writable)
 {
     enum metrics_file_state state;

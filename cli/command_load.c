@@ -45,7 +45,7 @@ static const struct config_setting rows[] = {
     {OPTION("--url", CONFIG_STRING, url), .fallback = "http://127.0.0.1:8000",
      .help = "The instance; /analyze is put behind it."},
     {OPTION("--rate", CONFIG_DOUBLE, rate), .min = 0.01, .max = 100000, .fallback = "10",
-     .help = "Requests a second; of the busiest moment where the shape is daily."},
+     .help = "Requests a second; of the busiest moment if the shape is daily."},
     {OPTION("--concurrency", CONFIG_UINT, concurrency), .min = 1,
      .max = LOAD_CLIENT_CONCURRENCY_MAX, .fallback = "8", .help = "Requests under way at once."},
     {OPTION("--mix", CONFIG_DOUBLE, mix), .min = 0, .max = 1, .fallback = "0.05",
@@ -271,7 +271,7 @@ static void close_descriptors(struct run *run)
         (void)close(run->timer);
 }
 
-/* Returns 0, or -1 with errno where it can't go on. */
+/* Returns 0, or -1 with errno if it can't go on. */
 static int go(struct run *run)
 {
     const int wakers[LOAD_CLIENT_WAKERS] = {run->signals, run->timer};

@@ -133,7 +133,7 @@ static const char *label_text(const struct metrics_reader_series *series, int *l
     return series->label_text_len > 0 ? series->label_text : "-";
 }
 
-/* The columns are as wide as the family needs them. Returns -1 for want of memory. */
+/* The columns are as wide as the family needs them. Returns -1 if memory runs out. */
 static int print_family(const struct metrics_reader *reader,
                         const struct metrics_reader_family *family)
 {

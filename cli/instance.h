@@ -6,15 +6,14 @@
 
 #include <stdbool.h>
 
-/* What --state in front of the command says: instance_choose takes it, unless it is told another.
- */
+/* The --state in front of the command: instance_choose uses it unless it is given another. */
 void instance_set_state(const char *state);
 
 /*
  * Chooses the instance: `state` (--state DIR, or NULL), else what MICROTRACE_RUN_DIR and
  * MICROTRACE_SPOOL_DIR name, else ./var if that holds an instance, else the default directories.
  * instance_run_dir and instance_spool_dir answer accordingly from then on. Returns 0, or -1 after a
- * line on standard error if `state` is no directory of an instance.
+ * line on standard error if `state` is not the directory of an instance.
  */
 int instance_choose(const char *state);
 

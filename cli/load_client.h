@@ -44,16 +44,16 @@ void load_client_close(struct load_client *client);
 unsigned load_client_busy(const struct load_client *client);
 bool load_client_full(const struct load_client *client);
 
-/* Starts a request; not while it is full. Returns 0, or -1 for want of memory. */
+/* Starts a request; not while it is full. Returns 0, or -1 if memory runs out. */
 int load_client_send(struct load_client *client, unsigned asked, uint64_t due_ns);
 
 /*
  * Works on all requests, then waits until something has happened to one of them or one of the
- * descriptors can be read. Returns 0, or -1 where it can't go on.
+ * descriptors can be read. Returns 0, or -1 if it can't go on.
  */
 int load_client_wait(struct load_client *client, const int wakers[LOAD_CLIENT_WAKERS]);
 
-/* Takes one request that has ended. Returns false where there is none. */
+/* Takes one request that has ended. Returns false if there is none. */
 bool load_client_take(struct load_client *client, struct load_answer *answer);
 
 const char *load_client_reason(unsigned code);

@@ -114,7 +114,10 @@ static void make_parser(struct parser *parser, const struct options_table *table
         add(parser, "state", required_argument, OPTION_STATE);
     add(parser, "help", no_argument, OPTION_HELP);
     add(parser, "version", no_argument, OPTION_VERSION);
-    /* A colon first: a missing value is told from an unknown option, and getopt says nothing. */
+    /*
+     * A colon first: it distinguishes a missing value from an unknown option, and getopt says
+     * nothing.
+     */
     (void)snprintf(parser->letters, sizeof(parser->letters), table->letter != '\0' ? ":%c:" : ":",
                    table->letter);
 }
@@ -157,7 +160,7 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
     for (size_t i = 0; i < table->row_count; i++)
         (void)config_read(&table->rows[i], NULL, values, error);
     make_parser(&parser, table);
-    optind = 0; /* glibc: begin anew */
+    optind = 0; /* glibc: begin again */
     while (result == OPTIONS_GO &&
            (found = getopt_long(*argc, *argv, parser.letters, parser.options, NULL)) != -1) {
         if (found == OPTION_HELP) {

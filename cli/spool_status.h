@@ -12,7 +12,7 @@ struct spool_status_options {
     bool rate; /* look twice, a second apart */
 };
 
-/* Returns COMMAND_OK, or COMMAND_FAILED where something is wrong or the spool can't be read. */
+/* Returns COMMAND_OK, or COMMAND_FAILED if something is wrong or the spool can't be read. */
 int spool_status_run(const struct spool_status_options *options);
 
 #endif

@@ -19,7 +19,7 @@ struct spool_tail_options {
     bool follow;
 };
 
-/* Returns COMMAND_OK, or COMMAND_FAILED where the spool can't be read. With `follow` it stays. */
+/* Returns COMMAND_OK, or COMMAND_FAILED if the spool can't be read. With `follow` it stays. */
 int spool_tail_run(const struct spool_tail_options *options);
 
 #endif

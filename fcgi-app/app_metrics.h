@@ -42,7 +42,7 @@ struct app_metrics_outcome {
     const struct http_status *status;
     enum errors_kind error; /* ERRORS_NONE below 400 */
     double seconds;
-    const struct span *span; /* the exemplar, where it is recorded */
+    const struct span *span; /* the exemplar, if it is recorded */
 };
 
 /* Declares the families in `metrics`, once; this process is idle from here on. */

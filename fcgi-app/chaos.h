@@ -28,7 +28,7 @@ extern const char *const chaos_kind_names[CHAOS_KINDS];
 
 struct chaos {
     struct chaos_control control;
-    uint64_t unseeded; /* this process's own seed, where none is set */
+    uint64_t unseeded; /* this process's own seed, if none is set */
 };
 
 /* The faults of one analysis. A delay may come before an error or an abort, never both of these. */
@@ -46,7 +46,7 @@ struct chaos_faults chaos_decide(const struct chaos_set *set, uint64_t number);
 /*
  * Injects what is due into the analysis that `span` is of: counts and logs each fault, waits
  * through a delay, and puts the attributes on the span. Returns ERRORS_NONE, or ERRORS_CHAOS_ERROR
- * or ERRORS_CHAOS_ABORT where the analysis is to end here; the span then has its status.
+ * or ERRORS_CHAOS_ABORT if the analysis is to end here; the span then has its status.
  */
 enum errors_kind chaos_inject(struct exchange *exchange, struct span *span);
 

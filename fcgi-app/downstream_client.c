@@ -140,7 +140,7 @@ static enum downstream_outcome outcome_of(const struct downstream_client *client
         return DOWNSTREAM_TIMEOUT;
     case CURLE_WRITE_ERROR:
     case CURLE_FILESIZE_EXCEEDED:
-        /* What is too long is no result, but a status of failure says enough by itself. */
+        /* An overlong answer is not a result, but a status of failure needs no body. */
         return client->too_long ? downstream_policy_status(status) : DOWNSTREAM_BAD_RESPONSE;
     case CURLE_UNSUPPORTED_PROTOCOL: /* what answers does not speak HTTP/1 */
     case CURLE_WEIRD_SERVER_REPLY:

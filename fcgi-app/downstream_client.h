@@ -23,14 +23,14 @@ struct downstream_client;
 /* The answer to one POST. */
 struct downstream_response {
     enum downstream_outcome outcome; /* DOWNSTREAM_SUCCESS: 200 with a body within the limit */
-    long status;                     /* 0 where there was none */
+    long status;                     /* 0 if there was none */
     uint64_t retry_after_ms;         /* of a Retry-After, seconds or date; 0 for none */
-    const char *problem;             /* static text; NULL where the status says it all */
+    const char *problem;             /* static text; NULL if the status says it all */
     const char *body;                /* NUL-terminated; lives until the next POST */
     size_t length;
 };
 
-/* `settings` are enabled, checked and outlive it. NULL for want of memory. */
+/* `settings` are enabled, checked and outlive it. NULL if memory runs out. */
 struct downstream_client *downstream_client_open(const struct downstream_settings *settings);
 
 /* NULL does nothing. */

@@ -84,7 +84,7 @@ static const struct config_setting rows[] = {
 
 static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
 
-/* Copies one part of the URL. Returns 0, or -1 where there is none or it does not fit. */
+/* Copies one part of the URL. Returns 0, or -1 if there is none or it does not fit. */
 static int copy_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t size)
 {
     char *text = NULL;

@@ -31,7 +31,7 @@ struct downstream_settings {
     uint64_t breaker_failures;      /* BREAKER_FAILURES, in a row */
     uint64_t breaker_open_ms;       /* BREAKER_OPEN_MS */
 
-    /* Derived from the URL, for the attributes of spans; "" and 0 where it is not enabled. */
+    /* Derived from the URL, for the attributes of spans; "" and 0 if it is not enabled. */
     char host[DOWNSTREAM_HOST_MAX + 1];
     uint16_t port;
     char shown_url[DOWNSTREAM_URL_MAX + 1]; /* without user name and password */
@@ -39,8 +39,8 @@ struct downstream_settings {
 
 /*
  * Reads all of it. Returns 0, or -1 with a message in `error` that names variable and value: also
- * where it is enabled without a URL, or the URL is not one of http or https with a host. What is
- * not enabled needs no URL, and a wrong one is then no error.
+ * if it is enabled without a URL, or the URL is not one of http or https with a host. What is not
+ * enabled needs no URL, and a wrong one is then no error.
  */
 int downstream_settings_load(struct downstream_settings *settings, char error[CONFIG_ERROR_MAX]);
 

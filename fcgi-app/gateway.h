@@ -13,14 +13,14 @@
 struct gateway {
     /*
      * Waits for the next request and fills *request, which borrows from the gateway until the next
-     * call. Returns 1, 0 where there is none any more, or -1 with a line on stderr.
+     * call. Returns 1, 0 if there are no more, or -1 with a line on stderr.
      */
     int (*next)(struct gateway *gateway, struct request *request);
 
-    /* Reads up to `length` bytes of the body; fewer only where the client sent fewer. */
+    /* Reads up to `length` bytes of the body; fewer only if the client sent fewer. */
     size_t (*read_body)(struct gateway *gateway, char *buffer, size_t length);
 
-    /* Sends the answer and ends the request. A client that is gone is no error. */
+    /* Sends the answer and ends the request. A client that is gone is not an error. */
     void (*reply)(struct gateway *gateway, const struct reply *reply);
 };
 

@@ -12,7 +12,7 @@ void handlers_healthz(struct exchange *exchange);
 /* Ready when metrics file and spool can be written; the one handler that touches the disk. */
 void handlers_readyz(struct exchange *exchange);
 
-/* The agent serves /metrics; only where it can't be reached does the request come here. */
+/* The agent serves /metrics; the request comes here only if the agent can't be reached. */
 void handlers_metrics(struct exchange *exchange);
 
 void handlers_docs(struct exchange *exchange);

@@ -21,7 +21,7 @@ struct reply {
     const char *allow;                   /* Allow of a 405, or NULL */
     const char *content_security_policy; /* or NULL */
     unsigned retry_after_s;              /* Retry-After; 0 for none */
-    bool head_only;          /* to a HEAD request: no body follows, but its length is told */
+    bool head_only;          /* to a HEAD request: no body follows, but its length is sent */
     struct json_writer body; /* written into the program's reply buffer */
 };
 

@@ -108,7 +108,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
 
-        /* Half of the whole for each: a writer sees its own file only. */
+        /* A writer sees only its own file, so each signal gets half of the limit. */
         if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
                               settings->spool_max_bytes / SPOOL_SIGNALS) != 0)
             warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
@@ -256,7 +256,7 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
     }
     if (t->settings->log_stderr)
         print_line(w->buf + before, w->len - before, t->resource.members_length);
-    /* A disabled SDK exports nothing; what an operator asked to see on stderr is no export. */
+    /* A disabled SDK exports nothing, but printing on stderr is not an export. */
     if (t->settings->sdk_disabled) {
         w->len = before;
         w->comma = false;

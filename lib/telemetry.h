@@ -1,7 +1,7 @@
 /*
- * What a program holds to speak of itself: metrics, the two spools, resource, sampler and log
- * level, in one place. Spans and log lines of a request gather in its buffers; telemetry_flush
- * appends them with one write a signal, and the program calls it before it finishes an answer.
+ * A program's telemetry in one place: metrics, the two spools, resource, sampler and log level. The
+ * spans and log lines of a request gather in its buffers. telemetry_flush appends them with one
+ * write for each signal; the program calls it before it finishes an answer.
  */
 #ifndef LIB_TELEMETRY_H
 #define LIB_TELEMETRY_H
@@ -38,7 +38,7 @@ struct telemetry_settings {
     const char *traces_sampler_arg;
 };
 
-/* The rows that fill it, for config_load; `count` of them. */
+/* The rows of config_load that fill it, telemetry_settings_count of them. */
 extern const struct config_setting telemetry_settings_rows[];
 extern const size_t telemetry_settings_count;
 
@@ -47,7 +47,7 @@ struct telemetry; /* allocated once a process */
 /*
  * Sets up all of it for the program `service` from `settings`; both outlive it. The scope of spans
  * is the service's name and version. Warnings of OTEL_* values go to stderr. Works without a usable
- * metrics file or spool; telemetry_problem tells. Returns NULL only for want of memory.
+ * metrics file or spool; see telemetry_problem. Returns NULL only if memory runs out.
  */
 struct telemetry *telemetry_open(const struct telemetry_settings *settings,
                                  const struct resource_service *service);
@@ -56,7 +56,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
 void telemetry_close(struct telemetry *telemetry);
 
 /*
- * To be called between requests: follows a metrics file that was replaced, or came into being
+ * Call it between requests: it follows a metrics file that was replaced or has come into being
  * (metrics_refresh). Families and handles stay.
  */
 void telemetry_refresh(struct telemetry *telemetry);
@@ -74,10 +74,10 @@ void telemetry_span_begin(const struct telemetry *telemetry, struct span *span, 
 /* Ends `span` and gathers its line. */
 void telemetry_span_end(struct telemetry *telemetry, struct span *span);
 
-/* Whether lines of `level` are kept, for callers whose fields cost something to make. */
+/* Whether lines of `level` are kept; asked before making fields that cost something. */
 bool telemetry_log_enabled(const struct telemetry *telemetry, enum log_level level);
 
-/* Gathers a log line; also prints it on stderr where MICROTRACE_LOG_STDERR asks for it. */
+/* Gathers a log line; also prints it on stderr if MICROTRACE_LOG_STDERR is set. */
 void telemetry_log(struct telemetry *telemetry, enum log_level level, const char *name,
                    const char *message, const struct log_context *context,
                    const struct attribute *fields, size_t field_count);
@@ -85,12 +85,12 @@ void telemetry_log(struct telemetry *telemetry, enum log_level level, const char
 /* Appends what was gathered to the spools. Returns 0, or -1 if records were lost, and counted. */
 int telemetry_flush(struct telemetry *telemetry);
 
-/* In a forked child: what was gathered before is the parent's to write. */
+/* In a forked child: forgets what was gathered before the fork; the parent writes it. */
 void telemetry_forked(struct telemetry *telemetry);
 
 /*
- * Whether metrics file and spool can be written now, by trying. Returns NULL, or a one-line reason
- * in memory that lives until the next call.
+ * Tries whether metrics file and spool can be written now. Returns NULL, or a one-line reason in
+ * memory that lives until the next call.
  */
 const char *telemetry_problem(struct telemetry *telemetry);
 

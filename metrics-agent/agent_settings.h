@@ -31,7 +31,7 @@ struct agent_export {
     const char *certificate;          /* PEM file of the CAs to trust, or NULL for the system's */
     const char *client_certificate;   /* PEM file, or NULL */
     const char *client_key;           /* PEM file, or NULL */
-    char url[AGENT_SETTINGS_URL_MAX]; /* "" where nothing is sent */
+    char url[AGENT_SETTINGS_URL_MAX]; /* "" if nothing is sent */
 };
 
 struct agent_settings {

@@ -14,10 +14,10 @@ enum {
 };
 
 /*
- * Makes STATE_DIR with run/, run/upload/ and spool/ (mode 2770, group microtrace where there is
- * one; STATE_DIR itself may be read-only where the others are there), takes the instance's lock for
- * as long as this process lives, and removes sockets that a killed instance has left. Returns
- * PLACE_OK, or one of the others after one line on stderr.
+ * Makes STATE_DIR with run/, run/upload/ and spool/ (mode 2770, group microtrace if there is one;
+ * STATE_DIR itself may be read-only if the others exist), takes the instance's lock for as long as
+ * this process lives, and removes sockets that a killed instance has left. Returns PLACE_OK, or one
+ * of the others after one line on stderr.
  */
 int place_prepare(const struct settings *settings);
 
@@ -29,7 +29,7 @@ int place_check_ports(const struct settings *settings, bool agent);
 
 /*
  * Whether any request is with an analyze process or on its way to one: whether one of the sockets
- * of the run directory has a connection. True where that can't be known.
+ * of the run directory has a connection. True if that can't be known.
  */
 bool place_answering(const struct settings *settings);
 

@@ -1,6 +1,4 @@
-/*
- * What `make run` can be told, from the environment, and what it passes on to its children.
- */
+/* The settings of `make run`, from the environment, and what it passes on to its children. */
 #ifndef SUPERVISOR_SETTINGS_H
 #define SUPERVISOR_SETTINGS_H
 

@@ -17,7 +17,7 @@ static uint64_t read_clock(clockid_t id)
 {
     struct timespec now;
 
-    /* Both clocks exist on every Linux; a failure would leave nothing to go on with. */
+    /* Both clocks exist on every Linux; without them no record could be dated. */
     if (clock_gettime(id, &now) != 0)
         return 0;
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;

@@ -75,7 +75,7 @@ static bool within(const struct config_setting *row, double value)
     return value >= row->min && value <= row->max;
 }
 
-/* Reads one value into its member. Returns 0, or -1 where the row does not accept it. */
+/* Reads one value into its member. Returns 0, or -1 if the row does not accept it. */
 static int assign(const struct config_setting *row, const char *text, void *into)
 {
     void *const member = (char *)into + row->offset;

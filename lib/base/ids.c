@@ -18,7 +18,7 @@ static struct {
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-/* In a forked child: what the parent holds too must not be handed out twice. */
+/* In a forked child: discards bytes that the parent would hand out too. */
 static void forget(void)
 {
     pool.left = 0;
@@ -39,7 +39,10 @@ static void fill(uint8_t *out, size_t len)
             out += got;
             len -= (size_t)got;
         } else if (errno != EINTR) {
-            /* No kernel that runs this lacks getrandom; ids that repeat would be worse. */
+            /*
+             * Every kernel that runs this has getrandom; ids that repeat would be worse than
+             * ending.
+             */
             abort();
         }
     }

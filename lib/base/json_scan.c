@@ -83,7 +83,7 @@ static size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
 
 /*
  * Moves *at, just after an opening quote, to just after the closing one. Returns JSON_SCAN_OBJECT
- * where that is well.
+ * on success.
  */
 static enum json_scan skip_string(const unsigned char **at, const unsigned char *end)
 {
@@ -124,7 +124,7 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
 enum json_scan json_scan_line(const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + len;
-    uint64_t arrays = 0; /* bit 0 tells what the innermost open bracket is */
+    uint64_t arrays = 0; /* bit 0: whether the innermost open bracket is an array's */
     unsigned depth = 0;
 
     if (len == 0 || *p != '{')

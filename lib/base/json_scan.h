@@ -1,7 +1,7 @@
 /*
- * A look at one line without building anything of it: is it one JSON object in well-formed UTF-8?
- * Brackets, strings and the bytes between them are checked, not the grammar of values and commas;
- * what passes can be cut at its brackets and strings safely. Pure.
+ * Checks whether a line is one JSON object in well-formed UTF-8, without building anything. It
+ * checks brackets, strings and the bytes between them, but not the grammar of values and commas. A
+ * line that passes can safely be cut at its brackets and strings. Pure.
  */
 #ifndef LIB_BASE_JSON_SCAN_H
 #define LIB_BASE_JSON_SCAN_H
@@ -9,11 +9,11 @@
 #include <stddef.h>
 
 enum json_scan {
-    JSON_SCAN_OBJECT,    /* one complete object and nothing after it but blanks */
+    JSON_SCAN_OBJECT,    /* one complete object, followed by nothing but blanks */
     JSON_SCAN_CUT,       /* the start of an object */
     JSON_SCAN_MALFORMED, /* anything else, also one nested deeper than JSON_SCAN_DEPTH_MAX */
-    JSON_SCAN_CONTROL,   /* a byte below 0x20 where JSON has none: NUL, say */
-    JSON_SCAN_UTF8,      /* a byte that is no part of well-formed UTF-8 (RFC 3629) */
+    JSON_SCAN_CONTROL,   /* a byte below 0x20 that JSON forbids there, such as NUL */
+    JSON_SCAN_UTF8,      /* a byte outside well-formed UTF-8 (RFC 3629) */
 };
 
 enum { JSON_SCAN_DEPTH_MAX = 64 };
@@ -22,12 +22,12 @@ enum { JSON_SCAN_DEPTH_MAX = 64 };
 enum json_scan json_scan_line(const char *text, size_t len);
 
 /*
- * In a line that json_scan_line takes for an object: the first byte after the value that starts at
- * `at`, which is no blank; NULL where none starts there. `end` is the line's end.
+ * In a line that json_scan_line accepts: the first byte after the value that starts at `at`, which
+ * is not a blank; NULL if no value starts there. `end` is the line's end.
  */
 const char *json_scan_value(const char *at, const char *end);
 
-/* The first byte from `at` on that is no blank, or `end`. */
+/* The first byte from `at` on that is not a blank, or `end`. */
 const char *json_scan_blank(const char *at, const char *end);
 
 #endif

@@ -20,7 +20,7 @@ static void put(struct json_writer *w, char c)
     w->buf[w->len++] = c;
 }
 
-/* What stands before any value: a comma after its elder sibling. */
+/* Before each value: a comma if another value precedes it. */
 static void begin_value(struct json_writer *w)
 {
     if (w->comma)
@@ -124,15 +124,14 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* Whether eight bytes are all plain: each test leaves its mark in the top bit of a byte. */
+/* Whether eight bytes are all plain: each test sets the top bit of a byte that fails. */
 static bool are_plain(uint64_t bytes)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     const uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
     const uint64_t del = bytes ^ ones * 0x7f;
 
-    /* A borrow can mark a byte after one that is marked already, and so never for the first time.
-     */
+    /* A borrow can only mark a byte behind one that is marked already. */
     return (((bytes - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | bytes) &
             tops) == 0;
 }
@@ -277,9 +276,9 @@ static void decimal_next(struct decimal *d)
 }
 
 /*
- * The fewest digits that read back as the same double. The correctly rounded text is nearest, so it
- * reads back whenever one of its length does; except at a power of two, where the gap below is half
- * the gap above and the next text up may be the one that does.
+ * The fewest digits that read back as the same double. If any text of a length reads back, the
+ * correctly rounded one does, because it is nearest. The exception is a power of two: the gap below
+ * it is half the gap above, so only the next text up may read back.
  */
 static void decimal_shortest(struct decimal *d, double magnitude)
 {
@@ -287,7 +286,9 @@ static void decimal_shortest(struct decimal *d, double magnitude)
     const bool power_of_two = frexp(magnitude, &exponent) == 0.5;
 
     for (int precision = 1; precision <= 17; precision++) {
-        /* Most numbers of programs and people are short, most results of arithmetic are not. */
+        /*
+         * Most numbers that people or programs write are short; most results of arithmetic are not.
+         */
         if (precision == 8) {
             decimal_read(d, magnitude, 14);
             if (decimal_value(d) != magnitude)
@@ -309,7 +310,7 @@ static void decimal_shortest(struct decimal *d, double magnitude)
 /*
  * The common case without a search: a value that is N / 10^k for a small k. N and 10^k are exact,
  * so their quotient is what the text reads back as; fewer than 16 digits name one double only.
- * Returns the length, or 0 where the value is of another kind.
+ * Returns the length, or 0 if the value is of another kind.
  */
 static size_t format_short(char out[JSON_WRITER_DOUBLE_SIZE], double value)
 {
@@ -346,7 +347,7 @@ static size_t format_short(char out[JSON_WRITER_DOUBLE_SIZE], double value)
 
 size_t json_writer_format_double(char out[JSON_WRITER_DOUBLE_SIZE], double value)
 {
-    /* Positional from 1e-04 up to below 1e+16, as Python and so the original write floats. */
+    /* Positional from 1e-04 up to below 1e+16, as Python writes floats. */
     enum { POSITIONAL_MIN = -4, POSITIONAL_MAX = 16 };
     struct decimal d = {.digits = "0", .count = 1};
     const char *sign = signbit(value) ? "-" : "";

@@ -1,7 +1,7 @@
 /*
  * Writes JSON (RFC 8259) into a buffer of the caller's, without allocation. Commas are placed by
- * the writer. What does not fit sets `overflow` and writes nothing more; the caller looks at it
- * once, at the end. Strings always come out as valid UTF-8.
+ * the writer. Text that does not fit sets `overflow`, after which nothing more is written; the
+ * caller checks it once, at the end. Strings always come out as valid UTF-8.
  */
 #ifndef LIB_BASE_JSON_WRITER_H
 #define LIB_BASE_JSON_WRITER_H

@@ -13,7 +13,7 @@ enum {
 /* Whether `text` is 1 to 128 characters of [A-Za-z0-9._:/+=@-]. NULL is not. */
 bool request_id_is_valid(const char *text);
 
-/* Writes the request's own id where it is valid, else a new UUID version 4; NUL-terminated. */
+/* Writes the request's own id if it is valid, else a new UUID version 4; NUL-terminated. */
 void request_id_choose(char out[REQUEST_ID_MAX + 1], const char *own);
 
 #endif

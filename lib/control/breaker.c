@@ -5,8 +5,8 @@
 #include <assert.h>
 
 /*
- * The word, from its lowest bit: 40 bits of milliseconds, 11 of generation, 10 of failures, one
- * that says forced, 2 of state. Zero, as in a new file, is closed without a failure.
+ * The word, from its lowest bit: 40 bits of milliseconds, 11 of generation, 10 of failures, one for
+ * forced, 2 of state. Zero, as in a new file, is closed without a failure.
  */
 enum {
     SINCE_BITS = 40,
@@ -65,7 +65,7 @@ static uint64_t encode(const struct breaker_status *status)
            (status->since_ms & SINCE_MASK);
 }
 
-/* Asked for each access: where the file is replaced in between, an exchange finds other values. */
+/* Asked for each access: if the file is replaced in between, an exchange finds other values. */
 static _Atomic uint64_t *word_of(const struct breaker *breaker)
 {
     return metrics_words_at(breaker->words, BREAKER_WORD);
@@ -82,8 +82,8 @@ static enum breaker_state load_state(const struct breaker *breaker)
 }
 
 /*
- * Whoever changes the state publishes it, and looks again afterwards: of two who do so at once the
- * one that is late finds the newer state, so the gauge comes to rest at the truth.
+ * Whoever changes the state publishes it and then reads it again. Of two processes that do so at
+ * once, the later one sees the newer state, so the gauge ends up correct.
  */
 static void publish(const struct breaker *breaker)
 {
@@ -96,7 +96,10 @@ static void publish(const struct breaker *breaker)
     } while (load_state(breaker) != state);
 }
 
-/* Exchanges `*word`, whose decoded form is `from`, for `to`. False and *word anew where it lost. */
+/*
+ * Exchanges `*word`, whose decoded form is `from`, for `to`. If another process was faster, returns
+ * false with *word reloaded.
+ */
 static bool change(const struct breaker *breaker, uint64_t *word, const struct breaker_status *from,
                    const struct breaker_status *to)
 {
@@ -121,7 +124,7 @@ void breaker_attach(struct breaker *breaker, struct metrics *metrics)
     publish(breaker);
 }
 
-/* What is left of a period that began at `since_ms`; 0 where it is over. */
+/* What is left of a period that began at `since_ms`; 0 if it is over. */
 static uint64_t left_ms(uint64_t since_ms, uint64_t period_ms, uint64_t now_ms)
 {
     const int64_t elapsed = (int64_t)(now_ms & SINCE_MASK) - (int64_t)since_ms;
@@ -130,7 +133,7 @@ static uint64_t left_ms(uint64_t since_ms, uint64_t period_ms, uint64_t now_ms)
     return elapsed < period && elapsed > -period ? (uint64_t)(period - elapsed) : 0;
 }
 
-/* How long a call that begins now is refused; 0 where it is to be the probe. */
+/* How long a call that begins now is refused; 0 if it is to be the probe. */
 static uint64_t refused_ms(const struct breaker *breaker, const struct breaker_status *status,
                            uint64_t now_ms)
 {
@@ -145,7 +148,7 @@ struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
 {
     uint64_t word = atomic_load(word_of(breaker));
 
-    /* Mends what a process killed between a change and its publication has left. */
+    /* Repairs the gauge if a process was killed between a change and its publication. */
     publish(breaker);
     for (;;) {
         const struct breaker_status was = breaker_decode(word);

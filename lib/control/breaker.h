@@ -1,7 +1,7 @@
 /*
  * A circuit breaker that all processes of an instance share. Its whole state is one word of the
- * metrics file (docs/downstream.md), changed by compare and exchange alone: nobody ever waits, and
- * a process that is killed at any point leaves a state from which the others go on.
+ * metrics file (docs/downstream.md), changed only by compare and exchange: no process waits for
+ * another, and one that is killed at any point leaves a state from which the others continue.
  *
  *     closed     calls pass; `failures` of them in a row, over all processes, open it
  *     open       calls are refused for `open_ms`, then the next one becomes the probe
@@ -46,13 +46,13 @@ struct breaker_limits {
 };
 
 struct breaker {
-    struct breaker_limits limits; /* the caller's to set; who only forces needs none */
+    struct breaker_limits limits; /* set by the caller; not needed for the calls by hand */
     const struct metrics_words *words;
     struct metrics_gauge *state;
     struct metrics_counter *transitions[BREAKER_STATES];
 };
 
-/* What the word says. */
+/* The word, decoded. */
 struct breaker_status {
     enum breaker_state state;
     bool forced;         /* opened by hand: stays open until it is closed by hand */
@@ -70,7 +70,7 @@ struct breaker_permit {
     uint64_t wait_ms; /* when refused: how long until asking again makes sense, at least 1 */
 };
 
-/* What a result has brought about. */
+/* What a result has changed. */
 enum breaker_event {
     BREAKER_NOTHING,
     BREAKER_HAS_OPENED,
@@ -78,27 +78,27 @@ enum breaker_event {
 };
 
 /*
- * Finds word and metrics, once; they follow a replaced metrics file, in which the breaker is
- * closed. `metrics` outlives the breaker; NULL gives a breaker of this process alone. The metrics
- * are circuit_breaker_state and circuit_breaker_transitions_total.
+ * Finds word and metrics, once. They follow a replaced metrics file; in a new one the breaker is
+ * closed. `metrics` outlives the breaker; NULL gives this process its own breaker. The metrics are
+ * circuit_breaker_state and circuit_breaker_transitions_total.
  */
 void breaker_attach(struct breaker *breaker, struct metrics *metrics);
 
-/* What the word says now. */
+/* The word's current value, decoded. */
 struct breaker_status breaker_look(const struct metrics_words *words);
 
-/* Decodes a value of the word; one that nobody wrote decodes as well. */
+/* Decodes any value of the word, damaged ones too. */
 struct breaker_status breaker_decode(uint64_t word);
 
 /*
- * Asks whether a call may be made now. Where it is granted the caller makes it, at once, and then
- * calls breaker_report. To be asked before each attempt.
+ * Asks whether a call may be made now; ask before each attempt. If it is granted, the caller makes
+ * the call at once and then calls breaker_report.
  */
 struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms);
 
 /*
- * Reports how the call of a granted permit ended. *failures is set to the failures in a row, with
- * this one; for a success to those that it ended.
+ * Reports how the call of a granted permit ended. *failures is set to the failures in a row:
+ * including this one, or, for a success, before it.
  */
 enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_permit *permit,
                                   bool success, uint64_t now_ms, unsigned *failures);
@@ -106,10 +106,10 @@ enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_
 /* Opens it until breaker_close or breaker_reset. */
 void breaker_force_open(struct breaker *breaker, uint64_t now_ms);
 
-/* Closes it, without a failure counted; one that is closed already is left as it is. */
+/* Closes it, without a failure counted; a closed one stays as it is. */
 void breaker_close(struct breaker *breaker);
 
-/* Closes it, and forgets the failures counted so far in any case. */
+/* Closes it and resets the count of failures, even if it was closed already. */
 void breaker_reset(struct breaker *breaker);
 
 #endif

@@ -25,7 +25,7 @@ enum {
     DELAY_BITS = 17,
     LOW_SHIFT = DELAY_BITS + SHARE_BITS,
     COUNTER_BITS = 40,
-    LOOKS_MAX = 16, /* at a set that is replaced again and again; then the old one does */
+    LOOKS_MAX = 16, /* at a set that keeps being replaced; then the old one is used */
 };
 
 static const double SHARE_ONE = 1e9;
@@ -51,7 +51,7 @@ static uint64_t delay(uint32_t ms)
 
 static void store(_Atomic uint64_t *word, uint64_t value)
 {
-    /* What is there already is not written again: the line stays in every process's cache. */
+    /* An unchanged word is not written again, so the line stays in every process's cache. */
     if (atomic_load_explicit(word, memory_order_relaxed) != value)
         atomic_store_explicit(word, value, memory_order_relaxed);
 }
@@ -65,7 +65,7 @@ static void store_set(_Atomic uint64_t *at, const struct chaos_set *set)
     store(&at[2], set->seed);
 }
 
-/* Of words that anybody may have written: what is no set counts as none. */
+/* Any process may have written the words: a set that breaks a limit counts as unset. */
 static struct chaos_set decode(const uint64_t words[SET_WORDS])
 {
     const struct chaos_set unset = {.state = CHAOS_UNSET};
@@ -107,8 +107,7 @@ static uint64_t counter_start(uint64_t generation)
 }
 
 /*
- * Reads the set at run time and its generation. Returns false where it was replaced by one after
- * the other meanwhile.
+ * Reads the set at run time and its generation. Returns false if it kept being replaced meanwhile.
  */
 static bool read_run_time(_Atomic uint64_t *words, struct chaos_set *set, uint64_t *generation)
 {
@@ -161,7 +160,9 @@ void chaos_control_attach(struct chaos_control *control, const struct metrics_wo
     look(control);
 }
 
-/* Takes the next number of the set that `control` knows; false where that holds no more. */
+/*
+ * Takes the next number of the set that `control` knows; false if that set is no longer in force.
+ */
 static bool take_number(const struct chaos_control *control, _Atomic uint64_t *words,
                         uint64_t *number)
 {
@@ -192,7 +193,7 @@ bool chaos_control_next(struct chaos_control *control, uint64_t *number)
         if (take_number(control, words, number))
             return true;
     }
-    /* Only in a damaged file. The share of faults is kept, their repetition is not. */
+    /* Only in a damaged file: the share of faults stays right, but they are not repeatable. */
     *number = ids_random64();
     return true;
 }
@@ -208,7 +209,7 @@ void chaos_control_write(const struct metrics_words *shared, const struct chaos_
     const uint64_t generation = atomic_load_explicit(&words[GENERATION], memory_order_relaxed) + 1;
     _Atomic uint64_t *to = bank(words, generation);
 
-    /* Whoever sees any of what follows also sees that this bank has been left before. */
+    /* A reader that sees any of the following stores also sees that this bank is out of use. */
     atomic_thread_fence(memory_order_release);
     store_set(to, set);
     store(&to[BANK_COUNTER], counter_start(generation));

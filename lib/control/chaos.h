@@ -1,11 +1,11 @@
 /*
  * Which faults are injected on purpose, for all processes of an instance at once: words of the
  * metrics file (docs/metrics-file.md, "Shared words") that `microtrace chaos` writes and every
- * process looks at for each analysis. What was set at run time wins over the environment until it
- * is taken back, and outlives every process.
+ * process reads for each analysis. What was set at run time overrides the environment until it is
+ * taken back, and outlives every process.
  *
- * Readers never wait: a set is written beside the one that holds and becomes valid by one store. As
- * long as nothing was set anew, a look costs one load.
+ * Readers never wait: a new set is written beside the current one and becomes valid by one store.
+ * While nothing changes, reading costs one load.
  */
 #ifndef LIB_CONTROL_CHAOS_H
 #define LIB_CONTROL_CHAOS_H
@@ -22,7 +22,7 @@ enum {
 };
 
 enum chaos_state {
-    CHAOS_UNSET, /* at run time: the environment holds */
+    CHAOS_UNSET, /* at run time: the environment applies */
     CHAOS_OFF,
     CHAOS_ON,
 };
@@ -41,47 +41,47 @@ struct chaos_set {
 /* One process's view. */
 struct chaos_control {
     const struct metrics_words *words;
-    const _Atomic uint64_t *seen; /* the words as they lay at the last look: others are new ones */
-    struct chaos_set set;         /* what holds, as of the last look */
+    const _Atomic uint64_t *seen; /* the words when last read: others mean a new file */
+    struct chaos_set set;         /* the set in force, as last read */
     bool run_time;                /* it was set at run time */
     struct chaos_set environment; /* this process's own */
     uint64_t generation;          /* of the set at run time */
 };
 
 /*
- * Begins to look at `words`, once; they outlive it. Tells there what this process's environment
- * says (state CHAOS_OFF or CHAOS_ON), for chaos_control_status, and again in each new metrics file.
+ * Starts to use `words`, which outlive it; called once. Stores this process's environment (state
+ * CHAOS_OFF or CHAOS_ON) there for chaos_control_status, and again in each new metrics file.
  */
 void chaos_control_attach(struct chaos_control *control, const struct metrics_words *words,
                           const struct chaos_set *environment);
 
 /*
- * To be called for each analysis: brings control->set up to date. Returns false where no faults are
- * asked for, else true and the analysis's number, which no other one of this set has: from 0 up, in
- * the order in which they ask, whichever process they are in.
+ * Call it for each analysis: brings control->set up to date. Returns false if no faults are wanted,
+ * else true and the analysis's number, unique within this set: from 0 up, in the order of the calls
+ * over all processes.
  */
 bool chaos_control_next(struct chaos_control *control, uint64_t *number);
 
 /*
- * Takes the lock that whoever sets something at run time holds, and waits for it. `path` is the
- * metrics file. Returns a descriptor, to be closed, or -1 and errno. The kernel frees a killed
- * holder's.
+ * Takes the lock for setting something at run time, and waits for it. `path` is the metrics file.
+ * Returns a descriptor, to be closed, or -1 and errno. The kernel releases the lock of a killed
+ * process.
  */
 int chaos_control_lock(const char *path);
 
 /*
- * Sets what holds from now on; CHAOS_UNSET gives it back to the environment. Analyses are numbered
- * from 0 again. The caller holds the lock. Values out of range are cut.
+ * Puts `set` into force; CHAOS_UNSET returns control to the environment. Analyses are numbered from
+ * 0 again. The caller holds the lock. Values out of range are clamped.
  */
 void chaos_control_write(const struct metrics_words *shared, const struct chaos_set *set);
 
-/* Numbers the analyses of the environment's set from 0 again: for whoever starts an instance. */
+/* Numbers the analyses of the environment's set from 0 again: called when an instance starts. */
 void chaos_control_restart(const struct metrics_words *words);
 
 struct chaos_status {
-    struct chaos_set run_time;    /* CHAOS_UNSET: the environment holds */
-    struct chaos_set environment; /* CHAOS_UNSET: no process has told yet */
-    uint64_t numbered;            /* analyses that the set which holds was asked about */
+    struct chaos_set run_time;    /* CHAOS_UNSET: the environment applies */
+    struct chaos_set environment; /* CHAOS_UNSET: no process has stored it yet */
+    uint64_t numbered;            /* analyses numbered under the set in force */
 };
 
 void chaos_control_status(const struct metrics_words *shared, struct chaos_status *status);

@@ -13,7 +13,7 @@
 struct metrics_attachment {
     struct metrics_map map;
     int lock_fd;   /* holds the slot, or -1 */
-    bool has_slot; /* false in private memory, and where no slot was free */
+    bool has_slot; /* false in private memory, and if no slot was free */
     bool forked;   /* inherited: the slots here are memory of this process alone */
     unsigned slot;
     unsigned stripe;

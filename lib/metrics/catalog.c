@@ -20,7 +20,7 @@ struct family_node {
     _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
 };
 
-/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL where there is none. */
+/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL if there is none. */
 static const char *next_text(const char **at, const char *end)
 {
     const char *text = *at;
@@ -32,7 +32,7 @@ static const char *next_text(const char **at, const char *end)
     return text;
 }
 
-/* Fills family->public from family->record. False where it breaks a rule. */
+/* Fills family->public from family->record. False if it breaks a rule. */
 static bool parse_family(struct family_node *family, size_t length)
 {
     const struct metrics_file_family *record = (const void *)family->record;
@@ -89,7 +89,7 @@ static int by_offset(const void *a, const void *b)
            ((*fa)->record_offset < (*fb)->record_offset);
 }
 
-/* Returns 0 where it was added, 1 where it is no good family, -1 for want of memory. */
+/* Returns 0 if it was added, 1 if it is not a valid family, -1 if memory runs out. */
 static int add_family(struct metrics_catalog *catalog, uint64_t offset, const void *record,
                       size_t length)
 {
@@ -169,7 +169,7 @@ static size_t write_label_text(char *to, const struct metrics_reader_family *fam
     return len;
 }
 
-/* The series in `record`. NULL with *bad set where it breaks a rule, else for want of memory. */
+/* The series in `record`. NULL with *bad set if it breaks a rule, without it if memory runs out. */
 static struct series_node *parse_series(const struct metrics_map *map,
                                         const struct metrics_reader_family *family,
                                         const struct metrics_file_series *record, bool *bad)
@@ -213,7 +213,7 @@ static struct series_node *parse_series(const struct metrics_map *map,
     return series;
 }
 
-/* Returns 0, 1 where the record is bad, 2 where its family is not known, -1 for want of memory. */
+/* Returns 0, 1 if the record is bad, 2 if its family is not known, -1 if memory runs out. */
 static int add_series(struct metrics_catalog *catalog, const struct metrics_map *map,
                       uint64_t offset, const struct metrics_file_series *record)
 {
@@ -271,7 +271,7 @@ static void sort_series(struct metrics_catalog *catalog, struct family_node *fam
 
 /*
  * Reads the records of `type` that the index got since the last time. A bucket changes once, so
- * what was read stays. Returns 0, or -1 for want of memory.
+ * what was read stays. Returns 0, or -1 if memory runs out.
  */
 static int read_index(struct metrics_catalog *catalog, const struct metrics_map *map, uint32_t type)
 {
@@ -286,7 +286,7 @@ static int read_index(struct metrics_catalog *catalog, const struct metrics_map 
         size_t length = metrics_file_record(map, offset, type, record);
         int result = 1;
         if (length == 0 && type == METRICS_FILE_RECORD_FAMILY)
-            continue; /* a series, or nobody's: the second pass tells */
+            continue; /* a series, or damaged: the second pass finds out */
         if (length > 0 && type == METRICS_FILE_RECORD_FAMILY)
             result = add_family(catalog, offset, record, length);
         else if (length >= sizeof(struct metrics_file_series))
@@ -304,7 +304,7 @@ static int read_index(struct metrics_catalog *catalog, const struct metrics_map 
     return 0;
 }
 
-/* One walk for families and one for series. Returns 0, or -1 for want of memory. */
+/* One walk for families and one for series. Returns 0, or -1 if memory runs out. */
 static int read_both(struct metrics_catalog *catalog, const struct metrics_map *map, bool *grew)
 {
     size_t before = catalog->family_count;

@@ -23,7 +23,7 @@ struct metrics_catalog {
 
 /*
  * Adds what `map`'s index got since the last call; every call on one catalog is for the same map.
- * Returns 0, or -1 for want of memory.
+ * Returns 0, or -1 if memory runs out.
  */
 int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map);
 

@@ -213,7 +213,7 @@ enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *pa
     enum metrics_file_state state = METRICS_FILE_UNUSABLE;
     struct stat st;
 
-    /* O_NONBLOCK: somebody's FIFO of that name must not hold us. */
+    /* O_NONBLOCK: a FIFO of that name must not block us. */
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         if (errno == ENOENT)
@@ -361,7 +361,7 @@ static int write_temp(int fd, uint32_t max_series)
     return n == (ssize_t)sizeof(page) ? 0 : -1;
 }
 
-/* One attempt. Returns 0 where the file is there, or -1 and errno. */
+/* One attempt. Returns 0 if the file is there, or -1 and errno. */
 static int create_once(int dir_fd, uint32_t max_series)
 {
     char temp[sizeof(METRICS_FILE_TEMP_PREFIX) + 48];

@@ -84,14 +84,14 @@ struct metrics_file_header {
     uint64_t stripe_size; /* bytes of one stripe; the region is stripe_count of them */
     uint64_t exemplars_offset;
     uint64_t exemplars_size;
-    uint64_t checksum; /* metrics_file_checksum of all before this field */
+    uint64_t checksum; /* metrics_file_checksum of everything before this field */
 
     struct metrics_file_line arena_tail;     /* bytes given out, from the region's start */
     struct metrics_file_line cells_tail;     /* the same in each stripe */
     struct metrics_file_line exemplars_tail; /* the same */
     struct metrics_file_line series_count;
     struct metrics_file_line family_count;
-    struct metrics_file_line slot_ticket; /* where the next process begins to look for a slot */
+    struct metrics_file_line slot_ticket; /* at which slot the next process begins to look */
     _Alignas(64) _Atomic uint64_t refused[METRICS_REFUSED_WORDS];
     /* The live gauge with index i is the series whose record is at live_owner[i]; 0 is free. */
     _Alignas(64) _Atomic uint64_t live_owner[METRICS_FILE_LIVE_GAUGES];
@@ -100,7 +100,7 @@ struct metrics_file_header {
 
 /* A process: alive as long as byte 1 of its slot is locked (docs/metrics-file.md, "Slots"). */
 struct metrics_file_slot {
-    _Atomic uint64_t pid; /* as the process sees itself: for people, never for liveness */
+    _Atomic uint64_t pid; /* in the process's own namespace: for people, never for liveness */
     _Atomic uint64_t start_unix_ns;
     _Atomic uint64_t live[METRICS_FILE_LIVE_GAUGES]; /* int64_t, by live gauge index */
 };
@@ -133,7 +133,7 @@ struct metrics_file_series {
 
 #define METRICS_FILE_NONE UINT64_MAX
 
-/* One observation, in the order of its words; valid where `check` is theirs, empty where zero. */
+/* One observation, in the order of its words; valid if `check` matches, empty if it is zero. */
 struct metrics_exemplar_cell {
     _Atomic uint64_t value; /* bits of a double */
     _Atomic uint64_t unix_ns;
@@ -168,7 +168,7 @@ enum metrics_file_state {
     METRICS_FILE_UNUSABLE, /* a system call failed: permission, space, memory */
 };
 
-/* One phrase for people; for UNUSABLE what errno says. */
+/* One phrase for people; for UNUSABLE that of errno. */
 const char *metrics_file_state_text(enum metrics_file_state state);
 
 /* A file mapped, or private memory of the same layout (then `inode` is 0). */
@@ -191,7 +191,7 @@ struct metrics_map {
 #define METRICS_FILE_HASH_SEED 0xcbf29ce484222325u
 uint64_t metrics_file_hash(uint64_t hash, const void *bytes, size_t len);
 
-/* Over whole words of 8 bytes: a change within any one word always shows. */
+/* Over whole words of 8 bytes: it catches every change within one word. */
 uint64_t metrics_file_checksum(const void *bytes, size_t len);
 
 /* The check word of an exemplar: never 0. */
@@ -210,27 +210,29 @@ enum metrics_file_state metrics_file_check(const struct metrics_file_header *hea
 
 /*
  * Maps the file `name` of the open directory `dir_fd`, for writing or reading alone, guarded
- * against truncation. On any state but OK *map is untouched and errno tells about UNUSABLE.
+ * against truncation. On any state but OK *map is untouched; for UNUSABLE errno says why.
  */
 enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *path, bool writable);
 
-/* Private memory, zero, with the layout of a new file. Returns 0, or -1 for want of memory. */
+/* Private memory, zero, with the layout of a new file. Returns 0, or -1 if memory runs out. */
 int metrics_file_map_private(struct metrics_map *map, uint32_t max_series);
 
 /*
  * Makes METRICS_FILE_NAME in the directory, complete before it has its name (docs/metrics-file.md,
- * "Creation"). Returns 0 where the file is there afterwards, whoever made it, else -1 and errno.
+ * "Creation"). Returns 0 if the file exists afterwards, whoever made it, else -1 and errno.
  */
 int metrics_file_create(int dir_fd, uint32_t max_series);
 
 void metrics_file_unmap(struct metrics_map *map);
 
-/* Whether the file was truncated under the mapping: it is then zero pages of this process alone. */
+/*
+ * Whether the file was truncated under the mapping: then it is zero pages, private to this process.
+ */
 bool metrics_file_lost(const struct metrics_map *map);
 
 /*
- * Whether the file named `path` is still the one mapped, whole and with the same header. False as
- * well for a file that is damaged now.
+ * Whether the file named `path` is still the one mapped, whole and with the same header. False also
+ * for a file that is damaged now.
  */
 bool metrics_file_unchanged(const struct metrics_map *map, const char *path);
 

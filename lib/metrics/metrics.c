@@ -244,7 +244,7 @@ static void move_to(struct metrics *m, const struct metrics_attachment *attachme
     metrics_attachment_retire(old);
 }
 
-/* Looks at the file. Returns whether it attached anew. */
+/* Looks at the file. Returns whether it attached again. */
 static bool look(struct metrics *m)
 {
     struct metrics_attachment attachment;

@@ -114,7 +114,7 @@ const char *metrics_problem(const struct metrics *metrics);
  * attaches to the new one if not; tries again what was refused for lack of memory or room. Between
  * looks it costs one read of a coarse clock. Live gauges keep this process's values. Counters,
  * histograms, gauges and shared words begin at what the new file says. Returns true if it attached
- * anew: metrics_instance_id has changed.
+ * again: metrics_instance_id has changed.
  */
 bool metrics_refresh(struct metrics *metrics);
 

@@ -1,7 +1,7 @@
 /*
  * Reads a metrics file that any number of processes are writing: families, series and their sums.
  * It needs no family at compile time, writes nothing, and trusts nothing: every offset is checked,
- * damaged records are skipped and counted, and truncation under way ends no process.
+ * damaged records are skipped and counted, and truncation under way does not end the process.
  */
 #ifndef LIB_METRICS_READER_H
 #define LIB_METRICS_READER_H
@@ -54,18 +54,16 @@ struct metrics_reader_exemplar {
     struct span_id span;
 };
 
-/*
- * A reader of <run_dir>/metrics.mmap; the file may come later. NULL only for want of memory.
- */
+/* A reader of <run_dir>/metrics.mmap; the file may come later. NULL only if memory runs out. */
 struct metrics_reader *metrics_reader_open(const char *run_dir);
 
 /* NULL does nothing. */
 void metrics_reader_close(struct metrics_reader *reader);
 
 /*
- * Brings the list of series and the view of living processes up to date; maps the file anew where
- * it was replaced. Returns 0, or -1 where there is no file that can be read: then there are no
- * families, and metrics_reader_state and metrics_reader_problem say why.
+ * Brings the list of series and the view of living processes up to date; maps the file again if it
+ * was replaced. Returns 0, or -1 if there is no readable file: then there are no families, and
+ * metrics_reader_state and metrics_reader_problem say why.
  */
 int metrics_reader_refresh(struct metrics_reader *reader);
 
@@ -80,7 +78,7 @@ const char *metrics_reader_problem(const struct metrics_reader *reader);
  */
 bool metrics_reader_lost(const struct metrics_reader *reader);
 
-/* Until the next refresh: lets go of the file's pages, which were this process's memory too. */
+/* Releases the file's pages from this process's memory until the next refresh. */
 void metrics_reader_rest(const struct metrics_reader *reader);
 
 /* The families, by name. They live until the next refresh. */
@@ -108,7 +106,7 @@ void metrics_reader_histogram(const struct metrics_reader *reader,
 int64_t metrics_reader_live_gauge(const struct metrics_reader *reader,
                                   const struct metrics_reader_series *series);
 
-/* The bucket's exemplar. False where there is none that is whole and lies in the bucket. */
+/* The bucket's exemplar. False if there is none that is whole and lies in the bucket. */
 bool metrics_reader_exemplar(const struct metrics_reader *reader,
                              const struct metrics_reader_family *family,
                              const struct metrics_reader_series *series, size_t bucket,

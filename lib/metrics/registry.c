@@ -33,7 +33,7 @@ void metrics_registry_forget_spare(struct metrics_registry *registry)
 
 /*
  * Takes `need` bytes of a region: from the spare, or else by moving the region's tail. Returns the
- * offset from the region's start, or METRICS_FILE_NONE where there is no room.
+ * offset from the region's start, or METRICS_FILE_NONE if there is no room.
  */
 static uint64_t take(struct metrics_registry_spare *spare, _Atomic uint64_t *tail, uint64_t size,
                      uint64_t need)
@@ -143,7 +143,7 @@ static void undo(struct metrics_registry *registry, const struct draft *draft)
         give_back(&registry->exemplars, draft->exemplars, draft->exemplars_size);
 }
 
-/* Writes the record into the arena, where nobody can find it yet. Returns 0, or -1 and *why. */
+/* Writes the record into the arena, before anybody can find it. Returns 0, or -1 and *why. */
 static int make_draft(struct metrics_registry *registry, const struct entry *entry,
                       struct draft *draft, enum metrics_refused *why)
 {

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Space given out to this process and not used: a registration that another process won. */
+/* Space reserved by this process and unused, because another process registered first. */
 struct metrics_registry_spare {
     uint64_t offset;
     uint64_t size;
@@ -31,9 +31,7 @@ struct metrics_registry_series {
 
 void metrics_registry_init(struct metrics_registry *registry, const struct metrics_map *map);
 
-/*
- * In a forked child: what was spare belongs to the parent.
- */
+/* In a forked child: the spare space belongs to the parent. */
 void metrics_registry_forget_spare(struct metrics_registry *registry);
 
 /*

@@ -11,8 +11,8 @@
 
 /*
  * The rules of OpenMetrics 1.0 (section "Data model") that text 0.0.4 shares: a counter's name ends
- * in _total and no other's does; a unit is the name's suffix; names of the Prometheus alphabet; no
- * label twice, none that begins with two underscores, no `le` in a histogram; bounds finite and
+ * in _total, and only a counter's; a unit is the name's suffix; names of the Prometheus alphabet;
+ * no label twice, none that begins with two underscores, no `le` in a histogram; bounds finite and
  * ascending; texts within the limits of lib/metrics/metrics.h and well-formed UTF-8.
  */
 bool metrics_rules_family_valid(const struct metrics_family_def *def);
@@ -22,7 +22,7 @@ size_t metrics_rules_label_count(const struct metrics_family_def *def);
 /* What one step of the stored sum is worth: the default filled in, 0 for kinds without a sum. */
 double metrics_rules_resolution(const struct metrics_family_def *def);
 
-/* 1 / resolution, exact where that is meant to be an integer. */
+/* 1 / resolution, exact if it is meant to be an integer. */
 double metrics_rules_steps_per_unit(double resolution);
 
 #endif

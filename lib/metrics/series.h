@@ -62,7 +62,7 @@ struct metrics_family *metrics_series_new_family(struct metrics_pool *pool, stru
 /* Frees what the pool does not hold. */
 void metrics_series_free_family(struct metrics_family *family);
 
-/* Returns 0, or -1 where one of the `count` values is longer than METRICS_LABEL_VALUE_MAX. */
+/* Returns 0, or -1 if one of the `count` values is longer than METRICS_LABEL_VALUE_MAX. */
 int metrics_series_key(struct metrics_series_key *key, const char *const *values, size_t count);
 
 /* NULL if it is not there. */

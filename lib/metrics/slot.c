@@ -22,7 +22,7 @@ static int lock_byte(int fd, off_t offset)
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* The file again, by a description of its own, or -1 where it is another one by now. */
+/* The file again, by a description of its own, or -1 if it is another one by now. */
 static int open_again(const struct metrics_map *map, const char *path)
 {
     struct stat st;
@@ -70,8 +70,8 @@ int metrics_slot_claim(const struct metrics_map *map, const char *path, int *loc
 }
 
 /*
- * Looks at the slots [from, to). A query tells of any one lock in the range, not of the first, so
- * that both sides of what it finds are looked at again.
+ * Looks at the slots [from, to). A query returns any lock in the range, not the first, so that both
+ * sides of what it finds are looked at again.
  */
 static int find_locks(const struct metrics_map *map, int fd, unsigned from, unsigned to, bool *live)
 {

@@ -11,10 +11,10 @@
 #include <stdbool.h>
 
 /*
- * Claims a free slot of the file mapped by `map`, which goes by `path`, and empties it.
- * Returns the slot's number and sets *lock_fd to the descriptor that holds it: closing that frees
- * the slot. Returns -1 where none is free, or the file is not there any more; *lock_fd is then -1.
- * *stripe is set in either case.
+ * Claims a free slot of the file mapped by `map`, which goes by `path`, and empties it. Returns the
+ * slot's number and sets *lock_fd to the descriptor that holds it: closing that frees the slot.
+ * Returns -1 if none is free, or the file no longer exists; *lock_fd is then -1. *stripe is set in
+ * either case.
  *
  * The descriptor is not the one the file was mapped by: a mapping keeps its description, and thus
  * its locks, alive in every child that a fork gives it to.

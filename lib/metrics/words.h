@@ -16,7 +16,7 @@ struct metrics_words {
 };
 
 /*
- * The words from `index` on, in the file as it is now. To be asked for each operation anew: the
+ * The words from `index` on, in the file as it is now. To be asked for each operation again: the
  * address is another one once the file was replaced. It stays valid as lib/metrics/metrics.h says.
  */
 static inline _Atomic uint64_t *metrics_words_at(const struct metrics_words *words, unsigned index)

@@ -16,7 +16,7 @@ enum {
 
 static const char magic[8] = {'M', 'T', 'S', 'P', 'O', 'O', 'L', '\0'};
 
-/* A signal as it stands in the file. */
+/* A signal's bytes in the file. */
 struct slot_signal {
     uint64_t active_seq;
     uint64_t delivered, rejected, quarantined;
@@ -33,7 +33,7 @@ struct slot {
     uint64_t generation;
     struct slot_signal signals[SPOOL_SIGNALS];
     char unused[SLOT_UNUSED];
-    /* At the end, where the first writers of this version left zeros. */
+    /* At the end, where older writers of this version left zeros. */
     uint64_t unkept[SLOT_SIGNALS_MAX];
 };
 
@@ -109,7 +109,7 @@ int checkpoint_decode(const unsigned char slot[CHECKPOINT_SLOT_SIZE],
     return 0;
 }
 
-/* All blocks are there from the start, so that a full disk can't stop a later write. */
+/* Allocates all blocks at the start, so that a full disk can't stop a later write. */
 static int open_file(struct checkpoint *checkpoint)
 {
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];

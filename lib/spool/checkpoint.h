@@ -1,7 +1,7 @@
 /*
- * The agent's memory across its own death: <spool>/agent.checkpoint, two slots that are written in
- * turn, each with a generation and a checksum. The newest valid one holds; without one everything
- * in the spool is sent again. docs/spool.md, section "Checkpoint", specifies the bytes.
+ * What the agent remembers across restarts: <spool>/agent.checkpoint, two slots that are written in
+ * turn, each with a generation and a checksum. The newest valid one counts; without one the agent
+ * sends everything in the spool again. docs/spool.md, section "Checkpoint", specifies the bytes.
  */
 #ifndef LIB_SPOOL_CHECKPOINT_H
 #define LIB_SPOOL_CHECKPOINT_H
@@ -47,12 +47,12 @@ struct checkpoint {
     struct checkpoint_state state;
 };
 
-/* Why a checkpoint could not be taken up. */
+/* Whether a checkpoint was found. */
 enum checkpoint_found { CHECKPOINT_VALID, CHECKPOINT_MISSING, CHECKPOINT_CORRUPT };
 
 /*
- * Opens the file in the directory `dir_fd`, making it where it is missing, and reads the newest
- * valid slot into `state`, all zero where there is none.
+ * Opens the file in the directory `dir_fd`, creating it if it is missing, and reads the newest
+ * valid slot into `state`, all zero if there is none.
  */
 enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd);
 
@@ -65,18 +65,18 @@ int checkpoint_sync(struct checkpoint *checkpoint);
 void checkpoint_close(struct checkpoint *checkpoint);
 
 /*
- * Reads the newest valid slot of the file `fd` into `newest`, all zero where there is none. Writes
+ * Reads the newest valid slot of the file `fd` into `newest`, all zero if there is none. Writes
  * nothing, so anybody may look while the agent runs.
  */
 enum checkpoint_found checkpoint_read(int fd, struct checkpoint_state *newest);
 
 /*
- * A cursor's fingerprint: tells the same inode with other content apart. Returns 0, or -1 where the
- * file is shorter than `offset` or can't be read.
+ * A cursor's fingerprint: detects other content under the same inode number. Returns 0, or -1 if
+ * the file is shorter than `offset` or can't be read.
  */
 int checkpoint_fingerprint(int fd, uint64_t offset, uint32_t *print);
 
-/* One slot's bytes from a state and back; -1 where they are no valid slot. Pure. */
+/* One slot's bytes from a state and back; -1 if they are not a valid slot. Pure. */
 void checkpoint_encode(unsigned char slot[CHECKPOINT_SLOT_SIZE],
                        const struct checkpoint_state *state);
 int checkpoint_decode(const unsigned char slot[CHECKPOINT_SLOT_SIZE],

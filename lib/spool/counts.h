@@ -1,7 +1,7 @@
 /*
- * What became of the records of one signal. Together with the place up to which the spool was
- * read, the numbers are the checkpoint, so they can't disagree with it:
- * written = spool_counts_settled() + records from that place on.
+ * What became of the records of one signal. The checkpoint stores the numbers together with the
+ * position up to which the spool was read, so the two always match: written =
+ * spool_counts_settled() + records after that position.
  */
 #ifndef LIB_SPOOL_COUNTS_H
 #define LIB_SPOOL_COUNTS_H
@@ -26,7 +26,7 @@ struct spool_counts {
 /* The label value of a drop: "cap", "torn", "deleted", "quarantine_failed". */
 const char *spool_counts_reason(enum spool_drop drop);
 
-/* Records that have come to their end. */
+/* Records that are settled: the sum of all of the above. */
 uint64_t spool_counts_settled(const struct spool_counts *counts);
 
 #endif

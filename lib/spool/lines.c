@@ -39,12 +39,12 @@ static enum spool_line_kind kind_of_line(const char *line, size_t len, const cha
     case JSON_SCAN_OBJECT:
         if (len <= prefix_len + 2 || memcmp(line, prefix, prefix_len) != 0)
             return SPOOL_LINE_MALFORMED;
-        /* A list that is opened first is closed last: batches are spliced inside of it. */
+        /* Must end as it began: batches are spliced between the two. */
         return prefix[prefix_len - 1] != '[' || memcmp(line + len - 2, "]}", 2) == 0
                    ? SPOOL_LINE_RECORD
                    : SPOOL_LINE_MALFORMED;
     case JSON_SCAN_CUT:
-        /* A writer whose write was short begins its next one on a new line. */
+        /* A writer begins its next write with a newline after a short one. */
         return memcmp(line, prefix, len < prefix_len ? len : prefix_len) == 0
                    ? SPOOL_LINE_TORN
                    : SPOOL_LINE_MALFORMED;
@@ -67,8 +67,8 @@ static void add(struct spool_lines *batch, enum spool_line_kind kind, size_t sta
 }
 
 /*
- * The line is no record as it is. A record that starts inside it, joined to a torn one by a writer
- * that knew nothing of it, is freed. Returns the offset at which to go on.
+ * The line as it stands is not a record. If another record starts inside it, appended behind a torn
+ * one, separates the two. Returns the offset at which to continue.
  */
 static size_t add_broken(struct spool_lines *batch, const char *window, size_t start, size_t length,
                          size_t end, const char *prefix, size_t prefix_len,

@@ -1,5 +1,5 @@
 /*
- * Cuts a stretch of a spool file into records, torn pieces and lines that are no records, by the
+ * Cuts a stretch of a spool file into records, torn pieces and lines that are not records, by the
  * rules of docs/spool.md, section "Lines". Pure.
  */
 #ifndef LIB_SPOOL_LINES_H
@@ -18,7 +18,7 @@ enum {
 enum spool_line_kind {
     SPOOL_LINE_RECORD,    /* a line that is a record */
     SPOOL_LINE_TORN,      /* a piece of a record whose rest was never written */
-    SPOOL_LINE_MALFORMED, /* a line that is no record; this and the following go to quarantine */
+    SPOOL_LINE_MALFORMED, /* a line that is not a record; it and the kinds below go to quarantine */
     SPOOL_LINE_CONTROL,
     SPOOL_LINE_UTF8,
     SPOOL_LINE_OVERSIZE,
@@ -37,19 +37,19 @@ struct spool_lines {
     size_t count;
     size_t consumed; /* bytes of the window that the items and blank lines cover */
     /*
-     * Set, with no items, where the window begins with a line longer than SPOOL_RECORD_MAX whose
-     * end is not in it: the caller looks for its newline beyond.
+     * Set, with no items, if the window begins with a line longer than SPOOL_RECORD_MAX and does
+     * not hold its end: the caller looks for the newline further on.
      */
     bool overlong;
 };
 
-/* How each record of a signal begins; it can't stand inside another record, see docs/spool.md. */
+/* How each record of a signal begins; it can't occur inside another record, see docs/spool.md. */
 const char *spool_lines_prefix(enum spool_signal signal);
 
 /*
- * Cuts the first items from the `len` bytes at `window`, which start at the start of a line. Where
- * `complete` is true nothing will ever follow the window, and an unterminated rest is a record if
- * it is a whole one, else torn; otherwise it is left for later. `len` is at most UINT32_MAX.
+ * Cuts the first items from the `len` bytes at `window`, which start at the start of a line. If
+ * `complete` is true, nothing will ever follow the window, and an unterminated rest is a record if
+ * it is whole, else torn; otherwise it is left for later. `len` is at most UINT32_MAX.
  */
 void spool_lines_split(struct spool_lines *batch, enum spool_signal signal, const char *window,
                        size_t len, bool complete);
@@ -59,7 +59,7 @@ const char *spool_line_reason(enum spool_line_kind kind);
 
 /*
  * Newlines that end a line which is not empty, among the `len` bytes at `text`; *after is set to
- * the offset after the last newline, 0 where there is none. `text` starts at the start of a line.
+ * the offset after the last newline, 0 if there is none. `text` starts at the start of a line.
  */
 size_t spool_lines_count(const char *text, size_t len, size_t *after);
 

@@ -16,7 +16,7 @@
 enum {
     FILE_MODE = 0660,
     PROBE_SIZE = 4096,
-    REOPEN_TRIES = 64, /* more segments are not sealed between two calls of ours */
+    REOPEN_TRIES = 64, /* far more than segments sealed between two of our calls */
 };
 
 int spool_writer_init(struct spool_writer *spool, const char *dir, const char *signal,
@@ -37,7 +37,7 @@ void spool_writer_close(struct spool_writer *spool)
     spool->fd = -1;
 }
 
-/* The shared lock that tells the agent that this file may still grow. */
+/* This shared lock shows the agent that the file may still grow. */
 static int lock_shared(int fd)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
@@ -45,7 +45,7 @@ static int lock_shared(int fd)
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* A predecessor killed in the middle of its write left a line without an end. */
+/* Whether a writer's short write left the last line unfinished. */
 static bool ends_torn(int fd, uint64_t size)
 {
     char last = '\n';
@@ -73,8 +73,7 @@ static int open_file(struct spool_writer *spool)
         errno = EINVAL;
         return -1;
     }
-    /* Others of the group write too, whatever our umask; only the owner can, and needs to, say so.
-     */
+    /* The group must be able to write whatever our umask is; only the owner can set the mode. */
     if ((status.st_mode & 0777) != FILE_MODE && status.st_size == 0)
         (void)fchmod(fd, FILE_MODE);
     spool->fd = fd;
@@ -84,7 +83,7 @@ static int open_file(struct spool_writer *spool)
     return 0;
 }
 
-/* The tick of the kernel: cheaper than the exact clock, and exact enough. */
+/* The kernel's tick: cheaper than the exact clock, and exact enough. */
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -95,8 +94,8 @@ static uint64_t now_ns(void)
 }
 
 /*
- * Whether fd is the file at the path. Asks for no timestamps: on kernels that keep them finely
- * (6.13 and later), having been asked makes the next append write the inode once more.
+ * Whether fd is the file at the path. Does not ask for timestamps: on kernels with multigrain
+ * timestamps (6.13) that would make the next append write the inode once more.
  */
 static int compare(struct spool_writer *spool, bool *same)
 {
@@ -113,8 +112,8 @@ static int compare(struct spool_writer *spool, bool *same)
 }
 
 /*
- * Makes sure that fd is locked and was the file at the path a moment ago. The lock is held before
- * the comparison: a segment sealed after it still shows our lock to the agent.
+ * Makes sure that fd is locked and was the file at the path a moment ago. We take the lock before
+ * the comparison, so that the agent sees it on a segment that is sealed afterwards.
  */
 static int ensure_current(struct spool_writer *spool)
 {
@@ -157,7 +156,7 @@ static enum spool_result failure(struct spool_writer *spool, int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG ? SPOOL_NO_SPACE : SPOOL_UNWRITABLE;
 }
 
-/* One write(2); after a torn line an empty one goes first, by the same call. */
+/* One write(2); after a torn line it begins with a newline. */
 static ssize_t write_lines(const struct spool_writer *spool, const char *lines, size_t len)
 {
     const struct iovec parts[] = {{.iov_base = (void *)"\n", .iov_len = 1},
@@ -195,7 +194,7 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
         spool->last_errno = 0;
         return SPOOL_OK;
     }
-    /* Short: whole lines are in, the line it broke in is the agent's to count, the rest is lost. */
+    /* Short write: whole lines are in, the agent counts the broken one, the rest is lost. */
     spool->torn = wrote > 0 && lines[wrote - 1] != '\n';
     *lost = total - count_lines(lines, (size_t)wrote) - (spool->torn ? 1 : 0);
     return failure(spool, ENOSPC);
@@ -222,7 +221,7 @@ enum spool_result spool_writer_probe(struct spool_writer *spool)
         result = failure(spool, errno);
     else if ((size_t)wrote < sizeof(page))
         result = failure(spool, ENOSPC);
-    /* Some file systems find out about space, or a quota, only here. */
+    /* Some file systems report a full disk or quota only here. */
     if (close(fd) != 0 && result == SPOOL_OK)
         result = failure(spool, errno);
     (void)unlink(path);

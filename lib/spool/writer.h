@@ -2,11 +2,12 @@
  * The writer's side of a spool: append whole lines to <dir>/<signal>.jsonl, beside any number of
  * other writers, while the agent rotates. docs/spool.md is the protocol:
  *
- * A writer keeps a shared (read) OFD lock on the file that it appends to, for as long as it has it
+ * A writer keeps a shared (read) OFD lock on the file that it appends to, as long as the file is
  * open, and now and then compares the path with its descriptor. The agent seals a segment by
- * renaming it, and takes it as complete only when no lock is left on it. So neither ever waits for
- * the other, a writer that is stopped between two instructions loses nothing, and the kernel
- * releases a killed one. How soon a writer notices decides only how soon a segment can be deleted.
+ * renaming it, and treats it as complete once no lock is left on it. So neither waits for the
+ * other, a writer that is stopped at any instruction loses nothing, and the kernel releases a
+ * killed writer's lock. The interval of the comparisons only decides how soon a segment can be
+ * deleted.
  */
 #ifndef LIB_SPOOL_WRITER_H
 #define LIB_SPOOL_WRITER_H
@@ -18,14 +19,14 @@
 enum {
     SPOOL_PATH_MAX = 4096,
     SPOOL_RECORD_MAX = 262144, /* bytes of one line with its newline */
-    SPOOL_CHECK_MS = 50,       /* a busy writer looks at the path this often, an idle one always */
+    SPOOL_CHECK_MS = 50, /* a busy writer compares this often, an idle one before each append */
 };
 
 /* Why records did not reach the spool; the label `reason` of the dropped-records metric. */
 enum spool_result {
     SPOOL_OK,
     SPOOL_NO_SPACE,   /* "no_space": the file system is full, or a quota */
-    SPOOL_FULL,       /* "full": the writer's own hard limit; no agent makes room */
+    SPOOL_FULL,       /* "full": the writer's own hard limit: no agent is making room */
     SPOOL_UNWRITABLE, /* "unwritable": the directory is missing, not writable, ... */
     SPOOL_OVERSIZE,   /* "oversize": a record beyond SPOOL_RECORD_MAX */
 };
@@ -33,19 +34,19 @@ enum spool_result {
 struct spool_writer {
     char path[SPOOL_PATH_MAX]; /* the file being appended */
     int fd;                    /* -1 while there is none */
-    bool torn;                 /* our last write was short: the next begins on a new line */
-    uint64_t device, inode;    /* of fd */
-    uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */
-    uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
-    uint64_t checked_ns;       /* when the last was, on the monotonic clock */
-    uint64_t size;             /* of the file then, and what we added since */
-    int last_errno;            /* of the last failure, for messages; 0 for none */
+    bool torn;              /* the file ends inside a line: the next write begins with a newline */
+    uint64_t device, inode; /* of fd */
+    uint64_t max_bytes;     /* limit of the file's size, as of the last comparison */
+    uint64_t check_ns;      /* interval of the comparisons; 0: before each append */
+    uint64_t checked_ns;    /* when the last was, on the monotonic clock */
+    uint64_t size;          /* of the file then, and what we added since */
+    int last_errno;         /* of the last failure, for messages; 0 for none */
 };
 
 /*
  * Prepares to append to <dir>/<signal>.jsonl. `max_bytes` is the size beyond which this writer adds
  * nothing. Opens nothing yet: the first append does, and each append after a failure tries again.
- * Returns 0, or -1 where the path is too long.
+ * Returns 0, or -1 if the path is too long.
  */
 int spool_writer_init(struct spool_writer *spool, const char *dir, const char *signal,
                       uint64_t max_bytes);
@@ -53,18 +54,18 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
 /*
  * Appends `len` bytes, one or more whole lines each ended by a newline, by one write. *lost is set
  * to the number of lines that the caller has to count under the result's reason; the rest is in the
- * file. A line torn by a short write is not among them: the agent finds and counts it.
+ * file. A line torn by a short write is not included: the agent finds and counts it.
  */
 enum spool_result spool_writer_append(struct spool_writer *spool, const char *lines, size_t len,
                                       unsigned *lost);
 
-/* Whether an append could succeed now, found out by writing a probe file beside the spool. */
+/* Tries whether an append could succeed now, by writing a probe file beside the spool. */
 enum spool_result spool_writer_probe(struct spool_writer *spool);
 
 /* The label value of a result that is not SPOOL_OK. */
 const char *spool_reason(enum spool_result result);
 
-/* Closes the file and so gives up its lock. */
+/* Closes the file, which releases its lock. */
 void spool_writer_close(struct spool_writer *spool);
 
 #endif

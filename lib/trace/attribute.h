@@ -25,7 +25,7 @@ enum attribute_type {
 };
 
 struct attribute {
-    const char *key;    /* borrowed; a name of the semantic conventions where there is one */
+    const char *key;    /* borrowed; a name of the semantic conventions if there is one */
     const char *string; /* borrowed; NULL leaves the attribute out */
     size_t length;      /* bytes of string */
     enum attribute_type type;

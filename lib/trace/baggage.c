@@ -32,7 +32,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* key OWS "=" OWS value, or a key alone where `bare` allows it. Returns its end, or NULL. */
+/* key OWS "=" OWS value, or a key alone if `bare` allows it. Returns its end, or NULL. */
 static const char *pair(const char *at, bool bare)
 {
     const char *end = skip(at, is_token_char);

@@ -92,7 +92,9 @@ size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const ch
         size_t member;
 
         text = comma != NULL ? comma + 1 : end;
-        /* Blanks before a member and tabs after it are the list's; a value may begin with blanks.
+        /*
+         * Blanks before a member and tabs after it belong to the list; a value may begin with
+         * blanks.
          */
         while (from < stop && is_blank(*from))
             from++;

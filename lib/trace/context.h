@@ -17,13 +17,13 @@ enum {
     TRACE_CONTEXT_WIRE = 0x03,    /* the flags that traceparent has */
     /* Of other formats, never in a traceparent or a span's line. */
     TRACE_CONTEXT_DEFERRED = 0x40, /* the caller leaves the decision on sampling to us */
-    TRACE_CONTEXT_DEBUG = 0x80,    /* B3's and Jaeger's wish, passed on whatever we decide */
+    TRACE_CONTEXT_DEBUG = 0x80,    /* B3's and Jaeger's debug flag, passed on whatever we decide */
     TRACE_CONTEXT_PARENT_SIZE = 56,
     TRACE_CONTEXT_STATE_MAX = 512,       /* bytes of tracestate that are propagated (3.3.1.5) */
     TRACE_CONTEXT_STATE_MEMBERS_MAX = 32 /* section 3.3.1.1 */
 };
 
-/* What one participant knows of its place in a trace; travels between processes. */
+/* A span's place in a trace, as it travels between processes. */
 struct trace_context {
     struct trace_id trace_id;
     struct span_id span_id;
@@ -32,10 +32,10 @@ struct trace_context {
 };
 
 /*
- * Reads a request's headers into *out: each is `len` bytes, or NULL where the request has none.
- * Returns 0, or -1 where there is no valid traceparent: then *out is unspecified and the caller
- * starts a new trace. A bad tracestate is dropped and never affects traceparent (section 3.3.1).
- * Several traceparent headers, as servers join them with a comma, are no valid traceparent.
+ * Reads a request's headers into *out: each is `len` bytes, or NULL if the request has none.
+ * Returns 0, or -1 if there is no valid traceparent: then *out is unspecified and the caller starts
+ * a new trace. A bad tracestate is dropped and never affects traceparent (section 3.3.1). Several
+ * traceparent headers, which servers join with a comma, count as invalid.
  */
 int trace_context_parse(struct trace_context *out, const char *traceparent, size_t parent_len,
                         const char *tracestate, size_t state_len);
@@ -45,9 +45,9 @@ void trace_context_format(char out[TRACE_CONTEXT_PARENT_SIZE], const struct trac
 
 /*
  * Checks and normalises a tracestate list of `len` bytes into `out`: whitespace around members and
- * empty members go, and of a list longer than TRACE_CONTEXT_STATE_MAX the first members that fit
- * stay. Returns the length written, or 0 and "" where it is empty, malformed, has a key twice or
- * more than 32 members.
+ * empty members are removed, and a list longer than TRACE_CONTEXT_STATE_MAX is cut after the last
+ * member that fits. Returns the length written, or 0 and "" if it is empty, malformed, has a key
+ * twice or more than 32 members.
  */
 size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const char *text,
                                  size_t len);

@@ -42,7 +42,7 @@ bool propagation_has(unsigned set, enum propagation_format format)
     return false;
 }
 
-/* Appends what `text` names; false where that is unknown. */
+/* Appends the format that `text` names; false if it is unknown. */
 static bool add(unsigned *set, unsigned *count, const char *text, size_t length)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -138,7 +138,7 @@ static bool b3_state(uint8_t *flags, char state)
     }
 }
 
-/* {trace}-{span}[-{state}[-{parent}]]; the parent has to be well-formed, and that is all. */
+/* {trace}-{span}[-{state}[-{parent}]]; the parent must be well-formed and is otherwise ignored. */
 static bool extract_b3_single(const char *text, struct trace_context *out)
 {
     const size_t trace_length = strcspn(text, "-");
@@ -250,7 +250,7 @@ static bool uber_decode(char out[UBER_MAX], const char *text)
     return true;
 }
 
-/* {trace}:{span}:{parent}:{flags}; the parent is deprecated and not looked at further. */
+/* {trace}:{span}:{parent}:{flags}; the parent is deprecated and ignored. */
 static bool extract_jaeger(const struct propagation_carrier *in, struct trace_context *out)
 {
     char text[UBER_MAX];
@@ -367,7 +367,7 @@ static const char *b3_state_of(const struct trace_context *context)
     return (context->flags & TRACE_CONTEXT_SAMPLED) != 0 ? "1" : "0";
 }
 
-/* Without the parent's id, which OpenTelemetry must not tell ("B3 Requirements"). */
+/* Without the parent's id, which OpenTelemetry forbids to send ("B3 Requirements"). */
 static void inject_b3(struct writer *w, const struct trace_context *context)
 {
     const struct hex_ids ids = hex_ids(context);
@@ -384,7 +384,7 @@ static void inject_b3multi(struct writer *w, const struct trace_context *context
 
     put(w, "X-B3-TraceId", ids.trace);
     put(w, "X-B3-SpanId", ids.span);
-    /* Debug implies sampled, which is then not said. */
+    /* Debug implies sampled, which is therefore not sent. */
     if ((context->flags & TRACE_CONTEXT_DEBUG) != 0)
         put(w, "X-B3-Flags", "1");
     else

@@ -43,7 +43,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Copies text with %XX decoded (W3C Baggage, section 3.3.1.3). NULL where it can't be decoded. */
+/* Copies text with %XX decoded (W3C Baggage, section 3.3.1.3). NULL if it can't be decoded. */
 static const char *decode(struct pairs *pairs, const char *text, size_t len)
 {
     char *const start = pairs->text + pairs->used;
@@ -160,8 +160,9 @@ const char *resource_init(struct resource *resource, const struct resource_servi
     for (;;) {
         set_defaults(&pairs, service, instance_id, host);
         if (problem == NULL && attributes != NULL && parse_attributes(&pairs, attributes) != 0) {
-            problem = "OTEL_RESOURCE_ATTRIBUTES is no list of KEY=VALUE with percent-encoding, or "
-                      "is too long: all of it is ignored";
+            problem =
+                "OTEL_RESOURCE_ATTRIBUTES is not a list of KEY=VALUE with percent-encoding, or "
+                "is too long: all of it is ignored";
             continue;
         }
         if (service_name != NULL && service_name[0] != '\0')
@@ -169,7 +170,7 @@ const char *resource_init(struct resource *resource, const struct resource_servi
         if (render(resource, &pairs) == 0)
             return problem;
         if (problem != NULL) {
-            /* Only an absurd OTEL_SERVICE_NAME is left to blame. */
+            /* Only an absurdly long OTEL_SERVICE_NAME gets here. */
             service_name = NULL;
             continue;
         }

@@ -1,7 +1,7 @@
 /*
- * The OpenTelemetry resource: who speaks. service.name, service.version, service.instance.id,
- * host.name and what OTEL_RESOURCE_ATTRIBUTES adds, rendered once as the JSON that each record
- * needs.
+ * The OpenTelemetry resource, which names the program: service.name, service.version,
+ * service.instance.id, host.name and what OTEL_RESOURCE_ATTRIBUTES adds, rendered once as the JSON
+ * that each record needs.
  */
 #ifndef LIB_TRACE_RESOURCE_H
 #define LIB_TRACE_RESOURCE_H

@@ -16,7 +16,7 @@ static const char *set_ratio(struct sampler *sampler, const char *arg)
         return NULL;
     ratio = strtod(arg, &end);
     if (*end != '\0' || !(ratio >= 0 && ratio <= 1))
-        return "OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1: 1 is used";
+        return "OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1: 1 is used";
     sampler->threshold = (uint64_t)llround(ratio * (double)RATIO_ONE);
     return NULL;
 }

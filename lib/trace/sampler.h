@@ -17,14 +17,14 @@ enum sampler_root {
 
 struct sampler {
     enum sampler_root root;
-    bool parent_based;  /* a parent's decision is followed where there is one */
+    bool parent_based;  /* a parent's decision is followed if there is one */
     uint64_t threshold; /* SAMPLER_RATIO: a trace whose low 56 random bits are below is sampled */
 };
 
 /*
  * From the values of OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG; NULL or "" is unset and means
  * parentbased_always_on. Returns NULL, or a static text that says which of the two was unusable and
- * what holds instead; the sampler is usable either way.
+ * what is used instead; the sampler is usable either way.
  */
 const char *sampler_init(struct sampler *sampler, const char *name, const char *arg);
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* OTLP trace.proto, SpanFlags: whether it is known that the parent is remote, and whether it is. */
+/* OTLP trace.proto, SpanFlags: "remote" is known, and its value. */
 enum {
     FLAG_HAS_IS_REMOTE = 0x100,
     FLAG_IS_REMOTE = 0x200,
@@ -19,7 +19,7 @@ static const char after_span[] = "]}]}]}\n";
 /* Everything but the context's trace id and sampled flag, and the parent. */
 static void begin(struct span *span, const char *name, enum span_kind kind, bool remote)
 {
-    /* Not an initializer: clearing the attributes' memory would cost more than all the rest. */
+    /* Not an initializer, which would clear the attributes' memory at a cost above all the rest. */
     span->parent_is_remote = remote;
     span->kind = kind;
     span->status = SPAN_STATUS_UNSET;
@@ -131,7 +131,7 @@ static void write_dropped(struct json_writer *w, const char *key, unsigned count
     }
 }
 
-/* Literal by literal rather than member by member: this runs twice a request. */
+/* By literals, not member by member: this runs twice for each request. */
 static void write_object(struct json_writer *w, const struct span *span)
 {
     unsigned flags = (span->context.flags & TRACE_CONTEXT_WIRE) | FLAG_HAS_IS_REMOTE;

@@ -39,11 +39,11 @@ enum span_status {
 struct span_list {
     const char *json; /* borrowed until the line is written */
     size_t length;    /* 0 for none */
-    unsigned dropped; /* elements that found no room */
+    unsigned dropped; /* elements that did not fit */
 };
 
 struct span {
-    struct trace_context context; /* the span's own place: what its children and callees get */
+    struct trace_context context; /* of this span: what its children and callees get */
     struct span_id parent;        /* all zero for a root */
     bool parent_is_remote;
     bool recording; /* false: not sampled, attributes are ignored and no line is written */
@@ -55,7 +55,7 @@ struct span {
     uint64_t end_ns; /* 0 until span_end */
     struct attribute attributes[SPAN_ATTRIBUTES_MAX];
     unsigned attribute_count;
-    unsigned dropped_attributes;                 /* those that found no room */
+    unsigned dropped_attributes;                 /* those that did not fit */
     struct span_list written_attributes, events; /* of OTLP's KeyValue and Span.Event */
 };
 
@@ -79,8 +79,8 @@ void span_end(struct span *span);
 
 /*
  * Writes an ended span as one line of the OTLP File Exporter format (one TracesData object and a
- * newline), in the canonical key order of docs/spool.md. Writes nothing for a span not recorded.
- * Overflow shows in the writer.
+ * newline), in the canonical key order of docs/spool.md. Writes nothing for a span not recorded. On
+ * overflow the writer's flag is set.
  */
 void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
                 struct json_writer *w);

@@ -16,7 +16,7 @@ int export_request_open(struct export_request *r, enum spool_signal signal,
     r->json_cap = window + 2 * RESOURCE_JSON_MAX;
     if (signal == SPOOL_LOGS)
         r->json_cap = (size_t)SPOOL_RECORD_MAX * OTLP_LOGS_GROWTH + 2 * RESOURCE_JSON_MAX;
-    /* Pages that no request has needed yet are no memory. */
+    /* Pages that no request has needed yet take no memory. */
     r->json = malloc(r->json_cap);
     if (protocol == AGENT_PROTOCOL_PROTOBUF)
         r->wire = malloc(r->json_cap);

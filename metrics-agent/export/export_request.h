@@ -27,8 +27,8 @@ struct export_request_body {
 };
 
 /*
- * Prepares for requests of lines that cover at most `window` bytes. Returns 0, or -1 for want of
- * memory. `resource` is borrowed.
+ * Prepares for requests of lines that cover at most `window` bytes. Returns 0, or -1 if memory runs
+ * out. `resource` is borrowed.
  */
 int export_request_open(struct export_request *request, enum spool_signal signal,
                         enum agent_protocol protocol, const struct resource *resource,
@@ -38,8 +38,8 @@ void export_request_close(struct export_request *request);
 
 /*
  * Makes a request of all `count` lines, which spool_lines_split took for records. Returns 0; or -1
- * where they can't be in one: then *bad is the index of the line at fault, or `count` where that is
- * not known.
+ * if they can't be in one: then *bad is the index of the line at fault, or `count` if that is not
+ * known.
  */
 int export_request_make(struct export_request *request, const struct otlp_line *lines, size_t count,
                         struct export_request_body *body, size_t *bad);

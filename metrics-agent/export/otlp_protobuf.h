@@ -19,7 +19,7 @@ enum {
  * Writes the Export(Trace|Logs)ServiceRequest that the `len` bytes at `json` are, in the JSON
  * mapping of the OTLP specification ("JSON Protobuf Encoding"): ids in hex, enums as integers,
  * members that are not known left out. The encoding is never longer than the JSON. Returns 0 with
- * the length, which may be 0, in *out_len; or -1 where `json` is no such request or does not fit
+ * the length, which may be 0, in *out_len; or -1 if `json` is not such a request or does not fit
  * into `cap` bytes.
  */
 int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len, enum spool_signal signal,
@@ -27,7 +27,7 @@ int otlp_protobuf_encode(unsigned char *out, size_t cap, size_t *out_len, enum s
 
 /*
  * The number of records that an Export(Trace|Logs)ServiceResponse of `len` bytes says were
- * rejected; 0 where it says nothing or is none.
+ * rejected; 0 if it says nothing or is not one.
  */
 uint64_t otlp_protobuf_rejected(const void *answer, size_t len);
 

@@ -31,7 +31,7 @@ static void put(struct body *body, const char *text, size_t len)
     body->len += len;
 }
 
-/* Bytes of the line up to and with the [ of its only span list; 0 where it has another shape. */
+/* Bytes of the line up to and with the [ of its only span list; 0 if it has another shape. */
 static size_t head_length(const struct otlp_line *line, const char *head, size_t head_len)
 {
     const char *key;

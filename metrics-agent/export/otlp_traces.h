@@ -15,7 +15,7 @@ struct otlp_line {
 
 /*
  * Writes an ExportTraceServiceRequest of all `count` lines, each of which spool_lines_split took
- * for a record. Returns its length, or 0 where it does not fit into `cap` bytes.
+ * for a record. Returns its length, or 0 if it does not fit into `cap` bytes.
  */
 size_t otlp_traces_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count);
 

@@ -22,7 +22,7 @@ struct protobuf {
     size_t cap, len;
 };
 
-/* Each of these returns false, where there is no room. */
+/* Each of these returns false if there is no room. */
 bool protobuf_put(struct protobuf *message, const void *bytes, size_t len);
 bool protobuf_put_varint(struct protobuf *message, uint64_t value);
 bool protobuf_put_fixed(struct protobuf *message, uint64_t value, size_t len); /* little-endian */
@@ -37,7 +37,7 @@ bool protobuf_close(struct protobuf *message, size_t start);
 
 /*
  * Finds the last field number `field` of `type` in the `len` bytes of a message: *value is its
- * varint, or the length of its bytes at *bytes. False where there is none, or where the message is
+ * varint, or the length of its bytes at *bytes. False if there is none, or if the message is
  * damaged.
  */
 bool protobuf_find(const unsigned char *message, size_t len, unsigned field,

@@ -1,8 +1,8 @@
 /*
  * Which part of a batch goes into the next request. A batch begins as one range; a range that the
  * endpoint refuses is halved, down to the one record that is at fault. What is too large for the
- * endpoint (413) is remembered: where both halves of a refused range pass, the following ones begin
- * no larger than that, and only now and then one of twice the size is tried. Pure.
+ * endpoint (413) is remembered: if both halves of a refused range pass, the following ones begin no
+ * larger than that, and only now and then one of twice the size is tried. Pure.
  */
 #ifndef METRICS_AGENT_EXPORT_RANGES_H
 #define METRICS_AGENT_EXPORT_RANGES_H

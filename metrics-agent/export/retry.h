@@ -25,14 +25,14 @@ enum retry_verdict retry_of_status(long status);
 /*
  * Milliseconds to wait before attempt number `failures` + 1, `failures` of them in a row having
  * ended with `verdict`: exponential with full jitter taken from `random`, never before
- * `retry_after_s` (0 where the answer had none).
+ * `retry_after_s` (0 if the answer had none).
  */
 uint64_t retry_delay_ms(enum retry_verdict verdict, unsigned failures, uint64_t retry_after_s,
                         uint64_t random);
 
 /*
  * The number of records that an answer of `len` bytes says were rejected: the value of
- * partialSuccess's rejectedSpans or rejectedLogRecords; 0 where it says nothing.
+ * partialSuccess's rejectedSpans or rejectedLogRecords; 0 if it says nothing.
  */
 uint64_t retry_rejected(const char *answer, uint64_t len);
 

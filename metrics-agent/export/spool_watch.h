@@ -8,7 +8,7 @@
 
 struct spool_watch {
     const char *dir;
-    int fd;     /* readable where something happened; -1 where the kernel can't tell us */
+    int fd;     /* readable if something happened; -1 if the kernel can't tell us */
     bool armed; /* an event will come, or is there */
 };
 
@@ -17,7 +17,7 @@ int spool_watch_open(struct spool_watch *watch, const char *dir);
 
 /*
  * Asks for one event. A standing watch would have every writer queue an event for every append,
- * which costs the writers more than it tells us. What was written before is not told of. Returns 0,
+ * which costs the writers more than it is worth to us. Earlier writes produce no event. Returns 0,
  * or -1 with errno.
  */
 int spool_watch_arm(struct spool_watch *watch);

@@ -199,7 +199,7 @@ void transfer_close(struct transfer *transfer)
     free(transfer);
 }
 
-/* Compresses the body; returns its length, 0 for want of memory. */
+/* Compresses the body; returns its length, 0 if memory runs out. */
 static size_t pack(struct transfer *transfer, const char *body, size_t len)
 {
     size_t bound;
@@ -325,8 +325,8 @@ static const char *header_value(const struct transfer *transfer, const char *nam
 }
 
 /*
- * A date is taken relative to the Date of the same answer where there is one: our clock and the
- * peer's may be hours apart.
+ * A date is taken relative to the Date of the same answer if there is one: our clock and the peer's
+ * may be hours apart.
  */
 static uint64_t retry_after_s(const struct transfer *transfer)
 {

@@ -15,7 +15,7 @@
 
 enum {
     TRANSFER_ANSWER_MAX = 1 << 20, /* bytes of an answer's body; a longer one is not read on */
-    TRANSFER_HEAD_MAX = 65536,     /* bytes of its head and trailers; with more it is no answer */
+    TRANSFER_HEAD_MAX = 65536, /* bytes of its head and trailers; beyond that it is not an answer */
     TRANSFER_DETAIL_MAX = 512,
     TRANSFER_CODE_MAX = 12,
 };
@@ -33,13 +33,13 @@ struct transfer_outcome {
     char detail[TRANSFER_DETAIL_MAX]; /* for people: status and start of the answer, or the error */
 };
 
-/* Returns NULL where memory or curl fails. `export` outlives it. */
+/* Returns NULL if memory or curl fails. `export` outlives it. */
 struct transfer *transfer_open(CURLM *multi, const struct agent_export *export);
 
 void transfer_close(struct transfer *transfer);
 
 /*
- * Starts a POST of `len` bytes, which stay as they are until the outcome. Returns 0, or -1 where it
+ * Starts a POST of `len` bytes, which stay as they are until the outcome. Returns 0, or -1 if it
  * can't be started.
  */
 int transfer_send(struct transfer *transfer, const char *body, size_t len);

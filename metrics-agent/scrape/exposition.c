@@ -33,7 +33,7 @@ void exposition_free(struct exposition *out)
     *out = (struct exposition){0};
 }
 
-/* Room for `need` more bytes. False, and the text is lost, where there is none. */
+/* Room for `need` more bytes. False, and the text is lost, if there is none. */
 static bool reserve(struct exposition *out, size_t need)
 {
     if (out->failed)
@@ -92,7 +92,7 @@ static void put_double(struct exposition *out, double value)
     }
 }
 
-/* How the sums of a family are written: exactly, where a step is a power of ten. */
+/* How the sums of a family are written: exactly, if a step is a power of ten. */
 struct sum_style {
     double steps_per_unit;
     uint64_t power; /* steps_per_unit, if it is a power of ten; else 0 */

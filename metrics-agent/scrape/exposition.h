@@ -65,7 +65,7 @@ void exposition_reader(struct exposition *out, const struct metrics_reader *read
 void exposition_gauge(struct exposition *out, const char *name, const char *help, const char *label,
                       const char *label_value, double value);
 
-/* Ends the text. Returns 0, or -1 where it is not to be sent. */
+/* Ends the text. Returns 0, or -1 if it is not to be sent. */
 int exposition_end(struct exposition *out);
 
 void exposition_free(struct exposition *out);

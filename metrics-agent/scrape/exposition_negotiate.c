@@ -12,7 +12,7 @@ struct piece {
 /* One media range of the header, as far as it concerns us. */
 struct range {
     struct piece type;
-    struct piece version; /* text NULL where there is none */
+    struct piece version; /* text NULL if there is none */
     bool escaping;
     int quality; /* thousandths */
 };

@@ -2,7 +2,7 @@
  * What the benchmark compares with: POST /analyze answered the way a plain program on libfcgi and
  * jansson does it, with the same checks of a and b and the same answer, and without any telemetry:
  * no request id, span, log line or metric. With NO_LINGER it spares the wait that libfcgi makes
- * before each close, as analyze does; that is no part of telemetry's cost, so it is shown apart.
+ * before each close, as analyze does; that is not part of telemetry's cost, so it is shown apart.
  */
 #include <fcgiapp.h>
 #include <jansson.h>
@@ -32,7 +32,7 @@ static bool content_type_is_json(const char *type)
     return type == NULL || *type == '\0' || strncasecmp(type, "application/json", 16) == 0;
 }
 
-/* Returns the body's length, or -1 where it is too long or cut off. */
+/* Returns the body's length, or -1 if it is too long or cut off. */
 static int read_body(FCGX_Request *request, char body[BODY_MAX])
 {
     const char *text = FCGX_GetParam("CONTENT_LENGTH", request->envp);

@@ -1,7 +1,7 @@
 """The benchmark of the metrics file, beside its peers in the same run.
 
 The peers are the multiprocess mode of Python's client and the C++ client, both from Debian; there
-is no package of a client in C. Where one is not installed its column says so.
+is no package of a client in C. If one is not installed its column says so.
 """
 import os
 import shutil

@@ -45,7 +45,7 @@ teardown() { common_teardown; }
     [ "$(resident "$AGENT_PID" | cut -d' ' -f2)" -lt 20000 ]
 }
 
-@test "an answer that breaks off in its head is no delivery" {
+@test "an answer that breaks off in its head is not a delivery" {
     start_sink
     start_agent
     sink_answers '{"mode":"close","count":1}'
@@ -55,7 +55,7 @@ teardown() { common_teardown; }
     [ "$(outcome traces delivered)" = 10 ]
 }
 
-@test "a web page with status 200 is no delivery: the agent holds, and says so" {
+@test "a web page with status 200 is not a delivery: the agent holds, and says so" {
     start_sink
     start_agent
     sink_answers '{"mode":"status","status":200,"type":"text/html; charset=utf-8","message":"log in"}'

@@ -56,7 +56,7 @@ dropped() { metric "microtrace_spool_dropped_records_total{signal=\"$1\",reason=
 outcome() { metric "microtrace_export_records_total{signal=\"$1\",outcome=\"$2\"}"; }
 nothing_waits() { metric_is "microtrace_spool_backlog_records{signal=\"$1\"}" 0; }
 
-# exact SIGNAL RECORDS [UNENDED]: so many were made; each is written or dropped for want of space,
+# exact SIGNAL RECORDS [UNENDED]: so many were made; each is written or dropped for lack of space,
 # and what was written is delivered, torn or waits. A torn line at the end of the active file counts
 # only when the next one has begun: up to UNENDED may be missing while the disk is still full.
 exact() {

@@ -300,7 +300,7 @@ environment (CHAOS_*): off' ]
     [ -z "$(ls "$DIR/empty")" ]
 }
 
-# Last: it starts the instance anew.
+# Last: it starts the instance again.
 @test "CHAOS_* in the environment: status, seed, and run time over it" {
     local environment=(WORKERS=3 CHAOS_ENABLED=true CHAOS_PROBABILITY=0.5 CHAOS_DELAY_MS=1-3 CHAOS_SEED=11)
     stop_instance

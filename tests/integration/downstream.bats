@@ -190,7 +190,7 @@ misbehaves() {
     [ "$(seen .requests)" -eq 1 ]
 }
 
-@test "a kept connection that the service has closed since is no failure: a restart goes unnoticed" {
+@test "a kept connection that the service has closed since is not a failure: a restart goes unnoticed" {
     local port=$SINK_PORT
     sink '{}'
     analyze '{"a": 1, "b": 2}'

@@ -128,7 +128,7 @@ starts_anew() {
     [ "$TRACESTATE" = "$(seq -s, -f 'k%.0f=1' 32)" ]
 }
 
-@test "an id of the request that is no id is replaced, and the new one is passed on" {
+@test "an invalid request id is replaced, and the new one is passed on" {
     sink '{}'
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: not an id'
     expect 200

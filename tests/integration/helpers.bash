@@ -192,7 +192,7 @@ scrape() {
     curl -sS -m 10 "$AGENT_URL/metrics"
 }
 
-# metric SERIES: prints its value (a whole number without a fraction), 0 where it does not exist.
+# metric SERIES: prints its value (a whole number without a fraction), 0 if it does not exist.
 metric() {
     scrape | awk -v series="$1" '
         index($0, series " ") == 1 { value = $NF; found = 1 }

@@ -106,7 +106,7 @@ is_json_error() {
     expect 422 '[.detail[].type] == ["float_type", "float_type"]'
 }
 
-@test "what is no finite double is refused" {
+@test "what is not a finite double is refused" {
     analyze '{"a": 1e400, "b": 1}'
     expect 422 '.detail[0].type == "finite_number" and .detail[0].loc == ["body","a"]'
     analyze '{"a": 1, "b": -1e400}'
@@ -121,7 +121,7 @@ is_json_error() {
     expect 422 '.detail[0].type == "json_invalid"'
 }
 
-@test "what is no JSON is refused, with the place" {
+@test "what is not JSON is refused, with the offset" {
     local body
     for body in ' ' '{' '{"a": 1, "b": 2' '{"a": 1, "b": 2}}' 'a=1&b=2' '{"a": 01, "b": 2}' "{'a': 1}"; do
         analyze "$body"
@@ -140,7 +140,7 @@ is_json_error() {
     expect 405
 }
 
-@test "a body that is no object is refused" {
+@test "a body that is not an object is refused" {
     local body
     for body in '[]' '[1, 2]' '1' '"x"' 'null' 'true'; do
         analyze "$body"
@@ -309,7 +309,7 @@ is_json_error() {
     answer_is 3.0 -1.0
 }
 
-@test "the request's own id comes back where it can be used" {
+@test "the request's own id comes back if it can be used" {
     local id
     for id in x demo-123 'A.Z_a:z/0+9=@-' "$(head -c 128 /dev/zero | tr '\0' i)"; do
         request GET /healthz -H "X-Request-ID: $id"

@@ -135,7 +135,7 @@ answered_some() {
     refute grep -q $'\r' "$DIR/summary"
 }
 
-@test "a server that is down is told of once, and used again once it is back" {
+@test "a server that is down is reported once, and used again once it is back" {
     local loader
     read -r SERVER_PORT < <(free_ports 1)
     "$BIN/microtrace" load --url "http://127.0.0.1:$SERVER_PORT" --rate 200 --json \

@@ -21,7 +21,7 @@ teardown() {
     rm -rf "$DIR"
 }
 
-# start_agent [COMMAND...]: the agent, under that command where there is one; AGENT is its pid.
+# start_agent [COMMAND...]: the agent, under that command if there is one; AGENT is its pid.
 start_agent() {
     MICROTRACE_AGENT_LISTEN=127.0.0.1:$AGENT_PORT "$@" "$BIN/metrics-agent" >>"$LOG" 2>&1 </dev/null 3>&- &
     AGENT=$!
@@ -166,7 +166,7 @@ started_with_one_request() {
     wait_until answers 200 "microtrace_metrics_damaged_records 1"
     refute grep -qF "$POSTS" "$DIR/scrape"
     grep -qF 'request_latency_seconds_count{method="POST",path="/analyze"} 1' "$DIR/scrape"
-    # The next request makes the series anew.
+    # The next request makes the series again.
     cgi
     wait_until answers 200 "$POSTS 1"
 }
@@ -319,7 +319,7 @@ type_for() {
     [ "$(type_for 'text/plain;version=0.0.4;escaping=underscores')" = "$text; escaping=underscores" ]
 }
 
-@test "gzip where it is asked for, and the same text inside" {
+@test "gzip if it is asked for, and the same text inside" {
     started_with_one_request
     curl -s -H 'Accept-Encoding: gzip' -D "$DIR/headers" -o "$DIR/packed" "$AGENT_URL/metrics"
     grep -qi '^content-encoding: gzip' "$DIR/headers"

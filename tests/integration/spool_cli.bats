@@ -114,7 +114,7 @@ lines_are() {
         .signals.logs.segments == [{file: \"logs.jsonl\", number: 1, settled_bytes: 0, held: false,
             bytes: $(stat -c %s "$SPOOL/logs.jsonl"), backlog_records: 40}] and
         .signals.logs.oldest_age_seconds >= 0 and .signals.logs.oldest_age_seconds < 600"
-    # An unterminated line is no record yet.
+    # An unterminated line is not a record yet.
     printf '{"asctime":' >>"$SPOOL/logs.jsonl"
     status_holds '.signals.logs.backlog_records == 40'
 }

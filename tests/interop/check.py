@@ -190,7 +190,7 @@ def check_log(request, log, span_ids, trace, name):
         equal(log.get("traceId"), trace, where, "traceId")
     if span_ids:
         expect(log.get("spanId") in span_ids, where, "spanId is none of its request's")
-    expect(re.fullmatch("[0-9a-f]{16}", log.get("spanId", "")), where, "spanId is no id")
+    expect(re.fullmatch("[0-9a-f]{16}", log.get("spanId", "")), where, "spanId is not an id")
     moment = int(log["timeUnixNano"])
     expect(request["before_ns"] - 5e6 <= moment <= request["after_ns"] + 5e6, where,
            "time outside that of the request")
@@ -216,7 +216,7 @@ def check_request_id(request, name):
     if sent and REQUEST_ID.fullmatch(sent[0]):
         equal(got, sent[0], name, "X-Request-ID")
     else:
-        expect(UUID4.fullmatch(got), name, "X-Request-ID is no UUID version 4:", got)
+        expect(UUID4.fullmatch(got), name, "X-Request-ID is not a UUID version 4:", got)
 
 
 def check_resource(resource, where):
@@ -226,7 +226,7 @@ def check_resource(resource, where):
     equal(resource.get("host.name"), os.uname().nodename, where, "host.name")
     expect(resource.get("service.version"), where, "no service.version")
     expect(UUID4.fullmatch(resource.get("service.instance.id", "")), where,
-           "service.instance.id is no UUID version 4")
+           "service.instance.id is not a UUID version 4")
 
 
 def check_mixed(seen, traces, logs):

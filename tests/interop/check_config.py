@@ -4,7 +4,7 @@ configurations of Prometheus, the Collector, Tempo and Loki. What only a running
 is left to that program.
 
 usage: check_config.py FOLDER
-Prints each thing that is wrong as one line; exit status 1 where there is any.
+Prints each thing that is wrong as one line; exit status 1 if there is any.
 """
 import json
 import os
@@ -71,7 +71,7 @@ def check_services(stack):
         need(service.get("cap_drop") == ["ALL"], f"{name}: keeps capabilities")
         need("healthcheck" in service or "build" in service or name in NO_CHECK, f"{name}: no health check")
         for other, how in service.get("depends_on", {}).items():
-            need(other in stack.services, f"{name}: depends on {other}, which is no service")
+            need(other in stack.services, f"{name}: depends on {other}, which is not a service")
             if how["condition"] == "service_healthy":
                 checked = stack.services.get(other, {})
                 need("healthcheck" in checked or "build" in checked,

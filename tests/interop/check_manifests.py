@@ -6,7 +6,7 @@ usage: check_manifests.py MANIFESTS RULES-OUT
 Each object is held against the schemas of the oldest and of the newest Kubernetes that count. What
 no schema knows is compared: selectors with labels, ports with names, mounts with volumes, limits of
 rights. Groups of a PrometheusRule go to the file RULES-OUT, for promtool.
-Prints each thing that is wrong as one line; exit status 1 where there is any.
+Prints each thing that is wrong as one line; exit status 1 if there is any.
 """
 import sys
 

@@ -52,7 +52,7 @@ def load_dashboard(path):
 
 def selectors(expression):
     """Each series selector of a query, without range and offset: metric{matchers}."""
-    # Label lists of by (...) and the like hold names that are no metrics.
+    # Label lists of by (...) and the like hold names that are not metrics.
     expression = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ",
                         expression)
     found = []

@@ -54,7 +54,7 @@ start() {
     echo "$STARTED" >>"$DIR/peers"
 }
 
-# end PID: SIGTERM, and SIGKILL where that does not help.
+# end PID: SIGTERM, and SIGKILL if that does not help.
 end() {
     kill "$1" 2>/dev/null || return 0
     wait_until gone "$1" || kill -KILL "$1"

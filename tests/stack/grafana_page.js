@@ -127,7 +127,7 @@ async function main(base, dir, file, picture) {
       await page.screenshot({ path: picture, clip: { x: 0, y: 80, width: 1500, height: last.y + last.height - 72 } });
     }
     await links(page, dir);
-    // Requests that a click makes needless are given up: these are no mistakes of a page.
+    // Requests that a click makes needless are given up: these are not faults of the page.
     const errors = mishaps.filter((text) => text.startsWith("page error"));
     report(errors.length === 0, `the pages are without errors ${errors.slice(0, 3).join("; ")}`);
     report(complaints.length === 0, `every query was answered ${complaints.slice(0, 3).join("; ")}`);

@@ -9,7 +9,7 @@ import os, sys, yaml
 print(yaml.safe_load(sys.stdin)["services"][os.environ["SERVICE"]]["image"])'
 }
 
-# stand_in SERVICE WORK: builds its image, on the engine's base image where it needs one, in WORK.
+# stand_in SERVICE WORK: builds its image, on the engine's base image if it needs one, in WORK.
 stand_in() {
     local service=$1 context=$2/$1 program
     mkdir -p "$context/empty"

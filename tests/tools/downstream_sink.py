@@ -7,7 +7,7 @@ POST /control with a JSON object sets how to answer from now on (fields left out
 and forgets what was kept:
 
     mode         compute (default): {"sum", "difference"} of the {"a", "b"} that was sent
-                 status: the status, with retry_after as Retry-After where it is set
+                 status: the status, with retry_after as Retry-After if it is set
                  text: 200 with `text` as the body
                  hang: nothing, until the caller goes away
                  drip: a header at once, then one byte of the body now and then
@@ -15,7 +15,7 @@ and forgets what was kept:
                  partial: the connection ends in the middle of the answer
                  huge: 200 with `bytes` bytes; huge_chunked: the same without a length
                  huge_head: 200 with a header of `bytes` bytes
-                 noise: bytes that are no HTTP
+                 noise: bytes that are not HTTP
     count        how many requests to answer so, then compute again; 0 for all (default)
     delay_ms     pause before each answer
     status       for mode status (503)

@@ -1,6 +1,6 @@
 """An OTLP export request in protobuf as the dictionary that its JSON would be, for the test sink.
 
-Field numbers are those of opentelemetry-proto 1.x. Raises ValueError for what is no such message;
+Field numbers are those of opentelemetry-proto 1.x. Raises ValueError for anything else;
 fields that are not known count as such, since nobody here should send any.
 """
 

@@ -156,6 +156,7 @@ class State:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    under_way = None  # the report of the signal whose request is open
 
     def log_message(self, *_):
         pass
@@ -169,6 +170,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        self.ends()
         self.end_headers()
         self.wfile.write(body)
 
@@ -215,11 +217,19 @@ class Handler(BaseHTTPRequestHandler):
             state.types.add(self.headers.get("Content-Type", ""))
             state.encodings.add(self.headers.get("Content-Encoding", ""))
             state.headers = dict(self.headers)
+        self.under_way = mine
         try:
             self.answer(signal, body)
         finally:
-            with state.lock:
-                mine["open"] -= 1
+            self.ends()
+
+    def ends(self):
+        """The request is no longer open. Called before its answer goes out: the next request may
+        come on another connection before this thread runs again."""
+        if self.under_way is not None:
+            with self.server.state.lock:
+                self.under_way["open"] -= 1
+            self.under_way = None
 
     def answer(self, signal, body):
         state = self.server.state

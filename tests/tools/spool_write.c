@@ -4,7 +4,7 @@
  *     spool_write DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
  *
  * Record number i of COUNT is named NAME-i (span name, or the log field `id`). BATCH records go by
- * one append, with PAUSE_US after it; `once` opens the spool anew for each append, as a CGI does.
+ * one append, with PAUSE_US after it; `once` opens the spool again for each append, as a CGI does.
  * Every append that succeeded prints the names of its records, one a line, before the next begins;
  * records that were lost are counted on stderr. SIGTERM ends it between two appends. Exit 0 unless
  * the arguments are wrong.

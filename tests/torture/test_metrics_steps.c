@@ -134,7 +134,7 @@ static void empty(const char *dir)
 enum { HEAD = 256 * 1024, TAIL = 128 * 1024 };
 
 struct shared_state {
-    unsigned char *map; /* the file as it is; NULL where there is none */
+    unsigned char *map; /* the file as it is; NULL if there is none */
     size_t size;
     unsigned char seen[HEAD + TAIL]; /* as it was */
     bool alone;                      /* the file has no other beside it */
@@ -303,7 +303,7 @@ static void next_process_works(const struct fixture *f, bool old)
 
 /* --- Stepping ------------------------------------------------------------------------------- */
 
-/* A child that stops before the step, and ends after it. Skips the test where that is forbidden. */
+/* A child that stops before the step, and ends after it. Skips the test if that is forbidden. */
 static pid_t start(const struct fixture *f, const struct step *step)
 {
     int status;

@@ -214,7 +214,8 @@ static void test_kill_storm(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_int_equal(atomic_load(&storm->kills), kills);
 
-    /* What is there once all are dead, read anew: no process is left, and nothing has to be mended.
+    /* What is there once all are dead, read again: no process is left, and nothing has to be
+     * mended.
      */
     metrics_reader_close(reader);
     reader = fixture_read(f);

@@ -102,7 +102,7 @@ static void run_time_wins_until_it_is_taken_back(void **state)
     assert_false(chaos_control_next(&before, &number));
     assert_false(chaos_control_next(&after, &number));
 
-    /* A new set begins to count anew, and so does the environment's after a reset. */
+    /* A new set begins to count again, and so does the environment's after a reset. */
     chaos_control_write(words, &everything);
     assert_true(chaos_control_next(&before, &number) && number == 0);
     chaos_control_write(words, &unset);

@@ -146,7 +146,7 @@ static void add_request(struct message *message, bool keep)
     add_record(message, STDIN, "", 0);
 }
 
-/* A connection on which all of `message` was sent, or -1 where nobody listens any more. */
+/* A connection on which all of `message` was sent, or -1 if nobody listens any more. */
 static int send_message(const struct server *server, const struct message *message)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -367,7 +367,7 @@ static void test_dead_creators_are_swept(void **state)
     assert_int_equal(access(fresh, F_OK), 0);
 }
 
-/* In a mount namespace of its own, where that is allowed. */
+/* In a mount namespace of its own, if that is allowed. */
 static void on_full_tmpfs(const struct fixture *f)
 {
     static const char filler[4096] = {1};

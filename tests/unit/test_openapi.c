@@ -1,7 +1,7 @@
 /*
- * Goal: what is told of the API stays true. The OpenAPI document names every route with its method
- * and no other, every reference in it resolves, each error status of the table of errors is there,
- * and the page that shows it allows its own script and no other.
+ * Goal: what is documented of the API stays true. The OpenAPI document names every route with its
+ * method and no other, every reference in it resolves, each error status of the table of errors is
+ * there, and the page that shows it allows its own script and no other.
  */
 #include "fcgi-app/docs_page.h"
 #include "fcgi-app/errors.h"

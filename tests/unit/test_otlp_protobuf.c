@@ -1,7 +1,7 @@
 /*
  * Goal: a request in protobuf is byte for byte what the official classes make of the same content,
- * for every field and type that OTLP has; JSON that is no such request is refused; and the answer's
- * rejected records are read from any bytes at all.
+ * for every field and type that OTLP has; JSON that is not such a request is refused; and the
+ * answer's rejected records are read from any bytes at all.
  */
 #include "metrics-agent/export/otlp_protobuf.h"
 #include "tests/unit/unit.h"

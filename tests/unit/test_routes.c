@@ -140,7 +140,7 @@ static void reads_content_length(void **state)
     assert_true(request.content_length > INT64_MAX / 32);
 }
 
-/* A path that does not fit is no route, and nothing is written beyond the buffer. */
+/* A path that does not fit is not a route, and nothing is written beyond the buffer. */
 static void refuses_long_paths(void **state)
 {
     char name[REQUEST_PATH_MAX + 64] = "SCRIPT_NAME=/";
