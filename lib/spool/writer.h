@@ -33,6 +33,7 @@ enum spool_result {
 struct spool_writer {
     char path[SPOOL_PATH_MAX]; /* the file being appended */
     int fd;                    /* -1 while there is none */
+    bool limited;              /* the size of files is (RLIMIT_FSIZE), when it was opened */
     bool torn;                 /* our last write was short: the next begins on a new line */
     uint64_t device, inode;    /* of fd */
     uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */

@@ -112,7 +112,7 @@ static void opens_after_failures_in_a_row(void **state)
     for (int i = 1; i < FAILURES; i++)
         (void)call(&breaker, false, NOW);
     permit = breaker_ask(&breaker, NOW);
-    assert_int_equal(breaker_report(&breaker, &permit, false, NOW, &failures), BREAKER_HAS_OPENED);
+    assert_int_equal(breaker_report(&breaker, permit, false, NOW, &failures), BREAKER_HAS_OPENED);
     assert_int_equal(failures, FAILURES);
     assert_int_equal(gauge(f), BREAKER_OPEN);
     assert_int_equal(transitions(f, "open"), 1);
@@ -309,6 +309,26 @@ static void without_a_file_it_works_for_this_process(void **state)
     metrics_close(metrics);
 }
 
+/* The state was the old file's; a result that belongs to it changes nothing in the new one. */
+static void a_replaced_file_begins_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics *metrics = fixture_open(f);
+    struct breaker breaker = attach(metrics);
+
+    open_it(&breaker);
+    struct breaker_permit permit = breaker_ask(&breaker, NOW + OPEN_MS);
+    assert_true(permit.granted && permit.half_opened);
+    assert_int_equal(unlink(f->file), 0);
+    assert_true(fixture_refresh(metrics));
+    assert_int_equal(state_of(&breaker), BREAKER_CLOSED);
+    assert_int_equal(report(&breaker, permit, false, NOW + OPEN_MS), BREAKER_NOTHING);
+    open_it(&breaker);
+    assert_int_equal(gauge(f), BREAKER_OPEN);
+    assert_int_equal(transitions(f, "open"), 1);
+    metrics_close(metrics);
+}
+
 /* What the racing processes share beside the metrics file. */
 struct race {
     _Atomic unsigned ready, granted, opened, closed;
@@ -478,6 +498,7 @@ int main(void)
         TEST(any_word_leads_back_to_work),
         TEST(without_a_file_it_works_for_this_process),
         TEST(exactly_one_of_many_processes_probes),
+        TEST(a_replaced_file_begins_closed),
         TEST(the_metrics_agree_after_a_race),
         TEST(processes_killed_anywhere_leave_it_working),
     };
