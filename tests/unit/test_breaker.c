@@ -112,7 +112,7 @@ static void opens_after_failures_in_a_row(void **state)
     for (int i = 1; i < FAILURES; i++)
         (void)call(&breaker, false, NOW);
     permit = breaker_ask(&breaker, NOW);
-    assert_int_equal(breaker_report(&breaker, permit, false, NOW, &failures), BREAKER_HAS_OPENED);
+    assert_int_equal(breaker_report(&breaker, &permit, false, NOW, &failures), BREAKER_HAS_OPENED);
     assert_int_equal(failures, FAILURES);
     assert_int_equal(gauge(f), BREAKER_OPEN);
     assert_int_equal(transitions(f, "open"), 1);
