@@ -309,7 +309,6 @@ static void without_a_file_it_works_for_this_process(void **state)
     metrics_close(metrics);
 }
 
-/* The state was the old file's. */
 static void a_replaced_file_begins_closed(void **state)
 {
     struct fixture *f = *state;
