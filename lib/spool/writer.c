@@ -5,8 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -53,6 +55,14 @@ static bool ends_torn(int fd, uint64_t size)
     return size > 0 && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
 }
 
+/* Whether files may not grow for ever: then a write may raise SIGXFSZ. */
+static bool is_limited(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
 static int open_file(struct spool_writer *spool)
 {
     struct stat status;
@@ -79,6 +89,7 @@ static int open_file(struct spool_writer *spool)
     spool->fd = fd;
     spool->device = status.st_dev;
     spool->inode = status.st_ino;
+    spool->limited = is_limited();
     spool->torn = ends_torn(fd, (uint64_t)status.st_size);
     return 0;
 }
@@ -156,7 +167,29 @@ static enum spool_result failure(struct spool_writer *spool, int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG ? SPOOL_NO_SPACE : SPOOL_UNWRITABLE;
 }
 
-/* One write(2); after a torn line it begins with a newline. */
+/*
+ * writev where the size of files is limited. SIGXFSZ would end a program that does not ignore it,
+ * and its handlers are not ours to change: the signal waits while we write, and is taken back.
+ */
+static ssize_t write_limited(int fd, const struct iovec *parts, int count)
+{
+    const struct timespec now = {0};
+    sigset_t set, before, pending;
+
+    if (sigemptyset(&set) != 0 || sigaddset(&set, SIGXFSZ) != 0 || sigemptyset(&pending) != 0 ||
+        pthread_sigmask(SIG_BLOCK, &set, &before) != 0)
+        return -1;
+    const bool other = sigpending(&pending) != 0 || sigismember(&pending, SIGXFSZ) != 0;
+    const ssize_t wrote = writev(fd, parts, count);
+    const int error = errno;
+    if (wrote < 0 && error == EFBIG && !other)
+        (void)sigtimedwait(&set, NULL, &now);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return wrote;
+}
+
+/* One write(2); after a torn line an empty one goes first, by the same call. */
 static ssize_t write_lines(const struct spool_writer *spool, const char *lines, size_t len)
 {
     const struct iovec parts[] = {{.iov_base = (void *)"\n", .iov_len = 1},
@@ -164,7 +197,9 @@ static ssize_t write_lines(const struct spool_writer *spool, const char *lines, 
     ssize_t wrote;
 
     do
-        wrote = spool->torn ? writev(spool->fd, parts, 2) : write(spool->fd, lines, len);
+        wrote = spool->limited ? write_limited(spool->fd, &parts[!spool->torn], 1 + spool->torn)
+                : spool->torn  ? writev(spool->fd, parts, 2)
+                               : write(spool->fd, lines, len);
     while (wrote < 0 && errno == EINTR);
     return wrote;
 }
@@ -216,7 +251,7 @@ enum spool_result spool_writer_probe(struct spool_writer *spool)
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
     if (fd < 0)
         return failure(spool, errno);
-    wrote = write(fd, page, sizeof(page));
+    wrote = write_limited(fd, &(const struct iovec){page, sizeof(page)}, 1);
     if (wrote < 0)
         result = failure(spool, errno);
     else if ((size_t)wrote < sizeof(page))

@@ -34,13 +34,14 @@ enum spool_result {
 struct spool_writer {
     char path[SPOOL_PATH_MAX]; /* the file being appended */
     int fd;                    /* -1 while there is none */
-    bool torn;              /* the file ends inside a line: the next write begins with a newline */
-    uint64_t device, inode; /* of fd */
-    uint64_t max_bytes;     /* limit of the file's size, as of the last comparison */
-    uint64_t check_ns;      /* interval of the comparisons; 0: before each append */
-    uint64_t checked_ns;    /* when the last was, on the monotonic clock */
-    uint64_t size;          /* of the file then, and what we added since */
-    int last_errno;         /* of the last failure, for messages; 0 for none */
+    bool limited;              /* the size of files is (RLIMIT_FSIZE), when it was opened */
+    bool torn;                 /* our last write was short: the next begins on a new line */
+    uint64_t device, inode;    /* of fd */
+    uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */
+    uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
+    uint64_t checked_ns;       /* when the last was, on the monotonic clock */
+    uint64_t size;             /* of the file then, and what we added since */
+    int last_errno;            /* of the last failure, for messages; 0 for none */
 };
 
 /*

@@ -51,8 +51,11 @@ static void reconcile(struct exporter *e)
     uint64_t now = spool_counts_settled(e->counts) + segments_pending(&e->segments);
     uint64_t known;
 
+    /* What is unknown now may be known later. */
+    if (!agent_metrics_written(e->shared->metrics, e->signal, &known))
+        return;
     e->counted_once = true;
-    if (!agent_metrics_written(e->shared->metrics, e->signal, &known) || known <= now)
+    if (known <= now)
         return;
     e->counts->dropped[SPOOL_DROP_DELETED] += known - now;
     exporter_save(e);

@@ -274,6 +274,39 @@ no_file_told() {
     answers 200 "$POSTS 2"
 }
 
+@test "a limit on file sizes ends no process: the file stays unmade, requests are answered" {
+    local i
+    for i in 1 2 3; do
+        cgi prlimit --fsize=20000
+    done
+    [ ! -e "$FILE" ]
+    start_agent prlimit --fsize=20000
+    wait_until answers 503 "missing"
+    cgi
+    wait_until answers 200 "$POSTS 1"
+    # What the limit does not reach: a file that is there is mapped, not written.
+    for i in $(seq 40); do
+        cgi prlimit --fsize=20000
+    done
+    wait_until answers 200 "$POSTS 41"
+    [ "$(wc -c <"$STATE/spool/traces.jsonl")" -le 20000 ]
+    answers 200 'microtrace_spool_dropped_records_total{signal="traces",reason="no_space"}'
+    refute gone "$AGENT"
+}
+
+@test "room for series: in --help, and refused where it can't be used" {
+    local program
+    for program in analyze metrics-agent; do
+        "$BIN/$program" --help | grep -q MICROTRACE_METRICS_MAX_SERIES
+        for value in banana 0 -1 10x 4194305; do
+            run -2 env MICROTRACE_METRICS_MAX_SERIES=$value REQUEST_METHOD=GET "$BIN/$program" </dev/null
+            [[ $output == *MICROTRACE_METRICS_MAX_SERIES*"$value"* ]]
+        done
+    done
+    cgi MICROTRACE_METRICS_MAX_SERIES=100
+    "$BIN/microtrace" metrics --json | expect_json '.file.series_limit == 100'
+}
+
 @test "gauges of processes that are killed return to 0" {
     start_instance WORKERS=4 WORKER_DELAY_MS=5000
     local i pids

@@ -309,6 +309,19 @@ static void without_a_file_it_works_for_this_process(void **state)
     metrics_close(metrics);
 }
 
+static void a_replaced_file_begins_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics *metrics = fixture_open(f);
+    struct breaker breaker = attach(metrics);
+
+    open_it(&breaker);
+    assert_true(unlink(f->file) == 0 && fixture_refresh(metrics));
+    open_it(&breaker); /* which it can only if it is closed */
+    assert_int_equal(gauge(f), BREAKER_OPEN);
+    metrics_close(metrics);
+}
+
 /* What the racing processes share beside the metrics file. */
 struct race {
     _Atomic unsigned ready, granted, opened, closed;
@@ -478,6 +491,7 @@ int main(void)
         TEST(any_word_leads_back_to_work),
         TEST(without_a_file_it_works_for_this_process),
         TEST(exactly_one_of_many_processes_probes),
+        TEST(a_replaced_file_begins_closed),
         TEST(the_metrics_agree_after_a_race),
         TEST(processes_killed_anywhere_leave_it_working),
     };

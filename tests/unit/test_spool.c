@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,51 @@ static void a_short_write_is_counted_and_its_line_ended(void **state)
     spool_writer_close(&spool);
 }
 
+static atomic_int signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    atomic_fetch_add(&signals, 1);
+}
+
+/* SIGXFSZ would end a program that knows nothing of it; one that handles it keeps its handler. */
+static void a_limit_on_file_sizes_ends_nobody(void **state)
+{
+    const struct rlimit tight = {10, 10};
+
+    (void)state;
+    for (int handled = 0; handled < 2; handled++) {
+        const pid_t pid = fork();
+        int status;
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            static struct spool_writer spool;
+            struct sigaction now;
+            unsigned lost;
+
+            (void)signal(SIGXFSZ, handled ? count_signal : SIG_DFL);
+            if (setrlimit(RLIMIT_FSIZE, &tight) != 0 ||
+                spool_writer_init(&spool, dir, "traces", 1000) != 0)
+                _exit(2);
+            (void)spool_writer_append(&spool, "123456789\n", 10, &lost);
+            for (int i = 0; i < 3; i++) {
+                if (spool_writer_append(&spool, "one\n", 4, &lost) != SPOOL_NO_SPACE || lost != 1)
+                    _exit(3);
+            }
+            if (spool_writer_probe(&spool) != SPOOL_NO_SPACE || spool.last_errno != ENOSPC)
+                _exit(4);
+            (void)sigaction(SIGXFSZ, NULL, &now);
+            _exit(atomic_load(&signals) == 0 && now.sa_handler == (handled ? count_signal : SIG_DFL)
+                      ? 0
+                      : 5);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void nothing_grows_beyond_the_limit(void **state)
 {
     struct spool_writer spool;
@@ -349,6 +395,7 @@ int main(void)
         ISOLATED(a_deleted_file_is_made_again),
         ISOLATED(a_predecessors_torn_line_is_ended),
         ISOLATED(a_short_write_is_counted_and_its_line_ended),
+        ISOLATED(a_limit_on_file_sizes_ends_nobody),
         ISOLATED(nothing_grows_beyond_the_limit),
         ISOLATED(a_missing_directory_is_a_loss_until_it_is_back),
         ISOLATED(what_is_no_regular_file_is_refused),

@@ -1,0 +1,114 @@
+/*
+ * Goal: what the agent reads back from the metrics file is a count or nothing. A series that was
+ * refused, or a number that no host reaches, never becomes a part of its checkpoint.
+ */
+#include "metrics-agent/agent_metrics.h"
+#include "tests/unit/metrics_fixture.h"
+
+static const struct spool_counts counts = {.delivered = 10, .quarantined = 2, .dropped = {3, 0, 1}};
+static const struct spool_counts untouched = {.delivered = 1, .rejected = 2, .dropped = {4, 5, 6}};
+
+static void publish(struct agent_metrics *m)
+{
+    const struct agent_metrics_numbers numbers = {.counts = &counts, .backlog = 4, .bytes = 100};
+
+    agent_metrics_publish(m, SPOOL_TRACES, &numbers);
+}
+
+static void assert_unknown(const struct agent_metrics *m)
+{
+    struct spool_counts read = untouched;
+
+    assert_false(agent_metrics_counts(m, SPOOL_TRACES, &read));
+    assert_memory_equal(&read, &untouched, sizeof(read));
+}
+
+static void assert_known(const struct agent_metrics *m)
+{
+    struct spool_counts read = untouched;
+    uint64_t written;
+
+    assert_true(agent_metrics_counts(m, SPOOL_TRACES, &read));
+    assert_memory_equal(&read, &counts, sizeof(read));
+    assert_true(agent_metrics_written(m, SPOOL_TRACES, &written));
+    assert_int_equal(written, 20);
+}
+
+/* For each room that a file can have: all of the numbers, or none. */
+static void refused_series_are_unknown(void **state)
+{
+    struct fixture *f = *state;
+    unsigned unknown = 0, known = 0;
+
+    for (uint32_t room = 1; room <= 60; room++) {
+        struct agent_metrics m;
+        struct spool_counts read = untouched;
+        uint64_t written = 77;
+
+        assert_int_equal(agent_metrics_open(&m, f->dir, room), 0);
+        assert_null(metrics_problem(m.metrics));
+        publish(&m);
+        for (int again = 0; again < 2; again++) {
+            if (agent_metrics_counts(&m, SPOOL_TRACES, &read)) {
+                assert_known(&m);
+                known++;
+            } else {
+                assert_unknown(&m);
+                unknown++;
+            }
+            assert_true(agent_metrics_written(&m, SPOOL_TRACES, &written) ? written == 20
+                                                                          : written == 77);
+            publish(&m);
+        }
+        agent_metrics_close(&m);
+        assert_int_equal(unlink(f->file), 0);
+    }
+    assert_true(unknown > 0 && known > 0);
+}
+
+static void a_refused_series_works_in_the_next_file(void **state)
+{
+    struct fixture *f = *state;
+    struct agent_metrics m;
+
+    assert_int_equal(agent_metrics_open(&m, f->dir, 1), 0);
+    assert_unknown(&m);
+    assert_int_equal(unlink(f->file), 0);
+    metrics_close(metrics_open(f->dir, 0));
+    assert_true(fixture_refresh(m.metrics));
+    publish(&m);
+    assert_known(&m);
+    agent_metrics_close(&m);
+}
+
+/* What a damaged file says is not believed, and put right. */
+static void an_implausible_count_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct agent_metrics m;
+    uint64_t written = 77;
+
+    assert_int_equal(agent_metrics_open(&m, f->dir, 0), 0);
+    publish(&m);
+    metrics_counter_set(m.signals[SPOOL_TRACES].dropped[0], 0x3ff0000000000000);
+    metrics_counter_set(m.signals[SPOOL_TRACES].written, UINT64_MAX);
+    assert_unknown(&m);
+    assert_false(agent_metrics_written(&m, SPOOL_TRACES, &written));
+    assert_int_equal(written, 77);
+    publish(&m);
+    assert_known(&m);
+    agent_metrics_close(&m);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(refused_series_are_unknown),
+        TEST(a_refused_series_works_in_the_next_file),
+        TEST(an_implausible_count_is_unknown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
