@@ -160,9 +160,9 @@ static int open_metrics(struct agent *agent)
     }
     if (metrics_problem(agent->metrics.metrics) != NULL)
         message_print("%s", metrics_problem(agent->metrics.metrics));
-    discarded =
-        resource_init(&agent->resource, &service, telemetry->service_name,
-                      telemetry->resource_attributes, metrics_instance_id(agent->metrics.metrics));
+    /* For lines that name no resource. Which instance wrote them nobody knows. */
+    discarded = resource_init(&agent->resource, &service, telemetry->service_name,
+                              telemetry->resource_attributes, NULL);
     if (discarded != NULL)
         message_print("%s", discarded);
     return 0;

@@ -2,6 +2,8 @@
 
 #include "lib/base/clock.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
@@ -10,6 +12,31 @@ static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
 
     ids_to_hex(hex, bytes, len);
     json_writer_bytes(w, hex, 2 * len);
+}
+
+/* Whether each line has a member of that name, which no field may repeat. */
+static bool is_taken(const char *key)
+{
+    static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
+                                        "request_id", "trace_id",  "span_id", "resource"};
+
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        if (key[0] == taken[i][0] && strcmp(key, taken[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void write_field(struct json_writer *w, const struct attribute *field)
+{
+    struct attribute renamed = *field;
+    char key[sizeof("field.request_id")];
+
+    if (is_taken(field->key)) {
+        (void)snprintf(key, sizeof(key), "field.%s", field->key);
+        renamed.key = key;
+    }
+    attribute_write_member(w, &renamed);
 }
 
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
@@ -39,7 +66,7 @@ void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, co
         write_id(w, trace->span_id.bytes, sizeof(trace->span_id.bytes));
     json_writer_literal(w, "\"", true);
     for (size_t i = 0; i < field_count; i++)
-        attribute_write_member(w, &fields[i]);
+        write_field(w, &fields[i]);
     if (resource != NULL) {
         json_writer_literal(w, ",\"resource\":", false);
         json_writer_bytes(w, resource->members, resource->members_length);

@@ -21,8 +21,8 @@ struct log_context {
 
 /*
  * Writes one line with its newline: asctime, levelname, name, message, request_id, trace_id,
- * span_id (absent ids as ""), then the fields, then `resource` unless that is NULL. No field has
- * one of these names. On overflow the writer's flag is set.
+ * span_id (absent ids as ""), then the fields, then who wrote it, `resource`, unless that is NULL.
+ * A field of one of these names becomes "field.NAME". Overflow shows in the writer.
  */
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
                const char *message, const struct log_context *context,

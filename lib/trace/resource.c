@@ -123,7 +123,8 @@ static void set_defaults(struct pairs *pairs, const struct resource_service *ser
     (void)pairs_set(pairs, "service.name", service->name);
     if (service->version != NULL)
         (void)pairs_set(pairs, "service.version", service->version);
-    (void)pairs_set(pairs, "service.instance.id", instance_id);
+    if (instance_id != NULL)
+        (void)pairs_set(pairs, "service.instance.id", instance_id);
     (void)pairs_set(pairs, "host.name", host);
 }
 

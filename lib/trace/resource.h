@@ -34,12 +34,12 @@ struct scope {
 
 /*
  * From the program's own name, the values of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (NULL
- * or
- * "" is unset) and the instance's id (a UUID's text). OTEL_SERVICE_NAME wins over service.name in
- * the attributes, and the attributes win over the defaults; keys come out once, in a fixed order,
- * so that two processes of one instance render the same bytes. Returns NULL, or a static text
- * saying why OTEL_RESOURCE_ATTRIBUTES was discarded, whole (OpenTelemetry Resource SDK, "Specifying
- * resource information via an environment variable"); the resource is usable either way.
+ * or "" is unset) and the instance's id (a UUID's text; NULL leaves it out). OTEL_SERVICE_NAME wins
+ * over service.name in the attributes, and the attributes win over the defaults; keys come out
+ * once, in a fixed order, so that two processes of one instance render the same bytes. Returns
+ * NULL, or a static text saying why OTEL_RESOURCE_ATTRIBUTES was discarded, whole (OpenTelemetry
+ * Resource SDK, "Specifying resource information via an environment variable"); the resource is
+ * usable either way.
  */
 const char *resource_init(struct resource *resource, const struct resource_service *service,
                           const char *service_name, const char *attributes,

@@ -215,10 +215,47 @@ static int put_attribute(struct body *body, const struct member *member)
     return 0;
 }
 
-/* The writer's description of itself; a `resource` of another shape is an attribute. */
+static bool same(struct text a, struct text b)
+{
+    return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+/* The writer's description of itself, a flat object; `resource` of another shape is an attribute.
+ */
 static bool is_resource(const struct member *member)
 {
-    return is(member->key, "resource") && member->value.at[0] == '{';
+    const char *at = member->value.at + 1, *end = member->value.at + member->value.len;
+    struct member inner;
+    int more;
+
+    if (!is(member->key, "resource") || member->value.at[0] != '{')
+        return false;
+    while ((more = next_member(&at, end, &inner)) > 0) {
+        if (inner.value.at[0] == '{' || inner.value.at[0] == '[')
+            return false;
+    }
+    return more == 0;
+}
+
+/*
+ * Where the line's last member begins if it is `resource` with the same bytes as `known`, else
+ * NULL. So it is for all that one program wrote, and it saves a walk through the line. What ends in
+ * `,"resource":{...}}` has that member at its top: the last bracket closes the line's object, the
+ * one before the resource.
+ */
+static const char *known_resource(const struct otlp_line *line, struct text known)
+{
+    static const char key[] = ",\"resource\":";
+    const size_t len = sizeof(key) - 1 + known.len + 1;
+    const char *at;
+
+    if (known.len == 0 || line->length <= len)
+        return NULL;
+    at = line->text + line->length - len;
+    return memcmp(at, key, sizeof(key) - 1) == 0 &&
+                   memcmp(at + sizeof(key) - 1, known.at, known.len) == 0
+               ? at + 1
+               : NULL;
 }
 
 /* What a line says beside its attributes. */
@@ -232,8 +269,6 @@ static bool take_field(struct fields *fields, const struct member *member)
 {
     struct text value = member->value;
 
-    if (is_resource(member))
-        return true;
     if (is(member->key, "message")) {
         fields->message = value;
         return true;
@@ -285,17 +320,20 @@ static void put_fields(struct body *body, const struct fields *fields)
     }
 }
 
-static int put_record(struct body *body, const struct otlp_line *line)
+/* `resource` is the line's own, which the record does not repeat; empty for none. */
+static int put_record(struct body *body, const struct otlp_line *line, struct text resource)
 {
     const char *at = line->text + 1, *end = line->text + line->length;
+    const char *const last = known_resource(line, resource);
     struct fields fields = {.unix_ns = 0};
     struct member member;
     bool first = true;
-    int more;
+    int more = 0;
 
     PUT(body, "{\"attributes\":[");
-    while ((more = next_member(&at, end, &member)) > 0) {
-        if (take_field(&fields, &member))
+    while (at != last && (more = next_member(&at, end, &member)) > 0) {
+        if (take_field(&fields, &member) ||
+            (is(member.key, "resource") && same(member.value, resource)))
             continue;
         if (!first)
             PUT(body, ",");
@@ -316,11 +354,6 @@ static int put_record(struct body *body, const struct otlp_line *line)
     return 0;
 }
 
-static bool same(struct text a, struct text b)
-{
-    return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
-}
-
 /* Who speaks in a line: records with the same of both stand together. */
 struct source {
     struct text resource; /* the object that is the member `resource`; empty for none */
@@ -332,34 +365,32 @@ static bool same_source(const struct source *a, const struct source *b)
     return same(a->resource, b->resource) && same(a->scope, b->scope);
 }
 
-/*
- * Whether the line's last member is `resource` with the same bytes as in `elder`: so it is for all
- * that one program wrote, and it saves a walk through the line. What ends in `,"resource":{...}}`
- * has that member at its top: the last bracket closes the line's object, the one before the
- * resource.
- */
-static bool ends_alike(const struct otlp_line *line, struct text elder)
-{
-    static const char key[] = ",\"resource\":";
-    const size_t len = sizeof(key) - 1 + elder.len + 1;
-    const char *at;
+/* Sources of a batch, and of each line which one it has. */
+struct sources {
+    struct source list[SOURCES_MAX];
+    size_t count;
+    uint8_t of[OTLP_LOGS_LINES_MAX]; /* SOURCES_MAX: of none in the list */
+};
 
-    if (elder.len == 0 || line->length <= len)
-        return false;
-    at = line->text + line->length - len;
-    return memcmp(at, key, sizeof(key) - 1) == 0 &&
-           memcmp(at + sizeof(key) - 1, elder.at, elder.len) == 0;
+/* The resource of `line`, if it is its last member and one of those in the list; else empty. */
+static struct text resource_in(const struct sources *sources, const struct otlp_line *line)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        if (known_resource(line, sources->list[i].resource) != NULL)
+            return sources->list[i].resource;
+    }
+    return (struct text){"", 0};
 }
 
-static struct source source_of(const struct otlp_line *line, struct text elder)
+static struct source source_of(const struct sources *sources, const struct otlp_line *line)
 {
+    static const char key[] = "\"resource\"";
     const char *at = line->text + 1, *end = line->text + line->length;
-    struct source source = {{"", 0}, {"", 0}};
-    const bool known = ends_alike(line, elder);
+    struct source source = {resource_in(sources, line), {"", 0}};
+    const bool known =
+        source.resource.len > 0 || memmem(line->text, line->length, key, sizeof(key) - 1) == NULL;
     struct member member;
 
-    if (known)
-        source.resource = elder;
     while (next_member(&at, end, &member) > 0) {
         if (is(member.key, "name") && is_string(member.value)) {
             source.scope = unquoted(member.value);
@@ -372,23 +403,14 @@ static struct source source_of(const struct otlp_line *line, struct text elder)
     return source;
 }
 
-/* Sources of a batch, and of each line which one it has. */
-struct sources {
-    struct source list[SOURCES_MAX];
-    size_t count;
-    uint8_t of[OTLP_LOGS_LINES_MAX]; /* SOURCES_MAX: of none in the list */
-};
-
 static void collect_sources(struct sources *sources, const struct otlp_line *lines, size_t count)
 {
-    struct text elder = {"", 0};
     size_t i, k;
 
     sources->count = 0;
     for (i = 0; i < count; i++) {
-        const struct source source = source_of(&lines[i], elder);
+        const struct source source = source_of(sources, &lines[i]);
 
-        elder = source.resource;
         for (k = 0; k < sources->count && !same_source(&sources->list[k], &source); k++)
             continue;
         if (k == sources->count && k < SOURCES_MAX)
@@ -454,7 +476,7 @@ static int put_scope(struct batch *batch, size_t which, bool first)
             continue;
         put_n(&batch->body, separator, strlen(separator));
         separator = ",";
-        if (put_record(&batch->body, &batch->lines[i]) != 0) {
+        if (put_record(&batch->body, &batch->lines[i], batch->sources.list[which].resource) != 0) {
             batch->bad = i;
             return -1;
         }
@@ -497,13 +519,13 @@ static bool has_elder(const struct sources *sources, size_t which)
 /* A record whose source found no room in the list stands alone. */
 static int put_alone(struct batch *batch, size_t i)
 {
-    const struct source source = source_of(&batch->lines[i], (struct text){"", 0});
+    const struct source source = source_of(&batch->sources, &batch->lines[i]);
 
     batch->bad = i;
     if (open_resource(&batch->body, source.resource, batch->own) != 0)
         return -1;
     open_scope(&batch->body, source.scope, true);
-    if (put_record(&batch->body, &batch->lines[i]) != 0)
+    if (put_record(&batch->body, &batch->lines[i], source.resource) != 0)
         return -1;
     PUT(&batch->body, "]}]}");
     batch->bad = batch->count;

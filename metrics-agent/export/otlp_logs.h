@@ -25,8 +25,9 @@ enum {
  *
  * Mapping (docs/spool.md): asctime gives timeUnixNano and observedTimeUnixNano, levelname gives
  * severityText and severityNumber, message the body, name the scope, trace_id and span_id their
- * fields unless empty; `resource`, an object, is the record's resource (without it `resource`, the
- * argument, is); other members become attributes, objects and arrays as a string of JSON.
+ * fields unless empty; `resource`, a flat object of scalars, is the record's resource (without it
+ * `resource`, the argument, is); other members become attributes, objects and arrays as a string of
+ * JSON.
  */
 size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
                         const struct resource *resource, size_t *bad);

@@ -27,7 +27,7 @@ enum { BUFFER = 1 << 20, LINE = 16384, SEGMENT = 16 << 20, ROUNDS = 9 };
 extern char **environ;
 
 static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
-static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+static const struct resource_service service = {"microtrace", "0.1.0"};
 static struct scope scope;
 
 static struct resource resource;

@@ -16,11 +16,16 @@
     "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"levelname\":\"INFO\",\"name\":\"" name            \
     "\",\"message\":\"m\",\"request_id\":\"r\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"," \
     "\"span_id\":\"b7ad6b7169203331\"" more "}\n"
+#define R(service, more) ",\"resource\":{\"service.name\":\"" service "\"" more "}"
 
 const struct fuzz_seed fuzz_seeds[] = {
     FUZZ_SEED(LOG("a", "") LOG("b", ",\"errors\":[{\"type\":\"x\\\"\\\\\"}],\"n\":null")),
     FUZZ_SEED(LOG("a", ",\"i\":-7,\"d\":1e300,\"z\":-0,\"t\":true,\"big\":9223372036854775808")),
     FUZZ_SEED("{\"asctime\":\"soon\", \"message\" : {\"a\":1} ,\"\":\"\\ud83d\"}\n"),
+    FUZZ_SEED(LOG("a", R("shop", ",\"n\":2")) LOG("b", R("shop", ",\"n\":2"))
+                  LOG("a", R("cart", "")) LOG("a", "")),
+    FUZZ_SEED("{\"asctime\":\"\", \"resource\" : {\"a\":null} ,\"name\":\"n\"}\n" LOG(
+        "a", ",\"resource\":{\"a\":{}}") LOG("a", ",\"x\":{\"y\":1" R("shop", "") "}")),
     {NULL, 0},
 };
 

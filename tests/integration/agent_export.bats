@@ -27,6 +27,59 @@ both_are_empty() { nothing_waits traces && nothing_waits logs; }
     [ "$(sink_number headers.Content-Type)" = application/x-protobuf ]
 }
 
+# by_service SIGNAL: of the sink's records how many came with each first letter of their id, service,
+# version, instance, and for spans scope.
+by_service() {
+    jq -r --arg signal "$1" 'select(.signal == $signal) | [.attributes.id[:1],
+        .resource["service.name"], .resource["service.version"],
+        (.resource["service.instance.id"] // "none" | .[:8]),
+        if $signal == "traces" then .scope.name + " " + .scope.version else empty end] | join(" ")' dump |
+        LC_ALL=C sort | uniq -c | awk '{ $1 = $1; print }'
+}
+
+# told_apart PROTOCOL: two programs write side by side. Before and after them come lines of others,
+# without a resource, with one in their middle, and with a field that only has its name.
+told_apart() {
+    local pids=() signal
+    start_sink
+    ENVIRONMENT=(OTEL_SERVICE_NAME=agents-own OTEL_EXPORTER_OTLP_PROTOCOL="$1")
+    start_agent
+    printf '%s\n' '{"asctime":"2026-01-01T00:00:00.000Z","name":"n","message":"m","id":"a-0"}' >>spool/logs.jsonl
+    for signal in traces logs; do
+        start_writer written -s shop -v 1.5 spool "$signal" "s$signal" 2000 3 50
+        pids+=("$WRITER")
+        start_writer written -s cart -v 2.5 spool "$signal" "c$signal" 1000 2 50
+        pids+=("$WRITER")
+    done
+    wait "${pids[@]}"
+    printf '%s\n' '{"asctime":"2026-01-01T00:00:00.000Z","resource":{"service.name":"foreign","service.version":7,"x":null},"name":"n","id":"f-0"}' \
+        '{"asctime":"2026-01-01T00:00:00.000Z","name":"n","resource":{"type":"disk","labels":{"a":1}},"id":"o-0"}' \
+        >>spool/logs.jsonl
+    until_true 30 both_are_empty
+    books traces 3000
+    books logs 3003
+    by_service traces >traces.seen
+    by_service logs >logs.seen
+    cat traces.seen logs.seen
+    diff traces.seen - <<'END'
+1000 c cart 2.5 00000000 cart 2.5
+2000 s shop 1.5 00000000 shop 1.5
+END
+    diff logs.seen - <<END
+1 a agents-own $("$AGENT" --version | cut -d' ' -f2) none
+1000 c cart 2.5 00000000
+1 f foreign 7 none
+1 o agents-own $("$AGENT" --version | cut -d' ' -f2) none
+2000 s shop 1.5 00000000
+END
+    # The resource is no attribute, but for the one that is none.
+    [ "$(jq -r 'select(.attributes.resource) | .attributes.resource' dump)" = '{"type":"disk","labels":{"a":1}}' ]
+}
+
+@test "two programs on one spool are told apart: http/json" { told_apart http/json; }
+
+@test "two programs on one spool are told apart: http/protobuf" { told_apart http/protobuf; }
+
 @test "http/protobuf with gzip for logs, JSON for spans" {
     start_sink
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf

@@ -134,6 +134,9 @@ spans_of() {
     spans_of resource-1 | jq -s '[.[].resource.attributes[]] | map({(.key): .value.stringValue}) | add' >"$DIR/resource"
     expect_json '."service.name" == "shop" and ."service.version" != null and ."service.instance.id" != null and
         ."host.name" != null and ."deployment.environment" == "test" and .team == "a b"' <"$DIR/resource"
+    # Each log line of the request ends with the same.
+    logs '.request_id == "resource-1"' | jq -s . >"$DIR/lines"
+    expect_json "length == 4 and all(keys_unsorted[-1] == \"resource\" and .resource == $(cat "$DIR/resource"))" <"$DIR/lines"
 }
 
 @test "health checks and scrapes make no spans; other errors do, with status unset" {
@@ -163,6 +166,9 @@ spans_of() {
     wait_until grep -q '"message":"validation_failed","request_id":"stderr-1"' "$LOG"
     refute grep -q '"message":"request_completed","request_id":"stderr-1"' "$LOG"
     [ -z "$(logs '.request_id == "stderr-1" and .levelname == "INFO"')" ]
+    # The line is the spool's without who wrote it.
+    spooled logs | grep '"request_id":"stderr-1"' | sed 's/,"resource":{[^{}]*}}$/}/' >"$DIR/lines"
+    diff "$DIR/lines" <(grep '"request_id":"stderr-1"' "$LOG")
 }
 
 @test "chaos mode: delays, says so in metric, log and span" {

@@ -185,6 +185,8 @@ lines_are() {
     [ -z "$(spool tail --no-follow -n 0)" ]
     run spool tail --no-follow -n 1
     [[ $output =~ ^20[0-9-]+T[0-9:.]+Z\ INFO\ microtrace\.[a-z]+\ request_completed\ .*\ id=new-4\  ]]
+    # Who wrote it is one word, not the whole resource.
+    [[ $output == *" service=microtrace" && $output != *service.instance.id* ]]
 }
 
 @test "tail: a span with its time, duration, name, kind, status, ids and attributes" {

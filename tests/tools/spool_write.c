@@ -1,13 +1,13 @@
 /*
  * Appends spans or log lines to a spool as the analyze processes do, for tests of the agent:
  *
- *     spool_write DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
+ *     spool_write [-s SERVICE] [-v VERSION] DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
  *
- * Record number i of COUNT is named NAME-i (span name, or the log field `id`). BATCH records go by
- * one append, with PAUSE_US after it; `once` opens the spool again for each append, as a CGI does.
- * Every append that succeeded prints the names of its records, one a line, before the next begins;
- * records that were lost are counted on stderr. SIGTERM ends it between two appends. Exit 0 unless
- * the arguments are wrong.
+ * The records are those of the service microtrace, or SERVICE. Record number i of COUNT is named
+ * NAME-i (span name, or the log field `id`). BATCH records go by one append, with PAUSE_US after
+ * it; `once` opens the spool anew for each append, as a CGI does. Every append that succeeded
+ * prints the names of its records, one a line, before the next begins; records that were lost are
+ * counted on stderr. SIGTERM ends it between two appends. Exit 0 unless the arguments are wrong.
  */
 #include "lib/base/clock.h"
 #include "lib/spool/writer.h"
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BUFFER_SIZE = 1 << 20,
@@ -26,7 +27,6 @@ enum {
 };
 
 static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
-static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
 static struct scope scope;
 
 static struct resource resource;
@@ -70,6 +70,25 @@ static void write_log(struct json_writer *w, const char *name)
               sizeof fields / sizeof fields[0], &resource);
 }
 
+/* Reads the options. Returns the index of the first argument after them, or -1. */
+static int describe(int argc, char **argv)
+{
+    struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+    int option;
+
+    while ((option = getopt(argc, argv, "s:v:")) != -1) {
+        if (option == 's')
+            service.name = optarg;
+        else if (option == 'v')
+            service.version = optarg;
+        else
+            return -1;
+    }
+    scope_init(&scope, service.name, service.version);
+    (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
+    return optind;
+}
+
 int main(int argc, char **argv)
 {
     static char buffer[BUFFER_SIZE];
@@ -77,9 +96,13 @@ int main(int argc, char **argv)
     unsigned long count, batch, pause_us, i = 0, k;
     unsigned long long lost_total = 0;
     int logs, once;
+    const int options = describe(argc, argv) - 1;
 
-    if (argc < 5 || argc > 8) {
-        (void)fputs("usage: spool_write DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]\n",
+    argc -= options;
+    argv += options;
+    if (options < 0 || argc < 5 || argc > 8) {
+        (void)fputs("usage: spool_write [-s SERVICE] [-v VERSION] DIR traces|logs NAME COUNT "
+                    "[BATCH [PAUSE_US [once]]]\n",
                     stderr);
         return 2;
     }
@@ -91,8 +114,6 @@ int main(int argc, char **argv)
     if (batch < 1 || batch > BATCH_MAX ||
         spool_writer_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
         return 2;
-    scope_init(&scope, service.name, service.version);
-    (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     (void)signal(SIGTERM, end);
     while (i < count && !told_to_end) {
         struct json_writer w;

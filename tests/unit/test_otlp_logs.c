@@ -158,6 +158,7 @@ static json_t *encode_sources(const char *const *texts, size_t count, size_t res
         lines[i] = (struct otlp_line){texts[i], strlen(texts[i])};
     len = otlp_logs_encode(out, sizeof out, lines, count, &resource, &bad);
     assert_int_equal(bad, count);
+    out[len] = '\0';
     json = json_loadb(out, len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(json);
     assert_int_equal(json_array_size(json_object_get(json, "resourceLogs")), resources);
@@ -181,15 +182,31 @@ static void grouped_by_who_wrote_them(void **state)
         "{\"asctime\":\"\",\"name\":\"n\",\"x\":{\"y\":1,\"resource\":{\"service.name\":\"cart\"}}"
         "}",
         "{\"asctime\":\"\",\"name\":\"n\",\"resource\":\"disk\"}",
+        "{\"asctime\":\"\",\"name\":\"n\",\"resource\":{\"service.name\":\"cart\",\"labels\":{}}}",
+        "{\"asctime\":\"\",\"name\":\"n\",\"resource\":{\"service.name\":\"cart\",\"labels\":[1]}}",
+        /* Twice: the last one holds, the first one is not lost. */
+        "{\"asctime\":\"\",\"name\":\"n\",\"resource\":{\"service.name\":\"x\"},\"a\":4,"
+        "\"resource\":{"
+        "\"service.name\":\"cart\"}}",
+    };
+    static const char *const kept[] = {
+        "{\\\"service.name\\\":\\\"cart\\\",\\\"labels\\\":{}}\"",
+        "{\\\"service.name\\\":\\\"cart\\\",\\\"labels\\\":[1]}\"",
+        "{\\\"service.name\\\":\\\"x\\\"}\"",
     };
     const size_t count = sizeof lines / sizeof lines[0];
     json_t *json = encode_sources(lines, count, 3);
+    size_t attributes = 0;
 
     (void)state;
     assert_int_equal(records_of(json, "shop"), 3);
-    assert_int_equal(records_of(json, "cart"), 2);
-    assert_int_equal(records_of(json, ""), 2);
-    assert_null(strstr(out, "\"key\":\"resource\",\"value\":{\"stringValue\":\"{"));
+    assert_int_equal(records_of(json, "cart"), 3);
+    assert_int_equal(records_of(json, ""), 4);
+    for (const char *at = out; (at = strstr(at, "{\"key\":\"resource\"")) != NULL; at++)
+        attributes++;
+    assert_int_equal(attributes, 4);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        assert_non_null(strstr(out, kept[i]));
     assert_non_null(strstr(out, "\"key\":\"resource\",\"value\":{\"stringValue\":\"disk\"}"));
     assert_non_null(strstr(out, "{\"key\":\"n\",\"value\":{\"intValue\":\"2\"}}"));
     json_decref(json);

@@ -255,6 +255,53 @@ static void a_log_line_ends_with_who_wrote_it(void **state)
     json_decref(line);
 }
 
+static void a_field_never_takes_a_name_of_the_line(void **state)
+{
+    static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
+                                        "request_id", "trace_id",  "span_id", "resource"};
+    enum { TAKEN = sizeof(taken) / sizeof(taken[0]) };
+    static const struct resource_service own = {"shop", "1"};
+    static struct resource resource;
+    struct attribute fields[TAKEN + 1];
+    struct json_writer w = start();
+    json_t *line;
+
+    (void)state;
+    assert_null(resource_init(&resource, &own, NULL, NULL, "the-instance"));
+    for (size_t i = 0; i < TAKEN; i++)
+        fields[i] = attribute_string(taken[i], "the field's");
+    fields[TAKEN] = attribute_string("resources", "kept");
+    log_write(&w, 0, LOG_LEVEL_INFO, "a", "b", NULL, fields, TAKEN + 1, &resource);
+    line = finish(&w);
+    assert_int_equal(json_object_size(line), 2 * TAKEN + 1);
+    for (size_t i = 0; i < TAKEN; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "field.%s", taken[i]);
+        assert_string_equal(json_string_value(json_object_get(line, key)), "the field's");
+        assert_string_not_equal(json_string_value(json_object_get(line, taken[i])) != NULL
+                                    ? json_string_value(json_object_get(line, taken[i]))
+                                    : "",
+                                "the field's");
+    }
+    assert_true(json_is_object(json_object_get(line, "resource")));
+    assert_string_equal(json_string_value(json_object_get(line, "resources")), "kept");
+    json_decref(line);
+}
+
+static void a_resource_without_an_instance(void **state)
+{
+    static const struct resource_service own = {"shop", NULL};
+    static struct resource resource;
+
+    (void)state;
+    assert_null(resource_init(&resource, &own, NULL, "host.name=h", NULL));
+    assert_int_equal(resource.members_length,
+                     strlen("{\"service.name\":\"shop\",\"host.name\":\"h\"}"));
+    assert_memory_equal(resource.members, "{\"service.name\":\"shop\",\"host.name\":\"h\"}",
+                        resource.members_length);
+}
+
 static json_t *resource_of(const char *service, const char *attributes, const char **problem)
 {
     static const struct resource_service own = {"microtrace", MICROTRACE_VERSION};
@@ -334,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_log_line_has_canonical_bytes),
         cmocka_unit_test(a_log_line_without_a_request_has_empty_ids),
         cmocka_unit_test(a_log_line_ends_with_who_wrote_it),
+        cmocka_unit_test(a_field_never_takes_a_name_of_the_line),
+        cmocka_unit_test(a_resource_without_an_instance),
         cmocka_unit_test(the_resource_follows_the_environment),
         cmocka_unit_test(attributes_that_cannot_be_decoded_are_discarded_whole),
     };

@@ -164,6 +164,24 @@ static void a_disabled_sdk_records_nothing(void **state)
     assert_string_equal(spool_text("logs"), "");
 }
 
+static void the_sampler_decides_on_the_id_of_the_span(void **state)
+{
+    enum { ROOTS = 10000 };
+    struct telemetry *t;
+    struct span span;
+
+    (void)state;
+    settings.traces_sampler = "traceidratio";
+    settings.traces_sampler_arg = "0.5";
+    t = start();
+    for (int i = 0; i < ROOTS; i++) {
+        telemetry_span_begin(t, &span, "x", SPAN_SERVER, NULL, false);
+        /* Half of what the seven random bytes can say: their first bit. */
+        assert_int_equal(span.recording, span.context.trace_id.bytes[9] < 0x80);
+    }
+    telemetry_close(t);
+}
+
 static void more_than_a_buffer_between_two_flushes_is_kept(void **state)
 {
     enum { RECORDS = 60 };
@@ -283,6 +301,7 @@ int main(void)
         ISOLATED(what_was_not_flushed_is_at_the_end),
         ISOLATED(lines_below_the_level_are_not_kept),
         ISOLATED(a_disabled_sdk_records_nothing),
+        ISOLATED(the_sampler_decides_on_the_id_of_the_span),
         ISOLATED(more_than_a_buffer_between_two_flushes_is_kept),
         ISOLATED(a_record_beyond_any_buffer_is_counted_and_harms_no_other),
         ISOLATED(a_missing_spool_is_counted_and_found_again),
