@@ -120,7 +120,6 @@ void handlers_analyze(struct exchange *exchange)
         reply_invalid(exchange, &validation);
     else
         reply_result(exchange, validation.a, validation.b);
-    validation_free(&validation);
 }
 
 static void write_text(struct exchange *exchange, const char *text)
