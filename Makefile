@@ -70,6 +70,8 @@ $(BUILD)/obj/%.o: %.c | $(READY)
 	$(call say,CC  ,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(MT_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/fcgi-app/openapi.o: fcgi-app/openapi.json
+
 $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)
 	@rm -f $@

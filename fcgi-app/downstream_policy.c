@@ -84,7 +84,7 @@ uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings)
     return budget;
 }
 
-int downstream_policy_read_result(const char *body, size_t length, struct worker_result *result)
+int downstream_policy_read_result(const char *body, size_t length, struct analysis_result *result)
 {
     const struct text document = {body, length};
     struct json_fault fault;

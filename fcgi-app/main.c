@@ -130,7 +130,7 @@ static void handle(struct exchange *x)
 {
     if (x->request.error_status != 0)
         handlers_web_server_error(x);
-    else if (x->request.method != x->route->method && route_id(x->route) != ROUTE_OTHER)
+    else if (!route_allows(x->route, x->request.method))
         handlers_method_not_allowed(x);
     else
         x->route->handler(x);

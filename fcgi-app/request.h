@@ -16,10 +16,14 @@ enum {
     REQUEST_PATH_MAX = 255, /* a longer path is no route */
     REQUEST_LENGTH_UNKNOWN = -1,
     REQUEST_LENGTH_BAD = -2,
+    REQUEST_LENGTH_MISSING = -3, /* the server did not read the body for lack of a length */
 };
 
 struct request {
-    /* Borrowed until the next request; NULL where the server sent none. */
+    /*
+     * Borrowed until the next request; NULL where the server sent none. A header field that came in
+     * two different values counts as none.
+     */
     const char *method_text;
     const char *script_name;
     const char *path_info;
@@ -35,6 +39,7 @@ struct request {
     const char *user_agent;
     const char *content_type;
     const char *content_length_text;
+    const char *transfer_encoding;
     const char *request_id;
     struct propagation_carrier trace;
     const char *baggage;
@@ -42,7 +47,7 @@ struct request {
 
     /* Derived from them. */
     enum method method;
-    int64_t content_length; /* bytes, or REQUEST_LENGTH_UNKNOWN or _BAD */
+    int64_t content_length; /* bytes, or one of REQUEST_LENGTH_* */
     int error_status;       /* the status that a web server asks its error handler to word, or 0 */
     const char *url_path;   /* the path as sent, without the query; not NUL-terminated */
     size_t url_path_length;
@@ -66,6 +71,9 @@ const char *request_scheme(const struct request *request);
 
 /* "1.1" of HTTP/1.1, "2" of HTTP/2.0; NULL where the protocol is no HTTP. */
 const char *request_protocol_version(const struct request *request);
+
+/* Whether the body came in chunks, without a length. */
+bool request_is_chunked(const struct request *request);
 
 /*
  * Whether a Content-Type says JSON: none at all, application/json or application/...+json, in any

@@ -152,7 +152,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
         return MHD_NO;
     request_id_choose(id, own);
     if (add(response, "X-Request-ID", id) && add(response, "Content-Type", type) &&
-        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET")))
+        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET, HEAD")))
         result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -223,7 +223,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     }
     if (!metrics && !health)
         return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
-    if (strcmp(method, "GET") != 0)
+    /* libmicrohttpd leaves the body of an answer to HEAD out. */
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_json(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "detail", "Method Not Allowed");
     return metrics ? answer_metrics(server, connection)
                    : answer_json(connection, MHD_HTTP_OK, "status", "ok");

@@ -195,14 +195,14 @@ static void a_retry_after_is_the_least_pause(void **state)
     }
 }
 
-static int read_result(const char *body, struct worker_result *result)
+static int read_result(const char *body, struct analysis_result *result)
 {
     return downstream_policy_read_result(body, strlen(body), result);
 }
 
 static void bodies_that_are_a_result(void **state)
 {
-    struct worker_result result;
+    struct analysis_result result;
 
     (void)state;
     assert_int_equal(read_result("{\"sum\": 14.0, \"difference\": 7.0}", &result), 0);
@@ -232,7 +232,7 @@ static void bodies_that_are_none(void **state)
         "{\"sum\": [1], \"difference\": {}}",
         "\xff\xfe{\"sum\": 14.0, \"difference\": 7.0}",
     };
-    struct worker_result result;
+    struct analysis_result result;
     char nested[60001];
 
     (void)state;
