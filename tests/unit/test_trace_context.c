@@ -86,7 +86,7 @@ static void state_members_are_kept_or_the_list_is_dropped(void **state)
         {"0v=1", "0v=1"},
         {"t@v=x", "t@v=x"},
         {"a_-*/@z=!~", "a_-*/@z=!~"},
-        {"foo=1,foo=1", ""},
+        {"foo=1,foo=1", "foo=1"},
         {"foo=1,foo=2", "foo=1"},
         {"foo=1,bar=2,foo=3,bar=4,baz=5", "foo=1,bar=2,baz=5"},
         {"Foo=1", ""},
