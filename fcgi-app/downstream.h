@@ -33,8 +33,8 @@ struct downstream {
 int downstream_open(struct downstream *downstream, const struct downstream_settings *settings);
 
 /*
- * Finds its metrics and the breaker's word, once, before the first call. The series exist also where
- * it is not enabled.
+ * Finds its metrics and the breaker's word, once, before the first call. The series exist also
+ * where it is not enabled.
  */
 void downstream_attach(struct downstream *downstream, struct metrics *metrics);
 

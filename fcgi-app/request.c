@@ -25,8 +25,11 @@ static const struct variable variables[] = {
     VARIABLE("QUERY_STRING", query),
     VARIABLE("HTTPS", https),
     VARIABLE("REQUEST_SCHEME", scheme_text),
-    VARIABLE("SERVER_NAME", server_name),
-    VARIABLE("SERVER_PORT", server_port),
+    VARIABLE("HTTP_HOST", host),
+    VARIABLE("HTTP_FORWARDED", forwarded.forwarded),
+    VARIABLE("HTTP_X_FORWARDED_FOR", forwarded.x_for),
+    VARIABLE("HTTP_X_FORWARDED_PROTO", forwarded.x_proto),
+    VARIABLE("HTTP_X_FORWARDED_HOST", forwarded.x_host),
     VARIABLE("REMOTE_ADDR", client_address),
     VARIABLE("REMOTE_PORT", client_port),
     VARIABLE("SERVER_PROTOCOL", protocol),
@@ -146,14 +149,22 @@ static void set_path(struct request *request, const char *first, size_t first_le
     memcpy(request->path + first_length, second, second_length + 1);
 }
 
+/*
+ * The path of the request's target: of "/path?query", but also of an absolute URI (RFC 9112,
+ * section 3.2.2) as some servers hand it over.
+ */
 static void set_url_path(struct request *request)
 {
-    if (request->request_uri != NULL) {
-        request->url_path = request->request_uri;
-        request->url_path_length = strcspn(request->request_uri, "?");
-    } else {
-        request->url_path = request->path;
-        request->url_path_length = strlen(request->path);
+    const char *uri = request->request_uri != NULL ? request->request_uri : request->path;
+    const char *authority = uri[0] != '/' ? strstr(uri, "://") : NULL;
+
+    if (authority != NULL && strcspn(uri, "/?#") > (size_t)(authority - uri))
+        uri = authority + 3 + strcspn(authority + 3, "/?#");
+    request->url_path = uri;
+    request->url_path_length = strcspn(uri, "?#");
+    if (request->url_path_length == 0 && authority != NULL) {
+        request->url_path = "/";
+        request->url_path_length = 1;
     }
 }
 

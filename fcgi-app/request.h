@@ -6,6 +6,7 @@
 #define FCGI_APP_REQUEST_H
 
 #include "fcgi-app/method.h"
+#include "lib/trace/forwarded.h"
 #include "lib/trace/propagation.h"
 
 #include <stdbool.h>
@@ -31,8 +32,8 @@ struct request {
     const char *query;
     const char *https;
     const char *scheme_text;
-    const char *server_name;
-    const char *server_port;
+    const char *host;
+    struct forwarded_fields forwarded;
     const char *client_address;
     const char *client_port;
     const char *protocol;
@@ -49,7 +50,7 @@ struct request {
     enum method method;
     int64_t content_length; /* bytes, or one of REQUEST_LENGTH_* */
     int error_status;       /* the status that a web server asks its error handler to word, or 0 */
-    const char *url_path;   /* the path as sent, without the query; not NUL-terminated */
+    const char *url_path;   /* the path as sent, and nothing else; not NUL-terminated */
     size_t url_path_length;
     char path[REQUEST_PATH_MAX + 1]; /* what the route is looked up by; "" for one too long */
 };

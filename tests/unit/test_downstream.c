@@ -29,7 +29,7 @@ static struct downstream_settings load_good(void)
     struct downstream_settings settings;
     char error[CONFIG_ERROR_MAX];
 
-    if (downstream_settings_load(&settings, error) != 0)
+    if (downstream_settings_load(&settings, "token", error) != 0)
         fail_msg("%s", error);
     return settings;
 }
@@ -39,7 +39,7 @@ static void expect_error(const char *first, const char *second)
     struct downstream_settings settings;
     char error[CONFIG_ERROR_MAX] = "";
 
-    assert_int_equal(downstream_settings_load(&settings, error), -1);
+    assert_int_equal(downstream_settings_load(&settings, "token", error), -1);
     if (strstr(error, first) == NULL || strstr(error, second) == NULL)
         fail_msg("%s", error);
 }
@@ -73,6 +73,8 @@ static void the_url_is_taken_apart_and_shown_without_a_password(void **state)
         {"http://[::1]:81/", "::1", "http://[::1]:81/", 81},
         {"http://me:secret@example.test/", "example.test", "http://REDACTED:REDACTED@example.test/",
          80},
+        {"http://example.test/?sig=a&token=b&c=d", "example.test",
+         "http://example.test/?sig=REDACTED&token=REDACTED&c=d", 80},
         {"http://me@example.test/", "example.test", "http://REDACTED@example.test/", 80},
     };
 
