@@ -14,9 +14,9 @@ enum {
     WAIT_MAX_MS = 1000,
 };
 
-struct request {
+struct transfer {
     CURL *easy;
-    struct request *next; /* of those that are free */
+    struct transfer *next; /* of those that are free */
     unsigned asked;
     uint64_t due_ns, sent_ns;
     char body[BODY_MAX];
@@ -27,8 +27,8 @@ struct load_client {
     struct curl_slist *headers[LOAD_PLAN_CASES];
     char *urls[LOAD_PLAN_CASES];
     unsigned concurrency, busy;
-    struct request *free;
-    struct request requests[];
+    struct transfer *free;
+    struct transfer transfers[];
 };
 
 /* Whether it is an address that a path can be put behind. */
@@ -76,21 +76,21 @@ static size_t ignore(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-static int prepare_request(struct load_client *client, struct request *request, double timeout_s)
+static int prepare_transfer(struct load_client *client, struct transfer *transfer, double timeout_s)
 {
-    request->easy = curl_easy_init();
-    if (request->easy == NULL)
+    transfer->easy = curl_easy_init();
+    if (transfer->easy == NULL)
         return -1;
-    request->next = client->free;
-    client->free = request;
-    return curl_easy_setopt(request->easy, CURLOPT_PRIVATE, request) == CURLE_OK &&
-                   curl_easy_setopt(request->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-                   curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, ignore) == CURLE_OK &&
-                   curl_easy_setopt(request->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
+    transfer->next = client->free;
+    client->free = transfer;
+    return curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
+                   curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                   curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, ignore) == CURLE_OK &&
+                   curl_easy_setopt(transfer->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
                        CURLE_OK &&
-                   curl_easy_setopt(request->easy, CURLOPT_USERAGENT,
+                   curl_easy_setopt(transfer->easy, CURLOPT_USERAGENT,
                                     "microtrace-load/" MICROTRACE_VERSION) == CURLE_OK &&
-                   curl_easy_setopt(request->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_s * 1000)) ==
+                   curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_s * 1000)) ==
                        CURLE_OK
                ? 0
                : -1;
@@ -110,7 +110,7 @@ struct load_client *load_client_open(const char *base, unsigned concurrency, dou
         curl_global_cleanup();
         return NULL;
     }
-    client = calloc(1, sizeof(*client) + concurrency * sizeof(client->requests[0]));
+    client = calloc(1, sizeof(*client) + concurrency * sizeof(client->transfers[0]));
     if (client == NULL) {
         curl_global_cleanup();
         return NULL;
@@ -121,7 +121,7 @@ struct load_client *load_client_open(const char *base, unsigned concurrency, dou
         curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)concurrency) != CURLM_OK)
         goto fail;
     for (unsigned i = 0; i < concurrency; i++) {
-        if (prepare_request(client, &client->requests[i], timeout_s) != 0)
+        if (prepare_transfer(client, &client->transfers[i], timeout_s) != 0)
             goto fail;
     }
     return client;
@@ -136,10 +136,10 @@ void load_client_close(struct load_client *client)
     if (client == NULL)
         return;
     for (unsigned i = 0; i < client->concurrency; i++) {
-        if (client->requests[i].easy == NULL)
+        if (client->transfers[i].easy == NULL)
             continue;
-        (void)curl_multi_remove_handle(client->multi, client->requests[i].easy);
-        curl_easy_cleanup(client->requests[i].easy);
+        (void)curl_multi_remove_handle(client->multi, client->transfers[i].easy);
+        curl_easy_cleanup(client->transfers[i].easy);
     }
     (void)curl_multi_cleanup(client->multi);
     for (unsigned i = 0; i < LOAD_PLAN_CASES; i++) {
@@ -161,34 +161,34 @@ bool load_client_full(const struct load_client *client)
 }
 
 /* Two numbers with two decimals, as people would type them. */
-static const char *draw_body(struct request *request)
+static const char *draw_body(struct transfer *transfer)
 {
     const uint64_t random = ids_random64();
 
-    (void)snprintf(request->body, sizeof(request->body), "{\"a\": %.2f, \"b\": %.2f}",
+    (void)snprintf(transfer->body, sizeof(transfer->body), "{\"a\": %.2f, \"b\": %.2f}",
                    (double)(random % 20000) / 100, (double)(random / 20000 % 20000) / 100);
-    return request->body;
+    return transfer->body;
 }
 
 int load_client_send(struct load_client *client, unsigned asked, uint64_t due_ns)
 {
     const struct load_case *what = &load_plan_cases[asked];
-    struct request *request = client->free;
+    struct transfer *transfer = client->free;
     CURL *easy;
 
-    assert(request != NULL && asked < LOAD_PLAN_CASES);
-    easy = request->easy;
-    request->asked = asked;
-    request->due_ns = due_ns;
-    request->sent_ns = clock_monotonic_ns();
+    assert(transfer != NULL && asked < LOAD_PLAN_CASES);
+    easy = transfer->easy;
+    transfer->asked = asked;
+    transfer->due_ns = due_ns;
+    transfer->sent_ns = clock_monotonic_ns();
     if (curl_easy_setopt(easy, CURLOPT_URL, client->urls[asked]) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers[asked]) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-                         what->body != NULL ? what->body : draw_body(request)) != CURLE_OK ||
+                         what->body != NULL ? what->body : draw_body(transfer)) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, what->method) != CURLE_OK ||
         curl_multi_add_handle(client->multi, easy) != CURLM_OK)
         return -1;
-    client->free = request->next;
+    client->free = transfer->next;
     client->busy++;
     return 0;
 }
@@ -212,7 +212,7 @@ int load_client_wait(struct load_client *client, const int wakers[LOAD_CLIENT_WA
 
 bool load_client_take(struct load_client *client, struct load_answer *answer)
 {
-    struct request *request = NULL;
+    struct transfer *transfer = NULL;
     CURLMsg *message;
     int left;
 
@@ -224,21 +224,21 @@ bool load_client_take(struct load_client *client, struct load_answer *answer)
 
     const CURLcode code = message->data.result;
 
-    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
-    assert(request != NULL);
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    assert(transfer != NULL);
     *answer = (struct load_answer){
-        .asked = request->asked,
-        .due_ns = request->due_ns,
-        .sent_ns = request->sent_ns,
+        .asked = transfer->asked,
+        .due_ns = transfer->due_ns,
+        .sent_ns = transfer->sent_ns,
         .end_ns = clock_monotonic_ns(),
         .code = (unsigned)code,
         .unreachable = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST,
     };
     if (code == CURLE_OK)
-        (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-    (void)curl_multi_remove_handle(client->multi, request->easy);
-    request->next = client->free;
-    client->free = request;
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+    (void)curl_multi_remove_handle(client->multi, transfer->easy);
+    transfer->next = client->free;
+    client->free = transfer;
     client->busy--;
     return true;
 }

@@ -18,19 +18,19 @@ static const char *const first_attributes[] = {"microtrace.request_id", "http.re
 enum { FIRST_ATTRIBUTES = sizeof(first_attributes) / sizeof(first_attributes[0]) };
 
 struct span_text {
-    struct json_text whole, trace, attributes;
+    struct text whole, trace, attributes;
 };
 
 /* The next span of a line, however its lists are nested. */
 struct span_walk {
-    struct json_text line, resources, scopes, spans;
+    struct text line, resources, scopes, spans;
     const char *resource_at, *scope_at, *span_at;
     bool begun;
 };
 
 static bool next_span(struct span_walk *walk, struct span_text *span)
 {
-    struct json_text element;
+    struct text element;
 
     if (!walk->begun) {
         walk->resources = json_walk_get(walk->line, "resourceSpans");
@@ -55,29 +55,29 @@ static bool next_span(struct span_walk *walk, struct span_text *span)
 }
 
 /* The text of an AnyValue: what stands in it, whatever its kind. */
-static struct json_text any_value(struct json_text value)
+static struct text any_value(struct text value)
 {
-    struct json_text kind, content = {NULL, 0};
+    struct text kind, content = {NULL, 0};
     const char *at = NULL;
 
     if (!json_walk_next(value, &at, &kind, &content))
-        return (struct json_text){NULL, 0};
+        return (struct text){NULL, 0};
     return json_walk_string(content).at != NULL ? json_walk_string(content) : content;
 }
 
-static struct json_text attribute(struct json_text attributes, const char *key)
+static struct text attribute(struct text attributes, const char *key)
 {
-    struct json_text element;
+    struct text element;
     const char *at = NULL;
 
     while (json_walk_next(attributes, &at, NULL, &element)) {
         if (json_walk_is(json_walk_string(json_walk_get(element, "key")), key))
             return any_value(json_walk_get(element, "value"));
     }
-    return (struct json_text){NULL, 0};
+    return (struct text){NULL, 0};
 }
 
-static bool known_trace(const struct spool_print_filter *filter, struct json_text trace)
+static bool known_trace(const struct spool_print_filter *filter, struct text trace)
 {
     const size_t count =
         filter->learned < SPOOL_PRINT_TRACES_MAX ? filter->learned : SPOOL_PRINT_TRACES_MAX;
@@ -111,7 +111,7 @@ static bool learn(struct spool_print_filter *filter, const struct span_text *spa
     return true;
 }
 
-static enum spool_print_match match_spans(struct spool_print_filter *filter, struct json_text line)
+static enum spool_print_match match_spans(struct spool_print_filter *filter, struct text line)
 {
     enum spool_print_match match = SPOOL_PRINT_NO;
     struct span_walk walk = {.line = line};
@@ -126,7 +126,7 @@ static enum spool_print_match match_spans(struct spool_print_filter *filter, str
     return learned && match == SPOOL_PRINT_YES ? SPOOL_PRINT_LEARNED : match;
 }
 
-static bool log_passes(const struct spool_print_filter *filter, struct json_text line)
+static bool log_passes(const struct spool_print_filter *filter, struct text line)
 {
     if (filter->trace != NULL &&
         !json_walk_is(json_walk_string(json_walk_get(line, "trace_id")), filter->trace))
@@ -136,7 +136,7 @@ static bool log_passes(const struct spool_print_filter *filter, struct json_text
 }
 
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum spool_signal signal, struct json_text line)
+                                         enum spool_signal signal, struct text line)
 {
     if (filter->trace == NULL && filter->request == NULL)
         return SPOOL_PRINT_YES;
@@ -149,7 +149,7 @@ enum spool_print_match spool_print_match(struct spool_print_filter *filter,
  * A string's content as it stands in JSON, where a terminal's control characters are escaped. Of
  * those that JSON lets through, DEL and the C1 controls (U+0080 to U+009F) become question marks.
  */
-static void put(FILE *to, struct json_text text)
+static void put(FILE *to, struct text text)
 {
     for (size_t i = 0; i < text.len; i++) {
         const unsigned char c = (unsigned char)text.at[i];
@@ -163,7 +163,7 @@ static void put(FILE *to, struct json_text text)
     }
 }
 
-static void put_pair(FILE *to, struct json_text key, struct json_text value, bool colours)
+static void put_pair(FILE *to, struct text key, struct text value, bool colours)
 {
     const bool quote = value.len == 0 || memchr(value.at, ' ', value.len) != NULL;
 
@@ -175,27 +175,27 @@ static void put_pair(FILE *to, struct json_text key, struct json_text value, boo
         (void)fputc('"', to);
 }
 
-static void put_id(FILE *to, const char *key, struct json_text id, bool colours)
+static void put_id(FILE *to, const char *key, struct text id, bool colours)
 {
     if (id.len > 0)
-        put_pair(to, (struct json_text){key, strlen(key)}, id, colours);
+        put_pair(to, (struct text){key, strlen(key)}, id, colours);
 }
 
-static void put_attributes(FILE *to, struct json_text attributes, bool colours)
+static void put_attributes(FILE *to, struct text attributes, bool colours)
 {
-    struct json_text element;
+    struct text element;
     const char *at = NULL;
 
     for (size_t i = 0; i < FIRST_ATTRIBUTES; i++) {
-        const struct json_text value = attribute(attributes, first_attributes[i]);
+        const struct text value = attribute(attributes, first_attributes[i]);
 
         if (value.at != NULL)
-            put_pair(to, (struct json_text){first_attributes[i], strlen(first_attributes[i])},
-                     value, colours);
+            put_pair(to, (struct text){first_attributes[i], strlen(first_attributes[i])}, value,
+                     colours);
     }
     while (json_walk_next(attributes, &at, NULL, &element)) {
-        const struct json_text key = json_walk_string(json_walk_get(element, "key"));
-        const struct json_text value = any_value(json_walk_get(element, "value"));
+        const struct text key = json_walk_string(json_walk_get(element, "key"));
+        const struct text value = any_value(json_walk_get(element, "value"));
         bool shown = key.at == NULL || value.at == NULL;
 
         for (size_t i = 0; i < FIRST_ATTRIBUTES; i++)
@@ -205,15 +205,15 @@ static void put_attributes(FILE *to, struct json_text attributes, bool colours)
     }
 }
 
-static uint64_t time_of(struct json_text span, const char *key)
+static uint64_t time_of(struct text span, const char *key)
 {
-    const struct json_text text = json_walk_string(json_walk_get(span, key));
+    const struct text text = json_walk_string(json_walk_get(span, key));
 
     /* Its closing quote ends the number. */
     return text.at != NULL ? strtoull(text.at, NULL, 10) : 0;
 }
 
-static const char *kind_text(struct json_text kind)
+static const char *kind_text(struct text kind)
 {
     static const char *const names[] = {"", "internal", "server", "client", "producer", "consumer"};
     const unsigned long number = kind.at != NULL ? strtoul(kind.at, NULL, 10) : 0;
@@ -225,8 +225,8 @@ static void print_span(FILE *to, const struct span_text *span, bool colours)
 {
     const uint64_t begin = time_of(span->whole, "startTimeUnixNano");
     const uint64_t end = time_of(span->whole, "endTimeUnixNano");
-    const struct json_text status = json_walk_get(span->whole, "status");
-    const struct json_text code = json_walk_get(status, "code");
+    const struct text status = json_walk_get(span->whole, "status");
+    const struct text code = json_walk_get(status, "code");
     const bool error = json_walk_is(code, "2"), ok = json_walk_is(code, "1");
     char when[CLOCK_ISO8601_SIZE];
 
@@ -251,21 +251,21 @@ static void print_span(FILE *to, const struct span_text *span, bool colours)
     (void)fputc('\n', to);
 }
 
-static const char *level_colour(struct json_text level)
+static const char *level_colour(struct text level)
 {
     if (json_walk_is(level, "ERROR") || json_walk_is(level, "CRITICAL"))
         return RED;
     return json_walk_is(level, "WARNING") ? YELLOW : json_walk_is(level, "INFO") ? GREEN : DIM;
 }
 
-static void print_log(FILE *to, struct json_text line, bool colours)
+static void print_log(FILE *to, struct text line, bool colours)
 {
     static const char *const head[] = {"asctime", "levelname", "name", "message"};
-    struct json_text key, value, service;
+    struct text key, value, service;
     const char *at = NULL;
 
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
-        const struct json_text text = json_walk_string(json_walk_get(line, head[i]));
+        const struct text text = json_walk_string(json_walk_get(line, head[i]));
         const char *colour = i == 1 ? level_colour(text) : i == 3 ? BOLD : "";
 
         (void)fprintf(to, "%s%s", i > 0 ? " " : "", colours ? colour : "");
@@ -280,9 +280,9 @@ static void print_log(FILE *to, struct json_text line, bool colours)
         /* Of its resource a line shows the service: the rest is the same in all of a program. */
         service = json_walk_is(key, "resource")
                       ? json_walk_string(json_walk_get(value, "service.name"))
-                      : (struct json_text){NULL, 0};
+                      : (struct text){NULL, 0};
         if (service.at != NULL) {
-            key = (struct json_text){"service", sizeof("service") - 1};
+            key = (struct text){"service", sizeof("service") - 1};
             value = service;
         }
         if (json_walk_string(value).at != NULL)
@@ -295,7 +295,7 @@ static void print_log(FILE *to, struct json_text line, bool colours)
 }
 
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
-                        struct json_text line, bool colours)
+                        struct text line, bool colours)
 {
     struct span_walk walk = {.line = line};
     struct span_text span;

@@ -4,7 +4,7 @@
 #ifndef CLI_SPOOL_PRINT_H
 #define CLI_SPOOL_PRINT_H
 
-#include "cli/json_walk.h"
+#include "lib/base/json_walk.h"
 #include "lib/telemetry.h"
 
 #include <stdbool.h>
@@ -36,10 +36,10 @@ enum spool_print_match {
 
 /* Whether the record `line` passes, or for a line of many spans one of them. */
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum spool_signal signal, struct json_text line);
+                                         enum spool_signal signal, struct text line);
 
 /* Prints the record's log line or those of its spans that pass. */
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
-                        struct json_text line, bool colours);
+                        struct text line, bool colours);
 
 #endif

@@ -73,19 +73,19 @@ static struct place *ring_at(struct ring *ring, size_t i)
 }
 
 /* The line at the place, in the tailer's buffer; nothing where it is gone. */
-static struct json_text line_at(struct tailer *t, const struct place *place)
+static struct text line_at(struct tailer *t, const struct place *place)
 {
     const int fd = t->sources[place->source].fd;
 
     if (fd < 0 || place->length > sizeof(t->line) ||
         pread(fd, t->line, place->length, (off_t)place->offset) != (ssize_t)place->length)
-        return (struct json_text){NULL, 0};
-    return (struct json_text){t->line, place->length};
+        return (struct text){NULL, 0};
+    return (struct text){t->line, place->length};
 }
 
 static void print_place(struct tailer *t, const struct place *place)
 {
-    struct json_text line = {NULL, 0};
+    struct text line = {NULL, 0};
 
     if (place->kind == SPOOL_LINE_RECORD) {
         line = line_at(t, place);
@@ -112,7 +112,7 @@ static void accept_recent(struct tailer *t)
     struct place *place;
 
     for (size_t i = 0; (place = ring_at(&t->recent, i)) != NULL; i++) {
-        struct json_text line = {NULL, 0};
+        struct text line = {NULL, 0};
 
         if (place->length > 0)
             line = line_at(t, place);
@@ -131,7 +131,7 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
                                 .offset = t->sources[source].offset + item->start,
                                 .kind = item->kind};
     const bool all = t->options->trace == NULL && t->options->request == NULL;
-    const struct json_text line = {t->window + item->start, item->length};
+    const struct text line = {t->window + item->start, item->length};
 
     if (item->kind != SPOOL_LINE_RECORD) {
         if (all)

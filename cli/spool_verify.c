@@ -1,8 +1,8 @@
 #include "cli/spool_verify.h"
 
 #include "cli/command.h"
-#include "cli/json_walk.h"
 #include "cli/spool_view.h"
+#include "lib/base/json_walk.h"
 #include "lib/spool/lines.h"
 #include "lib/spool/writer.h"
 
@@ -40,10 +40,12 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, con
 static void check_record(struct tally *tally, const char *file, uint64_t offset, const char *line,
                          size_t len)
 {
-    if (json_walk_valid(line, len))
+    struct json_fault fault;
+
+    if (json_walk_valid((struct text){line, len}, false, &fault))
         tally->records++;
     else
-        wrong(tally, file, offset, "not JSON: brackets and strings are right, the rest is not");
+        wrong(tally, file, offset, "not JSON: %s at byte %zu of the line", fault.what, fault.at);
 }
 
 static void check_item(struct tally *tally, enum spool_signal signal, const char *file,
@@ -52,6 +54,7 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
     const uint64_t offset = from + item->start;
     const unsigned long long length = item->length;
     const char *const line = window + item->start;
+    struct json_fault fault;
 
     switch (item->kind) {
     case SPOOL_LINE_RECORD:
@@ -69,7 +72,7 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
         break;
     case SPOOL_LINE_MALFORMED:
     case SPOOL_LINE_REFUSED:
-        if (json_walk_valid(line, item->length))
+        if (json_walk_valid((struct text){line, item->length}, false, &fault))
             wrong(tally, file, offset, "not a record: JSON, but it does not begin with %s",
                   spool_lines_prefix(signal));
         else

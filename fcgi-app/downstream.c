@@ -182,7 +182,7 @@ static uint64_t attempt_timeout_ms(const struct call *call)
 }
 
 /* One attempt with its span; its response is in call->last, a success is read into *result. */
-static void make_attempt(struct call *call, struct worker_result *result)
+static void make_attempt(struct call *call, struct analysis_result *result)
 {
     struct downstream *downstream = call->downstream;
     struct exchange *exchange = call->exchange;
@@ -274,7 +274,7 @@ static enum downstream_verdict verdict(const struct call *call)
                                                     : DOWNSTREAM_CALL_FAILED;
 }
 
-static enum downstream_verdict make_call(struct call *call, struct worker_result *result)
+static enum downstream_verdict make_call(struct call *call, struct analysis_result *result)
 {
     do {
         struct breaker_permit permit = breaker_ask(&call->downstream->breaker, now_ms());
@@ -307,7 +307,7 @@ static void fall_back(struct call *call, enum downstream_verdict reason)
 
 enum errors_kind downstream_analyze(struct downstream *downstream, struct exchange *exchange,
                                     struct span *span, double a, double b,
-                                    struct worker_result *result)
+                                    struct analysis_result *result)
 {
     static const enum errors_kind errors[DOWNSTREAM_VERDICTS] = {
         [DOWNSTREAM_CALL_SUCCESS] = ERRORS_NONE,
@@ -321,7 +321,7 @@ enum errors_kind downstream_analyze(struct downstream *downstream, struct exchan
         .span = span,
         .begin_ms = now_ms(),
     };
-    struct worker_result theirs;
+    struct analysis_result theirs;
     enum downstream_verdict how;
 
     write_input(&call, a, b);

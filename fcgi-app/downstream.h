@@ -5,10 +5,10 @@
 #ifndef FCGI_APP_DOWNSTREAM_H
 #define FCGI_APP_DOWNSTREAM_H
 
+#include "fcgi-app/analysis.h"
 #include "fcgi-app/downstream_policy.h"
 #include "fcgi-app/downstream_settings.h"
 #include "fcgi-app/errors.h"
-#include "fcgi-app/worker.h"
 #include "lib/control/breaker.h"
 #include "lib/metrics/metrics.h"
 #include "lib/trace/span.h"
@@ -47,6 +47,6 @@ void downstream_close(struct downstream *downstream);
  */
 enum errors_kind downstream_analyze(struct downstream *downstream, struct exchange *exchange,
                                     struct span *span, double a, double b,
-                                    struct worker_result *result);
+                                    struct analysis_result *result);
 
 #endif

@@ -1,8 +1,8 @@
 #include "fcgi-app/downstream_policy.h"
 
-#include "fcgi-app/json_value.h"
+#include "lib/base/json_walk.h"
 
-#include <jansson.h>
+#include <math.h>
 
 const char *const downstream_outcome_names[DOWNSTREAM_OUTCOMES] = {
     [DOWNSTREAM_SUCCESS] = "success",
@@ -84,27 +84,16 @@ uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings)
     return budget;
 }
 
-/* Numbers come out of the parser as reals, those beyond a double's range as marked strings. */
-static int read_number(const json_t *document, const char *key, double *number)
+int downstream_policy_read_result(const char *body, size_t length, struct analysis_result *result)
 {
-    const json_t *value = json_object_get(document, key);
+    const struct text document = {body, length};
+    struct json_fault fault;
 
-    if (!json_is_real(value))
-        return -1;
-    *number = json_real_value(value);
-    return 0;
-}
-
-int downstream_policy_read_result(const char *body, size_t length, struct worker_result *result)
-{
-    struct json_value_marker marker = {.bytes = ""};
-    json_error_t error;
-    json_t *document = json_value_parse(body, length, &marker, &error);
-    int status = read_number(document, "sum", &result->sum) == 0 &&
-                         read_number(document, "difference", &result->difference) == 0
-                     ? 0
-                     : -1;
-
-    json_decref(document);
-    return status;
+    return json_walk_valid(document, true, &fault) &&
+                   json_walk_double(json_walk_get(document, "sum"), &result->sum) == 0 &&
+                   json_walk_double(json_walk_get(document, "difference"), &result->difference) ==
+                       0 &&
+                   isfinite(result->sum) && isfinite(result->difference)
+               ? 0
+               : -1;
 }

@@ -5,8 +5,8 @@
 #ifndef FCGI_APP_DOWNSTREAM_POLICY_H
 #define FCGI_APP_DOWNSTREAM_POLICY_H
 
+#include "fcgi-app/analysis.h"
 #include "fcgi-app/downstream_settings.h"
-#include "fcgi-app/worker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,6 +74,6 @@ uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings)
  * Reads the result from a body of `length` bytes, NUL-terminated as well: an object with two finite
  * numbers, `sum` and `difference`. Returns 0, or -1.
  */
-int downstream_policy_read_result(const char *body, size_t length, struct worker_result *result);
+int downstream_policy_read_result(const char *body, size_t length, struct analysis_result *result);
 
 #endif

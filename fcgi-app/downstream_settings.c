@@ -1,5 +1,7 @@
 #include "fcgi-app/downstream_settings.h"
 
+#include "lib/trace/redact.h"
+
 #include "lib/control/breaker.h"
 
 #include <curl/curl.h>
@@ -99,10 +101,11 @@ static int copy_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size
     return length > 0 && length < size ? 0 : -1;
 }
 
-/* Semantic conventions, url.full: "must not contain credentials". */
-static int copy_shown(CURLU *url, char *out, size_t size)
+/* Semantic conventions, url.full: neither credentials nor secrets of the query. */
+static int copy_shown(CURLU *url, const char *secrets, char *out, size_t size)
 {
-    char user[DOWNSTREAM_URL_MAX + 1];
+    char user[DOWNSTREAM_URL_MAX + 1], query[DOWNSTREAM_URL_MAX + 1];
+    char shown[REDACT_QUERY_MAX + 1];
 
     if (copy_part(url, CURLUPART_USER, 0, user, sizeof(user)) == 0 &&
         curl_url_set(url, CURLUPART_USER, "REDACTED", 0) != CURLUE_OK)
@@ -110,6 +113,15 @@ static int copy_shown(CURLU *url, char *out, size_t size)
     if (copy_part(url, CURLUPART_PASSWORD, 0, user, sizeof(user)) == 0 &&
         curl_url_set(url, CURLUPART_PASSWORD, "REDACTED", 0) != CURLUE_OK)
         return -1;
+    if (copy_part(url, CURLUPART_QUERY, 0, query, sizeof(query)) == 0) {
+        const struct text text = redact_query(shown, text_of(query), secrets);
+
+        if (text.at == shown) {
+            shown[text.len] = '\0';
+            if (curl_url_set(url, CURLUPART_QUERY, shown, 0) != CURLUE_OK)
+                return -1;
+        }
+    }
     return copy_part(url, CURLUPART_URL, 0, out, size);
 }
 
@@ -124,7 +136,7 @@ static void strip_brackets(char *host)
     host[length - 2] = '\0';
 }
 
-static int split_url(struct downstream_settings *settings)
+static int split_url(struct downstream_settings *settings, const char *secrets)
 {
     char scheme[16], port[8];
     CURLU *url = curl_url();
@@ -138,7 +150,7 @@ static int split_url(struct downstream_settings *settings)
         (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
         copy_part(url, CURLUPART_HOST, 0, settings->host, sizeof(settings->host)) == 0 &&
         copy_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, sizeof(port)) == 0 &&
-        copy_shown(url, settings->shown_url, sizeof(settings->shown_url)) == 0) {
+        copy_shown(url, secrets, settings->shown_url, sizeof(settings->shown_url)) == 0) {
         strip_brackets(settings->host);
         settings->port = (uint16_t)atoi(port);
         result = 0;
@@ -147,7 +159,8 @@ static int split_url(struct downstream_settings *settings)
     return result;
 }
 
-int downstream_settings_load(struct downstream_settings *settings, char error[CONFIG_ERROR_MAX])
+int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
+                             char error[CONFIG_ERROR_MAX])
 {
     if (config_load(rows, row_count, settings, NULL, error) != 0)
         return -1;
@@ -161,7 +174,7 @@ int downstream_settings_load(struct downstream_settings *settings, char error[CO
                        "DOWNSTREAM_ENABLED: \"true\" can't be used without DOWNSTREAM_URL");
         return -1;
     }
-    if (split_url(settings) != 0) {
+    if (split_url(settings, secrets) != 0) {
         (void)snprintf(error, CONFIG_ERROR_MAX,
                        "DOWNSTREAM_URL: \"%.80s\" can't be used; it takes http://HOST... or "
                        "https://HOST..., at most %d characters",

@@ -34,15 +34,17 @@ struct downstream_settings {
     /* Derived from the URL, for the attributes of spans; "" and 0 if it is not enabled. */
     char host[DOWNSTREAM_HOST_MAX + 1];
     uint16_t port;
-    char shown_url[DOWNSTREAM_URL_MAX + 1]; /* without user name and password */
+    char shown_url[DOWNSTREAM_URL_MAX + 1]; /* without user name, password, secrets */
 };
 
 /*
  * Reads all of it. Returns 0, or -1 with a message in `error` that names variable and value: also
- * if it is enabled without a URL, or the URL is not one of http or https with a host. What is not
- * enabled needs no URL, and a wrong one is then no error.
+ * if it is enabled without a URL, or the URL is not one of http or https with a host. What is
+ * not enabled needs no URL, and a wrong one is then no error. `secrets` are names in the URL's
+ * query, with commas, whose values shown_url does not show (lib/trace/redact.h), or NULL.
  */
-int downstream_settings_load(struct downstream_settings *settings, char error[CONFIG_ERROR_MAX]);
+int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
+                             char error[CONFIG_ERROR_MAX]);
 
 /* Prints them as lines of --help. */
 void downstream_settings_print_help(FILE *to);

@@ -7,6 +7,9 @@ const struct errors_def errors_table[ERRORS_COUNT] = {
     [ERRORS_BODY_TOO_LARGE] = {"body_too_large", 413, "Request body too large"},
     [ERRORS_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415, "Unsupported Media Type"},
     [ERRORS_BAD_CONTENT_LENGTH] = {"bad_content_length", 400, "Content-Length is not a number"},
+    [ERRORS_LENGTH_REQUIRED] =
+        {"length_required", 400,
+         "The request does not say how long its body is: Content-Length is missing or empty"},
     [ERRORS_BODY_INCOMPLETE] = {"body_incomplete", 400,
                                 "Request body is shorter than its Content-Length"},
     [ERRORS_MISSING] = {"missing", 422, "Field required"},

@@ -11,6 +11,7 @@
 #include "fcgi-app/downstream.h"
 #include "fcgi-app/errors.h"
 #include "fcgi-app/gateway.h"
+#include "fcgi-app/origin.h"
 #include "fcgi-app/reply.h"
 #include "fcgi-app/request.h"
 #include "fcgi-app/route.h"
@@ -18,6 +19,7 @@
 #include "lib/base/request_id.h"
 #include "lib/telemetry.h"
 #include "lib/trace/log.h"
+#include "lib/trace/redact.h"
 #include "lib/trace/span.h"
 
 #include <stdint.h>
@@ -37,12 +39,13 @@ struct app {
 };
 
 enum {
-    EXCHANGE_SPAN_NAME_MAX = 32,
+    EXCHANGE_SPAN_NAME_MAX = METHOD_LISTED_MAX + 32,
 };
 
 struct exchange {
     struct app *app;
     struct request request;
+    struct origin origin;
     struct reply reply;
     const struct route *route;
     uint64_t begin_ns; /* monotonic */
@@ -50,8 +53,9 @@ struct exchange {
     struct log_context log; /* of the span that is active */
     struct span span;       /* the server's */
     char span_name[EXCHANGE_SPAN_NAME_MAX];
-    enum errors_kind error; /* ERRORS_NONE below 400 */
-    const char *chaos_kind; /* of the last fault that was injected, or NULL */
+    char query[REDACT_QUERY_MAX]; /* without its secrets, where it has any */
+    enum errors_kind error;       /* ERRORS_NONE below 400 */
+    const char *chaos_kind;       /* of the last fault that was injected, or NULL */
 };
 
 /* Answers with an error: its status and {"detail": its message}. */

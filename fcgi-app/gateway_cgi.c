@@ -19,8 +19,11 @@ static int next(struct gateway *base, struct request *request)
     gateway->done = true;
     request_from_environment(request, (const char *const *)environ);
     request_path_of_script(request);
-    /* Without a length there is no body (RFC 3875 section 4.1.2): stdin may never end. */
-    if (request->content_length == REQUEST_LENGTH_UNKNOWN)
+    /*
+     * Without a length there is no body (RFC 3875 section 4.1.2): stdin may never end. Apache hands
+     * a chunked body over without its length, and ends it.
+     */
+    if (request->content_length == REQUEST_LENGTH_UNKNOWN && !request_is_chunked(request))
         request->content_length = 0;
     return 1;
 }

@@ -1,9 +1,9 @@
 #include "fcgi-app/handlers.h"
 
+#include "fcgi-app/analysis.h"
 #include "fcgi-app/exchange.h"
 #include "fcgi-app/openapi.h"
 #include "fcgi-app/validation.h"
-#include "fcgi-app/worker.h"
 
 #include <string.h>
 
@@ -38,6 +38,8 @@ static enum errors_kind check_head(const struct exchange *exchange)
 
     if (request->content_length == REQUEST_LENGTH_BAD)
         return ERRORS_BAD_CONTENT_LENGTH;
+    if (request->content_length == REQUEST_LENGTH_MISSING)
+        return ERRORS_LENGTH_REQUIRED;
     if (request->content_length > (int64_t)exchange->app->settings.max_body_bytes)
         return ERRORS_BODY_TOO_LARGE;
     if (!request_content_is_json(request->content_type))
@@ -79,12 +81,12 @@ static void reply_result(struct exchange *exchange, double a, double b)
         attribute_double("input_a", a),
         attribute_double("input_b", b),
     };
-    struct worker_result result;
+    struct analysis_result result;
     enum errors_kind error;
 
     exchange_log(exchange, LOG_LEVEL_INFO, api_logger, "analyze_request", inputs,
                  FIELD_COUNT(inputs));
-    error = worker_analyze(exchange, a, b, &result);
+    error = analysis_run(exchange, a, b, &result);
     if (error != ERRORS_NONE) {
         exchange_fail(exchange, error);
         return;
@@ -120,7 +122,6 @@ void handlers_analyze(struct exchange *exchange)
         reply_invalid(exchange, &validation);
     else
         reply_result(exchange, validation.a, validation.b);
-    validation_free(&validation);
 }
 
 static void write_text(struct exchange *exchange, const char *text)
@@ -180,7 +181,7 @@ void handlers_not_found(struct exchange *exchange)
 
 void handlers_method_not_allowed(struct exchange *exchange)
 {
-    exchange->reply.allow = method_names[exchange->route->method];
+    exchange->reply.allow = route_allow(exchange->route);
     exchange_fail(exchange, ERRORS_METHOD_NOT_ALLOWED);
 }
 
@@ -188,6 +189,7 @@ void handlers_method_not_allowed(struct exchange *exchange)
 static enum errors_kind own_error(int status)
 {
     switch (status) {
+    case 403: /* a path below a file of /docs */
     case 404:
         return ERRORS_NOT_FOUND;
     case 405:

@@ -19,9 +19,9 @@ enum {
 /* OpenTelemetry HTTP semantic conventions, "Name": {method} {http.route}. */
 static void name_span(struct exchange *x)
 {
-    const enum method method = x->request.method;
+    const char *method = method_known(x->request.method_text, x->app->settings.known_methods);
     const char *parts[] = {
-        method == METHOD_OTHER ? "HTTP" : method_names[method],
+        strcmp(method, method_names[METHOD_OTHER]) == 0 ? "HTTP" : method,
         route_id(x->route) == ROUTE_OTHER ? "" : " ",
         route_id(x->route) == ROUTE_OTHER ? "" : x->route->path,
     };
@@ -42,10 +42,39 @@ static void begin_span(struct exchange *x)
     x->log = (struct log_context){.request_id = x->request_id, .trace = &x->span.context};
 }
 
-static void set_port(struct span *span, const char *key, const char *port)
+static void set_text(struct span *span, const char *key, struct text text)
 {
-    if (port != NULL && port[0] != '\0')
-        span_set(span, attribute_int(key, atoi(port)));
+    span_set(span, attribute_string_n(key, text.at, text.len));
+}
+
+static void set_port(struct span *span, const char *key, struct text port)
+{
+    uint64_t number;
+
+    if (port.at != NULL && text_parse_uint(port, &number) == 0)
+        span_set(span, attribute_int(key, (int64_t)number));
+}
+
+static void set_method(struct exchange *x)
+{
+    const char *text = x->request.method_text;
+    const char *known = method_known(text, x->app->settings.known_methods);
+
+    span_set(&x->span, attribute_string("http.request.method", known));
+    if (text != NULL && strcmp(text, known) != 0)
+        span_set(&x->span, attribute_string("http.request.method_original", text));
+}
+
+/* The query without its secrets, and without a fragment. */
+static void set_query(struct exchange *x)
+{
+    const char *query = x->request.query;
+
+    if (query == NULL || query[0] == '\0')
+        return;
+    set_text(&x->span, "url.query",
+             redact_query(x->query, (struct text){query, strcspn(query, "#")},
+                          x->app->settings.redact_query));
 }
 
 /* OpenTelemetry HTTP semantic conventions, "HTTP server span". */
@@ -56,21 +85,18 @@ static void describe_span(struct exchange *x)
 
     if (!span->recording)
         return;
-    span_set(span, attribute_string("http.request.method", method_names[request->method]));
-    if (request->method == METHOD_OTHER)
-        span_set(span, attribute_string("http.request.method_original", request->method_text));
+    set_method(x);
     span_set(span, attribute_string_n("url.path", request->url_path, request->url_path_length));
-    if (request->query != NULL && request->query[0] != '\0')
-        span_set(span, attribute_string("url.query", request->query));
-    span_set(span, attribute_string("url.scheme", request_scheme(request)));
+    set_query(x);
+    span_set(span, attribute_string("url.scheme", x->origin.scheme));
     if (route_id(x->route) != ROUTE_OTHER)
         span_set(span, attribute_string("http.route", x->route->path));
     if (x->error != ERRORS_CHAOS_ABORT)
         span_set(span, attribute_int("http.response.status_code", x->reply.status->code));
-    span_set(span, attribute_string("server.address", request->server_name));
-    set_port(span, "server.port", request->server_port);
-    span_set(span, attribute_string("client.address", request->client_address));
-    set_port(span, "client.port", request->client_port);
+    set_text(span, "server.address", x->origin.server);
+    set_port(span, "server.port", x->origin.server_port);
+    set_text(span, "client.address", x->origin.client);
+    set_port(span, "client.port", x->origin.client_port);
     span_set(span, attribute_string("network.protocol.version", request_protocol_version(request)));
     span_set(span, attribute_string("user_agent.original", request->user_agent));
     span_set(span, attribute_string("microtrace.request_id", x->request_id));
@@ -90,7 +116,7 @@ static void log_completed(struct exchange *x, uint64_t elapsed_ns)
         attribute_string_n("path", request->url_path, request->url_path_length),
         attribute_int("status_code", x->reply.status->code),
         attribute_double("elapsed_ms", (double)elapsed_ns / CLOCK_NS_PER_MS),
-        attribute_string("client", request->client_address),
+        attribute_string_n("client", x->origin.client.at, x->origin.client.len),
         attribute_string("user_agent", request->user_agent),
     };
 
@@ -130,7 +156,7 @@ static void handle(struct exchange *x)
 {
     if (x->request.error_status != 0)
         handlers_web_server_error(x);
-    else if (x->request.method != x->route->method && route_id(x->route) != ROUTE_OTHER)
+    else if (!route_allows(x->route, x->request.method))
         handlers_method_not_allowed(x);
     else
         x->route->handler(x);
@@ -154,6 +180,7 @@ static void serve_request(struct app *app, struct exchange *x)
     x->reply.request_id = x->request_id;
     x->reply.head_only = x->request.method == METHOD_HEAD;
     x->route = route_find(x->request.path);
+    origin_find(&x->origin, &x->request, &app->settings.proxies);
     begin_span(x);
 
     handle(x);

@@ -5,7 +5,7 @@
 #ifndef FCGI_APP_METHOD_H
 #define FCGI_APP_METHOD_H
 
-/* RFC 9110 section 9 and RFC 5789, as OpenTelemetry's HTTP conventions count them. */
+/* RFC 9110 section 9, PATCH (RFC 5789) and QUERY, as OpenTelemetry's HTTP conventions have them. */
 enum method {
     METHOD_GET,
     METHOD_HEAD,
@@ -16,6 +16,7 @@ enum method {
     METHOD_OPTIONS,
     METHOD_TRACE,
     METHOD_PATCH,
+    METHOD_QUERY,
     METHOD_OTHER,
     METHOD_COUNT,
 };
@@ -25,5 +26,16 @@ extern const char *const method_names[METHOD_COUNT];
 
 /* Case matters (RFC 9110 section 9.1). NULL is METHOD_OTHER. */
 enum method method_parse(const char *text);
+
+enum {
+    METHOD_LISTED_MAX = 32, /* characters of a method in a user's list */
+};
+
+/*
+ * What spans call the method `text`: by the names above, or by `list`, a value of
+ * OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, which replaces them: names with commas, in their case.
+ * NULL is no list. Returns `text` or one of the names above.
+ */
+const char *method_known(const char *text, const char *list);
 
 #endif

@@ -25,14 +25,18 @@ static const struct variable variables[] = {
     VARIABLE("QUERY_STRING", query),
     VARIABLE("HTTPS", https),
     VARIABLE("REQUEST_SCHEME", scheme_text),
-    VARIABLE("SERVER_NAME", server_name),
-    VARIABLE("SERVER_PORT", server_port),
+    VARIABLE("HTTP_HOST", host),
+    VARIABLE("HTTP_FORWARDED", forwarded.forwarded),
+    VARIABLE("HTTP_X_FORWARDED_FOR", forwarded.x_for),
+    VARIABLE("HTTP_X_FORWARDED_PROTO", forwarded.x_proto),
+    VARIABLE("HTTP_X_FORWARDED_HOST", forwarded.x_host),
     VARIABLE("REMOTE_ADDR", client_address),
     VARIABLE("REMOTE_PORT", client_port),
     VARIABLE("SERVER_PROTOCOL", protocol),
     VARIABLE("HTTP_USER_AGENT", user_agent),
     VARIABLE("CONTENT_TYPE", content_type),
     VARIABLE("CONTENT_LENGTH", content_length_text),
+    VARIABLE("HTTP_TRANSFER_ENCODING", transfer_encoding),
     VARIABLE("HTTP_X_REQUEST_ID", request_id),
     VARIABLE("HTTP_TRACEPARENT", trace.traceparent),
     VARIABLE("HTTP_TRACESTATE", trace.tracestate),
@@ -48,10 +52,25 @@ static const struct variable variables[] = {
 
 static const size_t variable_count = sizeof(variables) / sizeof(variables[0]);
 
+/* In place of a header field that came in two different values: it counts as none. */
+static const char ambiguous[] = "";
+
+/*
+ * A field that came twice, under names that the server maps to the same variable perhaps
+ * (X-Request-ID, X.Request.ID), comes as two variables. Of variables that are not header fields
+ * the first counts.
+ */
+static const char *merge(const char *name, const char *first, const char *second)
+{
+    if (strncmp(name, "HTTP_", 5) != 0 || strcmp(first, second) == 0)
+        return first;
+    return ambiguous;
+}
+
 static void take_variable(struct request *request, const char *entry)
 {
     const char *equals = strchr(entry, '=');
-    const char *value;
+    const char *value, *known;
     size_t length;
 
     if (equals == NULL)
@@ -62,10 +81,43 @@ static void take_variable(struct request *request, const char *entry)
         const struct variable *variable = &variables[i];
 
         if (length == variable->length && memcmp(entry, variable->name, length) == 0) {
+            memcpy(&known, (char *)request + variable->offset, sizeof(known));
+            if (known != NULL)
+                value = merge(variable->name, known, value);
             memcpy((char *)request + variable->offset, &value, sizeof(value));
             return;
         }
     }
+}
+
+static void drop_ambiguous(struct request *request)
+{
+    static const char *const none = NULL;
+    const char *value;
+
+    for (size_t i = 0; i < variable_count; i++) {
+        memcpy(&value, (char *)request + variables[i].offset, sizeof(value));
+        if (value == ambiguous)
+            memcpy((char *)request + variables[i].offset, &none, sizeof(none));
+    }
+}
+
+/* A server joins a repeated field with commas (RFC 9110, section 5.3): "a, a" is a. */
+static const char *repeated(const char *value)
+{
+    const char *last = value != NULL ? strrchr(value, ',') : NULL;
+    size_t length;
+
+    if (last == NULL)
+        return value;
+    last += 1 + strspn(last + 1, " \t");
+    length = strlen(last);
+    for (const char *at = value; at < last; at += strspn(at, " \t,")) {
+        if (strncmp(at, last, length) != 0 || strchr(" \t,", at[length]) == NULL)
+            return value;
+        at += length;
+    }
+    return last;
 }
 
 static int64_t parse_length(const char *text)
@@ -97,14 +149,22 @@ static void set_path(struct request *request, const char *first, size_t first_le
     memcpy(request->path + first_length, second, second_length + 1);
 }
 
+/*
+ * The path of the request's target: of "/path?query", but also of an absolute URI (RFC 9112,
+ * section 3.2.2) as some servers hand it over.
+ */
 static void set_url_path(struct request *request)
 {
-    if (request->request_uri != NULL) {
-        request->url_path = request->request_uri;
-        request->url_path_length = strcspn(request->request_uri, "?");
-    } else {
-        request->url_path = request->path;
-        request->url_path_length = strlen(request->path);
+    const char *uri = request->request_uri != NULL ? request->request_uri : request->path;
+    const char *authority = uri[0] != '/' ? strstr(uri, "://") : NULL;
+
+    if (authority != NULL && strcspn(uri, "/?#") > (size_t)(authority - uri))
+        uri = authority + 3 + strcspn(authority + 3, "/?#");
+    request->url_path = uri;
+    request->url_path_length = strcspn(uri, "?#");
+    if (request->url_path_length == 0 && authority != NULL) {
+        request->url_path = "/";
+        request->url_path_length = 1;
     }
 }
 
@@ -122,17 +182,19 @@ static void set_error_status(struct request *request)
     if (request->error_status == 0)
         return;
     set_path(request, request->url_path, request->url_path_length, "");
-    if (request->error_status == STATUS_LENGTH_REQUIRED) {
-        /* lighttpd's word for a POST with neither body nor length, which is a POST of nothing. */
-        request->error_status = 0;
-        request->method_text = "POST";
-        request->method = METHOD_POST;
-        request->content_length = 0;
-        return;
-    }
-    /* It is always called with GET; what the client's method was is not told. */
-    request->method_text = NULL;
+    /* It is always called with GET; what the client's method was is not told ... */
+    request->method_text = method_names[METHOD_OTHER];
     request->method = METHOD_OTHER;
+    if (request->error_status == STATUS_LENGTH_REQUIRED) {
+        /*
+         * ... but for this status, which lighttpd has for POST alone. There may have been a body:
+         * behind an empty Content-Length, or over HTTP/2 before lighttpd 1.4.78.
+         */
+        request->error_status = 0;
+        request->method_text = method_names[METHOD_POST];
+        request->method = METHOD_POST;
+        request->content_length = REQUEST_LENGTH_MISSING;
+    }
 }
 
 void request_from_environment(struct request *request, const char *const *environment)
@@ -140,6 +202,8 @@ void request_from_environment(struct request *request, const char *const *enviro
     memset(request, 0, offsetof(struct request, path));
     for (; *environment != NULL; environment++)
         take_variable(request, *environment);
+    drop_ambiguous(request);
+    request->request_id = repeated(request->request_id);
     request->method = method_parse(request->method_text);
     request->content_length = parse_length(request->content_length_text);
     if (request->script_name == NULL)
@@ -186,6 +250,12 @@ const char *request_protocol_version(const struct request *request)
     if (strcmp(version, "3.0") == 0)
         return "3";
     return version;
+}
+
+bool request_is_chunked(const struct request *request)
+{
+    return request->transfer_encoding != NULL &&
+           strcasestr(request->transfer_encoding, "chunked") != NULL;
 }
 
 bool request_content_is_json(const char *content_type)

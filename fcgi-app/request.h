@@ -6,6 +6,7 @@
 #define FCGI_APP_REQUEST_H
 
 #include "fcgi-app/method.h"
+#include "lib/trace/forwarded.h"
 #include "lib/trace/propagation.h"
 
 #include <stdbool.h>
@@ -16,10 +17,14 @@ enum {
     REQUEST_PATH_MAX = 255, /* a longer path is no route */
     REQUEST_LENGTH_UNKNOWN = -1,
     REQUEST_LENGTH_BAD = -2,
+    REQUEST_LENGTH_MISSING = -3, /* the server did not read the body for lack of a length */
 };
 
 struct request {
-    /* Borrowed until the next request; NULL where the server sent none. */
+    /*
+     * Borrowed until the next request; NULL where the server sent none. A header field that came in
+     * two different values counts as none.
+     */
     const char *method_text;
     const char *script_name;
     const char *path_info;
@@ -27,14 +32,15 @@ struct request {
     const char *query;
     const char *https;
     const char *scheme_text;
-    const char *server_name;
-    const char *server_port;
+    const char *host;
+    struct forwarded_fields forwarded;
     const char *client_address;
     const char *client_port;
     const char *protocol;
     const char *user_agent;
     const char *content_type;
     const char *content_length_text;
+    const char *transfer_encoding;
     const char *request_id;
     struct propagation_carrier trace;
     const char *baggage;
@@ -42,9 +48,9 @@ struct request {
 
     /* Derived from them. */
     enum method method;
-    int64_t content_length; /* bytes, or REQUEST_LENGTH_UNKNOWN or _BAD */
+    int64_t content_length; /* bytes, or one of REQUEST_LENGTH_* */
     int error_status;       /* the status that a web server asks its error handler to word, or 0 */
-    const char *url_path;   /* the path as sent, without the query; not NUL-terminated */
+    const char *url_path;   /* the path as sent, and nothing else; not NUL-terminated */
     size_t url_path_length;
     char path[REQUEST_PATH_MAX + 1]; /* what the route is looked up by; "" for one too long */
 };
@@ -66,6 +72,9 @@ const char *request_scheme(const struct request *request);
 
 /* "1.1" of HTTP/1.1, "2" of HTTP/2.0; NULL where the protocol is no HTTP. */
 const char *request_protocol_version(const struct request *request);
+
+/* Whether the body came in chunks, without a length. */
+bool request_is_chunked(const struct request *request);
 
 /*
  * Whether a Content-Type says JSON: none at all, application/json or application/...+json, in any

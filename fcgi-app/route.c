@@ -23,6 +23,17 @@ const struct route *route_find(const char *path)
     return &route_table[ROUTE_OTHER];
 }
 
+bool route_allows(const struct route *route, enum method method)
+{
+    return route_id(route) == ROUTE_OTHER || method == route->method ||
+           (method == METHOD_HEAD && route->method == METHOD_GET);
+}
+
+const char *route_allow(const struct route *route)
+{
+    return route->method == METHOD_GET ? "GET, HEAD" : method_names[route->method];
+}
+
 enum route_id route_id(const struct route *route)
 {
     return (enum route_id)(route - route_table);

@@ -24,7 +24,7 @@ enum route_id {
 
 struct route {
     const char *path;   /* also the label `path`; "_OTHER" for ROUTE_OTHER */
-    enum method method; /* the one that is allowed */
+    enum method method; /* the one that is allowed; GET allows HEAD too */
     bool traced;        /* makes spans */
     void (*handler)(struct exchange *exchange);
 };
@@ -33,6 +33,12 @@ extern const struct route route_table[ROUTE_COUNT];
 
 /* The row for `path` (exact match); ROUTE_OTHER's row where there is none. */
 const struct route *route_find(const char *path);
+
+/* Whether the route answers `method`: its own, HEAD where that is GET, and any on ROUTE_OTHER. */
+bool route_allows(const struct route *route, enum method method);
+
+/* What stands in Allow: "POST" or "GET, HEAD". */
+const char *route_allow(const struct route *route);
 
 /* The index of a row of the table. */
 enum route_id route_id(const struct route *route);

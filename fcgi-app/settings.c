@@ -64,6 +64,27 @@ static const struct config_setting rows[] = {
         .help = "Folder of Swagger UI that the web server serves under /docs/.",
     },
     {
+        .name = "MICROTRACE_TRUSTED_PROXIES",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, trusted_proxies),
+        .help = "Addresses and networks (10.0.0.0/8,::1) of proxies whose Forwarded and "
+                "X-Forwarded-For, -Proto, -Host count.",
+    },
+    {
+        .name = "MICROTRACE_REDACT_QUERY",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, redact_query),
+        .help = "Names in a query, with commas, whose values spans show as REDACTED, beside "
+                "AWSAccessKeyId, Signature, sig and X-Goog-Signature.",
+    },
+    {
+        .name = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, known_methods),
+        .otel = true,
+        .help = "The methods that spans name, with commas; others are _OTHER.",
+    },
+    {
         .name = "OTEL_PROPAGATORS",
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, propagator_names),
@@ -90,7 +111,14 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
         return -1;
     if (config_load(rows, row_count, settings, warn, error) != 0)
         return -1;
-    if (downstream_settings_load(&settings->downstream, error) != 0)
+    if (forwarded_parse_proxies(&settings->proxies, settings->trusted_proxies) != 0) {
+        (void)snprintf(error, CONFIG_ERROR_MAX,
+                       "MICROTRACE_TRUSTED_PROXIES: \"%.80s\" can't be used; it takes at most %d "
+                       "addresses or networks with commas, as 192.0.2.1,10.0.0.0/8",
+                       settings->trusted_proxies, FORWARDED_PROXIES_MAX);
+        return -1;
+    }
+    if (downstream_settings_load(&settings->downstream, settings->redact_query, error) != 0)
         return -1;
     warning = propagation_parse(&settings->propagators, settings->propagator_names);
     if (warning != NULL)

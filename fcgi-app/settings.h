@@ -7,6 +7,7 @@
 #include "fcgi-app/downstream_settings.h"
 #include "lib/base/config.h"
 #include "lib/telemetry.h"
+#include "lib/trace/forwarded.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +24,11 @@ struct settings {
     uint64_t chaos_seed;          /* CHAOS_SEED; 0: other faults each time */
     const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
     const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
-    unsigned propagators;         /* the set that it names, for lib/trace/propagation.h */
+    const char *known_methods;    /* OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, or NULL */
+    const char *redact_query;     /* MICROTRACE_REDACT_QUERY, or NULL */
+    const char *trusted_proxies;  /* MICROTRACE_TRUSTED_PROXIES, or NULL */
+    struct forwarded_proxies proxies;
+    unsigned propagators; /* the set that it names, for lib/trace/propagation.h */
 };
 
 /*

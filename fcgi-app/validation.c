@@ -1,61 +1,64 @@
 #include "fcgi-app/validation.h"
 
+#include "lib/base/json_scan.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static void add_error(struct validation *validation, enum errors_kind kind, const char *field,
-                      const json_t *input)
+                      struct text input)
 {
     validation->errors[validation->error_count++] =
         (struct validation_error){.kind = kind, .field = field, .input = input};
 }
 
 /* Reads one member, or adds what is wrong with it. */
-static void read_number(struct validation *validation, const char *field, double *number)
+static void read_number(struct validation *validation, struct text document, const char *field,
+                        double *number)
 {
-    const json_t *value = json_object_get(validation->document, field);
-    size_t length;
+    const struct text value = json_walk_get(document, field);
 
-    if (value == NULL)
-        add_error(validation, ERRORS_MISSING, field, validation->document);
-    else if (json_value_marked(value, &validation->marker, &length) != NULL)
-        add_error(validation, ERRORS_FINITE_NUMBER, field, value);
-    else if (!json_is_real(value))
+    if (value.at == NULL)
+        add_error(validation, ERRORS_MISSING, field, document);
+    else if (json_walk_double(value, number) != 0)
         add_error(validation, ERRORS_FLOAT_TYPE, field, value);
-    else
-        *number = json_real_value(value);
+    else if (!isfinite(*number))
+        add_error(validation, ERRORS_FINITE_NUMBER, field, value);
+}
+
+/* The value in a valid document, without the blanks around it. */
+static struct text document_of(const char *body, size_t length)
+{
+    const size_t blanks = strspn(body, " \t\r\n");
+
+    return (struct text){body + blanks, length - blanks};
 }
 
 void validation_parse(struct validation *validation, const char *body, size_t length)
 {
+    static const struct text nothing = {NULL, 0};
+    struct text document;
+
     validation->error_count = 0;
-    validation->document = NULL;
-    validation->marker.bytes[0] = '\0';
     if (length == 0) {
-        add_error(validation, ERRORS_MISSING, NULL, NULL);
+        add_error(validation, ERRORS_MISSING, NULL, nothing);
         return;
     }
-    validation->document = json_value_parse(body, length, &validation->marker, &validation->syntax);
-    if (validation->document == NULL) {
-        add_error(validation, ERRORS_JSON_INVALID, NULL, NULL);
+    if (!json_walk_valid((struct text){body, length}, true, &validation->fault)) {
+        add_error(validation, ERRORS_JSON_INVALID, NULL, nothing);
         return;
     }
-    if (!json_is_object(validation->document)) {
-        add_error(validation, ERRORS_MODEL_ATTRIBUTES_TYPE, NULL, validation->document);
+    document = document_of(body, length);
+    if (document.at[0] != '{') {
+        add_error(validation, ERRORS_MODEL_ATTRIBUTES_TYPE, NULL, document);
         return;
     }
-    read_number(validation, "a", &validation->a);
-    read_number(validation, "b", &validation->b);
+    read_number(validation, document, "a", &validation->a);
+    read_number(validation, document, "b", &validation->b);
     if (validation->error_count == 0 &&
         (!isfinite(validation->a + validation->b) || !isfinite(validation->a - validation->b)))
-        add_error(validation, ERRORS_FINITE_NUMBER, NULL, validation->document);
-}
-
-void validation_free(struct validation *validation)
-{
-    json_decref(validation->document);
-    validation->document = NULL;
+        add_error(validation, ERRORS_FINITE_NUMBER, NULL, document);
 }
 
 static void write_location(struct json_writer *w, const struct validation *validation,
@@ -65,7 +68,7 @@ static void write_location(struct json_writer *w, const struct validation *valid
     json_writer_begin_array(w);
     json_writer_string(w, "body");
     if (error->kind == ERRORS_JSON_INVALID)
-        json_writer_int(w, validation->syntax.position > 0 ? validation->syntax.position : 0);
+        json_writer_uint(w, validation->fault.at);
     else if (error->field != NULL)
         json_writer_string(w, error->field);
     json_writer_end_array(w);
@@ -74,7 +77,7 @@ static void write_location(struct json_writer *w, const struct validation *valid
 static void write_message(struct json_writer *w, const struct validation *validation,
                           const struct validation_error *error)
 {
-    char message[64 + JSON_ERROR_TEXT_LENGTH];
+    char message[128];
 
     json_writer_key(w, "msg");
     if (error->kind != ERRORS_JSON_INVALID) {
@@ -82,15 +85,68 @@ static void write_message(struct json_writer *w, const struct validation *valida
         return;
     }
     (void)snprintf(message, sizeof(message), "%s: %s", errors_table[error->kind].message,
-                   validation->syntax.text);
+                   validation->fault.what);
     json_writer_string(w, message);
 }
 
-static void write_input(struct json_writer *w, const struct validation *validation,
-                        const struct validation_error *error)
+/* A string of the body, `text` with its quotes, with our own escapes. */
+static void echo_string(struct json_writer *w, struct text text)
 {
-    if (error->input != NULL) {
-        json_value_write(w, error->input, &validation->marker);
+    const char *at = text.at + 1, *const end = text.at + text.len - 1;
+
+    json_writer_bytes(w, "\"", 1);
+    while (at < end) {
+        const char *slash = memchr(at, '\\', (size_t)(end - at));
+        char character[UTF8_MAX];
+
+        json_writer_text(w, at, (size_t)((slash != NULL ? slash : end) - at));
+        if (slash == NULL)
+            break;
+        at = slash + 1;
+        json_writer_text(w, character, json_walk_unescape(&at, end, character));
+    }
+    json_writer_bytes(w, "\"", 1);
+}
+
+static void echo_number(struct json_writer *w, struct text text)
+{
+    char digits[JSON_WRITER_DOUBLE_SIZE];
+    double number = 0;
+
+    if (json_walk_double(text, &number) == 0 && isfinite(number)) {
+        json_writer_bytes(w, digits, json_writer_format_double(digits, number));
+        return;
+    }
+    json_writer_bytes(w, "\"", 1);
+    json_writer_bytes(w, text.at, text.len);
+    json_writer_bytes(w, "\"", 1);
+}
+
+/* A value of the body: its brackets and words as they are, its strings and numbers our way. */
+static void echo(struct json_writer *w, struct text value)
+{
+    const char *at = value.at, *const end = value.at + value.len;
+
+    while (at < end) {
+        const bool is_string = *at == '"', is_number = *at == '-' || (*at >= '0' && *at <= '9');
+        const char *stop = is_string || is_number ? json_scan_value(at, end) : NULL;
+        const struct text token = {at, stop != NULL ? (size_t)(stop - at) : 1};
+
+        if (is_string)
+            echo_string(w, token);
+        else if (is_number)
+            echo_number(w, token);
+        else if (strchr(" \t\r\n", *at) == NULL)
+            json_writer_bytes(w, at, 1);
+        at += token.len;
+    }
+    w->comma = true;
+}
+
+static void write_input(struct json_writer *w, const struct validation_error *error)
+{
+    if (error->input.at != NULL) {
+        echo(w, error->input);
     } else if (error->kind == ERRORS_JSON_INVALID) {
         json_writer_begin_object(w);
         json_writer_end_object(w);
@@ -100,27 +156,23 @@ static void write_input(struct json_writer *w, const struct validation *validati
 }
 
 /* A long input becomes a string: the start of its text. */
-static void write_input_cut(struct json_writer *w, const struct validation *validation,
-                            const struct validation_error *error)
+static void write_input_cut(struct json_writer *w, const struct validation_error *error)
 {
-    char text[VALIDATION_LOGGED_INPUT_MAX];
-    struct json_writer cut;
+    struct text text = json_walk_string(error->input);
 
-    if (json_is_string(error->input) &&
-        json_string_length(error->input) > VALIDATION_LOGGED_INPUT_MAX) {
-        json_writer_string_n(w, json_string_value(error->input), VALIDATION_LOGGED_INPUT_MAX);
+    if (error->input.len <= VALIDATION_LOGGED_INPUT_MAX) {
+        write_input(w, error);
         return;
     }
-    json_writer_init(&cut, text, sizeof(text));
-    write_input(&cut, validation, error);
-    if (cut.overflow)
-        json_writer_string_n(w, text, cut.len);
-    else
-        json_writer_raw_value(w, text, cut.len);
+    if (text.at == NULL)
+        text = error->input;
+    if (text.len > VALIDATION_LOGGED_INPUT_MAX)
+        text.len = VALIDATION_LOGGED_INPUT_MAX;
+    json_writer_string_n(w, text.at, text.len);
 }
 
 static void write_errors(struct json_writer *w, const struct validation *validation,
-                         void (*write_one_input)(struct json_writer *, const struct validation *,
+                         void (*write_one_input)(struct json_writer *,
                                                  const struct validation_error *))
 {
     json_writer_begin_array(w);
@@ -133,7 +185,7 @@ static void write_errors(struct json_writer *w, const struct validation *validat
         write_location(w, validation, error);
         write_message(w, validation, error);
         json_writer_key(w, "input");
-        write_one_input(w, validation, error);
+        write_one_input(w, error);
         json_writer_end_object(w);
     }
     json_writer_end_array(w);

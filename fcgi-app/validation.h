@@ -1,15 +1,14 @@
 /*
  * The input of /analyze: from a body to two finite numbers, or to the entries of a 422 that say
- * what is wrong with it.
+ * what is wrong with it. Nothing is allocated, so no body fails for lack of memory.
  */
 #ifndef FCGI_APP_VALIDATION_H
 #define FCGI_APP_VALIDATION_H
 
 #include "fcgi-app/errors.h"
-#include "fcgi-app/json_value.h"
+#include "lib/base/json_walk.h"
 #include "lib/base/json_writer.h"
 
-#include <jansson.h>
 #include <stddef.h>
 
 enum {
@@ -28,27 +27,28 @@ enum {
 
 struct validation_error {
     enum errors_kind kind;
-    const char *field;   /* "a" or "b"; NULL for the body as a whole */
-    const json_t *input; /* NULL: the body was empty or is no JSON */
+    const char *field; /* "a" or "b"; NULL for the body as a whole */
+    struct text input; /* in the body; nothing: the body was empty or is not JSON */
 };
 
 struct validation {
     double a, b; /* valid when there are no errors; a + b and a - b are finite then */
     struct validation_error errors[VALIDATION_ERRORS_MAX];
     unsigned error_count;
-    json_t *document;
-    struct json_value_marker marker;
-    json_error_t syntax; /* of ERRORS_JSON_INVALID */
+    struct json_fault fault; /* of ERRORS_JSON_INVALID */
 };
 
 /*
- * Reads a body of `length` bytes, NUL-terminated as well. The caller calls validation_free.
+ * Reads a body of `length` bytes, NUL-terminated as well, which outlives *validation. Of a member
+ * that is there twice the last counts, others than `a` and `b` are ignored.
  */
 void validation_parse(struct validation *validation, const char *body, size_t length);
 
-void validation_free(struct validation *validation);
-
-/* Writes the entries as a JSON array, as a 422 holds them under `detail`. */
+/*
+ * Writes the entries as a JSON array, as a 422 holds them under `detail`. Numbers come out as
+ * json_writer_double writes them; those beyond the range of a double as strings of their text,
+ * since many readers refuse such numbers.
+ */
 void validation_write_errors(struct json_writer *w, const struct validation *validation);
 
 /* The same with each input cut to VALIDATION_LOGGED_INPUT_MAX bytes. */

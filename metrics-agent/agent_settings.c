@@ -1,5 +1,7 @@
 #include "metrics-agent/agent_settings.h"
 
+#include "lib/base/text.h"
+
 #include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -143,14 +145,6 @@ void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url)
         (void)snprintf(out, AGENT_SETTINGS_URL_MAX, "%.*sREDACTED%s", (int)(host - url), url, at);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool token_char(char c)
 {
     return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -179,13 +173,12 @@ static int write_header(const char *at, const char *end, char *header)
     for (value = equals + 1; value < end && (*value == ' ' || *value == '\t'); value++)
         continue;
     for (; value < end; value++) {
-        int high, low, byte = (unsigned char)*value;
+        int byte = (unsigned char)*value;
 
         if (*value == '%') {
-            if (end - value < 3 || (high = hex_digit(value[1])) < 0 ||
-                (low = hex_digit(value[2])) < 0)
+            byte = end - value < 3 ? -1 : text_hex_byte(value + 1);
+            if (byte < 0)
                 return -1;
-            byte = high << 4 | low;
             value += 2;
         }
         /* A line break would smuggle in a header of its own. */

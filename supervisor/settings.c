@@ -1,6 +1,7 @@
 #include "supervisor/settings.h"
 
 #include "lib/base/config.h"
+#include "lib/base/text.h"
 #include "supervisor/say.h"
 
 #include <arpa/inet.h>
@@ -92,20 +93,14 @@ static int resolve_listen(const char *name, const char *text, struct sockaddr_st
                           socklen_t *len)
 {
     char host[ADDRESS_MAX];
-    const char *colon = strrchr(text, ':');
-    const char *begin = text;
-    const char *end = colon;
-    if (*text == '[') {
-        begin++;
-        end--;
-    }
-    if (colon == NULL || (size_t)(end - begin) >= sizeof(host)) {
+    struct text parsed, port;
+    if (text_split_host_port(text_of(text), &parsed, &port) != 0 || parsed.len >= sizeof(host)) {
         say("%s '%s' is too long", name, text);
         return -1;
     }
-    memcpy(host, begin, (size_t)(end - begin));
-    host[end - begin] = '\0';
-    return resolve(name, host, colon + 1, address, len);
+    memcpy(host, parsed.at, parsed.len);
+    host[parsed.len] = '\0';
+    return resolve(name, host, port.at, address, len);
 }
 
 static int absolute_state_dir(struct settings *s)

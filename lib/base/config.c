@@ -1,6 +1,7 @@
 #include "lib/base/config.h"
 
 #include "lib/base/log_level.h"
+#include "lib/base/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,22 +14,6 @@ enum {
     SHOWN_MAX = 80,    /* bytes of a bad value that a message repeats */
     EXPECTED_MAX = 256 /* bytes that say what is accepted */
 };
-
-/* A whole number and nothing else: no sign, no blanks. */
-static int parse_uint(const char *text, const char *end, uint64_t *value)
-{
-    uint64_t n = 0;
-
-    if (text == end)
-        return -1;
-    for (; text < end; text++) {
-        if (*text < '0' || *text > '9' || __builtin_mul_overflow(n, UINT64_C(10), &n) ||
-            __builtin_add_overflow(n, (uint64_t)(*text - '0'), &n))
-            return -1;
-    }
-    *value = n;
-    return 0;
-}
 
 static int parse_double(const char *text, double *value)
 {
@@ -44,30 +29,23 @@ static int parse_double(const char *text, double *value)
 
 static int parse_range(const char *text, struct config_range *range)
 {
-    const char *const end = text + strlen(text), *const dash = strchr(text, '-');
+    const size_t low = strcspn(text, "-");
 
-    if (dash == NULL) {
-        if (parse_uint(text, end, &range->low) != 0)
-            return -1;
-        range->high = range->low;
+    if (text_parse_uint((struct text){text, low}, &range->low) != 0)
+        return -1;
+    range->high = range->low;
+    if (text[low] == '\0')
         return 0;
-    }
-    return parse_uint(text, dash, &range->low) == 0 &&
-                   parse_uint(dash + 1, end, &range->high) == 0 && range->low <= range->high
+    return text_parse_uint(text_of(text + low + 1), &range->high) == 0 && range->low <= range->high
                ? 0
                : -1;
 }
 
 static int check_host_port(const char *text)
 {
-    const char *const colon = strrchr(text, ':');
-    uint64_t port;
+    struct text host, port;
 
-    if (colon == NULL || colon == text || parse_uint(colon + 1, colon + strlen(colon), &port) != 0)
-        return -1;
-    if (text[0] == '[' ? colon[-1] != ']' : memchr(text, ':', (size_t)(colon - text)) != NULL)
-        return -1;
-    return port <= 65535 ? 0 : -1;
+    return text_split_host_port(text_of(text), &host, &port) == 0 && port.at != NULL ? 0 : -1;
 }
 
 static bool within(const struct config_setting *row, double value)
@@ -84,7 +62,7 @@ static int assign(const struct config_setting *row, const char *text, void *into
     case CONFIG_UINT: {
         uint64_t value;
 
-        if (parse_uint(text, text + strlen(text), &value) != 0 || !within(row, (double)value))
+        if (text_parse_uint(text_of(text), &value) != 0 || !within(row, (double)value))
             return -1;
         *(uint64_t *)member = value;
         return 0;

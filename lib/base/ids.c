@@ -1,5 +1,7 @@
 #include "lib/base/ids.h"
 
+#include "lib/base/text.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -133,19 +135,16 @@ void ids_to_hex(char *out, const uint8_t *bytes, size_t len)
     }
 }
 
-static int hex_value(char c)
+/* text_hex_digit's digits, but not the upper-case ones. */
+static int lower_digit(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
+    return c >= 'A' && c <= 'F' ? -1 : text_hex_digit(c);
 }
 
 int ids_from_hex(uint8_t *bytes, const char *hex, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        const int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+        const int high = lower_digit(hex[2 * i]), low = lower_digit(hex[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return -1;

@@ -1,5 +1,7 @@
 #include "lib/base/json_scan.h"
 
+#include "lib/base/utf8.h"
+
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,38 +51,6 @@ static unsigned plain8(uint64_t word)
     return hit == 0 ? 8 : (unsigned)__builtin_ctzll(hit) / 8;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at `at`, a byte of 0x80 or above; 0 for none. */
-static size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
-{
-    unsigned char lead = at[0], low = 0x80, high = 0xbf;
-    size_t more, i;
-
-    if (lead >= 0xc2 && lead <= 0xdf) {
-        more = 1;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-        more = 2;
-        if (lead == 0xe0)
-            low = 0xa0;
-        else if (lead == 0xed)
-            high = 0x9f;
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-        more = 3;
-        if (lead == 0xf0)
-            low = 0x90;
-        else if (lead == 0xf4)
-            high = 0x8f;
-    } else {
-        return 0;
-    }
-    if ((size_t)(end - at) <= more || at[1] < low || at[1] > high)
-        return 0;
-    for (i = 2; i <= more; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return more + 1;
-}
-
 /*
  * Moves *at, just after an opening quote, to just after the closing one. Returns JSON_SCAN_OBJECT
  * on success.
@@ -110,7 +80,7 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
         } else if (*p < 0x20) {
             return JSON_SCAN_CONTROL;
         } else if (*p >= 0x80) {
-            size_t n = utf8_sequence(p, end);
+            size_t n = utf8_sequence((const char *)p, (const char *)end);
 
             if (n == 0)
                 return JSON_SCAN_UTF8;
@@ -157,8 +127,10 @@ enum json_scan json_scan_line(const char *text, size_t len)
         default:
             if (p[-1] < 0x20)
                 return JSON_SCAN_CONTROL;
-            return p[-1] >= 0x80 && utf8_sequence(p - 1, end) == 0 ? JSON_SCAN_UTF8
-                                                                   : JSON_SCAN_MALFORMED;
+            return p[-1] >= 0x80 && utf8_sequence(text + (p - 1 - (const unsigned char *)text),
+                                                  text + len) == 0
+                       ? JSON_SCAN_UTF8
+                       : JSON_SCAN_MALFORMED;
         }
     } while (p < end);
     return JSON_SCAN_CUT;
@@ -200,7 +172,7 @@ const char *json_scan_value(const char *at, const char *end)
                 p++;
                 break;
             }
-            while (p < stop && strchr(",:{}[]\" \t\r", *p) == NULL)
+            while (p < stop && strchr(",:{}[]\" \t\r\n", *p) == NULL)
                 p++;
             return (const char *)p > at ? (const char *)p : NULL;
         }

@@ -1,5 +1,7 @@
 #include "lib/base/json_writer.h"
 
+#include "lib/base/utf8.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -68,42 +70,6 @@ void json_writer_key(struct json_writer *w, const char *key)
     w->comma = false;
 }
 
-/*
- * The length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7: no overlong
- * forms, no surrogates, nothing above U+10FFFF).
- */
-static size_t utf8_sequence(const unsigned char *at, size_t left)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t len;
-
-    if (at[0] < 0x80)
-        return 1;
-    if (at[0] >= 0xc2 && at[0] <= 0xdf) {
-        len = 2;
-    } else if (at[0] >= 0xe0 && at[0] <= 0xef) {
-        len = 3;
-        if (at[0] == 0xe0)
-            low = 0xa0;
-        else if (at[0] == 0xed)
-            high = 0x9f;
-    } else if (at[0] >= 0xf0 && at[0] <= 0xf4) {
-        len = 4;
-        if (at[0] == 0xf0)
-            low = 0x90;
-        else if (at[0] == 0xf4)
-            high = 0x8f;
-    } else {
-        return 0;
-    }
-    if (left < len || at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (at[i] < 0x80 || at[i] > 0xbf)
-            return 0;
-    return len;
-}
-
 static void put_escape(struct json_writer *w, unsigned char c)
 {
     static const char names[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
@@ -136,7 +102,7 @@ static bool are_plain(uint64_t bytes)
             tops) == 0;
 }
 
-static const unsigned char *skip_plain(const unsigned char *at, const unsigned char *end)
+static const char *skip_plain(const char *at, const char *end)
 {
     uint64_t bytes;
 
@@ -146,29 +112,31 @@ static const unsigned char *skip_plain(const unsigned char *at, const unsigned c
             break;
         at += sizeof(bytes);
     }
-    while (at < end && is_plain(*at))
+    while (at < end && is_plain((unsigned char)*at))
         at++;
     return at;
 }
 
-static void put_text(struct json_writer *w, const unsigned char *at, const unsigned char *end)
+void json_writer_text(struct json_writer *w, const char *text, size_t len)
 {
+    const char *at = text, *const end = text + len;
+
     while (at < end && !w->overflow) {
-        const unsigned char *const run = at;
+        const char *const run = at;
         size_t sequence;
 
         at = skip_plain(at, end);
-        json_writer_bytes(w, (const char *)run, (size_t)(at - run));
+        json_writer_bytes(w, run, (size_t)(at - run));
         if (at == end)
             break;
-        sequence = utf8_sequence(at, (size_t)(end - at));
+        sequence = utf8_sequence(at, end);
         if (sequence == 0) {
             json_writer_bytes(w, "\xef\xbf\xbd", 3);
             at++;
         } else if (sequence == 1) {
-            put_escape(w, *at++);
+            put_escape(w, (unsigned char)*at++);
         } else {
-            json_writer_bytes(w, (const char *)at, sequence);
+            json_writer_bytes(w, at, sequence);
             at += sequence;
         }
     }
@@ -176,11 +144,9 @@ static void put_text(struct json_writer *w, const unsigned char *at, const unsig
 
 void json_writer_string_n(struct json_writer *w, const char *text, size_t len)
 {
-    const unsigned char *const at = (const unsigned char *)text;
-
     begin_value(w);
     put(w, '"');
-    put_text(w, at, at + len);
+    json_writer_text(w, text, len);
     put(w, '"');
 }
 

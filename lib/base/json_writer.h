@@ -41,6 +41,12 @@ void json_writer_key(struct json_writer *w, const char *key);
 void json_writer_string_n(struct json_writer *w, const char *text, size_t len);
 void json_writer_string(struct json_writer *w, const char *text); /* NUL-terminated */
 
+/*
+ * `len` bytes of a string whose quotes the caller writes, with the same escapes; one character is
+ * not split between two calls.
+ */
+void json_writer_text(struct json_writer *w, const char *text, size_t len);
+
 void json_writer_int(struct json_writer *w, int64_t value);
 void json_writer_uint(struct json_writer *w, uint64_t value);
 void json_writer_bool(struct json_writer *w, bool value);

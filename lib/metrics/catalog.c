@@ -1,5 +1,6 @@
 #include "lib/metrics/catalog.h"
 
+#include "lib/base/utf8.h"
 #include "lib/metrics/rules.h"
 
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static struct series_node *parse_series(const struct metrics_map *map,
     for (size_t i = 0; i < family->label_count; i++) {
         values[i] = next_text(&at, end);
         if (values[i] == NULL || strlen(values[i]) > METRICS_LABEL_VALUE_MAX ||
-            !metrics_file_utf8(values[i], strlen(values[i])))
+            !utf8_valid(values[i], strlen(values[i])))
             return NULL;
         room += strlen(family->labels[i]) + 2 * strlen(values[i]) + sizeof(",=\"\"");
     }

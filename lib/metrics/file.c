@@ -435,27 +435,3 @@ bool metrics_file_exemplars_fit(const struct metrics_map *map, uint64_t offset, 
     return offset % 8 == 0 && size <= map->at.exemplars_size &&
            offset <= map->at.exemplars_size - size;
 }
-
-bool metrics_file_utf8(const char *text, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    const unsigned char *end = p + len;
-
-    while (p < end) {
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        size_t more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-        unsigned char low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
-        unsigned char high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-        if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) <= more || p[1] < low || p[1] > high)
-            return false;
-        for (size_t i = 2; i <= more; i++) {
-            if ((p[i] & 0xc0) != 0x80)
-                return false;
-        }
-        p += more + 1;
-    }
-    return true;
-}

@@ -248,9 +248,6 @@ size_t metrics_file_record(const struct metrics_map *map, uint64_t offset, uint3
 bool metrics_file_cells_fit(const struct metrics_map *map, uint64_t cell_offset, size_t cells);
 bool metrics_file_exemplars_fit(const struct metrics_map *map, uint64_t offset, size_t buckets);
 
-/* Whether `text` of `len` bytes is well-formed UTF-8 (RFC 3629, section 4). */
-bool metrics_file_utf8(const char *text, size_t len);
-
 static inline struct metrics_file_header *metrics_file_header(const struct metrics_map *map)
 {
     return (struct metrics_file_header *)map->base;

@@ -1,5 +1,6 @@
 #include "lib/metrics/metrics.h"
 
+#include "lib/base/utf8.h"
 #include "lib/metrics/attachment.h"
 #include "lib/metrics/pool.h"
 #include "lib/metrics/registry.h"
@@ -335,7 +336,7 @@ struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_f
 static bool values_utf8(const struct metrics_family *family, const char *const *values)
 {
     for (size_t i = 0; i < family->label_count; i++) {
-        if (!metrics_file_utf8(values[i], strlen(values[i])))
+        if (!utf8_valid(values[i], strlen(values[i])))
             return false;
     }
     return true;

@@ -1,5 +1,6 @@
 #include "lib/metrics/rules.h"
 
+#include "lib/base/utf8.h"
 #include "lib/metrics/file.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ bool metrics_rules_family_valid(const struct metrics_family_def *def)
 {
     if (def->kind < METRICS_COUNTER || def->kind > METRICS_HISTOGRAM ||
         !name_valid(def->name, true) || def->help == NULL || strlen(def->help) > METRICS_HELP_MAX ||
-        !metrics_file_utf8(def->help, strlen(def->help)))
+        !utf8_valid(def->help, strlen(def->help)))
         return false;
     size_t len = strlen(def->name);
     if (ends_with(def->name, len, "_total") != (def->kind == METRICS_COUNTER) || len == 6)

@@ -10,6 +10,7 @@ enum {
     VERSION_00_LEN = 55,
     KEY_MAX = 256,
     VALUE_MAX = 256,
+    MEMBER_LONG = 128, /* a longer member goes first when there is not enough room */
 };
 
 static int parse_parent(struct trace_context *out, const char *text, size_t len)
@@ -71,25 +72,39 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-struct member_key {
+struct member {
     const char *text;
-    size_t len;
+    size_t len, key_len;
 };
 
-size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const char *text,
-                                 size_t len)
-{
-    struct member_key keys[TRACE_CONTEXT_STATE_MEMBERS_MAX];
-    const char *const end = text + len;
-    size_t count = 0, written = 0;
-    bool full = false;
+struct members {
+    struct member list[TRACE_CONTEXT_STATE_MEMBERS_MAX];
+    size_t count;
+};
 
-    out[0] = '\0';
+static bool has_key(const struct members *members, const char *key, size_t len)
+{
+    for (size_t i = 0; i < members->count; i++) {
+        const struct member *member = &members->list[i];
+
+        if (member->key_len == len && memcmp(member->text, key, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Reads the list; of a key that is there twice the first member stays. Returns 0, or -1. */
+static int read_members(struct members *members, const char *text, size_t len)
+{
+    const char *const end = text + len;
+    size_t seen = 0;
+
+    members->count = 0;
     while (text < end) {
         const char *comma = memchr(text, ',', (size_t)(end - text));
         const char *stop = comma != NULL ? comma : end;
         const char *from = text, *equals;
-        size_t member;
+        size_t key_len;
 
         text = comma != NULL ? comma + 1 : end;
         /*
@@ -102,31 +117,63 @@ size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const ch
             stop--;
         if (from == stop)
             continue;
-        member = (size_t)(stop - from);
-        equals = memchr(from, '=', member);
-        if (equals == NULL || !is_key(from, (size_t)(equals - from)) ||
+        equals = memchr(from, '=', (size_t)(stop - from));
+        key_len = equals != NULL ? (size_t)(equals - from) : 0;
+        if (equals == NULL || !is_key(from, key_len) ||
             !is_value(equals + 1, (size_t)(stop - equals - 1)) ||
-            count == TRACE_CONTEXT_STATE_MEMBERS_MAX)
-            goto drop;
-        keys[count] = (struct member_key){from, (size_t)(equals - from)};
-        for (size_t i = 0; i < count; i++)
-            if (keys[i].len == keys[count].len && memcmp(keys[i].text, from, keys[i].len) == 0)
-                goto drop;
-        count++;
-        /* Section 3.3.1.5: what is too long to propagate is cut at a member, from the end. */
-        full = full || written + (written > 0) + member > TRACE_CONTEXT_STATE_MAX;
-        if (full)
+            seen++ == TRACE_CONTEXT_STATE_MEMBERS_MAX)
+            return -1;
+        if (!has_key(members, from, key_len))
+            members->list[members->count++] = (struct member){from, (size_t)(stop - from), key_len};
+    }
+    return 0;
+}
+
+static size_t length_of(const struct members *members)
+{
+    size_t length = members->count > 0 ? members->count - 1 : 0;
+
+    for (size_t i = 0; i < members->count; i++)
+        length += members->list[i].len;
+    return length;
+}
+
+/*
+ * Section 3.3.1.5: of a list that is too long to propagate, members of more than 128 characters go
+ * first, then those at the end.
+ */
+static void shorten(struct members *members)
+{
+    size_t length = length_of(members);
+
+    for (size_t i = members->count; i-- > 0 && length > TRACE_CONTEXT_STATE_MAX;) {
+        if (members->list[i].len <= MEMBER_LONG)
             continue;
-        if (written > 0)
+        length -= members->list[i].len + (members->count > 1);
+        memmove(&members->list[i], &members->list[i + 1],
+                (--members->count - i) * sizeof(members->list[0]));
+    }
+    while (length > TRACE_CONTEXT_STATE_MAX)
+        length -= members->list[--members->count].len + 1;
+}
+
+size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const char *text,
+                                 size_t len)
+{
+    struct members members;
+    size_t written = 0;
+
+    if (read_members(&members, text, len) != 0)
+        members.count = 0;
+    shorten(&members);
+    for (size_t i = 0; i < members.count; i++) {
+        if (i > 0)
             out[written++] = ',';
-        memcpy(out + written, from, member);
-        written += member;
+        memcpy(out + written, members.list[i].text, members.list[i].len);
+        written += members.list[i].len;
     }
     out[written] = '\0';
     return written;
-drop:
-    out[0] = '\0';
-    return 0;
 }
 
 int trace_context_parse(struct trace_context *out, const char *traceparent, size_t parent_len,

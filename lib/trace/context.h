@@ -44,10 +44,10 @@ int trace_context_parse(struct trace_context *out, const char *traceparent, size
 void trace_context_format(char out[TRACE_CONTEXT_PARENT_SIZE], const struct trace_context *context);
 
 /*
- * Checks and normalises a tracestate list of `len` bytes into `out`: whitespace around members and
- * empty members are removed, and a list longer than TRACE_CONTEXT_STATE_MAX is cut after the last
- * member that fits. Returns the length written, or 0 and "" if it is empty, malformed, has a key
- * twice or more than 32 members.
+ * Checks and normalises a tracestate list of `len` bytes into `out`: whitespace around members,
+ * empty members and later members of the same key go. Of a list longer than TRACE_CONTEXT_STATE_MAX
+ * those of more than 128 characters go first, then those at its end. Returns the length written, or
+ * 0 and "" if it is empty, malformed or has more than 32 members.
  */
 size_t trace_context_parse_state(char out[TRACE_CONTEXT_STATE_MAX + 1], const char *text,
                                  size_t len);

@@ -1,5 +1,6 @@
 #include "lib/trace/propagation.h"
 
+#include "lib/base/text.h"
 #include "lib/trace/baggage.h"
 
 #include <string.h>
@@ -198,15 +199,6 @@ static uint8_t b3_wish(const struct propagation_carrier *in)
 
 /* --- Jaeger (jaegertracing.io, "Propagation Format") ----------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /*
  * Reads 1 to 2 * size digits of either case, padded with zeros on the left, and the colon or the
  * end behind them. Returns what follows, or NULL.
@@ -215,7 +207,7 @@ static const char *uber_field(uint8_t *bytes, size_t size, const char *text)
 {
     size_t digits = 0;
 
-    while (hex_value(text[digits]) >= 0)
+    while (text_hex_digit(text[digits]) >= 0)
         digits++;
     if (digits == 0 || digits > 2 * size)
         return NULL;
@@ -223,7 +215,7 @@ static const char *uber_field(uint8_t *bytes, size_t size, const char *text)
     for (size_t i = 0; i < digits; i++) {
         const size_t place = digits - 1 - i; /* from the right */
 
-        bytes[size - 1 - place / 2] |= (uint8_t)(hex_value(text[i]) << (place % 2 * 4));
+        bytes[size - 1 - place / 2] |= (uint8_t)(text_hex_digit(text[i]) << (place % 2 * 4));
     }
     text += digits;
     if (*text == '\0')

@@ -1,6 +1,7 @@
 #include "lib/trace/resource.h"
 
 #include "lib/base/json_writer.h"
+#include "lib/base/text.h"
 #include "lib/trace/attribute.h"
 
 #include <stdbool.h>
@@ -35,14 +36,6 @@ static int pairs_set(struct pairs *pairs, const char *key, const char *value)
     return 0;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Copies text with %XX decoded (W3C Baggage, section 3.3.1.3). NULL if it can't be decoded. */
 static const char *decode(struct pairs *pairs, const char *text, size_t len)
 {
@@ -60,12 +53,11 @@ static const char *decode(struct pairs *pairs, const char *text, size_t len)
         char c = text[i];
 
         if (c == '%') {
-            const int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
-            const int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+            const int byte = i + 2 < len ? text_hex_byte(text + i + 1) : -1;
 
-            if (high < 0 || low < 0 || (high == 0 && low == 0))
+            if (byte <= 0)
                 return NULL;
-            c = (char)(high << 4 | low);
+            c = (char)byte;
             i += 2;
         }
         pairs->text[pairs->used++] = c;

@@ -1,7 +1,7 @@
 #include "metrics-agent/export/otlp_logs.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/json_scan.h"
+#include "lib/base/json_walk.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -21,12 +21,6 @@ struct body {
     bool overflow;
 };
 
-/* A stretch of a line; NULL for a member that is not there. */
-struct text {
-    const char *at;
-    size_t len;
-};
-
 struct member {
     struct text key;   /* without its quotes */
     struct text value; /* the whole value */
@@ -44,11 +38,6 @@ static void put_n(struct body *body, const char *text, size_t len)
 
 #define PUT(body, literal) put_n(body, literal, sizeof(literal) - 1)
 
-static bool is(struct text text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
-}
-
 static bool is_string(struct text value)
 {
     return value.len >= 2 && value.at[0] == '"';
@@ -59,33 +48,10 @@ static struct text unquoted(struct text value)
     return (struct text){value.at + 1, value.len - 2};
 }
 
-/* Reads the member at *at, after "{" or ",". Returns 1, 0 after the last one, -1 for no member. */
-static int next_member(const char **at, const char *end, struct member *member)
+/* Takes the next member of an object; *at is NULL to begin. */
+static bool next_member(struct text object, const char **at, struct member *member)
 {
-    const char *p = json_scan_blank(*at, end), *stop;
-
-    if (p < end && *p == '}')
-        return 0;
-    if (p >= end || *p != '"' || (stop = json_scan_value(p, end)) == NULL)
-        return -1;
-    member->key = (struct text){p + 1, (size_t)(stop - p) - 2};
-    p = json_scan_blank(stop, end);
-    if (p >= end || *p != ':')
-        return -1;
-    p = json_scan_blank(p + 1, end);
-    if ((stop = json_scan_value(p, end)) == NULL)
-        return -1;
-    member->value = (struct text){p, (size_t)(stop - p)};
-    p = json_scan_blank(stop, end);
-    if (p < end && *p == ',') {
-        p = json_scan_blank(p + 1, end);
-        if (p < end && *p == '}')
-            return -1;
-        *at = p;
-        return 1;
-    }
-    *at = p;
-    return p < end && *p == '}' ? 1 : -1;
+    return json_walk_next(object, at, &member->key, &member->value);
 }
 
 /* A value that is JSON, as the content of a JSON string. */
@@ -110,44 +76,10 @@ static void put_escaped(struct body *body, struct text value)
     put_n(body, value.at + from, value.len - from);
 }
 
-enum number { NUMBER_NONE, NUMBER_INT, NUMBER_DOUBLE };
-
-/* RFC 8259, section 6; whole numbers that may not fit into 64 bits count as doubles. */
-static enum number number_of(struct text value)
+/* Whether a whole number surely fits into 64 bits; -0 is a double's. */
+static bool is_int64(struct text value)
 {
-    size_t i = 0, digits;
-    bool whole = true;
-
-    if (i < value.len && value.at[i] == '-')
-        i++;
-    for (digits = 0; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
-        digits++;
-    if (digits == 0 || (digits > 1 && value.at[i - digits] == '0'))
-        return NUMBER_NONE;
-    if (i < value.len && value.at[i] == '.') {
-        size_t fraction = 0;
-
-        for (i++; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
-            fraction++;
-        if (fraction == 0)
-            return NUMBER_NONE;
-        whole = false;
-    }
-    if (i < value.len && (value.at[i] == 'e' || value.at[i] == 'E')) {
-        size_t exponent = 0;
-
-        i++;
-        if (i < value.len && (value.at[i] == '+' || value.at[i] == '-'))
-            i++;
-        for (; i < value.len && value.at[i] >= '0' && value.at[i] <= '9'; i++)
-            exponent++;
-        if (exponent == 0)
-            return NUMBER_NONE;
-        whole = false;
-    }
-    if (i != value.len)
-        return NUMBER_NONE;
-    return whole && digits <= INT_DIGITS_SAFE && !is(value, "-0") ? NUMBER_INT : NUMBER_DOUBLE;
+    return value.len <= INT_DIGITS_SAFE && !text_is(value, "-0");
 }
 
 /* Writes an AnyValue. Returns -1 for what is no JSON value. */
@@ -162,17 +94,17 @@ static int put_value(struct body *body, struct text value)
         PUT(body, "{\"stringValue\":\"");
         put_escaped(body, value);
         PUT(body, "\"");
-    } else if (is(value, "true") || is(value, "false")) {
+    } else if (text_is(value, "true") || text_is(value, "false")) {
         PUT(body, "{\"boolValue\":");
         put_n(body, value.at, value.len);
-    } else if (is(value, "null")) {
+    } else if (text_is(value, "null")) {
         PUT(body, "{");
     } else {
-        enum number number = number_of(value);
+        enum json_number number = json_walk_number(value);
 
-        if (number == NUMBER_NONE)
+        if (number == JSON_NUMBER_NONE)
             return -1;
-        if (number == NUMBER_INT) {
+        if (number == JSON_NUMBER_WHOLE && is_int64(value)) {
             PUT(body, "{\"intValue\":\"");
             put_n(body, value.at, value.len);
             PUT(body, "\"");
@@ -180,7 +112,7 @@ static int put_value(struct body *body, struct text value)
             PUT(body, "{\"doubleValue\":");
             put_n(body, value.at, value.len);
             /* Some parsers refuse a whole number of this size before they know what it is for. */
-            if (strspn(value.at, "-0123456789") >= value.len)
+            if (number == JSON_NUMBER_WHOLE)
                 PUT(body, ".0");
         }
     }
@@ -198,7 +130,7 @@ static unsigned severity(struct text level)
     size_t i;
 
     for (i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        if (is(level, levels[i].name))
+        if (text_is(level, levels[i].name))
             return levels[i].number;
     }
     return 0;
@@ -224,22 +156,22 @@ static bool same(struct text a, struct text b)
  */
 static bool is_resource(const struct member *member)
 {
-    const char *at = member->value.at + 1, *end = member->value.at + member->value.len;
+    const char *at = NULL;
     struct member inner;
-    int more;
 
-    if (!is(member->key, "resource") || member->value.at[0] != '{')
+    if (!text_is(member->key, "resource") || member->value.at[0] != '{')
         return false;
-    while ((more = next_member(&at, end, &inner)) > 0) {
+    while (next_member(member->value, &at, &inner)) {
         if (inner.value.at[0] == '{' || inner.value.at[0] == '[')
             return false;
     }
-    return more == 0;
+    return true;
 }
 
 /*
- * Where the line's last member begins if it is `resource` with the same bytes as `known`, else
- * NULL. So it is for all that one program wrote, and it saves a walk through the line. What ends in
+ * Where the comma before the line's last member stands if that is `resource` with the same bytes as
+ * `known`, else NULL. So it is for all that one program wrote, and it saves a walk through the
+ * line. What ends in
  * `,"resource":{...}}` has that member at its top: the last bracket closes the line's object, the
  * one before the resource.
  */
@@ -254,7 +186,7 @@ static const char *known_resource(const struct otlp_line *line, struct text know
     at = line->text + line->length - len;
     return memcmp(at, key, sizeof(key) - 1) == 0 &&
                    memcmp(at + sizeof(key) - 1, known.at, known.len) == 0
-               ? at + 1
+               ? at
                : NULL;
 }
 
@@ -269,23 +201,24 @@ static bool take_field(struct fields *fields, const struct member *member)
 {
     struct text value = member->value;
 
-    if (is(member->key, "message")) {
+    if (text_is(member->key, "message")) {
         fields->message = value;
         return true;
     }
     if (!is_string(value))
         return false;
     value = unquoted(value);
-    if (is(member->key, "asctime"))
+    if (text_is(member->key, "asctime"))
         return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0;
-    if (is(member->key, "levelname"))
+    if (text_is(member->key, "levelname"))
         fields->level = value;
-    else if (is(member->key, "trace_id"))
+    else if (text_is(member->key, "trace_id"))
         fields->trace = value;
-    else if (is(member->key, "span_id"))
+    else if (text_is(member->key, "span_id"))
         fields->span = value;
     else
-        return is(member->key, "name") || (is(member->key, "request_id") && value.len == 0);
+        return text_is(member->key, "name") ||
+               (text_is(member->key, "request_id") && value.len == 0);
     return true;
 }
 
@@ -323,17 +256,17 @@ static void put_fields(struct body *body, const struct fields *fields)
 /* `resource` is the line's own, which the record does not repeat; empty for none. */
 static int put_record(struct body *body, const struct otlp_line *line, struct text resource)
 {
-    const char *at = line->text + 1, *end = line->text + line->length;
+    const struct text whole = {line->text, line->length};
     const char *const last = known_resource(line, resource);
     struct fields fields = {.unix_ns = 0};
     struct member member;
+    const char *at = NULL;
     bool first = true;
-    int more = 0;
 
     PUT(body, "{\"attributes\":[");
-    while (at != last && (more = next_member(&at, end, &member)) > 0) {
+    while ((last == NULL || at != last) && next_member(whole, &at, &member)) {
         if (take_field(&fields, &member) ||
-            (is(member.key, "resource") && same(member.value, resource)))
+            (text_is(member.key, "resource") && same(member.value, resource)))
             continue;
         if (!first)
             PUT(body, ",");
@@ -341,7 +274,7 @@ static int put_record(struct body *body, const struct otlp_line *line, struct te
         if (put_attribute(body, &member) != 0)
             return -1;
     }
-    if (more < 0)
+    if ((last == NULL || at != last) && !json_walk_ended(whole, at))
         return -1;
     PUT(body, "]");
     put_fields(body, &fields);
@@ -385,14 +318,15 @@ static struct text resource_in(const struct sources *sources, const struct otlp_
 static struct source source_of(const struct sources *sources, const struct otlp_line *line)
 {
     static const char key[] = "\"resource\"";
-    const char *at = line->text + 1, *end = line->text + line->length;
+    const struct text whole = {line->text, line->length};
     struct source source = {resource_in(sources, line), {"", 0}};
     const bool known =
         source.resource.len > 0 || memmem(line->text, line->length, key, sizeof(key) - 1) == NULL;
     struct member member;
+    const char *at = NULL;
 
-    while (next_member(&at, end, &member) > 0) {
-        if (is(member.key, "name") && is_string(member.value)) {
+    while (next_member(whole, &at, &member)) {
+        if (text_is(member.key, "name") && is_string(member.value)) {
             source.scope = unquoted(member.value);
             if (known)
                 break;
@@ -422,8 +356,7 @@ static void collect_sources(struct sources *sources, const struct otlp_line *lin
 /* The resource as OTLP has it; lines that name none are taken for the agent's own service's. */
 static int open_resource(struct body *body, struct text resource, const struct resource *own)
 {
-    const char *at = resource.at + 1, *end = resource.at + resource.len;
-    const char *separator = "";
+    const char *at = NULL, *separator = "";
     struct member member;
 
     if (body->records++ > 0)
@@ -433,7 +366,7 @@ static int open_resource(struct body *body, struct text resource, const struct r
         put_n(body, own->json, own->length);
     } else {
         PUT(body, "{\"attributes\":[");
-        while (next_member(&at, end, &member) > 0) {
+        while (next_member(resource, &at, &member)) {
             put_n(body, separator, strlen(separator));
             if (put_attribute(body, &member) != 0)
                 return -1;

@@ -1,6 +1,7 @@
 #include "metrics-agent/export/otlp_protobuf.h"
 
 #include "lib/base/json_scan.h"
+#include "lib/base/json_walk.h"
 #include "metrics-agent/export/otlp_schema.h"
 #include "metrics-agent/export/protobuf.h"
 
@@ -34,7 +35,7 @@ static bool take(struct transcoder *t, char c)
 }
 
 /* Takes a whole value as it stands; something has to follow it. */
-static bool take_value(struct transcoder *t, struct otlp_text *value)
+static bool take_value(struct transcoder *t, struct text *value)
 {
     const char *stop;
 
@@ -42,108 +43,30 @@ static bool take_value(struct transcoder *t, struct otlp_text *value)
     stop = json_scan_value(t->at, t->end);
     if (stop == NULL || stop >= t->end)
         return false;
-    *value = (struct otlp_text){t->at, (size_t)(stop - t->at)};
+    *value = (struct text){t->at, (size_t)(stop - t->at)};
     t->at = stop;
     return true;
 }
 
-static bool is(struct otlp_text value, const char *word)
-{
-    return value.len == strlen(word) && memcmp(value.at, word, value.len) == 0;
-}
-
-static bool is_string(struct otlp_text value)
+static bool is_string(struct text value)
 {
     return value.len >= 2 && value.at[0] == '"';
 }
 
-static struct otlp_text unquoted(struct otlp_text value)
+static struct text unquoted(struct text value)
 {
-    return is_string(value) ? (struct otlp_text){value.at + 1, value.len - 2} : value;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The four digits of a \u escape; -1 where they are none. */
-static long hex4(const char *at, const char *end)
-{
-    long value = 0;
-
-    if (end - at < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        const int digit = hex_digit(at[i]);
-
-        if (digit < 0)
-            return -1;
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-static bool put_utf8(struct transcoder *t, unsigned c)
-{
-    unsigned char bytes[4];
-    size_t len = 0;
-
-    if (c < 0x80) {
-        bytes[len++] = (unsigned char)c;
-    } else if (c < 0x800) {
-        bytes[len++] = (unsigned char)(0xc0 | c >> 6);
-    } else if (c < 0x10000) {
-        bytes[len++] = (unsigned char)(0xe0 | c >> 12);
-        bytes[len++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-    } else {
-        bytes[len++] = (unsigned char)(0xf0 | c >> 18);
-        bytes[len++] = (unsigned char)(0x80 | (c >> 12 & 0x3f));
-        bytes[len++] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-    }
-    if (c >= 0x80)
-        bytes[len++] = (unsigned char)(0x80 | (c & 0x3f));
-    return protobuf_put(t->out, bytes, len);
+    return is_string(value) ? (struct text){value.at + 1, value.len - 2} : value;
 }
 
 /*
- * What follows a backslash; *at is moved behind it. Half a surrogate pair stands for nothing:
- * U+FFFD, since one invalid string would have the whole request refused.
+ * A string's content. Half a surrogate pair becomes U+FFFD, since one invalid string would have the
+ * whole request refused.
  */
-static bool put_escape(struct transcoder *t, const char **at, const char *end)
-{
-    static const char letters[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
-    const char *letter;
-    long high, low;
-
-    if (*at == end)
-        return false;
-    if (**at != 'u') {
-        letter = **at != '\0' ? strchr(letters, **at) : NULL;
-        (*at)++;
-        return letter != NULL && protobuf_put(t->out, &bytes[letter - letters], 1);
-    }
-    high = hex4(*at + 1, end);
-    if (high < 0)
-        return false;
-    *at += 5;
-    if (high < 0xd800 || high > 0xdfff)
-        return put_utf8(t, (unsigned)high);
-    if (high < 0xdc00 && end - *at >= 2 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
-        (low = hex4(*at + 2, end)) >= 0xdc00 && low <= 0xdfff) {
-        *at += 6;
-        return put_utf8(t, (unsigned)(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)));
-    }
-    return put_utf8(t, 0xfffd);
-}
-
-static bool put_unescaped(struct transcoder *t, struct otlp_text text)
+static bool put_unescaped(struct transcoder *t, struct text text)
 {
     const char *at = text.at, *const end = at + text.len;
+    char character[UTF8_MAX];
+    size_t len;
 
     while (at < end) {
         const char *slash = memchr(at, '\\', (size_t)(end - at));
@@ -155,31 +78,29 @@ static bool put_unescaped(struct transcoder *t, struct otlp_text text)
         if (slash == NULL)
             return true;
         at++;
-        if (!put_escape(t, &at, end))
+        len = json_walk_unescape(&at, end, character);
+        if (len == 0 || !protobuf_put(t->out, character, len))
             return false;
     }
     return true;
 }
 
-static bool put_hex(struct transcoder *t, struct otlp_text text)
+static bool put_hex(struct transcoder *t, struct text text)
 {
     if (text.len % 2 != 0)
         return false;
     for (size_t i = 0; i < text.len; i += 2) {
-        const int high = hex_digit(text.at[i]), low = hex_digit(text.at[i + 1]);
-        unsigned char byte;
+        const int value = text_hex_byte(text.at + i);
+        const unsigned char byte = (unsigned char)value;
 
-        if (high < 0 || low < 0)
-            return false;
-        byte = (unsigned char)(high << 4 | low);
-        if (!protobuf_put(t->out, &byte, 1))
+        if (value < 0 || !protobuf_put(t->out, &byte, 1))
             return false;
     }
     return true;
 }
 
 /* RFC 4648, both alphabets, padded or not. */
-static bool put_base64(struct transcoder *t, struct otlp_text text)
+static bool put_base64(struct transcoder *t, struct text text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0, count = 0;
@@ -205,9 +126,9 @@ static bool put_base64(struct transcoder *t, struct otlp_text text)
     return true;
 }
 
-static bool put_text(struct transcoder *t, const struct otlp_field *field, struct otlp_text value)
+static bool put_text(struct transcoder *t, const struct otlp_field *field, struct text value)
 {
-    const struct otlp_text text = unquoted(value);
+    const struct text text = unquoted(value);
     size_t start;
 
     if (!is_string(value) || !protobuf_open(t->out, field->number, &start))
@@ -220,27 +141,19 @@ static bool put_text(struct transcoder *t, const struct otlp_field *field, struc
 }
 
 /* A whole number up to `max`, in quotes or not. */
-static bool number(struct otlp_text value, uint64_t max, uint64_t *n)
+static bool number(struct text value, uint64_t max, uint64_t *n)
 {
-    const struct otlp_text text = unquoted(value);
-
-    *n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9' || __builtin_mul_overflow(*n, UINT64_C(10), n) ||
-            __builtin_add_overflow(*n, (uint64_t)(text.at[i] - '0'), n))
-            return false;
-    }
-    return text.len > 0 && *n <= max;
+    return text_parse_uint(unquoted(value), n) == 0 && *n <= max;
 }
 
-static bool put_int64(struct transcoder *t, const struct otlp_field *field, struct otlp_text value)
+static bool put_int64(struct transcoder *t, const struct otlp_field *field, struct text value)
 {
-    struct otlp_text text = unquoted(value);
+    struct text text = unquoted(value);
     const bool negative = text.len > 0 && text.at[0] == '-';
     uint64_t n;
 
     if (negative)
-        text = (struct otlp_text){text.at + 1, text.len - 1};
+        text = (struct text){text.at + 1, text.len - 1};
     if ((text.len > 0 && text.at[0] == '"') ||
         !number(text, negative ? UINT64_C(1) << 63 : INT64_MAX, &n))
         return false;
@@ -248,25 +161,20 @@ static bool put_int64(struct transcoder *t, const struct otlp_field *field, stru
            protobuf_put_varint(t->out, negative ? 0 - n : n);
 }
 
-static bool read_double(struct otlp_text text, double *n)
+static bool read_double(struct text text, double *n)
 {
-    char *stop;
-
-    if (is(text, "NaN"))
+    if (text_is(text, "NaN"))
         *n = __builtin_nan("");
-    else if (is(text, "Infinity"))
+    else if (text_is(text, "Infinity"))
         *n = __builtin_inf();
-    else if (is(text, "-Infinity"))
+    else if (text_is(text, "-Infinity"))
         *n = -__builtin_inf();
-    else if (text.len == 0 || (text.at[0] != '-' && (text.at[0] < '0' || text.at[0] > '9')) ||
-             strspn(text.at, "-+.eE0123456789") < text.len)
-        return false;
-    else /* it ends where the value does: a quote, a comma or a bracket follows */
-        return *n = strtod(text.at, &stop), stop == text.at + text.len;
+    else /* a quote, a comma or a bracket follows */
+        return json_walk_double(text, n) == 0;
     return true;
 }
 
-static bool put_double(struct transcoder *t, const struct otlp_field *field, struct otlp_text value)
+static bool put_double(struct transcoder *t, const struct otlp_field *field, struct text value)
 {
     uint64_t bits;
     double n;
@@ -278,7 +186,7 @@ static bool put_double(struct transcoder *t, const struct otlp_field *field, str
            protobuf_put_fixed(t->out, bits, 8);
 }
 
-static bool put_scalar(struct transcoder *t, const struct otlp_field *field, struct otlp_text value)
+static bool put_scalar(struct transcoder *t, const struct otlp_field *field, struct text value)
 {
     uint64_t n;
 
@@ -288,7 +196,7 @@ static bool put_scalar(struct transcoder *t, const struct otlp_field *field, str
     case OTLP_BYTES:
         return put_text(t, field, value);
     case OTLP_BOOL:
-        if (!is(value, "true") && !is(value, "false"))
+        if (!text_is(value, "true") && !text_is(value, "false"))
             return false;
         return protobuf_put_tag(t->out, field->number, PROTOBUF_VARINT) &&
                protobuf_put_varint(t->out, value.at[0] == 't');
@@ -323,14 +231,14 @@ static bool put_members(struct transcoder *t, const struct otlp_message *message
 
 static bool put_one(struct transcoder *t, const struct otlp_field *field)
 {
-    struct otlp_text value;
+    struct text value;
     size_t start;
 
     if (field->kind != OTLP_MESSAGE)
-        return take_value(t, &value) && (is(value, "null") || put_scalar(t, field, value));
+        return take_value(t, &value) && (text_is(value, "null") || put_scalar(t, field, value));
     skip_blank(t);
     if (t->at < t->end && *t->at == 'n')
-        return take_value(t, &value) && is(value, "null");
+        return take_value(t, &value) && text_is(value, "null");
     return protobuf_open(t->out, field->number, &start) && put_members(t, field->message) &&
            protobuf_close(t->out, start);
 }
@@ -351,7 +259,7 @@ static bool put_field(struct transcoder *t, const struct otlp_field *field)
 /* The fields of an object, without its length. */
 static bool put_members(struct transcoder *t, const struct otlp_message *message)
 {
-    struct otlp_text key, skipped;
+    struct text key, skipped;
     size_t hint = 0;
 
     if (!take(t, '{') || t->depth == OTLP_PROTOBUF_DEPTH_MAX)

@@ -160,8 +160,8 @@ const struct otlp_message *otlp_schema_request(enum spool_signal signal)
     return signal == SPOOL_TRACES ? &trace_request : &logs_request;
 }
 
-const struct otlp_field *otlp_schema_field(const struct otlp_message *message,
-                                           struct otlp_text name, size_t *hint)
+const struct otlp_field *otlp_schema_field(const struct otlp_message *message, struct text name,
+                                           size_t *hint)
 {
     for (size_t i = 0; i < message->count; i++) {
         const size_t at = (*hint + i) % message->count;

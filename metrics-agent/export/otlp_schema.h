@@ -6,17 +6,12 @@
 #ifndef METRICS_AGENT_EXPORT_OTLP_SCHEMA_H
 #define METRICS_AGENT_EXPORT_OTLP_SCHEMA_H
 
+#include "lib/base/text.h"
 #include "lib/telemetry.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* A stretch of JSON, borrowed. */
-struct otlp_text {
-    const char *at;
-    size_t len;
-};
 
 enum otlp_kind {
     OTLP_STRING,
@@ -55,7 +50,7 @@ const struct otlp_message *otlp_schema_request(enum spool_signal signal);
  * The field that `name` is in the message, or NULL. *hint, 0 before the first call, makes finding
  * members in their usual order cheap.
  */
-const struct otlp_field *otlp_schema_field(const struct otlp_message *message,
-                                           struct otlp_text name, size_t *hint);
+const struct otlp_field *otlp_schema_field(const struct otlp_message *message, struct text name,
+                                           size_t *hint);
 
 #endif

@@ -1,7 +1,8 @@
 #include "metrics-agent/scrape/http_server.h"
 
-#include "lib/base/ids.h"
 #include "lib/base/json_writer.h"
+#include "lib/base/request_id.h"
+#include "lib/base/text.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -16,7 +17,6 @@
 #include <zlib.h>
 
 enum {
-    REQUEST_ID_MAX = 128,
     HOST_MAX = 256,
     BACKLOG = 128,
     CONNECTION_MEMORY = 32768,
@@ -37,18 +37,13 @@ static const char json_type[] = "application/json";
 /* Takes [HOST]:PORT or HOST:PORT apart. Returns the port, or NULL. */
 static const char *split_listen(const char *listen, char host[HOST_MAX])
 {
-    const char *colon = strrchr(listen, ':');
-    size_t len = colon != NULL ? (size_t)(colon - listen) : 0;
+    struct text name, port;
 
-    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
-    }
-    if (len == 0 || len >= HOST_MAX)
+    if (text_split_host_port(text_of(listen), &name, &port) != 0 || name.len >= HOST_MAX)
         return NULL;
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    return colon + 1;
+    memcpy(host, name.at, name.len);
+    host[name.len] = '\0';
+    return port.at;
 }
 
 static int listen_on(const struct addrinfo *address)
@@ -89,15 +84,6 @@ static int open_socket(const char *listen, char reason[HTTP_SERVER_REASON_MAX])
                            : "set MICROTRACE_AGENT_LISTEN to an address and port of this machine");
     freeaddrinfo(found);
     return fd;
-}
-
-static bool valid_id(const char *id)
-{
-    size_t len = id != NULL ? strlen(id) : 0;
-
-    return len >= 1 && len <= REQUEST_ID_MAX &&
-           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/+=@-") ==
-               len;
 }
 
 /* Whether the header names gzip and does not weigh it zero (RFC 9110, section 12.5.3). */
@@ -159,17 +145,14 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
                               struct MHD_Response *response, const char *type)
 {
     const char *own = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-ID");
-    char made[IDS_UUID_TEXT + 1];
+    char id[REQUEST_ID_MAX + 1];
     enum MHD_Result result = MHD_NO;
 
     if (response == NULL)
         return MHD_NO;
-    if (!valid_id(own)) {
-        ids_new_uuid4(made);
-        own = made;
-    }
-    if (add(response, "X-Request-ID", own) && add(response, "Content-Type", type) &&
-        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET")))
+    request_id_choose(id, own);
+    if (add(response, "X-Request-ID", id) && add(response, "Content-Type", type) &&
+        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET, HEAD")))
         result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -240,7 +223,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     }
     if (!metrics && !health)
         return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
-    if (strcmp(method, "GET") != 0)
+    /* libmicrohttpd leaves the body of an answer to HEAD out. */
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_json(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "detail", "Method Not Allowed");
     return metrics ? answer_metrics(server, connection)
                    : answer_json(connection, MHD_HTTP_OK, "status", "ok");

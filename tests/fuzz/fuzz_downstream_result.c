@@ -17,7 +17,7 @@ const struct fuzz_seed fuzz_seeds[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct worker_result result;
+    struct analysis_result result;
     char *const body = malloc(size + 1);
 
     assert(body != NULL);

@@ -4,6 +4,7 @@
  *
  * The input is a byte of flags, then changes: region, offset (2 bytes), length, bytes.
  */
+#include "lib/base/utf8.h"
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
 #include "lib/metrics/reader.h"
@@ -149,7 +150,7 @@ static void check_text(const struct exposition *out)
 {
     assert(out->len > 6 && memcmp(out->text + out->len - 6, "# EOF\n", 6) == 0);
     assert(memchr(out->text, '\0', out->len) == NULL);
-    assert(metrics_file_utf8(out->text, out->len));
+    assert(utf8_valid(out->text, out->len));
 }
 
 static void check_exemplars(const struct metrics_reader *reader)

@@ -33,7 +33,7 @@ bad_request() {
     grows_by 1 'requests_total{method="POST",path="/analyze",status="422"}' analyze '{"a": 1}'
     grows_by 1 'requests_total{method="GET",path="/healthz",status="200"}' request GET /healthz
     grows_by 1 'requests_total{method="GET",path="/analyze",status="405"}' request GET /analyze
-    grows_by 1 'errors_total{method="HEAD",path="/metrics",exception="method_not_allowed"}' request HEAD /metrics --head
+    grows_by 1 'errors_total{method="PUT",path="/metrics",exception="method_not_allowed"}' request PUT /metrics
     grows_by 2 'requests_total{method="GET",path="_OTHER",status="404"}' two_unknown_paths
 }
 

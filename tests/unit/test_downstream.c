@@ -29,7 +29,7 @@ static struct downstream_settings load_good(void)
     struct downstream_settings settings;
     char error[CONFIG_ERROR_MAX];
 
-    if (downstream_settings_load(&settings, error) != 0)
+    if (downstream_settings_load(&settings, "token", error) != 0)
         fail_msg("%s", error);
     return settings;
 }
@@ -39,7 +39,7 @@ static void expect_error(const char *first, const char *second)
     struct downstream_settings settings;
     char error[CONFIG_ERROR_MAX] = "";
 
-    assert_int_equal(downstream_settings_load(&settings, error), -1);
+    assert_int_equal(downstream_settings_load(&settings, "token", error), -1);
     if (strstr(error, first) == NULL || strstr(error, second) == NULL)
         fail_msg("%s", error);
 }
@@ -73,6 +73,8 @@ static void the_url_is_taken_apart_and_shown_without_a_password(void **state)
         {"http://[::1]:81/", "::1", "http://[::1]:81/", 81},
         {"http://me:secret@example.test/", "example.test", "http://REDACTED:REDACTED@example.test/",
          80},
+        {"http://example.test/?sig=a&token=b&c=d", "example.test",
+         "http://example.test/?sig=REDACTED&token=REDACTED&c=d", 80},
         {"http://me@example.test/", "example.test", "http://REDACTED@example.test/", 80},
     };
 
@@ -195,14 +197,14 @@ static void a_retry_after_is_the_least_pause(void **state)
     }
 }
 
-static int read_result(const char *body, struct worker_result *result)
+static int read_result(const char *body, struct analysis_result *result)
 {
     return downstream_policy_read_result(body, strlen(body), result);
 }
 
 static void bodies_that_are_a_result(void **state)
 {
-    struct worker_result result;
+    struct analysis_result result;
 
     (void)state;
     assert_int_equal(read_result("{\"sum\": 14.0, \"difference\": 7.0}", &result), 0);
@@ -232,7 +234,7 @@ static void bodies_that_are_none(void **state)
         "{\"sum\": [1], \"difference\": {}}",
         "\xff\xfe{\"sum\": 14.0, \"difference\": 7.0}",
     };
-    struct worker_result result;
+    struct analysis_result result;
     char nested[60001];
 
     (void)state;

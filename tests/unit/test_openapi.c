@@ -49,13 +49,26 @@ static void has_every_route_and_no_other(void **state)
         const char *method;
         json_t *operation;
 
-        assert_int_equal(json_object_size(path), 1);
+        const bool is_get = route_table[id].method == METHOD_GET;
+
+        assert_int_equal(json_object_size(path), is_get ? 2 : 1);
         json_object_foreach(path, method, operation)
         {
-            assert_int_equal(strcasecmp(method, method_names[route_table[id].method]), 0);
-            assert_non_null(json_object_get(json_object_get(operation, "responses"), "405"));
+            const bool is_head = is_get && strcmp(method, "head") == 0;
+
+            assert_true(is_head || strcasecmp(method, method_names[route_table[id].method]) == 0);
+            assert_int_equal(
+                json_object_get(json_object_get(operation, "responses"), "405") == NULL, is_head);
         }
     }
+}
+
+static void has_the_version_of_the_build(void **state)
+{
+    json_t *version = json_object_get(json_object_get(document, "info"), "version");
+
+    (void)state;
+    assert_string_equal(json_string_value(version), MICROTRACE_VERSION);
 }
 
 static json_t *resolve(const char *reference)
@@ -214,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_every_route_and_no_other),
+        cmocka_unit_test(has_the_version_of_the_build),
         cmocka_unit_test(resolves_all_references),
         cmocka_unit_test(has_the_error_shapes),
         cmocka_unit_test(page_allows_its_own_script),

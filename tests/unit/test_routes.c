@@ -8,6 +8,7 @@
 #include "fcgi-app/route.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void finds_routes(void **state)
@@ -171,13 +172,13 @@ static void reads_what_an_error_handler_gets(void **state)
     assert_int_equal(request.error_status, 503);
     assert_string_equal(request.path, "/metrics");
     assert_int_equal(request.method, METHOD_OTHER);
-    assert_null(request.method_text);
+    assert_string_equal(request.method_text, "_OTHER");
     request_from_environment(&request, strange);
     assert_int_equal(request.error_status, 0);
     assert_string_equal(request.path, "/_error");
 }
 
-static void a_post_without_body_or_length_is_a_post_of_nothing(void **state)
+static void a_post_without_a_length_is_not_a_post_of_nothing(void **state)
 {
     const char *environment[] = {"REQUEST_METHOD=GET", "SCRIPT_NAME=/_error", "REDIRECT_STATUS=411",
                                  "REQUEST_URI=/analyze", NULL};
@@ -189,7 +190,33 @@ static void a_post_without_body_or_length_is_a_post_of_nothing(void **state)
     assert_string_equal(request.path, "/analyze");
     assert_int_equal(request.method, METHOD_POST);
     assert_string_equal(request.method_text, "POST");
-    assert_int_equal(request.content_length, 0);
+    assert_int_equal(request.content_length, REQUEST_LENGTH_MISSING);
+}
+
+static void a_field_in_two_values_counts_as_none(void **state)
+{
+    const char *two[] = {
+        "HTTP_X_REQUEST_ID=a", "HTTP_B3=0",          "HTTP_X_REQUEST_ID=b", "HTTP_B3=0",
+        "HTTP_X_REQUEST_ID=b", "REQUEST_METHOD=GET", "REQUEST_METHOD=POST", NULL};
+    static const struct {
+        const char *joined, *id;
+    } cases[] = {{"a, a", "a"},      {"a,a", "a"},       {"a , a,a", "a"}, {"a, b", "a, b"},
+                 {"aa, a", "aa, a"}, {"a, aa", "a, aa"}, {"a", "a"},       {"a,", "a,"}};
+    struct request request;
+
+    (void)state;
+    request_from_environment(&request, two);
+    assert_null(request.request_id);
+    assert_string_equal(request.trace.b3, "0");
+    assert_int_equal(request.method, METHOD_GET);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char entry[64];
+        const char *environment[] = {entry, NULL};
+
+        (void)snprintf(entry, sizeof(entry), "HTTP_X_REQUEST_ID=%s", cases[i].joined);
+        request_from_environment(&request, environment);
+        assert_string_equal(request.request_id, cases[i].id);
+    }
 }
 
 static void finds_a_scripts_path(void **state)
@@ -279,7 +306,8 @@ int main(void)
         cmocka_unit_test(reads_content_length),
         cmocka_unit_test(refuses_long_paths),
         cmocka_unit_test(reads_what_an_error_handler_gets),
-        cmocka_unit_test(a_post_without_body_or_length_is_a_post_of_nothing),
+        cmocka_unit_test(a_post_without_a_length_is_not_a_post_of_nothing),
+        cmocka_unit_test(a_field_in_two_values_counts_as_none),
         cmocka_unit_test(finds_a_scripts_path),
         cmocka_unit_test(knows_json_content_types),
         cmocka_unit_test(has_a_status_for_each_error),

@@ -86,8 +86,9 @@ static void state_members_are_kept_or_the_list_is_dropped(void **state)
         {"0v=1", "0v=1"},
         {"t@v=x", "t@v=x"},
         {"a_-*/@z=!~", "a_-*/@z=!~"},
-        {"foo=1,foo=1", ""},
-        {"foo=1,foo=2", ""},
+        {"foo=1,foo=1", "foo=1"},
+        {"foo=1,foo=2", "foo=1"},
+        {"foo=1,bar=2,foo=3,bar=4,baz=5", "foo=1,bar=2,baz=5"},
         {"Foo=1", ""},
         {"@v=1", ""},
         {"foo", ""},
@@ -147,6 +148,45 @@ static void a_long_list_is_cut_at_a_member(void **state)
     assert_memory_equal(out, text, 2 * 252 + 1);
 }
 
+static void put_member(char *text, const char *key, size_t len)
+{
+    char value[256];
+
+    memset(value, 'x', sizeof(value));
+    (void)snprintf(text + strlen(text), 1024 - strlen(text), "%s%s=%.*s",
+                   text[0] != '\0' ? "," : "", key, (int)(len - strlen(key) - 1), value);
+}
+
+/* Those of more than 128 characters first, from the end; then those at the end. */
+static void long_members_go_first(void **state)
+{
+    char text[1024] = "", out[TRACE_CONTEXT_STATE_MAX + 1], expected[1024] = "";
+
+    (void)state;
+    put_member(text, "first", 129);
+    put_member(text, "a", 128);
+    put_member(text, "long", 200);
+    put_member(text, "b", 128);
+    put_member(text, "c", 120);
+    put_member(expected, "first", 129);
+    put_member(expected, "a", 128);
+    put_member(expected, "b", 128);
+    put_member(expected, "c", 120);
+    assert_int_equal(trace_context_parse_state(out, text, strlen(text)), strlen(expected));
+    assert_string_equal(out, expected);
+    put_member(text, "d", 128);
+    expected[0] = '\0';
+    put_member(expected, "a", 128);
+    put_member(expected, "b", 128);
+    put_member(expected, "c", 120);
+    put_member(expected, "d", 128);
+    (void)trace_context_parse_state(out, text, strlen(text));
+    assert_string_equal(out, expected);
+    put_member(text, "e", 20);
+    (void)trace_context_parse_state(out, text, strlen(text));
+    assert_string_equal(out, expected);
+}
+
 static void length_limits_of_keys_and_values_hold(void **state)
 {
     char text[1024], out[TRACE_CONTEXT_STATE_MAX + 1];
@@ -172,7 +212,7 @@ static void a_bad_state_leaves_the_parent(void **state)
     char text[TRACE_CONTEXT_PARENT_SIZE];
 
     (void)state;
-    assert_int_equal(parse(&context, "00-" TRACE "-" SPAN "-01", "foo=1,foo=1"), 0);
+    assert_int_equal(parse(&context, "00-" TRACE "-" SPAN "-01", "foo=1,foo"), 0);
     assert_string_equal(context.state, "");
     trace_context_format(text, &context);
     assert_string_equal(text, "00-" TRACE "-" SPAN "-01");
@@ -186,6 +226,7 @@ int main(void)
         cmocka_unit_test(state_members_are_kept_or_the_list_is_dropped),
         cmocka_unit_test(more_than_32_members_are_dropped),
         cmocka_unit_test(a_long_list_is_cut_at_a_member),
+        cmocka_unit_test(long_members_go_first),
         cmocka_unit_test(length_limits_of_keys_and_values_hold),
         cmocka_unit_test(a_bad_state_leaves_the_parent),
     };

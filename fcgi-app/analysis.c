@@ -1,4 +1,4 @@
-#include "fcgi-app/worker.h"
+#include "fcgi-app/analysis.h"
 
 #include "fcgi-app/exchange.h"
 #include "lib/base/clock.h"
@@ -9,12 +9,12 @@
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 
 static enum errors_kind compute(struct exchange *exchange, struct span *span, double a, double b,
-                                struct worker_result *result)
+                                struct analysis_result *result)
 {
     struct app *app = exchange->app;
     enum errors_kind error = ERRORS_NONE;
 
-    *result = (struct worker_result){.sum = a + b, .difference = a - b};
+    *result = (struct analysis_result){.sum = a + b, .difference = a - b};
     assert(isfinite(result->sum) && isfinite(result->difference));
     if (app->settings.worker_delay_ms > 0)
         clock_sleep_ns(app->settings.worker_delay_ms * CLOCK_NS_PER_MS);
@@ -39,8 +39,8 @@ static enum errors_kind compute(struct exchange *exchange, struct span *span, do
     return ERRORS_NONE;
 }
 
-enum errors_kind worker_analyze(struct exchange *exchange, double a, double b,
-                                struct worker_result *result)
+enum errors_kind analysis_run(struct exchange *exchange, double a, double b,
+                              struct analysis_result *result)
 {
     struct app *app = exchange->app;
     uint64_t begin_ns = clock_monotonic_ns();
