@@ -20,7 +20,7 @@ MT_CFLAGS  := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmi
               -ffile-prefix-map=$(CURDIR)=. $(SANITIZE) $(CFLAGS)
 MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed $(LDFLAGS)
 
-LIBS_analyze        := -lfcgi -lcurl -lm
+LIBS_analyze        := -lfcgi -ljansson -lcurl -lm
 LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
 LIBS_microtrace     := -lcurl -lz -lm
 LIBS_microtrace-run := -lm
@@ -134,7 +134,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules
                        $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka -ljansson $(LIBS_analyze) $(LIBS_metrics-agent) \
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
 	    $(LIBS_microtrace)
 
 # With our own driver, or with libFuzzer where the build is for it.
@@ -144,7 +144,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) 
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ -ljansson $(LIBS_analyze) \
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
 	    $(LIBS_metrics-agent)
 
 $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)

@@ -1,6 +1,6 @@
 #include "fcgi-app/downstream_policy.h"
 
-#include "lib/base/json_walk.h"
+#include "fcgi-app/json_tree.h"
 
 #include <math.h>
 
@@ -84,16 +84,22 @@ uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings)
     return budget;
 }
 
+/* Reads a member that has to be a finite number. */
+static bool read_finite(const json_t *tree, const char *name, double *number)
+{
+    const json_t *const member = json_object_get(tree, name);
+
+    *number = json_number_value(member);
+    return json_is_number(member) && isfinite(*number);
+}
+
 int downstream_policy_read_result(const char *body, size_t length, struct analysis_result *result)
 {
-    const struct text document = {body, length};
-    struct json_fault fault;
+    bool no_memory;
+    json_t *const tree = json_tree_parse(body, length, &no_memory);
+    const bool found = read_finite(tree, "sum", &result->sum) &&
+                       read_finite(tree, "difference", &result->difference);
 
-    return json_walk_valid(document, true, &fault) &&
-                   json_walk_double(json_walk_get(document, "sum"), &result->sum) == 0 &&
-                   json_walk_double(json_walk_get(document, "difference"), &result->difference) ==
-                       0 &&
-                   isfinite(result->sum) && isfinite(result->difference)
-               ? 0
-               : -1;
+    json_decref(tree);
+    return found ? 0 : -1;
 }

@@ -118,10 +118,13 @@ void handlers_analyze(struct exchange *exchange)
         return;
     }
     validation_parse(&validation, exchange->app->body, length);
-    if (validation.error_count > 0)
-        reply_invalid(exchange, &validation);
-    else
+    if (validation.error_count == 0)
         reply_result(exchange, validation.a, validation.b);
+    else if (validation.errors[0].kind == ERRORS_OUT_OF_MEMORY)
+        exchange_fail(exchange, ERRORS_OUT_OF_MEMORY);
+    else
+        reply_invalid(exchange, &validation);
+    validation_free(&validation);
 }
 
 static void write_text(struct exchange *exchange, const char *text)

@@ -1,5 +1,6 @@
 #include "fcgi-app/validation.h"
 
+#include "fcgi-app/json_tree.h"
 #include "lib/base/json_scan.h"
 
 #include <math.h>
@@ -13,52 +14,79 @@ static void add_error(struct validation *validation, enum errors_kind kind, cons
         (struct validation_error){.kind = kind, .field = field, .input = input};
 }
 
-/* Reads one member, or adds what is wrong with it. */
-static void read_number(struct validation *validation, struct text document, const char *field,
-                        double *number)
+/* Reads the member `field`, whose text is `value`; false if it is not a number. */
+static bool number_of(const struct validation *validation, struct text value, const char *field,
+                      double *number)
 {
-    const struct text value = json_walk_get(document, field);
+    const json_t *const member = json_object_get(validation->tree, field);
+
+    if (validation->tree == NULL)
+        return json_walk_double(value, number) == 0;
+    *number = json_number_value(member);
+    return json_is_number(member);
+}
+
+/* Reads one member, or adds what is wrong with it. */
+static void read_number(struct validation *validation, const char *field, double *number)
+{
+    const struct text value = json_walk_get(validation->text, field);
 
     if (value.at == NULL)
-        add_error(validation, ERRORS_MISSING, field, document);
-    else if (json_walk_double(value, number) != 0)
+        add_error(validation, ERRORS_MISSING, field, validation->text);
+    else if (!number_of(validation, value, field, number))
         add_error(validation, ERRORS_FLOAT_TYPE, field, value);
     else if (!isfinite(*number))
         add_error(validation, ERRORS_FINITE_NUMBER, field, value);
 }
 
-/* The value in a valid document, without the blanks around it. */
-static struct text document_of(const char *body, size_t length)
+/* Reads the body as JSON. Returns ERRORS_NONE, or what is wrong. */
+static enum errors_kind read_document(struct validation *validation, const char *body,
+                                      size_t length)
 {
     const size_t blanks = strspn(body, " \t\r\n");
+    bool no_memory;
 
-    return (struct text){body + blanks, length - blanks};
+    validation->tree = json_tree_parse(body, length, &no_memory);
+    if (no_memory)
+        return ERRORS_OUT_OF_MEMORY;
+    if (validation->tree == NULL &&
+        !json_walk_valid((struct text){body, length}, true, &validation->fault))
+        return ERRORS_JSON_INVALID;
+    validation->text = (struct text){body + blanks, length - blanks};
+    return ERRORS_NONE;
 }
 
 void validation_parse(struct validation *validation, const char *body, size_t length)
 {
     static const struct text nothing = {NULL, 0};
-    struct text document;
+    enum errors_kind fault;
 
     validation->error_count = 0;
+    validation->tree = NULL;
     if (length == 0) {
         add_error(validation, ERRORS_MISSING, NULL, nothing);
         return;
     }
-    if (!json_walk_valid((struct text){body, length}, true, &validation->fault)) {
-        add_error(validation, ERRORS_JSON_INVALID, NULL, nothing);
+    fault = read_document(validation, body, length);
+    if (fault != ERRORS_NONE) {
+        add_error(validation, fault, NULL, nothing);
         return;
     }
-    document = document_of(body, length);
-    if (document.at[0] != '{') {
-        add_error(validation, ERRORS_MODEL_ATTRIBUTES_TYPE, NULL, document);
+    if (validation->text.at[0] != '{') {
+        add_error(validation, ERRORS_MODEL_ATTRIBUTES_TYPE, NULL, validation->text);
         return;
     }
-    read_number(validation, document, "a", &validation->a);
-    read_number(validation, document, "b", &validation->b);
+    read_number(validation, "a", &validation->a);
+    read_number(validation, "b", &validation->b);
     if (validation->error_count == 0 &&
         (!isfinite(validation->a + validation->b) || !isfinite(validation->a - validation->b)))
-        add_error(validation, ERRORS_FINITE_NUMBER, NULL, document);
+        add_error(validation, ERRORS_FINITE_NUMBER, NULL, validation->text);
+}
+
+void validation_free(struct validation *validation)
+{
+    json_decref(validation->tree);
+    validation->tree = NULL;
 }
 
 static void write_location(struct json_writer *w, const struct validation *validation,

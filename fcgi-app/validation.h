@@ -1,6 +1,8 @@
 /*
  * The input of /analyze: from a body to two finite numbers, or to the entries of a 422 that say
- * what is wrong with it. Nothing is allocated, so no body fails for lack of memory.
+ * what is wrong with it. jansson reads the body; what it refuses is read once more in place, for
+ * the offset of the fault, and for what RFC 8259 allows and jansson does not: numbers beyond the
+ * range of a double, and NUL in a member's name.
  */
 #ifndef FCGI_APP_VALIDATION_H
 #define FCGI_APP_VALIDATION_H
@@ -9,6 +11,7 @@
 #include "lib/base/json_walk.h"
 #include "lib/base/json_writer.h"
 
+#include <jansson.h>
 #include <stddef.h>
 
 enum {
@@ -36,13 +39,18 @@ struct validation {
     struct validation_error errors[VALIDATION_ERRORS_MAX];
     unsigned error_count;
     struct json_fault fault; /* of ERRORS_JSON_INVALID */
+    json_t *tree;            /* NULL: only `text` can be read */
+    struct text text;        /* the document in the body */
 };
 
 /*
  * Reads a body of `length` bytes, NUL-terminated as well, which outlives *validation. Of a member
- * that is there twice the last counts, others than `a` and `b` are ignored.
+ * that is there twice the last counts, others than `a` and `b` are ignored. Without memory there is
+ * one error, ERRORS_OUT_OF_MEMORY. Release with validation_free.
  */
 void validation_parse(struct validation *validation, const char *body, size_t length);
+
+void validation_free(struct validation *validation);
 
 /*
  * Writes the entries as a JSON array, as a 422 holds them under `detail`. Numbers come out as
