@@ -4,7 +4,7 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
-#include "cli/options.h"
+#include "lib/base/options.h"
 
 enum {
     COMMAND_OK = 0,

@@ -87,11 +87,11 @@ static void open_now(struct breaker *breaker)
 }
 
 static const struct options_table options = {
-    .command = "breaker",
+    .command = "microtrace breaker",
     .operands = "status|open|close|reset",
     .summary = "Prints or sets the state of the downstream breaker, for all processes of the "
                "instance. What was opened by hand stays open until it is closed by hand.",
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int run(int argc, char **argv)

@@ -31,8 +31,9 @@ struct values {
 static const struct config_setting rows[] = {
     {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05",
      .help = "Share of the analyses that are delayed."},
-    {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .max = CHAOS_CONTROL_DELAY_MAX_MS,
-     .fallback = "100-200", .help = "How long, in milliseconds."},
+    {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .unit = CONFIG_UNIT_MS,
+     .max = CHAOS_CONTROL_DELAY_MAX_MS, .fallback = "100-200",
+     .help = "How long, in milliseconds."},
     {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0",
      .help = "Share that ends as an error."},
     {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0",
@@ -143,14 +144,14 @@ static int set_on(const struct values *values)
 }
 
 static const struct options_table options = {
-    .command = "chaos",
+    .command = "microtrace chaos",
     .operands = "on|off|reset|status",
     .summary = "Injects faults in all processes of the instance (on, with the options), stops that "
                "(off), gives it back to the environment (reset), or prints what holds (status).",
     .rows = rows,
     .row_count = ROWS,
     .rows_with = "on",
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int run(int argc, char **argv)

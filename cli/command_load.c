@@ -52,14 +52,15 @@ static const struct config_setting rows[] = {
      .help = "Share of requests with a mistake: 404, 405, 415 and four kinds of 422 in turn."},
     {OPTION("--shape", CONFIG_CHOICE, shape), .choices = load_plan_shapes, .fallback = "flat",
      .help = "How the rate changes over time."},
-    {OPTION("--period", CONFIG_DOUBLE, period_s), .min = 1, .max = 31536000, .fallback = "86400",
+    {OPTION("--period", CONFIG_DOUBLE, period_s), .unit = CONFIG_UNIT_S, .min = 1, .max = 31536000,
+     .fallback = "86400",
      .help = "Seconds that a day of --shape daily takes; one of 86400 follows the clock in UTC."},
     {OPTION("--count", CONFIG_UINT, count), .max = 1e15, .fallback = "0",
      .help = "Ends after so many requests; 0: never."},
-    {OPTION("--duration", CONFIG_DOUBLE, duration_s), .max = 31536000, .fallback = "0",
-     .help = "Ends after so many seconds; 0: never."},
-    {OPTION("--timeout", CONFIG_DOUBLE, timeout_s), .min = 0.01, .max = 3600, .fallback = "10",
-     .help = "Seconds that one answer may take."},
+    {OPTION("--duration", CONFIG_DOUBLE, duration_s), .unit = CONFIG_UNIT_S, .max = 31536000,
+     .fallback = "0", .help = "Ends after so many seconds; 0: never."},
+    {OPTION("--timeout", CONFIG_DOUBLE, timeout_s), .unit = CONFIG_UNIT_S, .min = 0.01, .max = 3600,
+     .fallback = "10", .help = "Seconds that one answer may take."},
 };
 
 #undef OPTION
@@ -72,7 +73,7 @@ static const struct options_switch switches[] = {
 };
 
 static const struct options_table options = {
-    .command = "load",
+    .command = "microtrace load",
     .operands = "",
     .summary = "Sends requests to an instance, at a rate and with a share of bad ones, until it is "
                "interrupted, and sums up.",

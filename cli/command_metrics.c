@@ -374,11 +374,11 @@ static const struct options_switch switches[] = {
 };
 
 static const struct options_table options = {
-    .command = "metrics",
+    .command = "microtrace metrics",
     .operands = "",
     .summary = "Prints what the metrics file holds, without the agent.",
     .switches = switches,
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int run(int argc, char **argv)

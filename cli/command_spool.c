@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/instance.h"
 #include "cli/spool_print.h"
 #include "cli/spool_status.h"
 #include "cli/spool_tail.h"
@@ -19,13 +20,13 @@ static const struct options_switch status_switches[] = {
 };
 
 static const struct options_table status_options = {
-    .command = "spool status",
+    .command = "microtrace spool status",
     .operands = "",
     .summary =
         "Prints the spool's backlog, where the agent stands, what became of all records, and "
         "what is wrong. Ends with 1 if anything is.",
     .switches = status_switches,
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int status(int argc, char **argv)
@@ -71,7 +72,7 @@ static const struct options_switch tail_switches[] = {
 };
 
 static const struct options_table tail_options = {
-    .command = "spool tail",
+    .command = "microtrace spool tail",
     .operands = "",
     .summary = "Prints the last records in a readable form, and those to come.",
     .rows = tail_rows,
@@ -79,7 +80,7 @@ static const struct options_table tail_options = {
     .switches = tail_switches,
     .letter = 'n',
     .letter_row = "--lines",
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int bad_value(const char *option, const char *value, const char *accepted)
@@ -122,12 +123,12 @@ const struct command command_spool_tail = {&tail_options, tail};
  * --------------------------------------------------------------------------------- */
 
 static const struct options_table verify_options = {
-    .command = "spool verify",
+    .command = "microtrace spool verify",
     .operands = "",
     .summary =
         "Reads all of the spool and prints file and offset of each damaged record. Ends with 1 "
         "if there is one.",
-    .instance = true,
+    .state = instance_choose,
 };
 
 static int verify(int argc, char **argv)

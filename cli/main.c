@@ -3,6 +3,7 @@
  */
 #include "cli/command.h"
 #include "cli/instance.h"
+#include "lib/base/config_names.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,12 @@ static const struct command *const commands[] = {
 
 enum { INDENT = 6 };
 
+/* Without the program's. */
+static const char *name_of(const struct command *command)
+{
+    return command->options->command + sizeof("microtrace ") - 1;
+}
+
 static int print_help(void)
 {
     printf("Usage: microtrace COMMAND [ARGUMENT]...\n"
@@ -22,8 +29,8 @@ static int print_help(void)
            "\n"
            "Commands:\n");
     for (const struct command *const *at = commands; *at != NULL; at++) {
-        printf("  %s%s%s\n", (*at)->options->command,
-               (*at)->options->operands[0] != '\0' ? " " : "", (*at)->options->operands);
+        printf("  %s%s%s\n", name_of(*at), (*at)->options->operands[0] != '\0' ? " " : "",
+               (*at)->options->operands);
         options_print_wrapped(stdout, INDENT, (*at)->options->summary);
     }
     printf("\n"
@@ -57,7 +64,7 @@ static int words_of(const char *name, int argc, char **argv)
 static const struct command *find(int argc, char **argv, int *words)
 {
     for (const struct command *const *at = commands; *at != NULL; at++) {
-        if ((*words = words_of((*at)->options->command, argc, argv)) > 0)
+        if ((*words = words_of(name_of(*at), argc, argv)) > 0)
             return *at;
     }
     return NULL;
@@ -69,7 +76,7 @@ static int unknown(int argc, char **argv)
     bool begins = false;
 
     for (const struct command *const *at = commands; *at != NULL; at++) {
-        const char *const name = (*at)->options->command;
+        const char *const name = name_of(*at);
 
         if (strncmp(name, argv[0], length) != 0 || name[length] != ' ')
             continue;
@@ -120,6 +127,11 @@ static int run(int argc, char **argv)
     return command != NULL ? command->run(argc - words + 1, argv + words - 1) : unknown(argc, argv);
 }
 
+static void warn(const char *message)
+{
+    (void)fprintf(stderr, "microtrace: %s\n", message);
+}
+
 int main(int argc, char **argv)
 {
     int status;
@@ -130,6 +142,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
         return COMMAND_USAGE;
     }
+    config_names_check(warn);
     status = run(argc - 1, argv + 1);
     /* A full disk or a closed pipe shows only when the buffered text goes out. */
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -31,6 +31,7 @@ static const struct config_setting rows[] = {
     {
         .name = "DOWNSTREAM_TIMEOUT_MS",
         .type = CONFIG_UINT,
+        .unit = CONFIG_UNIT_MS,
         .offset = offsetof(struct downstream_settings, timeout_ms),
         .min = 1,
         .max = 600000,
@@ -49,6 +50,7 @@ static const struct config_setting rows[] = {
     {
         .name = "DOWNSTREAM_BACKOFF_MS",
         .type = CONFIG_RANGE,
+        .unit = CONFIG_UNIT_MS,
         .offset = offsetof(struct downstream_settings, backoff_ms),
         .min = 0,
         .max = 60000,
@@ -76,6 +78,7 @@ static const struct config_setting rows[] = {
     {
         .name = "BREAKER_OPEN_MS",
         .type = CONFIG_UINT,
+        .unit = CONFIG_UNIT_MS,
         .offset = offsetof(struct downstream_settings, breaker_open_ms),
         .min = 1,
         .max = 86400000,
@@ -84,7 +87,7 @@ static const struct config_setting rows[] = {
     },
 };
 
-static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
+const struct config_table downstream_settings_table = {rows, sizeof(rows) / sizeof(rows[0])};
 
 /* Copies one part of the URL. Returns 0, or -1 if there is none or it does not fit. */
 static int copy_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t size)
@@ -162,7 +165,7 @@ static int split_url(struct downstream_settings *settings, const char *secrets)
 int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
                              char error[CONFIG_ERROR_MAX])
 {
-    if (config_load(rows, row_count, settings, NULL, error) != 0)
+    if (config_load(rows, downstream_settings_table.count, settings, NULL, error) != 0)
         return -1;
     settings->host[0] = '\0';
     settings->port = 0;
@@ -182,9 +185,4 @@ int downstream_settings_load(struct downstream_settings *settings, const char *s
         return -1;
     }
     return 0;
-}
-
-void downstream_settings_print_help(FILE *to)
-{
-    config_print_help(to, rows, row_count);
 }

@@ -46,7 +46,7 @@ struct downstream_settings {
 int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
                              char error[CONFIG_ERROR_MAX]);
 
-/* Prints them as lines of --help. */
-void downstream_settings_print_help(FILE *to);
+/* What it reads, for --help. */
+extern const struct config_table downstream_settings_table;
 
 #endif

@@ -2,6 +2,8 @@
 #include "fcgi-app/handlers.h"
 #include "fcgi-app/validation.h"
 #include "lib/base/clock.h"
+#include "lib/base/config_names.h"
+#include "lib/base/options.h"
 
 #include <fcgiapp.h>
 #include <signal.h>
@@ -9,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum {
-    EXIT_USAGE = 2, /* also: a setting that can't be used */
-};
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 
@@ -252,45 +250,27 @@ static void app_close(struct app *app)
     free(app->body);
 }
 
-static void print_help(void)
+static void warn(const char *message)
 {
-    printf("Usage: analyze\n"
-           "Answers HTTP requests as a FastCGI or CGI program; a web server starts it.\n"
-           "\n"
-           "  --check    look at the settings and end: 0, or 2 and what is wrong\n"
-           "  --help     print this\n"
-           "  --version  print the version\n"
-           "\n"
-           "Environment:\n");
-    settings_print_help(stdout);
+    (void)fprintf(stderr, "analyze: %s\n", message);
 }
 
-static int check_settings(void)
+/* Returns OPTIONS_GO, or the exit status to end with. */
+static int read_options(bool *check, int argc, char **argv)
 {
-    struct settings settings;
-    char error[CONFIG_ERROR_MAX];
+    static const struct options_switch switches[] = {
+        {"--check", 0, "Look at the settings and end: 0, or 2 and what is wrong."},
+        {NULL, 0, NULL},
+    };
+    static const struct options_table table = {
+        .command = "analyze",
+        .operands = "",
+        .summary = "Answers HTTP requests as a FastCGI or CGI program; a web server starts it.",
+        .switches = switches,
+        .environment = settings_tables,
+    };
 
-    if (settings_load(&settings, error) == 0)
-        return EXIT_SUCCESS;
-    fprintf(stderr, "analyze: %s\n", error);
-    return EXIT_USAGE;
-}
-
-/* An argument is only looked at outside of CGI, where a query may become one (RFC 3875, 4.4). */
-static int run_option(const char *option)
-{
-    if (strcmp(option, "--check") == 0)
-        return check_settings();
-    if (strcmp(option, "--help") == 0) {
-        print_help();
-        return EXIT_SUCCESS;
-    }
-    if (strcmp(option, "--version") == 0) {
-        printf("analyze %s\n", MICROTRACE_VERSION);
-        return EXIT_SUCCESS;
-    }
-    fprintf(stderr, "analyze: unknown option %s; see analyze --help\n", option);
-    return EXIT_USAGE;
+    return options_read(&table, check, &argc, &argv);
 }
 
 int main(int argc, char **argv)
@@ -298,18 +278,26 @@ int main(int argc, char **argv)
     static struct app app;
     char error[CONFIG_ERROR_MAX];
     bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
+    bool check = false;
     int result;
 
-    if (argc > 1 && !is_cgi_request)
-        return run_option(argv[1]);
-    if (settings_load(&app.settings, error) != 0) {
-        fprintf(stderr, "analyze: %s\n", error);
-        return EXIT_USAGE;
+    /* A CGI request has no arguments of ours: a query may become one (RFC 3875, 4.4). */
+    if (!is_cgi_request) {
+        result = read_options(&check, argc, argv);
+        if (result != OPTIONS_GO)
+            return result;
+        config_names_check(warn);
     }
+    if (settings_load(&app.settings, error) != 0) {
+        warn(error);
+        return OPTIONS_USAGE;
+    }
+    if (check)
+        return EXIT_SUCCESS;
     if (FCGX_IsCGI() && !is_cgi_request) {
         fprintf(stderr, "analyze: a web server starts this program, by FastCGI or CGI; "
                         "see analyze --help\n");
-        return EXIT_USAGE;
+        return OPTIONS_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);

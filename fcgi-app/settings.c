@@ -8,6 +8,7 @@ static const struct config_setting rows[] = {
     {
         .name = "MAX_BODY_BYTES",
         .type = CONFIG_UINT,
+        .unit = CONFIG_UNIT_BYTES,
         .offset = offsetof(struct settings, max_body_bytes),
         .min = 1,
         .max = 16 << 20,
@@ -17,6 +18,7 @@ static const struct config_setting rows[] = {
     {
         .name = "WORKER_DELAY_MS",
         .type = CONFIG_UINT,
+        .unit = CONFIG_UNIT_MS,
         .offset = offsetof(struct settings, worker_delay_ms),
         .min = 0,
         .max = 60000,
@@ -42,6 +44,7 @@ static const struct config_setting rows[] = {
     {
         .name = "CHAOS_DELAY_MS",
         .type = CONFIG_RANGE,
+        .unit = CONFIG_UNIT_MS,
         .offset = offsetof(struct settings, chaos_delay_ms),
         .min = 0,
         .max = 60000,
@@ -95,6 +98,14 @@ static const struct config_setting rows[] = {
 };
 
 static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
+static const struct config_table own_table = {rows, sizeof(rows) / sizeof(rows[0])};
+
+const struct config_table *const settings_tables[] = {
+    &own_table,
+    &downstream_settings_table,
+    &telemetry_settings_table,
+    NULL,
+};
 
 static void warn(const char *message)
 {
@@ -124,11 +135,4 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
     if (warning != NULL)
         warn(warning);
     return 0;
-}
-
-void settings_print_help(FILE *to)
-{
-    config_print_help(to, rows, row_count);
-    downstream_settings_print_help(to);
-    config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
 }

@@ -37,7 +37,7 @@ struct settings {
  */
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX]);
 
-/* Prints them as lines of --help. */
-void settings_print_help(FILE *to);
+/* The tables that it reads, for --help; NULL-terminated. */
+extern const struct config_table *const settings_tables[];
 
 #endif

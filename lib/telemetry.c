@@ -22,8 +22,9 @@ const struct config_setting telemetry_settings_rows[] = {
      .help = "Directory of the metrics file and the sockets; best on tmpfs."},
     {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = TELEMETRY_SPOOL_DIR,
      .help = "Directory of the spool files."},
-    {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .min = 65536, .max = 1e15,
-     .fallback = "536870912", .help = "Bytes that the spool may hold, both signals together."},
+    {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .unit = CONFIG_UNIT_BYTES,
+     .min = 65536, .max = 1e15, .fallback = "536870912",
+     .help = "What the spool may hold, both signals together."},
     {ROW("MICROTRACE_METRICS_MAX_SERIES", CONFIG_UINT, metrics_max_series), .min = 1,
      .max = METRICS_SERIES_LIMIT, .fallback = "8192",
      .help = "Room for series in a metrics file that this program makes."},
@@ -48,6 +49,11 @@ const struct config_setting telemetry_settings_rows[] = {
 
 const size_t telemetry_settings_count =
     sizeof(telemetry_settings_rows) / sizeof(telemetry_settings_rows[0]);
+
+const struct config_table telemetry_settings_table = {
+    telemetry_settings_rows,
+    sizeof(telemetry_settings_rows) / sizeof(telemetry_settings_rows[0]),
+};
 
 static const struct metrics_family_def dropped_def = {
     .name = "microtrace_spool_dropped_records_total",

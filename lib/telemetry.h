@@ -41,6 +41,7 @@ struct telemetry_settings {
 /* The rows of config_load that fill it, telemetry_settings_count of them. */
 extern const struct config_setting telemetry_settings_rows[];
 extern const size_t telemetry_settings_count;
+extern const struct config_table telemetry_settings_table; /* the same, for --help */
 
 struct telemetry; /* allocated once a process */
 

@@ -17,6 +17,7 @@ static const char *const exporters[] = {"otlp", "none", NULL};
 static const struct config_setting own_rows[] = {
     {.name = "MICROTRACE_SPOOL_SEGMENT_BYTES",
      .type = CONFIG_UINT,
+     .unit = CONFIG_UNIT_BYTES,
      .offset = offsetof(struct agent_settings, segment_bytes),
      .min = 4096,
      .max = 1e12,
@@ -52,8 +53,12 @@ static const struct config_setting own_rows[] = {
         {EXPORT_ROW(signal "ENDPOINT", CONFIG_STRING, endpoint), .help = endpoint_help},           \
             {EXPORT_ROW(signal "HEADERS", CONFIG_STRING, headers),                                 \
              .help = "Headers of each request: NAME=VALUE,... with percent-encoding."},            \
-            {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms), .min = 1, .max = 3600000,      \
-             .fallback = "10000", .help = "Milliseconds that one request may take."},              \
+            {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms),                                \
+             .unit = CONFIG_UNIT_MS,                                                               \
+             .min = 1,                                                                             \
+             .max = 3600000,                                                                       \
+             .fallback = "10000",                                                                  \
+             .help = "How long one request may take."},                                            \
             {EXPORT_ROW(signal "COMPRESSION", CONFIG_CHOICE, compression), .fallback = "none",     \
              .choices = compressions, .help = "Compression of request bodies."},                   \
             {EXPORT_ROW(signal "PROTOCOL", CONFIG_CHOICE, protocol), .fallback = "http/json",      \
@@ -77,14 +82,14 @@ static const struct config_setting traces_rows[EXPORT_ROW_COUNT] =
 static const struct config_setting logs_rows[EXPORT_ROW_COUNT] =
     EXPORT_ROWS("LOGS_", "URL that log records are sent to, as it is.");
 
-void agent_settings_help(FILE *to)
-{
-    config_print_help(to, telemetry_settings_rows, telemetry_settings_count);
-    config_print_help(to, own_rows, COUNT(own_rows));
-    config_print_help(to, base_rows, COUNT(base_rows));
-    config_print_help(to, traces_rows, COUNT(traces_rows));
-    config_print_help(to, logs_rows, COUNT(logs_rows));
-}
+static const struct config_table own_table = {own_rows, COUNT(own_rows)},
+                                 base_table = {base_rows, EXPORT_ROW_COUNT},
+                                 traces_table = {traces_rows, EXPORT_ROW_COUNT},
+                                 logs_table = {logs_rows, EXPORT_ROW_COUNT};
+
+const struct config_table *const agent_settings_tables[] = {
+    &telemetry_settings_table, &own_table, &base_table, &traces_table, &logs_table, NULL,
+};
 
 /*
  * What is wrong with an endpoint, and what to write. Without its scheme "localhost:4318" would be

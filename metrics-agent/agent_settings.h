@@ -49,8 +49,8 @@ struct agent_settings {
 int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),
                         char error[CONFIG_ERROR_MAX]);
 
-/* The variables as lines of --help. */
-void agent_settings_help(FILE *to);
+/* The tables that it reads, for --help; NULL-terminated. */
+extern const struct config_table *const agent_settings_tables[];
 
 /*
  * Takes the next member of a list of headers in W3C Baggage encoding ("name=value,...", values

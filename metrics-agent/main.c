@@ -2,6 +2,8 @@
  * metrics-agent: serves /metrics and forwards the spool. One thread, one waiting place.
  */
 #include "lib/base/clock.h"
+#include "lib/base/config_names.h"
+#include "lib/base/options.h"
 #include "lib/metrics/reader.h"
 #include "lib/spool/checkpoint.h"
 #include "lib/trace/resource.h"
@@ -18,9 +20,9 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +31,6 @@
 #include <unistd.h>
 
 enum {
-    EXIT_USAGE = 2,
     DIR_MODE = 02770,
     TICK_MS = 10000,             /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250,         /* the same without inotify */
@@ -56,47 +57,31 @@ struct agent {
     uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
 };
 
-static const char *const usage =
-    "Usage: metrics-agent [--drain] [--help] [--version]\n"
-    "\n"
-    "Serves the instance's metrics on MICROTRACE_AGENT_LISTEN and forwards the spans and log\n"
-    "records of its spool by OTLP/HTTP.\n"
-    "\n"
-    "  --drain    send what is in the spool and end: 0 when all is delivered, else 1\n"
-    "  --help     print this\n"
-    "  --version  print the version\n"
-    "\n"
-    "Environment:\n";
+/* What the command line says. */
+struct arguments {
+    bool drain, check;
+};
 
-/* Returns -1 to go on, or the exit code. */
-static int read_options(struct agent *agent, int argc, char **argv)
+/* Returns OPTIONS_GO, or the exit status to end with. */
+static int read_options(struct arguments *arguments, int argc, char **argv)
 {
-    static const struct option options[] = {{"drain", no_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
-    int option;
+    static const struct options_switch switches[] = {
+        {"--drain", offsetof(struct arguments, drain),
+         "Send what is in the spool and end: 0 if all is delivered, else 1."},
+        {"--check", offsetof(struct arguments, check),
+         "Look at the settings and end: 0, or 2 and what is wrong."},
+        {NULL, 0, NULL},
+    };
+    static const struct options_table table = {
+        .command = "metrics-agent",
+        .operands = "",
+        .summary = "Serves the instance's metrics on MICROTRACE_AGENT_LISTEN and sends the spans "
+                   "and log records of its spool by OTLP/HTTP.",
+        .switches = switches,
+        .environment = agent_settings_tables,
+    };
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            agent->drain = true;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            agent_settings_help(stdout);
-            return EXIT_SUCCESS;
-        case 'v':
-            (void)puts("metrics-agent " MICROTRACE_VERSION);
-            return EXIT_SUCCESS;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (optind == argc)
-        return -1;
-    message_print("unexpected argument: %s", argv[optind]);
-    return EXIT_USAGE;
+    return options_read(&table, arguments, &argc, &argv);
 }
 
 static void warn(const char *text)
@@ -108,10 +93,11 @@ static int read_settings(struct agent *agent)
 {
     char error[CONFIG_ERROR_MAX];
 
+    config_names_check(warn);
     if (agent_settings_load(&agent->settings, warn, error) == 0)
-        return -1;
+        return OPTIONS_GO;
     message_print("%s", error);
-    return EXIT_USAGE;
+    return OPTIONS_USAGE;
 }
 
 static int open_spool(struct agent *agent)
@@ -457,12 +443,15 @@ static void finish(struct agent *agent)
 int main(int argc, char **argv)
 {
     static struct agent agent;
+    struct arguments arguments = {false, false};
     int result;
 
-    if ((result = read_options(&agent, argc, argv)) >= 0)
+    if ((result = read_options(&arguments, argc, argv)) != OPTIONS_GO ||
+        (result = read_settings(&agent)) != OPTIONS_GO)
         return result;
-    if ((result = read_settings(&agent)) >= 0)
-        return result;
+    if (arguments.check)
+        return EXIT_SUCCESS;
+    agent.drain = arguments.drain;
     if (open_spool(&agent) != 0 || open_metrics(&agent) != 0)
         return EXIT_FAILURE;
     open_checkpoint(&agent);

@@ -6,14 +6,16 @@
  * Exit status: 0 when it was told to stop, 1 when lighttpd ended or a port or directory can't be
  * used, 2 for settings or a command line that can't be used.
  */
+#include "lib/base/config_names.h"
+#include "lib/base/options.h"
 #include "supervisor/children.h"
 #include "supervisor/place.h"
 #include "supervisor/say.h"
 #include "supervisor/settings.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,56 +68,49 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void usage(FILE *to)
-{
-    fputs("usage: microtrace-run [--config LIGHTTPD.CONF] [--no-agent]\n"
-          "Runs lighttpd, its analyze processes and the agent until SIGINT or SIGTERM.\n\n"
-          "  -c, --config FILE  lighttpd's configuration (default ./lighttpd.conf)\n"
-          "  -n, --no-agent     start no agent: AGENT_LISTEN is where another one answers\n"
-          "  -h, --help         this text\n"
-          "  -V, --version      the version\n\n"
-          "Settings, from the environment:\n",
-          to);
-    settings_print_help();
-}
-
-/* Returns -1 to go on, or the status to end with. */
+/* Returns OPTIONS_GO, or the status to end with. */
 static int parse_arguments(struct instance *in, int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"no-agent", no_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {0}};
-    const char *config = "lighttpd.conf";
-    int option;
-    while ((option = getopt_long(argc, argv, "c:nhV", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 'n':
-            in->no_agent = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return STATUS_OK;
-        case 'V':
-            puts("microtrace-run " MICROTRACE_VERSION);
-            return STATUS_OK;
-        default:
-            return STATUS_USAGE;
-        }
-    }
-    if (optind != argc) {
-        say("'%s' is not understood: see --help", argv[optind]);
-        return STATUS_USAGE;
-    }
-    if (realpath(config, in->config) == NULL) {
-        say("lighttpd's configuration '%s' can't be read: %s", config, strerror(errno));
-        return STATUS_USAGE;
-    }
-    return -1;
+    struct arguments {
+        const char *config;
+        bool no_agent;
+    } arguments = {NULL, false};
+    static const struct config_setting rows[] = {
+        {.name = "--config",
+         .type = CONFIG_STRING,
+         .offset = offsetof(struct arguments, config),
+         .fallback = "lighttpd.conf",
+         .help = "lighttpd's configuration."},
+    };
+    static const struct options_switch switches[] = {
+        {"--no-agent", offsetof(struct arguments, no_agent),
+         "Start no agent: AGENT_LISTEN is where another one answers."},
+        {NULL, 0, NULL},
+    };
+    static const struct options_table table = {
+        .command = "microtrace-run",
+        .operands = "",
+        .summary = "Runs lighttpd, its analyze processes and the agent until SIGINT or SIGTERM.",
+        .rows = rows,
+        .row_count = sizeof(rows) / sizeof(rows[0]),
+        .switches = switches,
+        .letter = 'c',
+        .letter_row = "--config",
+        .environment = settings_tables,
+    };
+    int result = options_read(&table, &arguments, &argc, &argv);
+    if (result != OPTIONS_GO)
+        return result;
+    in->no_agent = arguments.no_agent;
+    if (realpath(arguments.config, in->config) != NULL)
+        return OPTIONS_GO;
+    say("lighttpd's configuration '%s' can't be read: %s", arguments.config, strerror(errno));
+    return STATUS_USAGE;
+}
+
+static void warn(const char *text)
+{
+    say("%s", text);
 }
 
 static int find_programs(struct instance *in)
@@ -384,9 +379,10 @@ int main(int argc, char **argv)
     /* First of all: a signal that comes before there is anything to stop is kept for later. */
     children_init();
     int done = parse_arguments(&in, argc, argv);
-    if (done != -1)
+    if (done != OPTIONS_GO)
         return done;
     umask(S_IRWXO);
+    config_names_check(warn);
     if (settings_load(&in.settings) != 0)
         return STATUS_USAGE;
     if (find_programs(&in) != 0)

@@ -1,6 +1,5 @@
 #include "supervisor/settings.h"
 
-#include "lib/base/config.h"
 #include "lib/base/text.h"
 #include "supervisor/say.h"
 
@@ -32,43 +31,42 @@ static const struct config_setting rows[] = {
      .min = 1,
      .max = 65535,
      .fallback = "8000",
-     .help = "where lighttpd listens"},
+     .help = "Where lighttpd listens."},
     {.name = "BIND",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings, bind),
      .fallback = "127.0.0.1",
-     .help = "the address that it listens on"},
+     .help = "The address that it listens on."},
     {.name = "AGENT_LISTEN",
      .type = CONFIG_HOST_PORT,
      .offset = offsetof(struct settings, agent_listen),
      .fallback = "127.0.0.1:9464",
-     .help = "where the agent answers scrapes"},
+     .help = "Where the agent answers scrapes."},
     {.name = "WORKERS",
      .type = CONFIG_UINT,
      .offset = offsetof(struct settings, workers),
      .min = 1,
      .max = WORKERS_MAX,
      .fallback = "4",
-     .help = "analyze processes"},
+     .help = "How many analyze processes."},
     {.name = "STATE_DIR",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings, state_dir),
      .fallback = "var",
-     .help = "holds run/ and spool/"},
+     .help = "Holds run/ and spool/."},
     {.name = "MAX_BODY_BYTES",
      .type = CONFIG_UINT,
+     .unit = CONFIG_UNIT_BYTES,
      .offset = offsetof(struct settings, max_body_bytes),
      .min = 1,
      .max = BODY_MAX,
      .fallback = "65536",
-     .help = "the longest request body that analyze reads"},
+     .help = "The longest request body that analyze reads."},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-void settings_print_help(void)
-{
-    config_print_help(stdout, rows, ROWS);
-}
+static const struct config_table table = {rows, ROWS};
+const struct config_table *const settings_tables[] = {&table, NULL};
 
 static int resolve(const char *name, const char *host, const char *port,
                    struct sockaddr_storage *address, socklen_t *len)

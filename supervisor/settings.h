@@ -2,6 +2,8 @@
 #ifndef SUPERVISOR_SETTINGS_H
 #define SUPERVISOR_SETTINGS_H
 
+#include "lib/base/config.h"
+
 #include <limits.h>
 #include <netdb.h>
 #include <stdbool.h>
@@ -40,7 +42,7 @@ int settings_export(const struct settings *settings, const char *programs);
 /* Writes "HOST:PORT" or "[HOST]:PORT" as one can connect to it: loopback in place of "any". */
 void settings_reachable(const struct sockaddr_storage *address, char *text, size_t size);
 
-/* Prints the settings as lines of --help. */
-void settings_print_help(void);
+/* The tables that it reads, for --help; NULL-terminated. */
+extern const struct config_table *const settings_tables[];
 
 #endif

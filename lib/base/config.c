@@ -15,10 +15,26 @@ enum {
     EXPECTED_MAX = 256 /* bytes that say what is accepted */
 };
 
-static int parse_double(const char *text, double *value)
+/* A whole number of the row's unit. */
+static int parse_uint(enum config_unit unit, const char *text, size_t len, uint64_t *value)
 {
+    uint64_t amount;
+
+    if (config_unit_parse(unit, text, len, &amount) != 0 || amount % config_unit_parts(unit) != 0)
+        return -1;
+    *value = amount / config_unit_parts(unit);
+    return 0;
+}
+
+static int parse_double(enum config_unit unit, const char *text, double *value)
+{
+    uint64_t amount;
     char *end;
 
+    if (unit != CONFIG_UNIT_NONE && config_unit_parse(unit, text, strlen(text), &amount) == 0) {
+        *value = (double)amount / (double)config_unit_parts(unit);
+        return 0;
+    }
     /* strtod also reads blanks, hexadecimal, "inf" and "nan"; a setting is a plain number. */
     if (text[strspn(text, "0123456789.eE+-")] != '\0')
         return -1;
@@ -27,16 +43,30 @@ static int parse_double(const char *text, double *value)
     return end != text && *end == '\0' && errno == 0 && isfinite(*value) ? 0 : -1;
 }
 
-static int parse_range(const char *text, struct config_range *range)
+static int parse_range(enum config_unit unit, const char *text, struct config_range *range)
 {
     const size_t low = strcspn(text, "-");
+    const char *const high = text + low + 1;
+    char both[64];
 
-    if (text_parse_uint((struct text){text, low}, &range->low) != 0)
-        return -1;
-    range->high = range->low;
-    if (text[low] == '\0')
+    if (text[low] == '\0') {
+        if (parse_uint(unit, text, low, &range->low) != 0)
+            return -1;
+        range->high = range->low;
         return 0;
-    return text_parse_uint(text_of(text + low + 1), &range->high) == 0 && range->low <= range->high
+    }
+    /* In 1-2s both are seconds. */
+    if (strspn(text, "0123456789.") == low) {
+        const int n = snprintf(both, sizeof(both), "%.*s%s", (int)low, text,
+                               high + strspn(high, "0123456789."));
+
+        if (n < 0 || (size_t)n >= sizeof(both) ||
+            parse_uint(unit, both, (size_t)n, &range->low) != 0)
+            return -1;
+    } else if (parse_uint(unit, text, low, &range->low) != 0) {
+        return -1;
+    }
+    return parse_uint(unit, high, strlen(high), &range->high) == 0 && range->low <= range->high
                ? 0
                : -1;
 }
@@ -62,7 +92,7 @@ static int assign(const struct config_setting *row, const char *text, void *into
     case CONFIG_UINT: {
         uint64_t value;
 
-        if (text_parse_uint(text_of(text), &value) != 0 || !within(row, (double)value))
+        if (parse_uint(row->unit, text, strlen(text), &value) != 0 || !within(row, (double)value))
             return -1;
         *(uint64_t *)member = value;
         return 0;
@@ -70,7 +100,7 @@ static int assign(const struct config_setting *row, const char *text, void *into
     case CONFIG_DOUBLE: {
         double value;
 
-        if (parse_double(text, &value) != 0 || !within(row, value))
+        if (parse_double(row->unit, text, &value) != 0 || !within(row, value))
             return -1;
         *(double *)member = value;
         return 0;
@@ -97,7 +127,7 @@ static int assign(const struct config_setting *row, const char *text, void *into
     case CONFIG_RANGE: {
         struct config_range range;
 
-        if (parse_range(text, &range) != 0 || !within(row, (double)range.low) ||
+        if (parse_range(row->unit, text, &range) != 0 || !within(row, (double)range.low) ||
             !within(row, (double)range.high))
             return -1;
         *(struct config_range *)member = range;
@@ -123,14 +153,25 @@ static int assign(const struct config_setting *row, const char *text, void *into
 /* What a row accepts, for its error message and for --help. */
 static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
 {
+    static const struct {
+        const char *name, *examples;
+    } units[CONFIG_UNITS] = {
+        [CONFIG_UNIT_NONE] = {"", ""},
+        [CONFIG_UNIT_BYTES] = {" of bytes", ", or a size such as 16KiB or 512M"},
+        [CONFIG_UNIT_MS] = {" of milliseconds", ", or a time such as 100ms or 10s"},
+        [CONFIG_UNIT_S] = {" of seconds", ", or a time such as 100ms or 10m"},
+    };
+    const char *const unit = units[row->unit].name, *const examples = units[row->unit].examples;
     size_t len = 0;
 
     switch (row->type) {
     case CONFIG_UINT:
-        (void)snprintf(out, EXPECTED_MAX, "a whole number from %.0f to %.0f", row->min, row->max);
+        (void)snprintf(out, EXPECTED_MAX, "a whole number%s from %.0f to %.0f%s", unit, row->min,
+                       row->max, examples);
         return;
     case CONFIG_DOUBLE:
-        (void)snprintf(out, EXPECTED_MAX, "a number from %g to %g", row->min, row->max);
+        (void)snprintf(out, EXPECTED_MAX, "a number%s from %g to %g%s", unit, row->min, row->max,
+                       examples);
         return;
     case CONFIG_BOOL:
         (void)snprintf(out, EXPECTED_MAX, "true or false");
@@ -146,8 +187,8 @@ static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
         return;
     case CONFIG_RANGE:
         (void)snprintf(out, EXPECTED_MAX,
-                       "LOW-HIGH or one whole number, from %.0f to %.0f, LOW not above HIGH",
-                       row->min, row->max);
+                       "LOW-HIGH or one whole number%s, from %.0f to %.0f, LOW not above HIGH%s",
+                       unit, row->min, row->max, examples);
         return;
     case CONFIG_CHOICE:
         out[0] = '\0';
@@ -212,17 +253,8 @@ void config_describe(const struct config_setting *row, char *out, size_t size)
     char expected[EXPECTED_MAX];
 
     describe(row, expected);
-    (void)snprintf(out, size, "%s Takes %s. Default: %s.", row->help, expected,
-                   row->fallback != NULL ? row->fallback : "none");
-}
-
-void config_print_help(FILE *to, const struct config_setting *rows, size_t count)
-{
-    char expected[EXPECTED_MAX];
-
-    for (size_t i = 0; i < count; i++) {
-        describe(&rows[i], expected);
-        (void)fprintf(to, "  %s\n      %s\n      Takes %s. Default: %s\n", rows[i].name,
-                      rows[i].help, expected, rows[i].fallback != NULL ? rows[i].fallback : "none");
-    }
+    (void)snprintf(
+        out, size, "%s%s%s%s Default: %s.", row->help, row->type == CONFIG_STRING ? "" : " Takes ",
+        row->type == CONFIG_STRING ? "" : expected, row->type == CONFIG_STRING ? "" : ".",
+        row->fallback != NULL ? row->fallback : "none");
 }

@@ -1,9 +1,11 @@
 /*
  * Settings from the environment, declared as const tables: one row is a variable's name, type,
- * limits, default and help text, and --help is printed from it.
+ * limits, default and help text, and --help (lib/base/options.h) is printed from it.
  */
 #ifndef LIB_BASE_CONFIG_H
 #define LIB_BASE_CONFIG_H
+
+#include "lib/base/config_unit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,13 +17,15 @@ enum {
 };
 
 enum config_type {
-    CONFIG_UINT,      /* uint64_t: a decimal whole number in [min, max] */
-    CONFIG_DOUBLE,    /* double in [min, max] */
-    CONFIG_BOOL,      /* bool: `true` or `false`, in any case of letters */
-    CONFIG_TRUE,      /* bool: `true` alone is true, anything else is false */
-    CONFIG_STRING,    /* const char *: as it is, borrowed from the environment */
-    CONFIG_LEVEL,     /* enum log_level */
-    CONFIG_RANGE,     /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max] */
+    CONFIG_UINT,   /* uint64_t: a decimal whole number in [min, max] */
+    CONFIG_DOUBLE, /* double in [min, max] */
+    CONFIG_BOOL,   /* bool: `true` or `false`, in any case of letters */
+    CONFIG_TRUE,   /* bool: `true` alone is true, anything else is false */
+    CONFIG_STRING, /* const char *: as it is, borrowed from the environment */
+    CONFIG_LEVEL,  /* enum log_level */
+    /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max]; a unit behind HIGH alone
+     * holds for both. */
+    CONFIG_RANGE,
     CONFIG_CHOICE,    /* int: index of the value in `choices` */
     CONFIG_HOST_PORT, /* const char *: HOST:PORT or [HOST]:PORT, checked, borrowed */
 };
@@ -35,11 +39,18 @@ struct config_setting {
     enum config_type type;
     size_t offset; /* offsetof the member that takes the value */
     double min, max;
+    enum config_unit unit;      /* CONFIG_UINT, CONFIG_DOUBLE, CONFIG_RANGE: takes sizes or times */
     const char *fallback;       /* the default as text; NULL for none (strings: NULL) */
     const char *const *choices; /* CONFIG_CHOICE: NULL-terminated */
     bool otel; /* an OTEL_* variable: a value that can't be used warns and counts as unset */
     const char *help;
     const char *advice; /* what to write in place of a value that can't be used, or NULL */
+};
+
+/* The rows of one struct. */
+struct config_table {
+    const struct config_setting *rows;
+    size_t count;
 };
 
 /*
@@ -59,8 +70,5 @@ int config_load(const struct config_setting *rows, size_t count, void *into,
 
 /* The row's help, what it takes and its default, as sentences; cut to `size` bytes with the NUL. */
 void config_describe(const struct config_setting *row, char *out, size_t size);
-
-/* Prints the rows as lines of --help. */
-void config_print_help(FILE *to, const struct config_setting *rows, size_t count);
 
 #endif

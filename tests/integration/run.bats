@@ -293,7 +293,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     one_line 2 'DOWNSTREAM_ENABLED.*"1".*true or false' DOWNSTREAM_ENABLED=1
     one_line 2 'MICROTRACE_LOG_STDERR.*"yes".*true or false' MICROTRACE_LOG_STDERR=yes
     one_line 2 'AGENT_LISTEN' AGENT_LISTEN=9464
-    one_line 2 'MAX_BODY_BYTES' MAX_BODY_BYTES=64k
+    one_line 2 'MAX_BODY_BYTES' MAX_BODY_BYTES=64x
     one_line 2 'LOG_LEVEL' LOG_LEVEL=LOUD
     one_line 2 'CHAOS_PROBABILITY' CHAOS_PROBABILITY=2
     one_line 2 'MICROTRACE_SPOOL_MAX_BYTES' MICROTRACE_SPOOL_MAX_BYTES=-1

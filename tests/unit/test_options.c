@@ -2,8 +2,7 @@
  * Goal: a command's options are read as `--name VALUE` or `--name=VALUE` in any order, the last one
  * counts, fallbacks fill in, and each mistake is one clear refusal.
  */
-#include "cli/command.h"
-#include "cli/options.h"
+#include "lib/base/options.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -48,7 +47,7 @@ static const struct options_switch switches[] = {
 /* Reads what stands in `line`, words with one space between them. */
 static int read_line(struct values *values, const struct options_switch *which, char *line)
 {
-    const struct options_table table = {.command = "test",
+    const struct options_table table = {.command = "microtrace test",
                                         .operands = "",
                                         .summary = "Tests.",
                                         .rows = rows,
@@ -105,23 +104,29 @@ static void test_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         (void)strcpy(line, lines[i]);
-        if (read_line(&values, switches, line) != COMMAND_USAGE)
+        if (read_line(&values, switches, line) != OPTIONS_USAGE)
             fail_msg("%s was taken", lines[i]);
     }
     (void)strcpy(line, "--json");
-    assert_int_equal(read_line(&values, NULL, line), COMMAND_USAGE);
+    assert_int_equal(read_line(&values, NULL, line), OPTIONS_USAGE);
+}
+
+static int any_state(const char *state)
+{
+    (void)state;
+    return 0;
 }
 
 static void help_fits_a_terminal(void **state)
 {
     const struct options_table table = {
-        .command = "test",
+        .command = "microtrace test",
         .operands = "[NAME]...",
         .summary = "Tests the help, which is broken into lines of no more than "
                    "eighty columns, whatever it says, however long it goes on.",
         .rows = rows,
         .row_count = ROWS,
-        .instance = true};
+        .state = any_state};
     char *text = NULL, *line, *rest;
     size_t size;
     FILE *const to = open_memstream(&text, &size);

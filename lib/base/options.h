@@ -1,9 +1,10 @@
 /*
- * The command line of one command of `microtrace`: its options as a table of settings
- * (lib/base/config.h) whose names begin with "--", and its --help, which is made from the table.
+ * The command line of a program, or of one command of `microtrace`: its options as a table of
+ * settings (lib/base/config.h) whose names begin with "--", and its --help, which is made from the
+ * tables.
  */
-#ifndef CLI_OPTIONS_H
-#define CLI_OPTIONS_H
+#ifndef LIB_BASE_OPTIONS_H
+#define LIB_BASE_OPTIONS_H
 
 #include "lib/base/config.h"
 
@@ -19,7 +20,7 @@ struct options_switch {
 };
 
 struct options_table {
-    const char *command;  /* as it is typed: "spool tail" */
+    const char *command;  /* as it is typed: "microtrace spool tail" */
     const char *operands; /* for the usage line: "on|off", "[NAME]..."; "" for none */
     const char *summary;  /* what it does, one or more sentences */
     const struct config_setting *rows;
@@ -28,10 +29,19 @@ struct options_table {
     const struct options_switch *switches; /* or NULL */
     char letter;                           /* a short form, of the row `letter_row`; 0 for none */
     const char *letter_row;
-    bool instance; /* it looks at an instance: --state, and the search of cli/instance.h */
+    /*
+     * A command that looks at an instance has --state DIR. It is called last, with DIR or NULL;
+     * returns 0, or -1 after a line on standard error.
+     */
+    int (*state)(const char *state);
+    const struct config_table *const *environment; /* NULL-terminated, for --help; or NULL */
 };
 
-enum { OPTIONS_GO = -1 };
+enum {
+    OPTIONS_GO = -1,
+    OPTIONS_DONE = 0,  /* exit status after --help or --version */
+    OPTIONS_USAGE = 2, /* exit status of a command line that can't be used */
+};
 
 /*
  * Reads argv[1] to argv[argc - 1]: options in any order, "--" ends them; if one is given twice, the
@@ -39,13 +49,13 @@ enum { OPTIONS_GO = -1 };
  * offsets are in; strings in it point into argv, or are the table's own. The operands are moved to
  * the end of argv: (*argv)[0] is the first of the *argc that there are.
  *
- * Every command has --help and --version too, and those with `instance` --state. Returns
- * OPTIONS_GO, or the exit status to end with: COMMAND_OK after --help or --version, COMMAND_USAGE
+ * Every command has --help and --version too, and those with `state` --state. Returns
+ * OPTIONS_GO, or the exit status to end with: OPTIONS_DONE after --help or --version, OPTIONS_USAGE
  * after a line on standard error.
  */
 int options_read(const struct options_table *table, void *values, int *argc, char ***argv);
 
-/* Says on stderr that `argument` is not expected, and how to find help; returns COMMAND_USAGE. */
+/* Says on stderr that `argument` is not expected, and how to find help; returns OPTIONS_USAGE. */
 int options_unknown(const char *command, const char *argument);
 
 /* Prints the command's --help, at most 80 columns wide. */

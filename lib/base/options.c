@@ -1,13 +1,10 @@
-#include "cli/options.h"
-
-#include "cli/command.h"
-#include "cli/instance.h"
+#include "lib/base/options.h"
 
 #include <getopt.h>
 #include <string.h>
 
 enum {
-    OPTIONS_MAX = 40, /* of one command */
+    ROWS_MAX = 40, /* of one command */
     COLUMNS = 80,
     HELP_INDENT = 6,
     OPTION_HELP = 1000, /* what getopt_long returns: these, or a row's or switch's number */
@@ -20,9 +17,9 @@ enum {
 
 int options_unknown(const char *command, const char *argument)
 {
-    (void)fprintf(stderr, "microtrace %s: unexpected argument %s; see microtrace %s --help\n",
-                  command, argument, command);
-    return COMMAND_USAGE;
+    (void)fprintf(stderr, "%s: unexpected argument %s; see %s --help\n", command, argument,
+                  command);
+    return OPTIONS_USAGE;
 }
 
 /* --- Help
@@ -58,8 +55,7 @@ void options_print_help(FILE *to, const struct options_table *table)
     const struct options_switch *s = table->switches;
     char text[TEXT_MAX];
 
-    (void)snprintf(text, sizeof(text), "Usage: microtrace %s [OPTION]... %s", table->command,
-                   table->operands);
+    (void)snprintf(text, sizeof(text), "Usage: %s [OPTION]... %s", table->command, table->operands);
     options_print_wrapped(to, 0, text);
     options_print_wrapped(to, 0, table->summary);
     (void)fputs("\nOptions:\n", to);
@@ -75,13 +71,22 @@ void options_print_help(FILE *to, const struct options_table *table)
     }
     for (; s != NULL && s->name != NULL; s++)
         print_option(to, s->name, "", s->help);
-    if (table->instance)
+    if (table->state != NULL)
         print_option(to, "--state", "DIR",
                      "The instance whose run/ and spool/ are in DIR. Otherwise the one that "
                      "MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR name, or ./var if an instance "
                      "is there, or /run/microtrace and /var/spool/microtrace.");
     print_option(to, "--help", "", "Print this.");
     print_option(to, "--version", "", "Print the version.");
+    if (table->environment == NULL)
+        return;
+    (void)fputs("\nEnvironment:\n", to);
+    for (const struct config_table *const *t = table->environment; *t != NULL; t++) {
+        for (size_t i = 0; i < (*t)->count; i++) {
+            config_describe(&(*t)->rows[i], text, sizeof(text));
+            print_option(to, (*t)->rows[i].name, "", text);
+        }
+    }
 }
 
 /* --- Reading
@@ -89,14 +94,14 @@ void options_print_help(FILE *to, const struct options_table *table)
 
 /* What getopt_long takes, from the table; the names go in without their dashes. */
 struct parser {
-    struct option options[OPTIONS_MAX + 1];
+    struct option options[ROWS_MAX + 1];
     size_t count;
     char letters[8];
 };
 
 static void add(struct parser *parser, const char *name, int has_argument, int number)
 {
-    if (parser->count < OPTIONS_MAX)
+    if (parser->count < ROWS_MAX)
         parser->options[parser->count++] =
             (struct option){.name = name, .has_arg = has_argument, .val = number};
 }
@@ -110,7 +115,7 @@ static void make_parser(struct parser *parser, const struct options_table *table
         add(parser, table->rows[i].name + 2, required_argument, OPTION_ROW + (int)i);
     for (size_t i = 0; switches != NULL && switches[i].name != NULL; i++)
         add(parser, switches[i].name + 2, no_argument, OPTION_SWITCH + (int)i);
-    if (table->instance)
+    if (table->state != NULL)
         add(parser, "state", required_argument, OPTION_STATE);
     add(parser, "help", no_argument, OPTION_HELP);
     add(parser, "version", no_argument, OPTION_VERSION);
@@ -134,8 +139,8 @@ static size_t row_of_letter(const struct options_table *table)
 static int refuse(const struct options_table *table, const char *argument, int found)
 {
     if (found == ':') {
-        (void)fprintf(stderr, "microtrace %s: %s needs a value\n", table->command, argument);
-        return COMMAND_USAGE;
+        (void)fprintf(stderr, "%s: %s needs a value\n", table->command, argument);
+        return OPTIONS_USAGE;
     }
     return options_unknown(table->command, argument);
 }
@@ -146,8 +151,8 @@ static int read_row(const struct options_table *table, size_t row, void *values)
 
     if (config_read(&table->rows[row], optarg, values, error) == 0)
         return OPTIONS_GO;
-    (void)fprintf(stderr, "microtrace %s: %s\n", table->command, error);
-    return COMMAND_USAGE;
+    (void)fprintf(stderr, "%s: %s\n", table->command, error);
+    return OPTIONS_USAGE;
 }
 
 int options_read(const struct options_table *table, void *values, int *argc, char ***argv)
@@ -165,11 +170,12 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
            (found = getopt_long(*argc, *argv, parser.letters, parser.options, NULL)) != -1) {
         if (found == OPTION_HELP) {
             options_print_help(stdout, table);
-            return COMMAND_OK;
+            return OPTIONS_DONE;
         }
         if (found == OPTION_VERSION) {
-            (void)printf("microtrace %s\n", MICROTRACE_VERSION);
-            return COMMAND_OK;
+            (void)printf("%.*s %s\n", (int)strcspn(table->command, " "), table->command,
+                         MICROTRACE_VERSION);
+            return OPTIONS_DONE;
         }
         if (found == OPTION_STATE) {
             state = optarg;
@@ -191,7 +197,7 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
     if (result == OPTIONS_GO && row != NULL && table->rows_with != NULL &&
         (*argc == 0 || strcmp((*argv)[0], table->rows_with) != 0))
         result = options_unknown(table->command, row);
-    if (result == OPTIONS_GO && table->instance && instance_choose(state) != 0)
-        result = COMMAND_USAGE;
+    if (result == OPTIONS_GO && table->state != NULL && table->state(state) != 0)
+        result = OPTIONS_USAGE;
     return result;
 }

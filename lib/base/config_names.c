@@ -1,0 +1,133 @@
+#include "lib/base/config_names.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MISTAKES_MAX = 2,
+    NAME_MAX_BYTES = 64, /* longer names are none of ours */
+    MESSAGE_MAX = 256,
+};
+
+#define EXPORT_NAMES(signal)                                                                       \
+    "OTEL_EXPORTER_OTLP_" signal "ENDPOINT", "OTEL_EXPORTER_OTLP_" signal "HEADERS",               \
+        "OTEL_EXPORTER_OTLP_" signal "TIMEOUT", "OTEL_EXPORTER_OTLP_" signal "COMPRESSION",        \
+        "OTEL_EXPORTER_OTLP_" signal "PROTOCOL", "OTEL_EXPORTER_OTLP_" signal "CERTIFICATE",       \
+        "OTEL_EXPORTER_OTLP_" signal "CLIENT_CERTIFICATE",                                         \
+        "OTEL_EXPORTER_OTLP_" signal "CLIENT_KEY"
+
+/*
+ * The settings of all programs: each program's tables are its own, so their names stand here once
+ * more. tests/integration/settings.bats finds one that is missing.
+ */
+static const char *const names[] = {
+    "BREAKER_FAILURES",
+    "BREAKER_OPEN_MS",
+    "CHAOS_DELAY_MS",
+    "CHAOS_ENABLED",
+    "CHAOS_PROBABILITY",
+    "CHAOS_SEED",
+    "DOWNSTREAM_BACKOFF_MS",
+    "DOWNSTREAM_ENABLED",
+    "DOWNSTREAM_FALLBACK",
+    "DOWNSTREAM_RETRIES",
+    "DOWNSTREAM_TIMEOUT_MS",
+    "DOWNSTREAM_URL",
+    "MICROTRACE_AGENT_LISTEN",
+    "MICROTRACE_DOCS_ASSETS",
+    "MICROTRACE_LOG_STDERR",
+    "MICROTRACE_METRICS_MAX_SERIES",
+    "MICROTRACE_REDACT_QUERY",
+    "MICROTRACE_RUN_DIR",
+    "MICROTRACE_SPOOL_DIR",
+    "MICROTRACE_SPOOL_MAX_BYTES",
+    "MICROTRACE_SPOOL_SEGMENT_BYTES",
+    "MICROTRACE_TRUSTED_PROXIES",
+    EXPORT_NAMES(""),
+    EXPORT_NAMES("TRACES_"),
+    EXPORT_NAMES("LOGS_"),
+    "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+    "OTEL_LOGS_EXPORTER",
+    "OTEL_PROPAGATORS",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    /* Signals that we do not send: others' settings, near ours. */
+    EXPORT_NAMES("METRICS_"),
+    EXPORT_NAMES("PROFILES_"),
+};
+
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
+
+/*
+ * Whether `text` becomes `name` by at most `left` single changes. The first difference decides
+ * which changes are worth trying, so this looks at few of them.
+ */
+static bool near(const char *text, const char *name, unsigned left)
+{
+    while (*text != '\0' && *text == *name) {
+        text++;
+        name++;
+    }
+    if (*text == *name)
+        return true;
+    if (left == 0)
+        return false;
+    if (*text != '\0' && near(text + 1, name, left - 1))
+        return true;
+    if (*name != '\0' && near(text, name + 1, left - 1))
+        return true;
+    if (*text == '\0' || *name == '\0')
+        return false;
+    return near(text + 1, name + 1, left - 1) ||
+           (text[0] == name[1] && text[1] == name[0] && near(text + 2, name + 2, left - 1));
+}
+
+/* The setting that is meant by `text`: the nearest one; NULL if it is one itself, or near none. */
+static const char *meant(const char *text)
+{
+    const char *found = NULL;
+    unsigned least = MISTAKES_MAX;
+
+    for (size_t i = 0; i < NAMES; i++) {
+        for (unsigned mistakes = 0; mistakes <= least; mistakes++) {
+            if (!near(text, names[i], mistakes))
+                continue;
+            if (mistakes == 0)
+                return NULL;
+            found = names[i];
+            least = mistakes - 1;
+            break;
+        }
+    }
+    return found;
+}
+
+void config_names_check(void (*warn)(const char *message))
+{
+    char name[NAME_MAX_BYTES + 1], message[MESSAGE_MAX];
+
+    if (getenv("MICROTRACE_PROGRAMS") != NULL || environ == NULL)
+        return;
+    for (char *const *variable = environ; *variable != NULL; variable++) {
+        const size_t len = strcspn(*variable, "=");
+        const char *setting;
+
+        if (len == 0 || len > NAME_MAX_BYTES)
+            continue;
+        memcpy(name, *variable, len);
+        name[len] = '\0';
+        setting = meant(name);
+        if (setting == NULL)
+            continue;
+        (void)snprintf(message, sizeof(message), "%s is no setting: do you mean %s?", name,
+                       setting);
+        warn(message);
+    }
+}
