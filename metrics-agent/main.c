@@ -9,6 +9,7 @@
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/accounting.h"
 #include "metrics-agent/export/exporter.h"
+#include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/retention.h"
 #include "metrics-agent/export/spool_watch.h"
 #include "metrics-agent/message.h"
@@ -440,7 +441,7 @@ static void finish(struct agent *agent)
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        exporter_commit(&agent->exporters[i]);
+        exporter_files_commit(&agent->exporters[i]);
         accounting_publish(&agent->exporters[i], COUNT_BYTES_MAX, true);
         exporter_close(&agent->exporters[i]);
     }
