@@ -2,6 +2,7 @@
 
 #include "cli/instance.h"
 #include "lib/base/clock.h"
+#include "lib/families.h"
 #include "lib/metrics/reader.h"
 
 #include <errno.h>
@@ -45,8 +46,9 @@ static double age_s(uint64_t since_ns, uint64_t now_ns)
  * The sum of a counter's series whose label `signal` is this one; -1 where there is none. The agent
  * writes it before we look at the files, so it can't be ahead of them.
  */
-static double counted(const struct metrics_reader *reader, const char *name, const char *signal)
+static double counted(const struct metrics_reader *reader, enum families which, const char *signal)
 {
+    const char *const name = families_table[which].name;
     const struct metrics_reader_family *family =
         metrics_reader_find_family(reader, name, strlen(name));
     double sum = -1;
@@ -72,9 +74,8 @@ static void read_metrics(double written[SPOOL_SIGNALS], double asked[SPOOL_SIGNA
         reader = metrics_reader_open(instance_run_dir());
     if (reader != NULL && metrics_reader_refresh(reader) == 0) {
         for (int i = 0; i < SPOOL_SIGNALS; i++) {
-            written[i] =
-                counted(reader, "microtrace_spool_written_records_total", spool_signal_names[i]);
-            asked[i] = counted(reader, "microtrace_export_requests_total", spool_signal_names[i]);
+            written[i] = counted(reader, FAMILY_SPOOL_WRITTEN, spool_signal_names[i]);
+            asked[i] = counted(reader, FAMILY_EXPORT_REQUESTS, spool_signal_names[i]);
         }
     }
     metrics_reader_close(reader);
