@@ -34,6 +34,10 @@ const struct metrics_family_def families_table[FAMILIES_COUNT] = {
                                  .unit = "seconds",
                                  .kind = METRICS_GAUGE,
                                  .labels = LABELED("signal")},
+    [FAMILY_SPOOL_UNREADABLE] = {.name = "microtrace_spool_unreadable_files",
+                                 .help = "Files of the spool that the agent can't open.",
+                                 .kind = METRICS_GAUGE,
+                                 .labels = LABELED("signal")},
     [FAMILY_EXPORT_RECORDS] =
         {.name = "microtrace_export_records_total",
          .help = "Records that left the spool for the endpoint or for quarantine.",

@@ -16,6 +16,7 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
     s->backlog = metrics_gauge(families[FAMILY_SPOOL_BACKLOG], only);
     s->bytes = metrics_gauge(families[FAMILY_SPOOL_BYTES], only);
     s->oldest_age = metrics_gauge(families[FAMILY_SPOOL_OLDEST_AGE], only);
+    s->unreadable = metrics_gauge(families[FAMILY_SPOOL_UNREADABLE], only);
     s->duration = metrics_histogram(families[FAMILY_EXPORT_DURATION], only);
     s->delivered = metrics_counter(families[FAMILY_EXPORT_RECORDS],
                                    (const char *const[]){signal, "delivered"});
@@ -88,6 +89,7 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     raise_to(s->written, spool_counts_settled(counts) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
+    metrics_gauge_set(s->unreadable, (double)numbers->unreadable);
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
     /* In a file that came later too. */

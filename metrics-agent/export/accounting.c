@@ -29,6 +29,7 @@ void accounting_publish(struct exporter *e, uint64_t budget, bool age)
         reconcile(e);
     numbers.backlog = e->segments.sums.pending;
     numbers.bytes = e->segments.sums.bytes;
+    numbers.unreadable = e->segments.unreadable;
     if (age) {
         uint64_t oldest = segments_oldest_ns(&e->segments), now = clock_unix_ns();
 
