@@ -195,7 +195,7 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     "$TOOL" spool logs l 10 10 >>written
     chmod 000 spool/traces.0000000002.jsonl spool/logs.jsonl
     # Root reads all, unless it is told that it can't.
-    [ "$(id -u)" != 0 ] || PREFIX=(setpriv --bounding-set -dac_override,-dac_read_search)
+    [ "$(id -u)" != 0 ] || PREFIX=(setpriv --bounding-set "-dac_override,-dac_read_search")
     start_agent
     until_true 20 sent_is 20
     before=$(cut -d' ' -f14,15 "/proc/$AGENT_PID/stat" | tr ' ' +)
@@ -283,3 +283,32 @@ END
     everything_arrived
     books traces $((n + 1))
 }
+
+fate() { echo $(($(outcome traces delivered) + $(dropped traces deleted))); }
+fate_is() { [ "$(fate)" = "$1" ]; }
+
+@test "active files moved away under writers that keep them open: a bounded number is kept, the rest counted" {
+    local i
+    mkdir away
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    PREFIX=(prlimit --nofile=64)
+    start_agent
+    for i in $(seq 40); do
+        # It writes one record and keeps the file.
+        start_writer "w$i" spool traces "w$i" 2 1 600000000
+        until_true 10 test -s "w$i"
+        until_true 10 backlog_is_or_gone "$i"
+        mv spool/traces.jsonl "away/$i"
+        until_true 20 moved_away "$i"
+    done
+    [ "$(find "/proc/$AGENT_PID/fd" -type l | wc -l)" -lt 50 ]
+    [ "$(dropped traces deleted)" -ge 20 ]
+    sink_answers '{}'
+    until_true 40 fate_is 40
+    [ "$(outcome traces delivered)" -ge 10 ]
+    books traces 40
+}
+
+backlog_is_or_gone() { [ $(($(backlog traces) + $(dropped traces deleted))) = "$1" ]; }
+moved_away() { [ "$(grep -c 'moved away by someone else' agent.log)" = "$1" ]; }
