@@ -2,6 +2,7 @@
 
 #include "cli/instance.h"
 #include "lib/base/clock.h"
+#include "lib/families.h"
 #include "lib/metrics/reader.h"
 
 #include <errno.h>
@@ -45,8 +46,9 @@ static double age_s(uint64_t since_ns, uint64_t now_ns)
  * The sum of a counter's series whose label `signal` is this one; -1 where there is none. The agent
  * writes it before we look at the files, so it can't be ahead of them.
  */
-static double counted(const struct metrics_reader *reader, const char *name, const char *signal)
+static double counted(const struct metrics_reader *reader, enum families which, const char *signal)
 {
+    const char *const name = families_table[which].name;
     const struct metrics_reader_family *family =
         metrics_reader_find_family(reader, name, strlen(name));
     double sum = -1;
@@ -72,9 +74,8 @@ static void read_metrics(double written[SPOOL_SIGNALS], double asked[SPOOL_SIGNA
         reader = metrics_reader_open(instance_run_dir());
     if (reader != NULL && metrics_reader_refresh(reader) == 0) {
         for (int i = 0; i < SPOOL_SIGNALS; i++) {
-            written[i] =
-                counted(reader, "microtrace_spool_written_records_total", spool_signal_names[i]);
-            asked[i] = counted(reader, "microtrace_export_requests_total", spool_signal_names[i]);
+            written[i] = counted(reader, FAMILY_SPOOL_WRITTEN, spool_signal_names[i]);
+            asked[i] = counted(reader, FAMILY_EXPORT_REQUESTS, spool_signal_names[i]);
         }
     }
     metrics_reader_close(reader);
@@ -108,7 +109,7 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
     r->waiting = seen->waiting;
     r->segments = seen->count;
     for (size_t i = 0; i < seen->count; i++) {
-        const struct spool_view_segment *segment = &seen->list[i];
+        const struct spool_segment *segment = &seen->list[i];
 
         r->waiting_bytes += segment->size - segment->offset;
         r->held += !segment->active && segment->held;
@@ -158,17 +159,19 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
         WRONG(report,
               "%s: the books lack %llu records: the metrics file has counted %llu as written", name,
               (unsigned long long)(r->known - r->written), (unsigned long long)r->known);
-    if (seen->foreign > 0)
-        WRONG(report, "%s: %s%s is no spool file, nobody reads it", name, seen->first_foreign,
-              seen->foreign > 1 ? " (one of several)" : "");
+    if (seen->listing.foreign > 0)
+        WRONG(report, "%s: %s%s is no spool file, nobody reads it", name,
+              seen->listing.first_foreign, seen->listing.foreign > 1 ? " (one of several)" : "");
     for (size_t k = 0; k < seen->count; k++) {
-        const struct spool_view_segment *segment = &seen->list[k];
+        const struct spool_segment *segment = &seen->list[k];
+        char file[SPOOL_FILES_NAME_MAX];
 
+        spool_segment_name(file, (enum spool_signal)i, segment);
         if (segment->unreadable)
-            WRONG(report, "%s can't be opened by this user", segment->name);
+            WRONG(report, "%s can't be opened by this user", file);
         if (!segment->active && segment->held && age_s(segment->written_ns, now_ns) > HELD_MAX_S)
             NOTE(report, "%s is kept by a writer that has had it open for an hour without writing",
-                 segment->name);
+                 file);
     }
     for (int drop = 0; drop < SPOOL_DROPS; drop++) {
         if (seen->counts.dropped[drop] > 0)
@@ -176,9 +179,9 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
                  (unsigned long long)seen->counts.dropped[drop],
                  spool_counts_reason((enum spool_drop)drop));
     }
-    if (seen->quarantine_bytes > 0)
+    if (seen->listing.quarantine_bytes > 0)
         NOTE(report, "%s: the quarantine file holds %llu bytes of records that nobody could use",
-             name, (unsigned long long)seen->quarantine_bytes);
+             name, (unsigned long long)seen->listing.quarantine_bytes);
 }
 
 static void judge(struct spool_report *report, const double asked[SPOOL_SIGNALS], const char *dir,

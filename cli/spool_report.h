@@ -30,7 +30,7 @@ struct spool_report_signal {
     uint64_t written;         /* settled and waiting */
     uint64_t known;           /* what the metrics file says was written */
     enum spool_report_balance verdict;
-    const struct spool_view_segment *at; /* the first that is not settled to its end, or NULL */
+    const struct spool_segment *at; /* the first that is not settled to its end, or NULL */
 };
 
 struct spool_report {

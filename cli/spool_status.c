@@ -124,7 +124,7 @@ static void print_signals(const struct spool_report *report)
     row("segments", cells);
     NUMBERS("bytes on disk", v->bytes);
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        const struct spool_view_segment *at = report->signals[i].at;
+        const struct spool_segment *at = report->signals[i].at;
 
         if (at == NULL)
             (void)snprintf(cells[i], sizeof(cells[i]), "-");
@@ -146,7 +146,7 @@ static void print_signals(const struct spool_report *report)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
                        balance_sentence(report->signals[i].verdict));
     row("books", cells);
-    NUMBERS("quarantine, bytes", v->quarantine_bytes);
+    NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
 
 static void print_people(const struct spool_report *report, const char *dir)
@@ -182,20 +182,23 @@ static void known(struct json_writer *w, const char *key, double value)
         json_writer_double(w, value);
 }
 
-static void write_segments(struct json_writer *w, const struct spool_view_signal *seen)
+static void write_segments(struct json_writer *w, enum spool_signal signal,
+                           const struct spool_view_signal *seen)
 {
     json_writer_key(w, "segments");
     json_writer_begin_array(w);
     for (size_t i = 0; i < seen->count && w->len < JSON_MAX / 2; i++) {
-        const struct spool_view_segment *segment = &seen->list[i];
+        const struct spool_segment *segment = &seen->list[i];
+        char file[SPOOL_FILES_NAME_MAX];
 
+        spool_segment_name(file, signal, segment);
         json_writer_begin_object(w);
         json_writer_key(w, "file");
-        json_writer_string(w, segment->name);
+        json_writer_string(w, file);
         number(w, "number", segment->seq);
         number(w, "bytes", segment->size);
         number(w, "settled_bytes", segment->offset);
-        number(w, "backlog_records", segment->waiting);
+        number(w, "backlog_records", segment->pending);
         json_writer_key(w, "held");
         json_writer_bool(w, segment->held);
         json_writer_end_object(w);
@@ -203,9 +206,12 @@ static void write_segments(struct json_writer *w, const struct spool_view_signal
     json_writer_end_array(w);
 }
 
-static void write_signal(struct json_writer *w, const struct spool_report_signal *r,
-                         const struct spool_view_signal *seen)
+static void write_signal(struct json_writer *w, const struct spool_report *report,
+                         enum spool_signal signal)
 {
+    const struct spool_report_signal *r = &report->signals[signal];
+    const struct spool_view_signal *seen = &report->view.signals[signal];
+
     json_writer_begin_object(w);
     number(w, "backlog_records", r->waiting);
     number(w, "backlog_bytes", r->waiting_bytes);
@@ -214,7 +220,7 @@ static void write_signal(struct json_writer *w, const struct spool_report_signal
     known(w, "out_per_second", r->out_rate);
     number(w, "bytes", seen->bytes);
     number(w, "segment_count", r->segments);
-    write_segments(w, seen);
+    write_segments(w, signal, seen);
     number(w, "written", r->written);
     number(w, "delivered", seen->counts.delivered);
     number(w, "rejected", seen->counts.rejected);
@@ -226,7 +232,7 @@ static void write_signal(struct json_writer *w, const struct spool_report_signal
     json_writer_end_object(w);
     json_writer_key(w, "books");
     json_writer_string(w, balance_text(r->verdict));
-    number(w, "quarantine_bytes", seen->quarantine_bytes);
+    number(w, "quarantine_bytes", seen->listing.quarantine_bytes);
     json_writer_end_object(w);
 }
 
@@ -265,7 +271,7 @@ static int print_json(const struct spool_report *report, const char *dir)
     json_writer_begin_object(&w);
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         json_writer_key(&w, spool_signal_names[i]);
-        write_signal(&w, &report->signals[i], &report->view.signals[i]);
+        write_signal(&w, report, (enum spool_signal)i);
     }
     json_writer_end_object(&w);
     write_texts(&w, "notes", report->notes, report->note_count);

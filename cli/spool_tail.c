@@ -207,25 +207,17 @@ static bool known_inode(const struct tailer *t, uint64_t inode)
 
 /* Opens a segment as a source. Returns its index, or -1. */
 static int add_source(struct tailer *t, const struct spool_view *view,
-                      const struct spool_view_segment *segment)
+                      const struct spool_segment *segment)
 {
     for (int i = 0; i < SOURCES_MAX; i++) {
         struct source *const s = &t->sources[i];
-        struct stat status;
 
         if (s->fd >= 0)
             continue;
-        *s = (struct source){.fd = spool_view_open_segment(view, segment),
+        *s = (struct source){.fd = spool_segment_open(segment, t->options->signal, view->dir_fd),
                              .active = segment->active};
-        if (s->fd < 0)
-            return -1;
-        if (fstat(s->fd, &status) != 0 || status.st_ino != segment->inode) {
-            (void)close(s->fd);
-            s->fd = -1;
-            return -1;
-        }
-        s->inode = status.st_ino;
-        return i;
+        s->inode = segment->inode;
+        return s->fd >= 0 ? i : -1;
     }
     return -1;
 }
@@ -246,11 +238,20 @@ static size_t first_needed(const struct tailer *t, const struct spool_view_signa
     uint64_t lines = 0;
 
     for (size_t i = signal->count; all && i-- > first;) {
-        lines += signal->list[i].waiting;
+        lines += signal->list[i].pending;
         if (lines >= t->options->last)
             return i;
     }
     return first;
+}
+
+static void say_closed(const struct tailer *t, const struct spool_segment *segment)
+{
+    const int error = errno;
+    char name[SPOOL_FILES_NAME_MAX];
+
+    spool_segment_name(name, t->options->signal, segment);
+    (void)fprintf(stderr, "microtrace spool: %s: %s\n", name, strerror(error));
 }
 
 /* Reads what is there and prints the last of it. */
@@ -273,8 +274,7 @@ static int print_history(struct tailer *t)
         if (index >= 0)
             read_source(t, index);
         else if (errno == EACCES)
-            (void)fprintf(stderr, "microtrace spool: %s: %s\n", signal->list[i].name,
-                          strerror(errno));
+            say_closed(t, &signal->list[i]);
     }
     spool_view_close(&view);
     for (size_t i = 0; (place = ring_at(&t->found, i)) != NULL; i++)
@@ -292,7 +292,7 @@ static void find_new_files(struct tailer *t)
     if (spool_view_open(&view, t->dir) != 0)
         return; /* it may come back */
     for (size_t i = 0; i < signal->count; i++) {
-        const struct spool_view_segment *segment = &signal->list[i];
+        const struct spool_segment *segment = &signal->list[i];
 
         if ((segment->active || segment->seq > last_seq) && !known_inode(t, segment->inode))
             (void)add_source(t, &view, segment);
@@ -326,7 +326,7 @@ static void look(struct tailer *t)
         if (s->fd < 0)
             continue;
         /* In this order: what a writer appended before it let go is read below. */
-        held = s->active || spool_view_held(s->fd);
+        held = s->active || spool_segment_held(s->fd);
         read_source(t, i);
         if (!held) {
             (void)close(s->fd);

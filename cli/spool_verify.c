@@ -115,7 +115,7 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
  */
 static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd)
 {
-    const bool complete = !spool_view_held(fd);
+    const bool complete = !spool_segment_held(fd);
     uint64_t at = 0;
     ssize_t got;
 
@@ -137,29 +137,30 @@ static void check_file(struct tally *tally, enum spool_signal signal, const char
 }
 
 /* A cursor of the checkpoint has to stand at the start of a line. */
-static void check_cursor(struct tally *tally, const struct spool_view_segment *segment, int fd)
+static void check_cursor(struct tally *tally, const char *file, uint64_t offset, int fd)
 {
     char before = '\n';
 
-    if (segment->offset > 0 && pread(fd, &before, 1, (off_t)segment->offset - 1) == 1 &&
-        before != '\n')
-        wrong(tally, segment->name, segment->offset,
-              "the checkpoint stands in the middle of a line");
+    if (offset > 0 && pread(fd, &before, 1, (off_t)offset - 1) == 1 && before != '\n')
+        wrong(tally, file, offset, "the checkpoint stands in the middle of a line");
 }
 
 static void check_segment(struct tally *tally, const struct spool_view *view,
-                          enum spool_signal signal, const struct spool_view_segment *segment)
+                          enum spool_signal signal, const struct spool_segment *segment)
 {
-    const int fd = spool_view_open_segment(view, segment);
+    const int fd = spool_segment_open(segment, signal, view->dir_fd);
+    const int error = errno;
+    char file[SPOOL_FILES_NAME_MAX];
 
+    spool_segment_name(file, signal, segment);
     if (fd < 0) {
         /* The agent deletes what is done. */
-        if (errno != ENOENT)
-            wrong(tally, segment->name, 0, "can't be opened: %s", strerror(errno));
+        if (error != ENOENT)
+            wrong(tally, file, 0, "can't be opened: %s", strerror(error));
         return;
     }
-    check_file(tally, signal, segment->name, fd);
-    check_cursor(tally, segment, fd);
+    check_file(tally, signal, file, fd);
+    check_cursor(tally, file, segment->offset, fd);
     (void)close(fd);
 }
 
@@ -175,7 +176,7 @@ int spool_verify_run(void)
         return COMMAND_FAILED;
     }
     if (view.checkpoint == CHECKPOINT_CORRUPT) {
-        printf(CHECKPOINT_FILE_NAME ": damaged: neither slot has the right checksum\n");
+        printf(SPOOL_FILES_CHECKPOINT ": damaged: neither slot has the right checksum\n");
         total++;
     }
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
@@ -184,8 +185,9 @@ int spool_verify_run(void)
 
         for (size_t k = 0; k < signal->count; k++)
             check_segment(&tally, &view, (enum spool_signal)i, &signal->list[k]);
-        if (signal->foreign > 0)
-            wrong(&tally, signal->first_foreign, 0, "not a spool file's name: nobody reads it");
+        if (signal->listing.foreign > 0)
+            wrong(&tally, signal->listing.first_foreign, 0,
+                  "not a spool file's name: nobody reads it");
         printf("%s: %llu files, %llu good records, %llu wrong\n", spool_signal_names[i],
                tally.files, tally.records, tally.wrong);
         total += tally.wrong;

@@ -1,6 +1,7 @@
 #include "lib/telemetry.h"
 
 #include "lib/base/clock.h"
+#include "lib/families.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -55,13 +56,6 @@ const struct config_table telemetry_settings_table = {
     sizeof(telemetry_settings_rows) / sizeof(telemetry_settings_rows[0]),
 };
 
-static const struct metrics_family_def dropped_def = {
-    .name = "microtrace_spool_dropped_records_total",
-    .help = "Records that did not reach the spool or left it undelivered, by reason.",
-    .kind = METRICS_COUNTER,
-    .labels = {"signal", "reason"},
-};
-
 /* One signal's way into its spool. */
 struct channel {
     struct spool_writer spool;
@@ -107,7 +101,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         free(t);
         return NULL;
     }
-    t->dropped = metrics_declare(t->metrics, &dropped_def);
+    t->dropped = metrics_declare(t->metrics, &families_table[FAMILY_SPOOL_DROPPED]);
     warn_if(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));

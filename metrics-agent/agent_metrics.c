@@ -1,72 +1,8 @@
 #include "metrics-agent/agent_metrics.h"
 
+#include "lib/families.h"
+
 #include <stddef.h>
-
-#define LABELED(...)                                                                               \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
-
-static const double duration_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                         0.25,  0.5,    1,     2.5,  5,     10,   30};
-
-enum family {
-    WRITTEN,
-    DROPPED,
-    BACKLOG,
-    BYTES,
-    OLDEST_AGE,
-    EXPORTED,
-    REQUESTS,
-    DURATION,
-    BUILD_INFO,
-    FAMILIES,
-};
-
-static const struct metrics_family_def defs[FAMILIES] = {
-    [WRITTEN] = {.name = "microtrace_spool_written_records_total",
-                 .help = "Records that were written to the spool.",
-                 .kind = METRICS_COUNTER,
-                 .labels = LABELED("signal")},
-    /* Shared with the writers, who count their own reasons: the text is theirs. */
-    [DROPPED] = {.name = "microtrace_spool_dropped_records_total",
-                 .help = "Records that did not reach the spool or left it undelivered, by reason.",
-                 .kind = METRICS_COUNTER,
-                 .labels = LABELED("signal", "reason")},
-    [BACKLOG] = {.name = "microtrace_spool_backlog_records",
-                 .help = "Records in the spool that wait for delivery.",
-                 .kind = METRICS_GAUGE,
-                 .labels = LABELED("signal")},
-    [BYTES] = {.name = "microtrace_spool_bytes",
-               .help = "Size of the spool's files.",
-               .unit = "bytes",
-               .kind = METRICS_GAUGE,
-               .labels = LABELED("signal")},
-    [OLDEST_AGE] = {.name = "microtrace_spool_oldest_record_age_seconds",
-                    .help = "Age of the oldest record that waits for delivery.",
-                    .unit = "seconds",
-                    .kind = METRICS_GAUGE,
-                    .labels = LABELED("signal")},
-    [EXPORTED] = {.name = "microtrace_export_records_total",
-                  .help = "Records that left the spool for the endpoint or for quarantine.",
-                  .kind = METRICS_COUNTER,
-                  .labels = LABELED("signal", "outcome")},
-    [REQUESTS] = {.name = "microtrace_export_requests_total",
-                  .help = "Export requests by the answer's status, timeout or error.",
-                  .kind = METRICS_COUNTER,
-                  .labels = LABELED("signal", "code")},
-    [DURATION] = {.name = "microtrace_export_duration_seconds",
-                  .help = "Time that one export request took.",
-                  .unit = "seconds",
-                  .kind = METRICS_HISTOGRAM,
-                  .labels = LABELED("signal"),
-                  .bounds = duration_bounds,
-                  .bound_count = sizeof duration_bounds / sizeof duration_bounds[0]},
-    [BUILD_INFO] = {.name = "microtrace_build_info",
-                    .help = "Always 1; the label tells the version.",
-                    .kind = METRICS_GAUGE,
-                    .labels = LABELED("version")},
-};
 
 /* A million records a second take 285 years to get there: what is beyond is damage. */
 #define PLAUSIBLE_MAX (UINT64_C(1) << 53)
@@ -76,33 +12,37 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
 {
     const char *const only[] = {signal};
 
-    s->written = metrics_counter(families[WRITTEN], only);
-    s->backlog = metrics_gauge(families[BACKLOG], only);
-    s->bytes = metrics_gauge(families[BYTES], only);
-    s->oldest_age = metrics_gauge(families[OLDEST_AGE], only);
-    s->duration = metrics_histogram(families[DURATION], only);
-    s->delivered = metrics_counter(families[EXPORTED], (const char *const[]){signal, "delivered"});
-    s->rejected = metrics_counter(families[EXPORTED], (const char *const[]){signal, "rejected"});
-    s->quarantined =
-        metrics_counter(families[EXPORTED], (const char *const[]){signal, "quarantined"});
+    s->written = metrics_counter(families[FAMILY_SPOOL_WRITTEN], only);
+    s->backlog = metrics_gauge(families[FAMILY_SPOOL_BACKLOG], only);
+    s->bytes = metrics_gauge(families[FAMILY_SPOOL_BYTES], only);
+    s->oldest_age = metrics_gauge(families[FAMILY_SPOOL_OLDEST_AGE], only);
+    s->unreadable = metrics_gauge(families[FAMILY_SPOOL_UNREADABLE], only);
+    s->duration = metrics_histogram(families[FAMILY_EXPORT_DURATION], only);
+    s->delivered = metrics_counter(families[FAMILY_EXPORT_RECORDS],
+                                   (const char *const[]){signal, "delivered"});
+    s->rejected =
+        metrics_counter(families[FAMILY_EXPORT_RECORDS], (const char *const[]){signal, "rejected"});
+    s->quarantined = metrics_counter(families[FAMILY_EXPORT_RECORDS],
+                                     (const char *const[]){signal, "quarantined"});
     for (int k = 0; k < SPOOL_DROPS; k++)
         s->dropped[k] =
-            metrics_counter(families[DROPPED],
+            metrics_counter(families[FAMILY_SPOOL_DROPPED],
                             (const char *const[]){signal, spool_counts_reason((enum spool_drop)k)});
-    (void)metrics_counter(families[REQUESTS], (const char *const[]){signal, "200"});
+    (void)metrics_counter(families[FAMILY_EXPORT_REQUESTS], (const char *const[]){signal, "200"});
 }
 
 int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t max_series)
 {
-    struct metrics_family *families[FAMILIES];
+    struct metrics_family *families[FAMILIES_COUNT];
 
     m->metrics = metrics_open(run_dir, max_series);
     if (m->metrics == NULL)
         return -1;
-    for (int i = 0; i < FAMILIES; i++)
-        families[i] = metrics_declare(m->metrics, &defs[i]);
-    m->requests = families[REQUESTS];
-    m->build_info = metrics_gauge(families[BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
+    for (int i = 0; i < FAMILIES_COUNT; i++)
+        families[i] = metrics_declare(m->metrics, &families_table[i]);
+    m->requests = families[FAMILY_EXPORT_REQUESTS];
+    m->build_info =
+        metrics_gauge(families[FAMILY_BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
     metrics_gauge_set(m->build_info, 1);
@@ -149,6 +89,7 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     raise_to(s->written, spool_counts_settled(counts) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
+    metrics_gauge_set(s->unreadable, (double)numbers->unreadable);
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
     /* In a file that came later too. */

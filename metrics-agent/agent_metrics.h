@@ -15,7 +15,7 @@
 /* One signal's handles; private to agent_metrics.c. */
 struct agent_metrics_signal {
     struct metrics_counter *written, *delivered, *rejected, *quarantined, *dropped[SPOOL_DROPS];
-    struct metrics_gauge *backlog, *bytes, *oldest_age;
+    struct metrics_gauge *backlog, *bytes, *oldest_age, *unreadable;
     struct metrics_histogram *duration;
 };
 
@@ -31,6 +31,7 @@ struct agent_metrics_numbers {
     const struct spool_counts *counts;
     uint64_t backlog; /* records */
     uint64_t bytes;
+    uint64_t unreadable; /* files that can't be opened */
     double oldest_age_s; /* negative leaves the gauge as it is */
 };
 

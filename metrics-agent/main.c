@@ -5,21 +5,16 @@
 #include "lib/base/config_names.h"
 #include "lib/base/options.h"
 #include "lib/metrics/reader.h"
-#include "lib/spool/checkpoint.h"
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
-#include "metrics-agent/export/accounting.h"
-#include "metrics-agent/export/exporter.h"
-#include "metrics-agent/export/retention.h"
-#include "metrics-agent/export/spool_watch.h"
+#include "metrics-agent/export/exporters.h"
 #include "metrics-agent/message.h"
 #include "metrics-agent/scrape/exposition.h"
 #include "metrics-agent/scrape/http_server.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,27 +27,22 @@
 
 enum {
     DIR_MODE = 02770,
-    TICK_MS = 10000,             /* a look at everything, whatever inotify says */
-    TICK_BLIND_MS = 250,         /* the same without inotify */
-    COUNT_BYTES_MAX = 256 << 20, /* of the spool that one scrape may count */
-    STOP_MS = 2000,              /* that a request under way gets when we are told to end */
-    DRAIN_FAILURES_MAX = 3,
+    TICK_MS = 10000,     /* a look at everything, whatever inotify says */
+    TICK_BLIND_MS = 250, /* the same without inotify */
+    STOP_MS = 2000,      /* that a request under way gets when we are told to end */
     NS_PER_MS = CLOCK_NS_PER_MS,
 };
 
 struct agent {
     struct agent_settings settings;
     bool drain;
-    int dir_fd, lock_fd, signal_fd;
+    int signal_fd;
     CURLM *multi;
     struct resource resource;
     struct agent_metrics metrics;
     struct metrics_reader *reader;
-    struct checkpoint checkpoint;
-    struct exporter_shared shared;
-    struct exporter exporters[SPOOL_SIGNALS];
+    struct exporters exporters;
     struct http_server *http;
-    struct spool_watch watch;
     uint64_t tick_ns;
     uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
 };
@@ -100,35 +90,6 @@ static int read_settings(struct agent *agent)
     return OPTIONS_USAGE;
 }
 
-static int open_spool(struct agent *agent)
-{
-    const char *dir = agent->settings.telemetry.spool_dir;
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    if (mkdir(dir, DIR_MODE) != 0 && errno != EEXIST) {
-        message_print("MICROTRACE_SPOOL_DIR: %s can't be made: %s", dir, strerror(errno));
-        return -1;
-    }
-    agent->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (agent->dir_fd < 0) {
-        message_print("MICROTRACE_SPOOL_DIR: %s can't be opened: %s", dir, strerror(errno));
-        return -1;
-    }
-    agent->lock_fd = openat(agent->dir_fd, "agent.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    if (agent->lock_fd < 0) {
-        message_print("%s/agent.lock can't be opened: %s; the agent has to be able to write there",
-                      dir, strerror(errno));
-        return -1;
-    }
-    if (fcntl(agent->lock_fd, F_OFD_SETLK, &lock) == 0)
-        return 0;
-    if (errno == EAGAIN || errno == EACCES)
-        message_print("another metrics-agent works on %s; end it first", dir);
-    else
-        message_print("%s/agent.lock can't be locked: %s", dir, strerror(errno));
-    return -1;
-}
-
 static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
@@ -154,49 +115,20 @@ static int open_metrics(struct agent *agent)
     return 0;
 }
 
-static void open_checkpoint(struct agent *agent)
-{
-    enum checkpoint_found found = checkpoint_open(&agent->checkpoint, agent->dir_fd);
-    int i;
-
-    if (found == CHECKPOINT_VALID)
-        return;
-    if (found == CHECKPOINT_CORRUPT)
-        message_print("the checkpoint is damaged; everything in the spool is sent again");
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        (void)agent_metrics_counts(&agent->metrics, (enum spool_signal)i,
-                                   &agent->checkpoint.state.signals[i].counts);
-}
-
 static int open_exporters(struct agent *agent)
 {
-    int i;
+    struct exporter_shared shared = {.settings = &agent->settings,
+                                     .metrics = &agent->metrics,
+                                     .resource = &agent->resource,
+                                     .drain = agent->drain};
 
-    agent->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+    shared.multi = agent->multi =
+        curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
     if (agent->multi == NULL) {
         message_print("libcurl can't be started");
         return -1;
     }
-    agent->shared = (struct exporter_shared){.settings = &agent->settings,
-                                             .checkpoint = &agent->checkpoint,
-                                             .metrics = &agent->metrics,
-                                             .resource = &agent->resource,
-                                             .multi = agent->multi,
-                                             .dir_fd = agent->dir_fd,
-                                             .drain = agent->drain};
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (exporter_open(&agent->exporters[i], (enum spool_signal)i, &agent->shared) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static void publish_all(struct agent *agent)
-{
-    int i;
-
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        accounting_publish(&agent->exporters[i], COUNT_BYTES_MAX, true);
+    return exporters_open(&agent->exporters, &shared);
 }
 
 static int page_of_metrics(void *context, const char *accept, struct http_server_page *page,
@@ -207,7 +139,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct exposition out;
 
     (void)metrics_refresh(agent->metrics.metrics);
-    publish_all(agent);
+    exporters_publish(&agent->exporters);
     if (metrics_reader_refresh(agent->reader) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));
         return -1;
@@ -225,20 +157,28 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     return 0;
 }
 
+static const char *problem_of_spool(void *context)
+{
+    const struct agent *agent = context;
+
+    return agent->exporters.problem[0] != '\0' ? agent->exporters.problem : NULL;
+}
+
 static int open_http(struct agent *agent)
 {
     char reason[HTTP_SERVER_REASON_MAX];
 
     if (agent->drain)
         return 0;
-    agent->http = http_server_open(agent->settings.listen, page_of_metrics, agent, reason);
+    agent->http =
+        http_server_open(agent->settings.listen, page_of_metrics, problem_of_spool, agent, reason);
     if (agent->http != NULL)
         return 0;
     message_print("%s", reason);
     return -1;
 }
 
-/* Signals and changes of the spool arrive as descriptors. */
+/* Signals arrive by a descriptor. */
 static int open_events(struct agent *agent)
 {
     sigset_t signals;
@@ -253,18 +193,7 @@ static int open_events(struct agent *agent)
         message_print("signals can't be received: %s", strerror(errno));
         return -1;
     }
-    if (spool_watch_open(&agent->watch, agent->settings.telemetry.spool_dir) != 0)
-        message_print("the spool can't be watched, looking at it every %d ms: %s", TICK_BLIND_MS,
-                      strerror(errno));
     return 0;
-}
-
-static void notify_exporters(struct agent *agent, uint64_t now)
-{
-    int i;
-
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        exporter_notify(&agent->exporters[i], now);
 }
 
 static void read_signal(struct agent *agent, uint64_t now)
@@ -278,61 +207,42 @@ static void read_signal(struct agent *agent, uint64_t now)
 static void read_transfers(struct agent *agent)
 {
     struct CURLMsg *message;
-    int left, i;
+    int left;
 
     (void)curl_multi_perform(agent->multi, &left);
     while ((message = curl_multi_info_read(agent->multi, &left)) != NULL) {
-        CURL *easy = message->easy_handle;
-        CURLcode result = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        for (i = 0; i < SPOOL_SIGNALS; i++) {
-            struct exporter *exporter = &agent->exporters[i];
-
-            if (exporter->transfer != NULL && transfer_owns(exporter->transfer, easy))
-                exporter_outcome(exporter, result, clock_monotonic_ns(), agent->stop_ns != 0);
-        }
+        if (message->msg == CURLMSG_DONE)
+            exporters_outcome(&agent->exporters, message->easy_handle, message->data.result,
+                              agent->stop_ns != 0);
     }
 }
 
 /* Does all that is due. Returns when something is due again. */
 static uint64_t run(struct agent *agent, uint64_t now)
 {
-    uint64_t next = agent->tick_ns;
-    int i;
+    uint64_t next;
 
     if (agent->stop_ns != 0)
         return agent->stop_ns;
     if (now >= agent->tick_ns) {
         (void)metrics_refresh(agent->metrics.metrics);
-        notify_exporters(agent, now);
-        next = agent->tick_ns =
-            now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
+        exporters_notify(&agent->exporters, now);
+        agent->tick_ns =
+            now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        uint64_t due = exporter_run(&agent->exporters[i], now);
-
-        if (due < next)
-            next = due;
-    }
-    retention_enforce_cap(agent->exporters, SPOOL_SIGNALS,
-                          agent->settings.telemetry.spool_max_bytes);
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        accounting_publish(&agent->exporters[i], 0, false);
-    return next;
+    next = exporters_run(&agent->exporters, now);
+    return next < agent->tick_ns ? next : agent->tick_ns;
 }
 
 static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
 {
     struct curl_waitfd fds[3] = {{.fd = agent->signal_fd, .events = CURL_WAIT_POLLIN}};
     uint64_t timeout = until > now ? (until - now + NS_PER_MS - 1) / NS_PER_MS : 0;
-    unsigned count = 1, i;
+    struct spool_watch *spool = &agent->exporters.watch;
+    unsigned count = 1;
     int http = -1, watch = -1, ready;
-    bool notified = true;
+    bool notified = exporters_notified(&agent->exporters);
 
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        notified = notified && agent->exporters[i].notified;
     if (agent->http != NULL) {
         uint64_t http_timeout = http_server_timeout_ms(agent->http);
 
@@ -344,16 +254,15 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     }
     /* What was written before the new watch needs one more look; it counts as notified until then.
      */
-    if (agent->watch.fd >= 0 && !notified && !agent->watch.armed &&
-        spool_watch_arm(&agent->watch) == 0) {
-        notify_exporters(agent, now);
+    if (spool->fd >= 0 && !notified && !spool->armed && spool_watch_arm(spool) == 0) {
+        exporters_notify(&agent->exporters, now);
         notified = true;
         timeout = 0;
     }
     /* While a look is due anyhow, further writes need not wake us. */
-    if (agent->watch.fd >= 0 && !notified) {
+    if (spool->fd >= 0 && !notified) {
         watch = (int)count;
-        fds[count++] = (struct curl_waitfd){.fd = agent->watch.fd, .events = CURL_WAIT_POLLIN};
+        fds[count++] = (struct curl_waitfd){.fd = spool->fd, .events = CURL_WAIT_POLLIN};
     }
     if (timeout > TICK_MS)
         timeout = TICK_MS;
@@ -361,60 +270,25 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     now = clock_monotonic_ns();
     if (fds[0].revents != 0)
         read_signal(agent, now);
-    if (watch >= 0 && fds[watch].revents != 0 && spool_watch_read(&agent->watch))
-        notify_exporters(agent, now);
+    if (watch >= 0 && fds[watch].revents != 0 && spool_watch_read(spool))
+        exporters_notify(&agent->exporters, now);
     if (http >= 0)
         http_server_run(agent->http);
-}
-
-static bool busy(const struct agent *agent)
-{
-    int i;
-
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (agent->exporters[i].transfer != NULL && transfer_busy(agent->exporters[i].transfer))
-            return true;
-    }
-    return false;
-}
-
-/* Whether --drain has come to its end: -1 to go on, else the exit code. */
-static int drained(const struct agent *agent)
-{
-    bool all = true, any = false;
-    int i;
-
-    if (!agent->drain)
-        return -1;
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        const struct exporter *exporter = &agent->exporters[i];
-
-        if (exporter->transfer == NULL)
-            continue;
-        any = true;
-        all = all && exporter_drained(exporter);
-        if (exporter->failures >= DRAIN_FAILURES_MAX) {
-            message_print("%s can't be drained: %u attempts failed", spool_signal_names[i],
-                          exporter->failures);
-            return EXIT_FAILURE;
-        }
-    }
-    if (!any) {
-        message_print("nothing can be drained: no endpoint is set");
-        return EXIT_FAILURE;
-    }
-    return all ? EXIT_SUCCESS : -1;
 }
 
 static int loop(struct agent *agent)
 {
     for (;;) {
-        uint64_t now = clock_monotonic_ns(), next = run(agent, now);
-        int result = drained(agent);
+        uint64_t now = clock_monotonic_ns(), next;
+        int result;
 
+        if (exporters_check(&agent->exporters, now) != 0)
+            return EXIT_FAILURE;
+        next = run(agent, now);
+        result = agent->drain ? exporters_drained(&agent->exporters) : -1;
         if (result >= 0)
-            return result;
-        if (agent->stop_ns != 0 && (!busy(agent) || now >= agent->stop_ns))
+            return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (agent->stop_ns != 0 && (!exporters_busy(&agent->exporters) || now >= agent->stop_ns))
             return agent->drain ? EXIT_FAILURE : EXIT_SUCCESS;
         wait_for_events(agent, next, now);
         read_transfers(agent);
@@ -423,16 +297,7 @@ static int loop(struct agent *agent)
 
 static void finish(struct agent *agent)
 {
-    int i;
-
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        exporter_commit(&agent->exporters[i]);
-        accounting_publish(&agent->exporters[i], COUNT_BYTES_MAX, true);
-        exporter_close(&agent->exporters[i]);
-    }
-    (void)checkpoint_sync(&agent->checkpoint);
-    checkpoint_close(&agent->checkpoint);
-    spool_watch_close(&agent->watch);
+    exporters_close(&agent->exporters);
     http_server_close(agent->http);
     (void)curl_multi_cleanup(agent->multi);
     curl_global_cleanup();
@@ -452,13 +317,12 @@ int main(int argc, char **argv)
     if (arguments.check)
         return EXIT_SUCCESS;
     agent.drain = arguments.drain;
-    if (open_spool(&agent) != 0 || open_metrics(&agent) != 0)
-        return EXIT_FAILURE;
-    open_checkpoint(&agent);
-    if (open_exporters(&agent) != 0 || open_events(&agent) != 0 || open_http(&agent) != 0)
+    if (exporters_lock(&agent.exporters, agent.settings.telemetry.spool_dir) != 0 ||
+        open_metrics(&agent) != 0 || open_exporters(&agent) != 0 || open_events(&agent) != 0 ||
+        open_http(&agent) != 0)
         return EXIT_FAILURE;
     if (agent.drain)
-        publish_all(&agent);
+        exporters_publish(&agent.exporters);
     result = loop(&agent);
     finish(&agent);
     return result;

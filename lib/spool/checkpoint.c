@@ -1,5 +1,7 @@
 #include "lib/spool/checkpoint.h"
 
+#include "lib/spool/files.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +117,7 @@ static int open_file(struct checkpoint *checkpoint)
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];
 
     checkpoint->fd =
-        openat(checkpoint->dir_fd, CHECKPOINT_FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+        openat(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (checkpoint->fd < 0)
         return -1;
     if (lseek(checkpoint->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
@@ -158,7 +160,7 @@ enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
 {
     memset(checkpoint, 0, sizeof *checkpoint);
     checkpoint->dir_fd = dir_fd;
-    checkpoint->fd = openat(dir_fd, CHECKPOINT_FILE_NAME, O_RDWR | O_CLOEXEC);
+    checkpoint->fd = openat(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CLOEXEC);
     if (checkpoint->fd < 0) {
         if (open_file(checkpoint) != 0)
             checkpoint_close(checkpoint);

@@ -11,8 +11,6 @@
 
 #include <stdint.h>
 
-#define CHECKPOINT_FILE_NAME "agent.checkpoint"
-
 enum {
     CHECKPOINT_VERSION = 1,
     CHECKPOINT_SLOT_SIZE = 4096,

@@ -1,13 +1,15 @@
 #include "lib/spool/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void spool_files_active(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
 {
-    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.jsonl", spool_signal_names[signal]);
+    (void)snprintf(name, SPOOL_FILES_NAME_MAX, SPOOL_FILES_ACTIVE_FORMAT,
+                   spool_signal_names[signal]);
 }
 
 void spool_files_sealed(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq)
@@ -16,7 +18,19 @@ void spool_files_sealed(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
                    (unsigned long long)seq);
 }
 
-uint64_t spool_files_number(enum spool_signal signal, const char *name)
+void spool_files_quarantine(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
+{
+    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.quarantine.jsonl", spool_signal_names[signal]);
+}
+
+void spool_files_quarantine_old(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
+{
+    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.quarantine.old.jsonl",
+                   spool_signal_names[signal]);
+}
+
+/* The number in a name that spool_files_sealed makes; 0 for any other name. */
+static uint64_t number_of(enum spool_signal signal, const char *name)
 {
     const char *of = spool_signal_names[signal];
     size_t len = strlen(of);
@@ -34,13 +48,28 @@ uint64_t spool_files_number(enum spool_signal signal, const char *name)
     return strcmp(again, name) == 0 ? seq : 0;
 }
 
-void spool_files_quarantine(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
+enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *name, uint64_t *seq)
 {
-    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.quarantine.jsonl", spool_signal_names[signal]);
+    const size_t len = strlen(spool_signal_names[signal]);
+    char known[SPOOL_FILES_NAME_MAX];
+
+    if (strncmp(name, spool_signal_names[signal], len) != 0 || name[len] != '.' ||
+        strstr(name, ".probe.") != NULL)
+        return SPOOL_FILES_OTHER;
+    spool_files_active(known, signal);
+    if (strcmp(name, known) == 0)
+        return SPOOL_FILES_ACTIVE;
+    *seq = number_of(signal, name);
+    if (*seq > 0)
+        return SPOOL_FILES_SEALED;
+    spool_files_quarantine(known, signal);
+    if (strcmp(name, known) == 0)
+        return SPOOL_FILES_QUARANTINE;
+    spool_files_quarantine_old(known, signal);
+    return strcmp(name, known) == 0 ? SPOOL_FILES_QUARANTINE : SPOOL_FILES_FOREIGN;
 }
 
-void spool_files_quarantine_old(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
+int spool_files_open(int dir_fd, const char *name)
 {
-    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.quarantine.old.jsonl",
-                   spool_signal_names[signal]);
+    return openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }

@@ -1,6 +1,6 @@
 /*
  * The names of a spool's files (docs/spool.md, section "Files"), for all who look at a spool: the
- * agent and the command line.
+ * writers, the agent and the command line.
  */
 #ifndef LIB_SPOOL_FILES_H
 #define LIB_SPOOL_FILES_H
@@ -13,7 +13,9 @@ enum {
     SPOOL_FILES_NAME_MAX = 64, /* any of the names below and its NUL */
 };
 
-#define SPOOL_FILES_LOCK "agent.lock"
+#define SPOOL_FILES_LOCK          "agent.lock"
+#define SPOOL_FILES_CHECKPOINT    "agent.checkpoint"
+#define SPOOL_FILES_ACTIVE_FORMAT "%s.jsonl" /* takes the signal's name */
 
 /* "<signal>.jsonl", the file that writers append to. */
 void spool_files_active(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal);
@@ -21,11 +23,23 @@ void spool_files_active(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
 /* "<signal>.<seq>.jsonl", sealed segment number `seq`, in ten digits or more. */
 void spool_files_sealed(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq);
 
-/* The number in a name that spool_files_sealed makes; 0 for any other name. */
-uint64_t spool_files_number(enum spool_signal signal, const char *name);
-
 /* "<signal>.quarantine.jsonl" and the older one, "<signal>.quarantine.old.jsonl". */
 void spool_files_quarantine(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal);
 void spool_files_quarantine_old(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal);
+
+enum spool_files_kind {
+    SPOOL_FILES_OTHER, /* of another signal, of the agent, a writer's probe, ... */
+    SPOOL_FILES_ACTIVE,
+    SPOOL_FILES_SEALED,
+    SPOOL_FILES_QUARANTINE, /* either of the two */
+    SPOOL_FILES_FOREIGN,    /* it begins like the signal's files, but nobody reads it */
+};
+
+/* What a name in the directory is to the signal; *seq is set for SPOOL_FILES_SEALED. */
+enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *name, uint64_t *seq);
+
+/* Opens a file for reading, without waiting for anybody. Returns the descriptor, or -1 with errno.
+ */
+int spool_files_open(int dir_fd, const char *name);
 
 #endif

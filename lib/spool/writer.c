@@ -1,6 +1,7 @@
 #include "lib/spool/writer.h"
 
 #include "lib/base/clock.h"
+#include "lib/spool/files.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,7 +29,7 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
 
     *spool = (struct spool_writer){
         .fd = -1, .max_bytes = max_bytes, .check_ns = (uint64_t)SPOOL_CHECK_MS * CLOCK_NS_PER_MS};
-    len = snprintf(spool->path, sizeof(spool->path), "%s/%s.jsonl", dir, signal);
+    len = snprintf(spool->path, sizeof(spool->path), "%s/" SPOOL_FILES_ACTIVE_FORMAT, dir, signal);
     return len > 0 && (size_t)len < sizeof(spool->path) ? 0 : -1;
 }
 

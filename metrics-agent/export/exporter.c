@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
 #include "lib/spool/writer.h"
+#include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/message.h"
 
 #include <assert.h>
@@ -13,8 +14,7 @@
 #include <unistd.h>
 
 enum {
-    LINGER_MS = 25,     /* so that a burst becomes a batch */
-    UNSEALED_MS = 1000, /* how often writers' locks on sealed segments are looked at */
+    LINGER_MS = 25, /* so that a burst becomes a batch */
     SCAN_STEP = 65536,
     SUSPICIOUS = 4, /* refused records in a row after which the endpoint is asked */
 };
@@ -36,6 +36,7 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
         message_print("the spool can't be read: %s", strerror(errno));
         return -1;
     }
+    e->rescan_ns = clock_monotonic_ns() + MS_TO_NS(EXPORTER_FILES_RESCAN_MS);
     if (export->url[0] == '\0')
         return 0;
     e->window = malloc(EXPORTER_WINDOW);
@@ -68,86 +69,11 @@ void exporter_notify(struct exporter *e, uint64_t now_ns)
     e->notified = true;
 }
 
-void exporter_save(struct exporter *e)
+/* There is no batch any more. */
+static void set_idle(struct exporter *e)
 {
-    struct checkpoint *checkpoint = e->shared->checkpoint;
-
-    segments_save(&e->segments, &checkpoint->state.signals[e->signal]);
-    if (checkpoint_write(checkpoint) == 0) {
-        e->shared->checkpoint_failed = false;
-        return;
-    }
-    if (!e->shared->checkpoint_failed)
-        message_print("the checkpoint can't be written, a restart would send again: %s",
-                      strerror(errno));
-    e->shared->checkpoint_failed = true;
-}
-
-/* Segments go one step behind the checkpoint that says so, and that is on the disk. */
-static void remove_done(struct exporter *e)
-{
-    bool synced = false;
-    size_t i;
-
-    for (i = 0; i < e->segments.count;) {
-        struct segment *segment = &e->segments.list[i];
-
-        if (!segments_done(segment) ||
-            (e->state != EXPORTER_IDLE && segment->seq == e->batch_seq)) {
-            i++;
-            continue;
-        }
-        /* Where it can't be synced, what the unlink may cost is numbers, never records. */
-        if (!synced)
-            (void)checkpoint_sync(e->shared->checkpoint);
-        synced = true;
-        segments_remove(&e->segments, segment);
-    }
-}
-
-void exporter_commit(struct exporter *e)
-{
-    exporter_save(e);
-    remove_done(e);
-}
-
-/* Looks at the files: what is new, what is to be sealed, what is gone. */
-static void look(struct exporter *e, uint64_t now_ns)
-{
-    struct segments *s = &e->segments;
-    struct segment *last;
-    uint64_t deleted;
-    size_t i;
-
-    segments_refresh(s, e->state != EXPORTER_IDLE ? e->batch_seq : 0);
-    last = s->count > 0 ? &s->list[s->count - 1] : NULL;
-    if (last != NULL && last->active && last->size >= e->shared->settings->segment_bytes) {
-        if (segments_seal(s) == 0)
-            segments_refresh(s, e->state != EXPORTER_IDLE ? e->batch_seq : 0);
-        else
-            message_print("%s.jsonl can't be sealed: %s", spool_signal_names[e->signal],
-                          strerror(errno));
-    }
-    deleted = segments_take_deleted(s);
-    if (deleted > 0) {
-        e->counts->dropped[SPOOL_DROP_DELETED] += deleted;
-        message_print("%llu records of %s were deleted by someone else",
-                      (unsigned long long)deleted, spool_signal_names[e->signal]);
-        exporter_save(e);
-    }
-    e->look_ns = UINT64_MAX;
-    e->notified = false;
-    e->more = true;
-    for (i = 0; i < s->count; i++) {
-        struct segment *segment = &s->list[i];
-
-        if (!segment->active && !segment->final)
-            e->look_ns = now_ns + MS_TO_NS(UNSEALED_MS);
-        if (segments_done(segment) && e->state == EXPORTER_IDLE) {
-            exporter_commit(e);
-            break;
-        }
-    }
+    e->state = EXPORTER_IDLE;
+    segments_list_hold(&e->segments, NULL);
 }
 
 /*
@@ -163,7 +89,7 @@ static void check_replaced(struct exporter *e, struct segment *segment, uint64_t
         return;
     segments_replaced(&e->segments, segment,
                       spool_lines_count(e->window + to, e->batch.consumed - (size_t)to, &after));
-    e->batch_seq = 0;
+    segments_list_hold(&e->segments, NULL);
     e->look_ns = 0;
 }
 
@@ -188,7 +114,7 @@ static void keep_apart(struct exporter *e, enum spool_line_kind kind, const char
 /* Marks items up to `end` as come to their end, the records among them `rejected` or delivered. */
 static void settle(struct exporter *e, size_t end, uint64_t rejected, const char *detail)
 {
-    struct segment *segment = segments_find(&e->segments, e->batch_seq);
+    struct segment *segment = segments_list_find(&e->segments, e->segments.held_seq);
     uint64_t from = e->settled > 0 ? e->batch.items[e->settled - 1].end : 0, delivered = 0, to;
     size_t after, i;
 
@@ -212,23 +138,23 @@ static void settle(struct exporter *e, size_t end, uint64_t rejected, const char
         e->refused = 0;
     to = end == e->batch.count ? e->batch.consumed : e->batch.items[end - 1].end;
     if (segment != NULL) {
-        segments_settle(segment, e->batch_offset + to,
+        segments_settle(&e->segments, segment, e->batch_offset + to,
                         spool_lines_count(e->window + from, (size_t)(to - from), &after));
         check_replaced(e, segment, to);
     }
     e->settled = end;
     if (e->settled == e->batch.count)
-        e->state = EXPORTER_IDLE;
-    exporter_commit(e);
+        set_idle(e);
+    exporter_files_commit(e);
 }
 
 /* The newline of a line longer than a record may be, looked for beyond the window. */
 static bool settle_overlong(struct exporter *e, struct segment *segment)
 {
-    uint64_t at = segment->offset, end = 0, length;
+    uint64_t at = segment->file.offset, end = 0, length;
     char buffer[SCAN_STEP];
 
-    while (end == 0 && at < segment->size) {
+    while (end == 0 && at < segment->file.size) {
         ssize_t got = pread(segment->fd, buffer, sizeof buffer, (off_t)at);
         const char *newline;
 
@@ -239,35 +165,42 @@ static bool settle_overlong(struct exporter *e, struct segment *segment)
             end = at + (uint64_t)(newline - buffer) + 1;
         at += (uint64_t)got;
     }
-    if (end == 0 && !segment->final)
+    if (end == 0 && !segment->file.final)
         return false;
-    length = (end > 0 ? end - 1 : segment->size) - segment->offset;
+    length = (end > 0 ? end - 1 : segment->file.size) - segment->file.offset;
     if (end == 0)
-        end = segment->size;
+        end = segment->file.size;
     keep_apart(e, SPOOL_LINE_OVERSIZE, "", e->window, SPOOL_RECORD_MAX, length);
-    segments_settle(segment, end, 1);
-    exporter_commit(e);
+    segments_settle(&e->segments, segment, end, 1);
+    exporter_files_commit(e);
     return true;
 }
 
 /* Cuts the next batch from one segment. Returns 1 with items, 0 to try again, -1 for nothing. */
 static int read_segment(struct exporter *e, struct segment *segment)
 {
-    uint64_t left = segment->size - segment->offset;
+    uint64_t left = segment->file.size - segment->file.offset;
     size_t want = left < EXPORTER_WINDOW ? (size_t)left : EXPORTER_WINDOW;
     ssize_t got;
 
-    if (segment->suspect || segments_open_file(&e->segments, segment) != 0) {
+    if (segment->suspect) {
         e->look_ns = 0;
         return -1;
     }
-    got = pread(segment->fd, e->window, want, (off_t)segment->offset);
+    if (segments_list_open_file(&e->segments, segment) != 0) {
+        if (errno != ENOENT)
+            return -1;
+        segments_gone(&e->segments, segment);
+        e->look_ns = 0;
+        return 0;
+    }
+    got = pread(segment->fd, e->window, want, (off_t)segment->file.offset);
     if (got <= 0)
         return -1;
     spool_lines_split(&e->batch, e->signal, e->window, (size_t)got,
-                      segment->final && segment->offset + (uint64_t)got == segment->size);
-    e->batch_seq = segment->seq;
-    e->batch_offset = segment->offset;
+                      segment->file.final &&
+                          segment->file.offset + (uint64_t)got == segment->file.size);
+    e->batch_offset = segment->file.offset;
     e->settled = 0;
     if (e->batch.overlong)
         return settle_overlong(e, segment) ? 0 : -1;
@@ -277,8 +210,8 @@ static int read_segment(struct exporter *e, struct segment *segment)
     }
     if (e->batch.consumed == 0)
         return -1;
-    segments_settle(segment, segment->offset + e->batch.consumed, 0);
-    exporter_commit(e);
+    segments_settle(&e->segments, segment, segment->file.offset + e->batch.consumed, 0);
+    exporter_files_commit(e);
     return 0;
 }
 
@@ -289,11 +222,16 @@ static bool read_batch(struct exporter *e)
 
     while (i < e->segments.count) {
         struct segment *segment = &e->segments.list[i];
-        bool unread = segment->offset < segment->size && !segment->given_up;
+        bool unread = segment->file.offset < segment->file.size && !segment->given_up &&
+                      !segment->file.unreadable;
         int found = unread ? read_segment(e, segment) : -1;
 
-        if (found > 0)
+        if (found > 0) {
+            segments_list_hold(&e->segments, segment);
             return true;
+        }
+        if (found < 0)
+            segments_list_close_file(&e->segments, segment);
         /* After 0 a segment may have gone from the list. */
         i = found == 0 ? 0 : i + 1;
     }
@@ -373,13 +311,13 @@ static void send_next(struct exporter *e, uint64_t now_ns)
         else
             ranges_halve(&e->ranges, e->settled);
     }
-    e->state = EXPORTER_IDLE;
+    set_idle(e);
 }
 
 uint64_t exporter_run(struct exporter *e, uint64_t now_ns)
 {
     if (now_ns >= e->look_ns)
-        look(e, now_ns);
+        exporter_files_look(e, now_ns);
     if (e->state == EXPORTER_WAITING && now_ns >= e->send_ns)
         send_next(e, now_ns);
     while (e->state == EXPORTER_IDLE && e->transfer != NULL && e->more && now_ns >= e->send_ns) {
@@ -504,10 +442,10 @@ bool exporter_drained(const struct exporter *e)
 void exporter_abandon(struct exporter *e, uint64_t seq)
 {
     e->more = true;
-    if (e->state == EXPORTER_IDLE || e->batch_seq != seq)
+    if (e->state == EXPORTER_IDLE || e->segments.held_seq != seq)
         return;
     if (e->transfer != NULL)
         transfer_cancel(e->transfer);
     e->probing = false;
-    e->state = EXPORTER_IDLE;
+    set_idle(e);
 }

@@ -53,21 +53,21 @@ struct exporter {
     struct quarantine quarantine;
     struct transfer *transfer; /* NULL where nothing is sent */
     enum exporter_state state;
-    uint64_t look_ns;  /* when to look at the files again; UINT64_MAX for never */
-    uint64_t send_ns;  /* no request before this; 0 for at once */
-    bool notified;     /* somebody wrote: look_ns is near */
-    bool more;         /* the last look left something to read */
-    bool counted_once; /* all of the spool has been counted since the start */
-    bool rejecting;    /* the last answer rejected records, and that was said */
-    bool cut;          /* the last answer could not be read to its end, and that was said */
-    bool unkept;       /* the last record for the quarantine file could not be written there */
-    bool taken;        /* the endpoint has taken a request since we started */
-    unsigned failures; /* in a row */
+    uint64_t look_ns;   /* when to look at the files again; UINT64_MAX for never */
+    uint64_t rescan_ns; /* no reading of the directory before this */
+    uint64_t send_ns;   /* no request before this; 0 for at once */
+    bool notified;      /* somebody wrote: look_ns is near */
+    bool more;          /* the last look left something to read */
+    bool counted_once;  /* all of the spool has been counted since the start */
+    bool rejecting;     /* the last answer rejected records, and that was said */
+    bool cut;           /* the last answer could not be read to its end, and that was said */
+    bool unkept;        /* the last record for the quarantine file could not be written there */
+    bool taken;         /* the endpoint has taken a request since we started */
+    unsigned failures;  /* in a row */
     char trouble[TRANSFER_CODE_MAX]; /* the code that was last complained of, "" for none */
     enum retry_verdict trouble_verdict;
 
-    uint64_t batch_seq;    /* the segment that the batch is from */
-    uint64_t batch_offset; /* of the window in the segment */
+    uint64_t batch_offset; /* of the window in the segment that segments.held_seq names */
     struct spool_lines batch;
     size_t settled;       /* items of the batch that are settled */
     struct ranges ranges; /* the rest of the batch */
@@ -96,12 +96,6 @@ void exporter_outcome(struct exporter *exporter, CURLcode result, uint64_t now_n
 
 /* Whether everything that can be sent has been. */
 bool exporter_drained(const struct exporter *exporter);
-
-/* Writes the checkpoint and removes segments that are done. */
-void exporter_commit(struct exporter *exporter);
-
-/* Writes the checkpoint; a failure is said once. */
-void exporter_save(struct exporter *exporter);
 
 /* Forgets the batch if it is from segment `seq`, and the request with it: the segment goes away. */
 void exporter_abandon(struct exporter *exporter, uint64_t seq);

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/json_writer.h"
+#include "lib/spool/files.h"
 #include "lib/spool/writer.h"
 
 #include <errno.h>
@@ -12,29 +13,28 @@
 #include <unistd.h>
 
 enum {
-    NAME_SIZE = 64,
     FRAME_MAX = 2048, /* the line without its record */
     WORST_GROWTH = 6, /* a byte as \u00xx */
 };
 
 static void rotate(const struct quarantine *q, const char *name)
 {
-    char old[NAME_SIZE];
+    char old[SPOOL_FILES_NAME_MAX];
     struct stat status;
 
     if (fstatat(q->dir_fd, name, &status, 0) != 0 || (uint64_t)status.st_size < q->max_bytes)
         return;
-    (void)snprintf(old, sizeof old, "%s.quarantine.old.jsonl", spool_signal_names[q->signal]);
+    spool_files_quarantine_old(old, q->signal);
     (void)renameat(q->dir_fd, name, q->dir_fd, old);
 }
 
 static int append(const struct quarantine *q, const char *line, size_t len)
 {
-    char name[NAME_SIZE];
+    char name[SPOOL_FILES_NAME_MAX];
     ssize_t written;
     int fd, error;
 
-    (void)snprintf(name, sizeof name, "%s.quarantine.jsonl", spool_signal_names[q->signal]);
+    spool_files_quarantine(name, q->signal);
     rotate(q, name);
     fd = openat(q->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0660);
     if (fd < 0)

@@ -1,11 +1,13 @@
 #include "metrics-agent/export/retention.h"
 
+#include "metrics-agent/export/exporter_files.h"
+
 /* Counts what the segment holds unsettled as dropped. */
 static void drop_lines(struct exporter *e, struct segment *segment)
 {
     segments_count_whole(&e->segments, segment);
-    e->counts->dropped[SPOOL_DROP_CAP] += segment->pending;
-    segments_settle(segment, segment->counted, segment->pending);
+    e->counts->dropped[SPOOL_DROP_CAP] += segment->file.pending;
+    segments_settle(&e->segments, segment, segment->file.counted, segment->file.pending);
 }
 
 /* The oldest sealed segment that was not given up yet, or NULL. */
@@ -16,7 +18,7 @@ static struct segment *oldest_sealed(struct exporter *e)
     for (i = 0; i < e->segments.count; i++) {
         struct segment *segment = &e->segments.list[i];
 
-        if (!segment->active && !segment->given_up)
+        if (!segment->file.active && !segment->given_up)
             return segment;
     }
     return NULL;
@@ -28,9 +30,9 @@ static bool drop_oldest(struct exporter *e)
 
     if (segment == NULL)
         return false;
-    exporter_abandon(e, segment->seq);
+    exporter_abandon(e, segment->file.seq);
     drop_lines(e, segment);
-    exporter_save(e);
+    exporter_files_save(e);
     (void)checkpoint_sync(e->shared->checkpoint);
     if (segments_give_up(&e->segments, segment) != 0)
         segments_remove(&e->segments, segment);
@@ -43,19 +45,19 @@ static void drop_late_lines(struct exporter *e)
     bool changed = false;
     size_t i;
 
-    for (i = 0; i < e->segments.count; i++) {
+    for (i = 0; i < e->segments.count && e->segments.sums.given_up > 0; i++) {
         struct segment *segment = &e->segments.list[i];
 
         if (!segment->given_up)
             continue;
         segments_count_whole(&e->segments, segment);
-        if (segment->pending == 0 && !segment->final)
+        if (segment->file.pending == 0 && !segment->file.final)
             continue;
         drop_lines(e, segment);
         changed = true;
     }
     if (changed)
-        exporter_commit(e);
+        exporter_files_commit(e);
 }
 
 /* Which of them holds the oldest sealed segment; the one with the most bytes if none has any. */
@@ -68,11 +70,11 @@ static struct exporter *to_drop_from(struct exporter *exporters, size_t count)
     for (i = 0; i < count; i++) {
         const struct segment *sealed = oldest_sealed(&exporters[i]);
 
-        if (segments_bytes(&exporters[i].segments) > segments_bytes(&fullest->segments))
+        if (exporters[i].segments.sums.bytes > fullest->segments.sums.bytes)
             fullest = &exporters[i];
-        if (sealed != NULL && sealed->written_ns < oldest_written_ns) {
+        if (sealed != NULL && sealed->file.written_ns < oldest_written_ns) {
             oldest = &exporters[i];
-            oldest_written_ns = sealed->written_ns;
+            oldest_written_ns = sealed->file.written_ns;
         }
     }
     return oldest != NULL ? oldest : fullest;
@@ -89,11 +91,12 @@ void retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t ma
         struct exporter *e;
 
         for (i = 0; i < count; i++)
-            total += segments_bytes(&exporters[i].segments);
+            total += exporters[i].segments.sums.bytes;
         if (total <= max_bytes)
             return;
         e = to_drop_from(exporters, count);
-        if (!drop_oldest(e) && (segments_seal(&e->segments) != 0 || !drop_oldest(e)))
+        if (!drop_oldest(e) && (segments_list_active(&e->segments) == NULL ||
+                                segments_seal(&e->segments) != 0 || !drop_oldest(e)))
             return;
     }
 }

@@ -1,52 +1,30 @@
 /*
- * The files of one signal's spool: the active one, which writers append to, and those that were
- * sealed by a rename, in the order of their numbers. docs/spool.md is the protocol.
+ * The segments of one signal's spool as the agent works on them: what it has read, settled and
+ * counted of each. docs/spool.md is the protocol, lib/spool/segment.h what any reader can see.
  *
- * Nothing here waits for a writer: a sealed file is taken as final when no lock is left on it, and
- * until then is read on beside the following ones.
+ * Nothing here waits for a writer: a sealed segment is final when no lock is left on it, and until
+ * then is read on beside the following ones. Open are the active file, the segment of the batch in
+ * hand, and files that have lost their names; all others only while they are looked at.
  */
 #ifndef METRICS_AGENT_EXPORT_SEGMENTS_H
 #define METRICS_AGENT_EXPORT_SEGMENTS_H
 
 #include "lib/spool/checkpoint.h"
-#include "lib/telemetry.h"
+#include "lib/spool/signal.h"
+#include "metrics-agent/export/segments_list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct segment {
-    uint64_t seq;
-    uint64_t inode;
-    uint64_t size;         /* as last seen */
-    uint64_t written_ns;   /* when it was last written to, Unix time; the same */
-    uint64_t offset;       /* all before it is settled */
-    uint64_t counted;      /* lines were counted up to here; never before offset */
-    uint64_t pending;      /* lines in [offset, counted) */
-    uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
-    uint64_t mark_offset;  /* the same, of what was counted */
-    uint32_t print, mark;
-    int fd;        /* -1 while not open; the active file's is always open */
-    bool active;   /* at <signal>.jsonl */
-    bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
-    bool final;    /* sealed, and nobody can append any more */
-    bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
-    bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
-};
-
-struct segments {
-    enum spool_signal signal;
-    int dir_fd;
-    struct segment *list; /* ascending numbers; the active one, if any, is the last */
-    size_t count, room;
-    uint64_t active_seq; /* of the active file, existing or not */
-    uint64_t deleted;    /* records found to be gone since segments_take_deleted */
+enum {
+    SEGMENTS_NAMELESS_MAX = 16, /* so many files without a name are kept open */
+    SEGMENTS_COPYING_MS = 5000, /* a sealed file that was written to since may still be copied */
 };
 
 /*
- * Finds what is there in the directory `dir_fd` and where `from` left off. A cursor that does not
- * match its file (number, inode, size, fingerprint) counts for nothing: the file is read from its
- * start. Returns 0, or -1 with errno.
+ * Finds what is there in the directory `dir_fd` and where `from` left off. Returns 0, or -1 with
+ * errno.
  */
 int segments_open(struct segments *segments, enum spool_signal signal, int dir_fd,
                   const struct checkpoint_signal *from);
@@ -54,27 +32,27 @@ int segments_open(struct segments *segments, enum spool_signal signal, int dir_f
 void segments_close(struct segments *segments);
 
 /*
- * Looks at the files again: sizes, a new active file, finality, truncation. `held_seq` is the
- * segment of which a batch is under way, or 0; truncation makes it suspect, and is dealt with when
- * the batch is settled. Pointers to segments end here.
+ * Looks at the files that may grow: sizes, a new active file, finality, truncation. Truncation of
+ * the held segment makes it suspect, and is dealt with when the batch is settled. Pointers to
+ * segments end here.
  */
-void segments_refresh(struct segments *segments, uint64_t held_seq);
+void segments_refresh(struct segments *segments);
 
-/* The segment with this number, or NULL. */
-struct segment *segments_find(struct segments *segments, uint64_t seq);
-
-/* Opens the segment's file where it is not. Returns 0, or -1 with errno, ENOENT where it is gone.
+/*
+ * Reads the directory again: takes up sealed segments that others have put there, unless they may
+ * still be copying, and forgets those that others have deleted. Tries once more to open what could
+ * not be opened. Pointers to segments end here.
  */
-int segments_open_file(struct segments *segments, struct segment *segment);
+void segments_rescan(struct segments *segments);
 
 /* Seals the active file by renaming it. Returns 0, or -1 with errno. */
 int segments_seal(struct segments *segments);
 
-/* Whether everything in the segment is settled and nothing can be added: it can be removed. */
-bool segments_done(const struct segment *segment);
-
 /* Unlinks the segment's file, unless it has no name any more, and forgets the segment. */
 void segments_remove(struct segments *segments, struct segment *segment);
+
+/* Forgets a segment whose file is gone; its records that waited are counted as deleted. */
+void segments_gone(struct segments *segments, struct segment *segment);
 
 /*
  * Counts lines that were not counted yet, up to `budget` bytes; returns the bytes looked at. All
@@ -95,7 +73,8 @@ void segments_count_whole(struct segments *segments, struct segment *segment);
 int segments_give_up(struct segments *segments, struct segment *segment);
 
 /* Marks everything before `offset`, a line's start, as settled; lines there are not pending. */
-void segments_settle(struct segment *segment, uint64_t offset, uint64_t lines);
+void segments_settle(struct segments *segments, struct segment *segment, uint64_t offset,
+                     uint64_t lines);
 
 /*
  * Whether the file holds the `len` bytes at `bytes` (up to CHECKPOINT_PRINT_BYTES) before `offset`,
@@ -113,8 +92,8 @@ void segments_replaced(struct segments *segments, struct segment *segment, uint6
 /* Records that others deleted or truncated away since the last call. */
 uint64_t segments_take_deleted(struct segments *segments);
 
-uint64_t segments_pending(const struct segments *segments); /* counted lines that wait */
-uint64_t segments_bytes(const struct segments *segments);   /* size of all files */
+/* Time (Unix, ns) of the oldest record that waits, 0 where there is none or that can't be told. */
+uint64_t segments_oldest_ns(struct segments *segments);
 
 /* Fills in where all segments stand: cursors and active_seq, not the counts. */
 void segments_save(struct segments *segments, struct checkpoint_signal *into);

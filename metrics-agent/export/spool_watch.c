@@ -22,9 +22,10 @@ int spool_watch_open(struct spool_watch *watch, const char *dir)
 
 int spool_watch_arm(struct spool_watch *watch)
 {
+    /* Not deletions: most are our own, and arming costs time for each file in the directory. */
     if (inotify_add_watch(watch->fd, watch->dir,
                           IN_ONESHOT | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
-                              IN_DELETE | IN_CLOSE_WRITE) < 0)
+                              IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
         return -1;
     watch->armed = true;
     return 0;

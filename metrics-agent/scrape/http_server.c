@@ -29,6 +29,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     int fd;
     http_server_metrics *metrics;
+    http_server_problem *problem;
     void *context;
 };
 
@@ -202,6 +203,15 @@ static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Con
     return answer(connection, MHD_HTTP_OK, response, page.content_type);
 }
 
+static enum MHD_Result answer_health(struct http_server *server, struct MHD_Connection *connection)
+{
+    const char *problem = server->problem(server->context);
+
+    return problem == NULL
+               ? answer_json(connection, MHD_HTTP_OK, "status", "ok")
+               : answer_json(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "detail", problem);
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
@@ -226,12 +236,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     /* libmicrohttpd leaves the body of an answer to HEAD out. */
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_json(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "detail", "Method Not Allowed");
-    return metrics ? answer_metrics(server, connection)
-                   : answer_json(connection, MHD_HTTP_OK, "status", "ok");
+    return metrics ? answer_metrics(server, connection) : answer_health(server, connection);
 }
 
 struct http_server *http_server_open(const char *listen, http_server_metrics *metrics,
-                                     void *context, char reason[HTTP_SERVER_REASON_MAX])
+                                     http_server_problem *problem, void *context,
+                                     char reason[HTTP_SERVER_REASON_MAX])
 {
     struct http_server *server = calloc(1, sizeof *server);
     const union MHD_DaemonInfo *info;
@@ -242,6 +252,7 @@ struct http_server *http_server_open(const char *listen, http_server_metrics *me
         return NULL;
     }
     server->metrics = metrics;
+    server->problem = problem;
     server->context = context;
     socket_fd = open_socket(listen, reason);
     if (socket_fd < 0) {

@@ -27,6 +27,9 @@ struct http_server_page {
 typedef int http_server_metrics(void *context, const char *accept, struct http_server_page *page,
                                 char reason[HTTP_SERVER_REASON_MAX]);
 
+/* What GET /healthz answers as 503, one line; NULL while all is well. */
+typedef const char *http_server_problem(void *context);
+
 struct http_server;
 
 /*
@@ -34,7 +37,8 @@ struct http_server;
  * what is wrong and how to mend it.
  */
 struct http_server *http_server_open(const char *listen, http_server_metrics *metrics,
-                                     void *context, char reason[HTTP_SERVER_REASON_MAX]);
+                                     http_server_problem *problem, void *context,
+                                     char reason[HTTP_SERVER_REASON_MAX]);
 
 void http_server_close(struct http_server *server);
 

@@ -1,0 +1,27 @@
+/*
+ * The metric families of spool and export (contract, section 3), which more than one program names:
+ * writers and agent count in them, the command reads them.
+ */
+#ifndef LIB_FAMILIES_H
+#define LIB_FAMILIES_H
+
+#include "lib/metrics/metrics.h"
+
+enum families {
+    FAMILY_SPOOL_WRITTEN,
+    FAMILY_SPOOL_DROPPED, /* by the writers for their reasons, by the agent for its own */
+    FAMILY_SPOOL_BACKLOG,
+    FAMILY_SPOOL_BYTES,
+    FAMILY_SPOOL_OLDEST_AGE,
+    FAMILY_SPOOL_UNREADABLE,
+    FAMILY_EXPORT_RECORDS,
+    FAMILY_EXPORT_REQUESTS,
+    FAMILY_EXPORT_DURATION,
+    FAMILY_BUILD_INFO,
+    FAMILIES_COUNT,
+};
+
+/* Each family's definition, by its number. */
+extern const struct metrics_family_def families_table[FAMILIES_COUNT];
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * One file of a signal's spool, active or sealed, as all who read it see it (docs/spool.md): what
+ * is in it, how far it is settled, whether it may still grow. Only reads and takes no lock, so that
+ * looking never changes what agent and writers do.
+ */
+#ifndef LIB_SPOOL_SEGMENT_H
+#define LIB_SPOOL_SEGMENT_H
+
+#include "lib/spool/checkpoint.h"
+#include "lib/spool/files.h"
+#include "lib/spool/signal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct spool_segment {
+    uint64_t seq; /* of the active file the number that it gets when it is sealed */
+    uint64_t inode;
+    uint64_t size;       /* bytes, as last seen */
+    uint64_t written_ns; /* when it was last written to, Unix time; the same */
+    uint64_t offset;     /* all before it is settled; a line starts here */
+    uint64_t counted;    /* lines were counted up to here; never before offset */
+    uint64_t pending;    /* lines in [offset, counted) */
+    bool active;
+    bool held;       /* a writer had it open when it was last looked at */
+    bool final;      /* sealed, and nobody can append any more */
+    bool unreadable; /* it is there and can't be opened: of the above only seq is certain */
+};
+
+void spool_segment_name(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal,
+                        const struct spool_segment *segment);
+
+/*
+ * Takes size, inode and time from the name. Returns 0, or -1 with errno: EINVAL for what is not a
+ * regular file.
+ */
+int spool_segment_stat(struct spool_segment *segment, enum spool_signal signal, int dir_fd);
+
+/*
+ * Opens the segment's file for reading. Returns the descriptor, or -1 with errno: ENOENT if it is
+ * gone, or if the name is another file's by now.
+ */
+int spool_segment_open(const struct spool_segment *segment, enum spool_signal signal, int dir_fd);
+
+/* Whether somebody has a lock on the file: a writer that has it open, or the agent its own. */
+bool spool_segment_held(int fd);
+
+/* Finds out whether a writer holds the file, then its size; so the size of a final one is its last.
+ */
+void spool_segment_look(struct spool_segment *segment, int fd);
+
+/*
+ * Goes on where the checkpoint left this segment. A cursor that does not fit (number, size and
+ * fingerprint) counts for nothing: everything is unsettled then. The inode does not count, so that
+ * a copy of a spool goes on where the original stood.
+ */
+void spool_segment_resume(struct spool_segment *segment, int fd,
+                          const struct checkpoint_signal *from);
+
+/*
+ * Counts lines on from `counted`, up to `budget` bytes. Returns the bytes looked at; all complete
+ * lines are counted if that is less than `budget`.
+ */
+uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t budget);
+
+/* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
+uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,
+                                 int fd);
+
+#endif

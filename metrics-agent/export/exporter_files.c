@@ -1,0 +1,90 @@
+#include "metrics-agent/export/exporter_files.h"
+
+#include "lib/base/clock.h"
+#include "metrics-agent/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { UNSEALED_MS = 1000 /* how often writers' locks on sealed segments are looked at */ };
+
+#define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
+
+void exporter_files_save(struct exporter *e)
+{
+    struct checkpoint *checkpoint = e->shared->checkpoint;
+
+    segments_save(&e->segments, &checkpoint->state.signals[e->signal]);
+    if (checkpoint_write(checkpoint) == 0) {
+        e->shared->checkpoint_failed = false;
+        return;
+    }
+    if (!e->shared->checkpoint_failed)
+        message_print("the checkpoint can't be written, a restart would send again: %s",
+                      strerror(errno));
+    e->shared->checkpoint_failed = true;
+}
+
+/* Segments go one step behind the checkpoint that says so, and that is on the disk. */
+static void remove_done(struct exporter *e)
+{
+    bool synced = false;
+    size_t i;
+
+    for (i = 0; i < e->segments.count && e->segments.sums.done > 0;) {
+        struct segment *segment = &e->segments.list[i];
+
+        if (!segments_list_done(segment) || segment->file.seq == e->segments.held_seq) {
+            i++;
+            continue;
+        }
+        /* Where it can't be synced, what the unlink may cost is numbers, never records. */
+        if (!synced)
+            (void)checkpoint_sync(e->shared->checkpoint);
+        synced = true;
+        segments_remove(&e->segments, segment);
+    }
+}
+
+void exporter_files_commit(struct exporter *e)
+{
+    exporter_files_save(e);
+    remove_done(e);
+}
+
+void exporter_files_look(struct exporter *e, uint64_t now_ns)
+{
+    struct segments *s = &e->segments;
+    struct segment *last;
+    uint64_t deleted;
+
+    if (now_ns >= e->rescan_ns) {
+        segments_rescan(s);
+        e->rescan_ns = now_ns + MS_TO_NS(EXPORTER_FILES_RESCAN_MS);
+    }
+    segments_refresh(s);
+    last = segments_list_active(s);
+    if (last != NULL && last->file.size >= e->shared->settings->segment_bytes) {
+        if (segments_seal(s) == 0)
+            segments_refresh(s);
+        else
+            message_print("%s.jsonl can't be sealed: %s", spool_signal_names[e->signal],
+                          strerror(errno));
+    }
+    deleted = segments_take_deleted(s);
+    if (deleted > 0) {
+        e->counts->dropped[SPOOL_DROP_DELETED] += deleted;
+        message_print("%llu records of %s were deleted by someone else",
+                      (unsigned long long)deleted, spool_signal_names[e->signal]);
+        exporter_files_save(e);
+    }
+    e->look_ns = UINT64_MAX;
+    e->notified = false;
+    e->more = true;
+    if (s->sums.growing > (segments_list_active(s) != NULL))
+        e->look_ns = now_ns + MS_TO_NS(UNSEALED_MS);
+    if (s->unreadable > 0 && e->rescan_ns < e->look_ns)
+        e->look_ns = e->rescan_ns;
+    if (s->sums.done > 0 && e->state == EXPORTER_IDLE)
+        exporter_files_commit(e);
+}

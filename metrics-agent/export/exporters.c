@@ -1,0 +1,226 @@
+#include "metrics-agent/export/exporters.h"
+
+#include "lib/base/clock.h"
+#include "metrics-agent/export/accounting.h"
+#include "metrics-agent/export/exporter_files.h"
+#include "metrics-agent/export/retention.h"
+#include "metrics-agent/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    COUNT_BYTES_MAX = 256 << 20, /* of the spool that one scrape may count */
+    CHECK_MS = 500,              /* between two comparisons of the directory's names, at least */
+    MISSING_MS = 10000,          /* that a missing directory is left to whoever moved it away */
+    DRAIN_FAILURES_MAX = 3,
+};
+
+int exporters_lock(struct exporters *all, const char *dir)
+{
+    char reason[SPOOL_DIR_REASON_MAX];
+
+    if (spool_dir_open(&all->dir, dir, true, reason) == 0)
+        return 0;
+    message_print("%s", reason);
+    return -1;
+}
+
+/* Without a checkpoint the counts are the metrics file's, or those that the spool before left. */
+static int open_all(struct exporters *all, const struct spool_counts *before)
+{
+    const enum checkpoint_found found = checkpoint_open(&all->checkpoint, all->dir.fd);
+    int i;
+
+    if (found == CHECKPOINT_CORRUPT)
+        message_print("the checkpoint is damaged; everything in the spool is sent again");
+    all->shared.checkpoint = &all->checkpoint;
+    all->shared.dir_fd = all->dir.fd;
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        struct spool_counts *counts = &all->checkpoint.state.signals[i].counts;
+
+        if (found != CHECKPOINT_VALID && before != NULL)
+            *counts = before[i];
+        else if (found != CHECKPOINT_VALID)
+            (void)agent_metrics_counts(all->shared.metrics, (enum spool_signal)i, counts);
+        if (exporter_open(&all->each[i], (enum spool_signal)i, &all->shared) != 0)
+            return -1;
+    }
+    if (spool_watch_open(&all->watch, all->dir.path) != 0)
+        message_print("the spool can't be watched, looking at it now and then: %s",
+                      strerror(errno));
+    return 0;
+}
+
+int exporters_open(struct exporters *all, const struct exporter_shared *shared)
+{
+    all->shared = *shared;
+    return open_all(all, NULL);
+}
+
+static void close_all(struct exporters *all)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        exporter_close(&all->each[i]);
+    checkpoint_close(&all->checkpoint);
+    spool_watch_close(&all->watch);
+    spool_dir_close(&all->dir);
+}
+
+void exporters_close(struct exporters *all)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        exporter_files_commit(&all->each[i]);
+    exporters_publish(all);
+    (void)checkpoint_sync(&all->checkpoint);
+    close_all(all);
+}
+
+void exporters_publish(struct exporters *all)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        accounting_publish(&all->each[i], COUNT_BYTES_MAX, true);
+}
+
+void exporters_notify(struct exporters *all, uint64_t now_ns)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        exporter_notify(&all->each[i], now_ns);
+}
+
+bool exporters_notified(const struct exporters *all)
+{
+    bool notified = true;
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        notified = notified && all->each[i].notified;
+    return notified;
+}
+
+/* Goes on in the directory that has the spool's name now. What waited in the old one is gone. */
+static int move_to(struct exporters *all, const struct spool_dir *other)
+{
+    struct spool_counts counts[SPOOL_SIGNALS];
+    int i;
+
+    message_print("%s is another directory now; going on there", other->path);
+    exporters_publish(all);
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        struct segments *segments = &all->each[i].segments;
+
+        counts[i] = *all->each[i].counts;
+        counts[i].dropped[SPOOL_DROP_DELETED] +=
+            segments->sums.pending + segments_take_deleted(segments);
+    }
+    close_all(all);
+    all->dir = *other;
+    if (open_all(all, counts) != 0) {
+        close_all(all);
+        return -1;
+    }
+    exporters_publish(all);
+    return 0;
+}
+
+int exporters_check(struct exporters *all, uint64_t now_ns)
+{
+    char reason[SPOOL_DIR_REASON_MAX] = "";
+    struct spool_dir other;
+    int result = 0;
+    bool lost;
+
+    if (now_ns < all->check_ns)
+        return 0;
+    all->check_ns = now_ns + (uint64_t)CHECK_MS * CLOCK_NS_PER_MS;
+    switch (spool_dir_check(&all->dir, &all->checkpoint, &lost, reason)) {
+    case SPOOL_DIR_OTHER:
+        if (all->make_ns == 0)
+            all->make_ns = now_ns + (uint64_t)MISSING_MS * CLOCK_NS_PER_MS;
+        if (spool_dir_open(&other, all->dir.path, now_ns >= all->make_ns, reason) == 0)
+            result = move_to(all, &other);
+        break;
+    case SPOOL_DIR_SAME:
+        if (lost)
+            exporter_files_save(&all->each[0]);
+        break;
+    case SPOOL_DIR_TROUBLE:
+        break;
+    }
+    if (reason[0] == '\0')
+        all->make_ns = 0;
+    if (strcmp(all->problem, reason) != 0)
+        message_print("%s", reason[0] != '\0' ? reason : "the spool's directory is right again");
+    memcpy(all->problem, reason, sizeof reason);
+    return result;
+}
+
+uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
+{
+    uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX;
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        uint64_t due = exporter_run(&all->each[i], now_ns);
+
+        if (due < next)
+            next = due;
+    }
+    retention_enforce_cap(all->each, SPOOL_SIGNALS,
+                          all->shared.settings->telemetry.spool_max_bytes);
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        accounting_publish(&all->each[i], 0, false);
+    return next;
+}
+
+void exporters_outcome(struct exporters *all, const CURL *easy, CURLcode result, bool stopping)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        if (all->each[i].transfer != NULL && transfer_owns(all->each[i].transfer, easy))
+            exporter_outcome(&all->each[i], result, clock_monotonic_ns(), stopping);
+    }
+}
+
+bool exporters_busy(const struct exporters *all)
+{
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        if (all->each[i].transfer != NULL && transfer_busy(all->each[i].transfer))
+            return true;
+    }
+    return false;
+}
+
+int exporters_drained(const struct exporters *all)
+{
+    bool done = true, any = false;
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct exporter *exporter = &all->each[i];
+
+        if (exporter->transfer == NULL)
+            continue;
+        any = true;
+        done = done && exporter_drained(exporter);
+        if (exporter->failures >= DRAIN_FAILURES_MAX) {
+            message_print("%s can't be drained: %u attempts failed", spool_signal_names[i],
+                          exporter->failures);
+            return 1;
+        }
+    }
+    if (!any)
+        message_print("nothing can be drained: no endpoint is set");
+    return !any ? 1 : done ? 0 : -1;
+}

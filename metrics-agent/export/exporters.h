@@ -1,0 +1,79 @@
+/*
+ * All of exporting: the spool's directory, its checkpoint, and one exporter a signal. main's loop
+ * calls it and tells it what happened; nothing here waits.
+ */
+#ifndef METRICS_AGENT_EXPORT_EXPORTERS_H
+#define METRICS_AGENT_EXPORT_EXPORTERS_H
+
+#include "lib/spool/checkpoint.h"
+#include "lib/trace/resource.h"
+#include "metrics-agent/agent_metrics.h"
+#include "metrics-agent/agent_settings.h"
+#include "metrics-agent/export/exporter.h"
+#include "metrics-agent/export/spool_dir.h"
+#include "metrics-agent/export/spool_watch.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct exporters {
+    struct spool_dir dir;
+    struct checkpoint checkpoint;
+    struct exporter_shared shared;
+    struct exporter each[SPOOL_SIGNALS];
+    struct spool_watch watch;
+    char problem[SPOOL_DIR_REASON_MAX]; /* with the directory, "" for none */
+    uint64_t check_ns;                  /* when to compare the directory's names again */
+    uint64_t make_ns;                   /* when to make one that is missing; 0 for none */
+};
+
+/*
+ * Opens and locks the spool's directory, before anything else is done. Returns 0, or -1 with a
+ * message printed.
+ */
+int exporters_lock(struct exporters *exporters, const char *dir);
+
+/*
+ * Takes up the work where the checkpoint left off; without one the counts are those of the metrics
+ * file. What `shared` points to outlives the exporters; its checkpoint and directory are set here.
+ * Returns 0, or -1 with a message printed.
+ */
+int exporters_open(struct exporters *exporters, const struct exporter_shared *shared);
+
+/* Writes down where everything stands and releases it. */
+void exporters_close(struct exporters *exporters);
+
+/* Counts what the spool holds and publishes it. */
+void exporters_publish(struct exporters *exporters);
+
+/* Somebody may have written into the spool: look soon. */
+void exporters_notify(struct exporters *exporters, uint64_t now_ns);
+
+/* Whether that was done since the last look. */
+bool exporters_notified(const struct exporters *exporters);
+
+/*
+ * Compares what is held with what the names mean by now, and goes on with what they mean. What it
+ * can't mend is in `problem`, and was said. Returns 0, or -1 with a message printed where the agent
+ * has to end.
+ */
+int exporters_check(struct exporters *exporters, uint64_t now_ns);
+
+/* Does what is due. Returns when to call again (monotonic ns). */
+uint64_t exporters_run(struct exporters *exporters, uint64_t now_ns);
+
+/* curl reports the transfer `easy` as done. With `stopping` no further one is begun. */
+void exporters_outcome(struct exporters *exporters, const CURL *easy, CURLcode result,
+                       bool stopping);
+
+/* Whether a request is under way. */
+bool exporters_busy(const struct exporters *exporters);
+
+/*
+ * For --drain: -1 while there is something to send, 0 when all is delivered, 1 with a message
+ * printed where that can't be.
+ */
+int exporters_drained(const struct exporters *exporters);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * The list of one signal's segments, in the order of their numbers, with its sums, and which of
+ * their files are open. segments.h says what is done with it.
+ */
+#ifndef METRICS_AGENT_EXPORT_SEGMENTS_LIST_H
+#define METRICS_AGENT_EXPORT_SEGMENTS_LIST_H
+
+#include "lib/spool/segment.h"
+#include "lib/spool/signal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct segment {
+    struct spool_segment file;
+    uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
+    uint64_t mark_offset;  /* the same, of what was counted */
+    uint32_t print, mark;
+    int fd;        /* -1 while not open */
+    bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
+    bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
+    bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
+};
+
+/* Sums over all segments, so that nobody has to go through a hundred thousand of them. */
+struct segments_sums {
+    uint64_t pending; /* counted lines that wait */
+    uint64_t bytes;   /* of all files but those given up */
+    size_t growing;   /* segments that are not final, the active one among them */
+    size_t started;   /* settled in part or whole */
+    size_t done;      /* settled whole, and final */
+    size_t nameless;
+    size_t given_up;
+};
+
+struct segments {
+    enum spool_signal signal;
+    int dir_fd;
+    struct segment *list; /* ascending numbers; the active one, if any, is the last */
+    size_t count;
+    struct segment *memory; /* of `room` segments; the list begins somewhere in it */
+    size_t room;
+    struct segments_sums sums;
+    size_t unreadable; /* segments that can't be opened, the active file among them */
+    bool active_unreadable;
+    uint64_t active_seq; /* of the active file, existing or not */
+    uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
+    uint64_t deleted;    /* records found to be gone since segments_take_deleted */
+};
+
+/* Every change of a segment in the list stands between these two, so that the sums stay true. */
+void segments_list_before(struct segments *segments, const struct segment *segment);
+void segments_list_after(struct segments *segments, const struct segment *segment);
+
+/* Adds a copy where its number belongs. Returns it, or NULL without memory. Pointers end here. */
+struct segment *segments_list_add(struct segments *segments, const struct segment *segment);
+
+/* Closes the segment's file and takes it from the list. Pointers end here. */
+void segments_list_forget(struct segments *segments, struct segment *segment);
+
+/* The active one, or NULL. */
+struct segment *segments_list_active(struct segments *segments);
+
+/* Whether everything in the segment is settled and nothing can be added: it can be removed. */
+bool segments_list_done(const struct segment *segment);
+
+/* The segment with this number, or NULL. */
+struct segment *segments_list_find(struct segments *segments, uint64_t seq);
+
+/*
+ * Opens the segment's file unless it is open. Returns 0, or -1 with errno: ENOENT where it is gone;
+ * otherwise it is unreadable now, which was said.
+ */
+int segments_list_open_file(struct segments *segments, struct segment *segment);
+
+/* Closes it again, unless it has to stay open. */
+void segments_list_close_file(struct segments *segments, struct segment *segment);
+
+/*
+ * The caller has a batch of this segment in hand, or of none (NULL). It stays open until then.
+ */
+void segments_list_hold(struct segments *segments, struct segment *segment);
+
+/*
+ * Says it for the first of a signal's files that can't be opened, and when all can be again;
+ * `before` is how many could not be before.
+ */
+void segments_list_say_unreadable(const struct segments *segments, size_t before, const char *name,
+                                  int error);
+
+#endif

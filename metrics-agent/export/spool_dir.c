@@ -1,0 +1,110 @@
+#include "metrics-agent/export/spool_dir.h"
+
+#include "lib/spool/files.h"
+#include "metrics-agent/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIR_MODE = 02770 };
+
+/* "<before><path><what>: <errno's text>" */
+static int fail(char reason[SPOOL_DIR_REASON_MAX], const char *before, const char *path,
+                const char *what)
+{
+    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "%s%s%s: %s", before, path, what, strerror(errno));
+    return -1;
+}
+
+static int second_agent(const char *path, char reason[SPOOL_DIR_REASON_MAX])
+{
+    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "another metrics-agent works on %s; end it first",
+                   path);
+    return -1;
+}
+
+/* Whether `name` in the directory `at` is the file that `fd` is open on. */
+static bool same(int at, const char *name, int fd)
+{
+    struct stat named, held;
+
+    return fd >= 0 && fstat(fd, &held) == 0 && fstatat(at, name, &named, 0) == 0 &&
+           named.st_ino == held.st_ino && named.st_dev == held.st_dev;
+}
+
+static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    dir->lock_fd = openat(dir->fd, SPOOL_FILES_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (dir->lock_fd < 0)
+        return fail(reason, "", dir->path,
+                    "/" SPOOL_FILES_LOCK " can't be opened (the agent has to be able to write "
+                    "there)");
+    if (fcntl(dir->lock_fd, F_OFD_SETLK, &lock) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES)
+        return second_agent(dir->path, reason);
+    return fail(reason, "", dir->path, "/" SPOOL_FILES_LOCK " can't be locked");
+}
+
+int spool_dir_open(struct spool_dir *dir, const char *path, bool make,
+                   char reason[SPOOL_DIR_REASON_MAX])
+{
+    int result = 0;
+
+    *dir = (struct spool_dir){.path = path, .fd = -1, .lock_fd = -1};
+    if (make && mkdir(path, DIR_MODE) != 0 && errno != EEXIST)
+        return fail(reason, "MICROTRACE_SPOOL_DIR: ", path, " can't be made");
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd < 0)
+        return fail(reason, "MICROTRACE_SPOOL_DIR: ", path, " can't be opened");
+    /* A file system without such locks leaves us agent.lock. */
+    if (flock(dir->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        result = second_agent(path, reason);
+    if (result == 0)
+        result = take_lock(dir, reason);
+    if (result != 0)
+        spool_dir_close(dir);
+    return result;
+}
+
+void spool_dir_close(struct spool_dir *dir)
+{
+    if (dir->lock_fd >= 0)
+        (void)close(dir->lock_fd);
+    if (dir->fd >= 0)
+        (void)close(dir->fd);
+    dir->fd = dir->lock_fd = -1;
+}
+
+enum spool_dir_state spool_dir_check(struct spool_dir *dir, struct checkpoint *checkpoint,
+                                     bool *lost, char reason[SPOOL_DIR_REASON_MAX])
+{
+    *lost = false;
+    if (!same(AT_FDCWD, dir->path, dir->fd))
+        return SPOOL_DIR_OTHER;
+    if (!same(dir->fd, SPOOL_FILES_LOCK, dir->lock_fd)) {
+        if (dir->lock_fd >= 0) {
+            message_print("%s was removed by someone else; making it anew", SPOOL_FILES_LOCK);
+            (void)close(dir->lock_fd);
+        }
+        if (take_lock(dir, reason) != 0) {
+            if (dir->lock_fd >= 0)
+                (void)close(dir->lock_fd);
+            dir->lock_fd = -1;
+            return SPOOL_DIR_TROUBLE;
+        }
+    }
+    if (checkpoint->fd >= 0 && !same(dir->fd, SPOOL_FILES_CHECKPOINT, checkpoint->fd)) {
+        message_print("%s was removed by someone else; making it anew", SPOOL_FILES_CHECKPOINT);
+        checkpoint_close(checkpoint);
+        *lost = true;
+    }
+    return SPOOL_DIR_SAME;
+}
