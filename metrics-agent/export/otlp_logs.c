@@ -165,15 +165,14 @@ static bool is_resource(const struct member *member)
         if (inner.value.at[0] == '{' || inner.value.at[0] == '[')
             return false;
     }
-    return true;
+    return json_walk_ended(member->value, at);
 }
 
 /*
- * Where the comma before the line's last member stands if that is `resource` with the same bytes as
- * `known`, else NULL. So it is for all that one program wrote, and it saves a walk through the
- * line. What ends in
- * `,"resource":{...}}` has that member at its top: the last bracket closes the line's object, the
- * one before the resource.
+ * The comma before the line's last member if that is `resource` with the same bytes as `known`,
+ * else NULL. So it is for all that one program wrote, and it saves a walk through the line. What
+ * ends in `,"resource":{...}}` has that member at its top: the last bracket closes the line's
+ * object, the one before the resource.
  */
 static const char *known_resource(const struct otlp_line *line, struct text known)
 {
