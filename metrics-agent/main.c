@@ -10,7 +10,7 @@
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporters.h"
 #include "metrics-agent/message.h"
-#include "metrics-agent/scrape/exposition.h"
+#include "metrics-agent/scrape/exposition_negotiate.h"
 #include "metrics-agent/scrape/http_server.h"
 
 #include <curl/curl.h>

@@ -1,4 +1,4 @@
-#include "metrics-agent/scrape/exposition.h"
+#include "metrics-agent/scrape/exposition_negotiate.h"
 
 #include <string.h>
 #include <strings.h>

@@ -10,9 +10,9 @@
  * Prints lines of `name value unit`. Works in a directory of its own under TMPDIR (best a tmpfs).
  */
 #include "lib/base/clock.h"
+#include "lib/metrics/exposition.h"
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
-#include "metrics-agent/scrape/exposition.h"
 #include "tests/bench/measure.h"
 
 #include <inttypes.h>

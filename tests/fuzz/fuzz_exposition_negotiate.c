@@ -1,5 +1,5 @@
 /* Any Accept header: one of the content types that there are, and the format that it names. */
-#include "metrics-agent/scrape/exposition.h"
+#include "metrics-agent/scrape/exposition_negotiate.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -5,10 +5,10 @@
  * The input is a byte of flags, then changes: region, offset (2 bytes), length, bytes.
  */
 #include "lib/base/utf8.h"
+#include "lib/metrics/exposition.h"
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
 #include "lib/metrics/reader.h"
-#include "metrics-agent/scrape/exposition.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * series and then random ones make one of each, with exact totals; 100,000 processes as short as a
  * CGI request leave the file, the reader's descriptors and the time of a scrape as they were.
  */
-#include "metrics-agent/scrape/exposition.h"
+#include "lib/metrics/exposition.h"
 #include "tests/torture/torture.h"
 
 enum { PROCESSES = 64, SAME = 1000, RANDOM = 10000, RANDOM_SPACE = 20000 };

@@ -3,7 +3,7 @@
  * after the other is killed at a random instant, and a reader scrapes without a pause. At any time
  * each series lies between the operations that ended and those that began, and none goes back.
  */
-#include "metrics-agent/scrape/exposition.h"
+#include "lib/metrics/exposition.h"
 #include "tests/torture/torture.h"
 
 enum { WRITERS = 16, COUNTERS = 4000, HISTOGRAMS = 64 };

@@ -4,7 +4,8 @@
  */
 #include "tests/unit/metrics_fixture.h"
 
-#include "metrics-agent/scrape/exposition.h"
+#include "lib/metrics/exposition.h"
+#include "metrics-agent/scrape/exposition_negotiate.h"
 
 #include <math.h>
 

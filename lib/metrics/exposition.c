@@ -1,4 +1,4 @@
-#include "metrics-agent/scrape/exposition.h"
+#include "lib/metrics/exposition.h"
 
 #include "lib/base/json_writer.h"
 #include "lib/metrics/rules.h"
@@ -31,6 +31,21 @@ void exposition_free(struct exposition *out)
 {
     free(out->text);
     *out = (struct exposition){0};
+}
+
+enum { OWN_SERIES, OWN_LIMIT, OWN_DAMAGED, OWN_REFUSED };
+
+const char *const exposition_own_names[] = {
+    [OWN_SERIES] = "microtrace_metrics_series",
+    [OWN_LIMIT] = "microtrace_metrics_series_limit",
+    [OWN_DAMAGED] = "microtrace_metrics_damaged_records",
+    [OWN_REFUSED] = "microtrace_metrics_refused_total",
+    NULL,
+};
+
+static bool is_wanted(const struct exposition *out, const char *name)
+{
+    return out->wanted == NULL || out->wanted(name);
 }
 
 /* Room for `need` more bytes. False, and the text is lost, if there is none. */
@@ -323,7 +338,7 @@ static void put_family(struct exposition *out, const struct metrics_reader *read
                        : family->kind == METRICS_HISTOGRAM ? "histogram"
                                                            : "gauge";
 
-    if (family->series_count == 0 || clashes(reader, family))
+    if (family->series_count == 0 || !is_wanted(out, family->name) || clashes(reader, family))
         return;
     if (family->kind == METRICS_COUNTER && out->format == EXPOSITION_OPENMETRICS) {
         size_t base = name_len - strlen("_total");
@@ -343,18 +358,21 @@ static void put_family(struct exposition *out, const struct metrics_reader *read
 
 static void put_refused(struct exposition *out, const struct metrics_reader_info *info)
 {
-    static const char name[] = "microtrace_metrics_refused_total";
-    size_t family = sizeof(name) - 1;
+    const char *const name = exposition_own_names[OWN_REFUSED];
+    const size_t len = strlen(name);
+    size_t family = len;
 
+    if (!is_wanted(out, name))
+        return;
     if (out->format == EXPOSITION_OPENMETRICS)
         family -= strlen("_total");
     put_head(out, name, family, "Families, series and live values that the metrics file refused.",
              "counter", "");
     for (size_t i = 0; i < METRICS_REFUSED_COUNT; i++) {
         const char *reason = metrics_file_refused_names[i];
-        if (!reserve(out, sizeof(name) + strlen(reason) + NUMBER_MAX))
+        if (!reserve(out, len + strlen(reason) + NUMBER_MAX))
             return;
-        put(out, name, sizeof(name) - 1);
+        put(out, name, len);
         PUT_LITERAL(out, "{reason=\"");
         put(out, reason, strlen(reason));
         PUT_LITERAL(out, "\"} ");
@@ -372,12 +390,12 @@ void exposition_reader(struct exposition *out, const struct metrics_reader *read
     for (size_t i = 0; i < count && !out->failed; i++)
         put_family(out, reader, families[i]);
     metrics_reader_info(reader, &info);
-    exposition_gauge(out, "microtrace_metrics_series", "Series in the metrics file.", NULL, NULL,
-                     (double)info.series_count);
-    exposition_gauge(out, "microtrace_metrics_series_limit",
+    exposition_gauge(out, exposition_own_names[OWN_SERIES], "Series in the metrics file.", NULL,
+                     NULL, (double)info.series_count);
+    exposition_gauge(out, exposition_own_names[OWN_LIMIT],
                      "Series that the metrics file has room for.", NULL, NULL,
                      (double)info.max_series);
-    exposition_gauge(out, "microtrace_metrics_damaged_records",
+    exposition_gauge(out, exposition_own_names[OWN_DAMAGED],
                      "Records of the metrics file that are damaged and skipped.", NULL, NULL,
                      (double)info.corrupt_records);
     put_refused(out, &info);
@@ -390,6 +408,8 @@ void exposition_gauge(struct exposition *out, const char *name, const char *help
 {
     size_t name_len = strlen(name);
 
+    if (!is_wanted(out, name))
+        return;
     put_head(out, name, name_len, help, "gauge", "");
     size_t need = name_len + NUMBER_MAX + 16;
     if (label != NULL)

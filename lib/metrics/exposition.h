@@ -1,6 +1,6 @@
 /*
- * A metrics file as the text that Prometheus scrapes: format 0.0.4 and OpenMetrics 1.0. Pure: from
- * a refreshed reader to bytes.
+ * A metrics file as the text that Prometheus scrapes, the same from the agent and from `microtrace
+ * metrics`: format 0.0.4 and OpenMetrics 1.0. Pure: from a refreshed reader to bytes.
  *
  *     struct exposition out;
  *     exposition_begin(&out, format);
@@ -10,8 +10,8 @@
  *         ... out.text, out.len ...
  *     exposition_free(&out);
  */
-#ifndef METRICS_AGENT_SCRAPE_EXPOSITION_H
-#define METRICS_AGENT_SCRAPE_EXPOSITION_H
+#ifndef LIB_METRICS_EXPOSITION_H
+#define LIB_METRICS_EXPOSITION_H
 
 #include "lib/metrics/reader.h"
 
@@ -31,20 +31,9 @@ struct exposition {
     size_t len;
     size_t room;
     bool failed; /* no memory, too long, or the file went away underneath */
+    /* To be set after exposition_begin: whether the family of that name is written. NULL: all. */
+    bool (*wanted)(const char *name);
 };
-
-/* What to answer a request with. */
-struct exposition_choice {
-    enum exposition_format format;
-    const char *content_type; /* a literal */
-};
-
-/*
- * Chooses by the Accept header (RFC 9110, section 12.5.1), NULL for none. OpenMetrics only where it
- * is named and preferred; no match and wildcards give 0.0.4. A client that says how it wants
- * names escaped is told `escaping=underscores`: our names need none.
- */
-struct exposition_choice exposition_negotiate(const char *accept);
 
 /* Starts with an empty text. Nothing is allocated before the first line. */
 void exposition_begin(struct exposition *out, enum exposition_format format);
@@ -52,10 +41,10 @@ void exposition_begin(struct exposition *out, enum exposition_format format);
 /* Starts again, in the memory that the last text took. */
 void exposition_restart(struct exposition *out, enum exposition_format format);
 
-/*
- * Every family that has a series, sorted, and what the file says about itself: series, refusals,
- * damaged records.
- */
+/* What the file says about itself: series, refusals, damaged records. NULL-terminated. */
+extern const char *const exposition_own_names[];
+
+/* Every family that has a series, sorted, and those of exposition_own_names. */
 void exposition_reader(struct exposition *out, const struct metrics_reader *reader);
 
 /*

@@ -1,0 +1,61 @@
+#!/usr/bin/env bats
+# Goal: `microtrace metrics` prints the same numbers as a scrape of the agent, in the same bytes, and
+# of the chosen metrics only if names are given.
+
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup_file() {
+    new_folder
+    start_instance WORKERS=2
+    export INSTANCE
+    analyze '{"a": 1, "b": 2}'
+    analyze '{"a": 1}'
+}
+
+teardown_file() {
+    remove_folder
+}
+
+metrics() {
+    "$BIN/microtrace" metrics --state "$STATE" "$@"
+}
+
+# without_age: the age of the oldest record grows from one look to the next.
+without_age() {
+    grep -v '^microtrace_spool_oldest_record_age_seconds{'
+}
+
+@test "--prometheus and --openmetrics are byte for byte what the agent serves" {
+    curl -sS -m 10 "$AGENT_URL/metrics" | without_age >"$DIR/agent"
+    metrics --prometheus | without_age >"$DIR/command"
+    grep -q '^requests_total{method="POST",path="/analyze",status="200"} 1.0$' "$DIR/command"
+    cmp "$DIR/agent" "$DIR/command"
+    curl -sS -m 10 -H 'Accept: application/openmetrics-text' "$AGENT_URL/metrics" | without_age >"$DIR/agent"
+    metrics --openmetrics | without_age >"$DIR/command"
+    grep -q 'request_latency_seconds_bucket.* # {trace_id="' "$DIR/command"
+    [ "$(tail -n 1 "$DIR/command")" = "# EOF" ]
+    cmp "$DIR/agent" "$DIR/command"
+}
+
+@test "NAME and patterns choose, in every form" {
+    run -0 metrics requests_total
+    [[ $output == "requests_total  counter"* ]]
+    [[ $output != *latency* && $output != *instance* ]]
+    run -0 metrics requests_total --json
+    expect_json '[.families[].name] == ["requests_total"]' <<<"$output"
+    run -0 metrics --prometheus 'request*' microtrace_metrics_series
+    [ "$(sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' <<<"$output" | grep -v '^request')" = microtrace_metrics_series ]
+    # By OpenMetrics' name of a counter too.
+    run -0 metrics --openmetrics requests
+    [ "$(grep -c '^# TYPE' <<<"$output")" -eq 1 ]
+    [[ $output == *'requests_total{'*'# EOF' ]]
+}
+
+@test "a NAME that nothing has, and two forms at once, are refused" {
+    run -1 metrics requests_totals
+    [ "${#lines[@]}" -eq 1 ]
+    [[ $output == *"$STATE/run/metrics.mmap has no metric requests_totals" ]]
+    run -2 metrics --json --prometheus
+    run -2 metrics --yaml
+}
