@@ -2,12 +2,13 @@
 #include "fcgi-app/handlers.h"
 #include "fcgi-app/validation.h"
 #include "lib/base/clock.h"
+#include "lib/base/message.h"
 
-#include <fcgiapp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -233,11 +234,11 @@ static int app_open(struct app *app)
     app->reply_body = malloc(app->reply_capacity);
     app->telemetry = telemetry_open(&settings->telemetry, &service);
     if (app->body == NULL || app->reply_body == NULL || app->telemetry == NULL) {
-        fprintf(stderr, "analyze: out of memory\n");
+        message_print("out of memory");
         return -1;
     }
     if (downstream_open(&app->downstream, &settings->downstream) != 0) {
-        fprintf(stderr, "analyze: the downstream client can't be set up\n");
+        message_print("the downstream client can't be set up");
         return -1;
     }
     attach(app);
@@ -265,6 +266,34 @@ static void print_help(void)
     settings_print_help(stdout);
 }
 
+/* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
+ */
+static bool stdin_listens(void)
+{
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+           listens != 0;
+}
+
+/* A CGI program has its one request to answer, even if it could not be set up. */
+static void answer_out_of_memory(struct app *app)
+{
+    static struct exchange exchange;
+    char body[256];
+
+    if (app->gateway->next(app->gateway, &exchange.request) <= 0)
+        return;
+    exchange.app = app;
+    reply_init(&exchange.reply, body, sizeof(body));
+    request_id_choose(exchange.request_id, exchange.request.request_id);
+    exchange.reply.request_id = exchange.request_id;
+    exchange.reply.head_only = method_parse(exchange.request.method_text) == METHOD_HEAD;
+    exchange_fail(&exchange, ERRORS_OUT_OF_MEMORY);
+    app->gateway->reply(app->gateway, &exchange.reply);
+}
+
 static int check_settings(void)
 {
     struct settings settings;
@@ -272,7 +301,7 @@ static int check_settings(void)
 
     if (settings_load(&settings, error) == 0)
         return EXIT_SUCCESS;
-    fprintf(stderr, "analyze: %s\n", error);
+    message_print("%s", error);
     return EXIT_USAGE;
 }
 
@@ -289,7 +318,7 @@ static int run_option(const char *option)
         printf("analyze %s\n", MICROTRACE_VERSION);
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "analyze: unknown option %s; see analyze --help\n", option);
+    message_print("unknown option %s; see analyze --help", option);
     return EXIT_USAGE;
 }
 
@@ -298,25 +327,29 @@ int main(int argc, char **argv)
     static struct app app;
     char error[CONFIG_ERROR_MAX];
     bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
-    int result;
+    bool is_fastcgi = stdin_listens();
+    int result = -1;
 
     if (argc > 1 && !is_cgi_request)
         return run_option(argv[1]);
     if (settings_load(&app.settings, error) != 0) {
-        fprintf(stderr, "analyze: %s\n", error);
+        message_print("%s", error);
         return EXIT_USAGE;
     }
-    if (FCGX_IsCGI() && !is_cgi_request) {
-        fprintf(stderr, "analyze: a web server starts this program, by FastCGI or CGI; "
-                        "see analyze --help\n");
+    if (!is_fastcgi && !is_cgi_request) {
+        message_print("a web server starts this program, by FastCGI or CGI; "
+                      "see analyze --help");
         return EXIT_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
-    app.gateway = FCGX_IsCGI() ? gateway_cgi() : gateway_fcgi();
+    app.gateway = is_fastcgi ? gateway_fcgi() : gateway_cgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;
-    result = app_open(&app) == 0 ? serve(&app) : -1;
+    if (app_open(&app) == 0)
+        result = serve(&app);
+    else if (!is_fastcgi)
+        answer_out_of_memory(&app);
     app_close(&app);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,5 +1,6 @@
 #include "fcgi-app/settings.h"
 
+#include "lib/base/message.h"
 #include "lib/trace/propagation.h"
 
 #include <string.h>
@@ -98,7 +99,7 @@ static const size_t row_count = sizeof(rows) / sizeof(rows[0]);
 
 static void warn(const char *message)
 {
-    fprintf(stderr, "analyze: %s\n", message);
+    message_print("%s", message);
 }
 
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])

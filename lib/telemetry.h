@@ -42,6 +42,9 @@ struct telemetry_settings {
 extern const struct config_setting telemetry_settings_rows[];
 extern const size_t telemetry_settings_count;
 
+/* The lines that message_take_dropped counts. */
+extern const struct metrics_family_def telemetry_stderr_dropped;
+
 struct telemetry; /* allocated once a process */
 
 /*

@@ -2,6 +2,7 @@
  * metrics-agent: serves /metrics and forwards the spool. One thread, one waiting place.
  */
 #include "lib/base/clock.h"
+#include "lib/base/message.h"
 #include "lib/metrics/reader.h"
 #include "lib/spool/checkpoint.h"
 #include "lib/trace/resource.h"
@@ -11,7 +12,6 @@
 #include "metrics-agent/export/exporter.h"
 #include "metrics-agent/export/retention.h"
 #include "metrics-agent/export/spool_watch.h"
-#include "metrics-agent/message.h"
 #include "metrics-agent/scrape/exposition.h"
 #include "metrics-agent/scrape/http_server.h"
 
@@ -220,7 +220,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct agent *agent = context;
     struct exposition out;
 
-    (void)metrics_refresh(agent->metrics.metrics);
+    agent_metrics_refresh(&agent->metrics);
     publish_all(agent);
     if (metrics_reader_refresh(agent->reader) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));
@@ -319,7 +319,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (agent->stop_ns != 0)
         return agent->stop_ns;
     if (now >= agent->tick_ns) {
-        (void)metrics_refresh(agent->metrics.metrics);
+        agent_metrics_refresh(&agent->metrics);
         notify_exporters(agent, now);
         next = agent->tick_ns =
             now + (uint64_t)(agent->watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;

@@ -2,8 +2,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/base/message.h"
 #include "lib/spool/writer.h"
-#include "metrics-agent/message.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "metrics-agent/export/segments.h"
 
+#include "lib/base/message.h"
 #include "lib/spool/files.h"
 #include "lib/spool/lines.h"
-#include "metrics-agent/message.h"
 
 #include <assert.h>
 #include <dirent.h>
