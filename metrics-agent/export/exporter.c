@@ -2,9 +2,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/base/message.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_files.h"
-#include "metrics-agent/message.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "metrics-agent/export/segments.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/message.h"
 #include "lib/spool/listing.h"
-#include "metrics-agent/message.h"
 
 #include <assert.h>
 #include <errno.h>
