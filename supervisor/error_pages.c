@@ -1,6 +1,6 @@
 #include "supervisor/error_pages.h"
 
-#include "supervisor/say.h"
+#include "lib/base/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
