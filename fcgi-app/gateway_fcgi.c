@@ -5,6 +5,8 @@
  */
 #include "fcgi-app/gateway.h"
 
+#include "lib/base/message.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcgiapp.h>
@@ -105,7 +107,7 @@ static int next(struct gateway *base, struct request *request)
             if (gateway->fcgi.ipcFd < 0 && errno == 0)
                 return 0;
             if (gateway->fcgi.ipcFd < 0) {
-                fprintf(stderr, "analyze: accept: %s\n", strerror(errno));
+                message_print("accept: %s", strerror(errno));
                 return -1;
             }
             /* FCGX_Accept_r closes what it takes for the last request's connection. */
@@ -164,14 +166,15 @@ struct gateway *gateway_fcgi(void)
 
     /* libfcgi's own check of the peer's address is passed by; better refuse than ignore it. */
     if (getenv("FCGI_WEB_SERVER_ADDRS") != NULL) {
-        fprintf(stderr, "analyze: FCGI_WEB_SERVER_ADDRS is not supported; listen on a Unix socket "
-                        "or on a loopback address instead\n");
+        message_print("FCGI_WEB_SERVER_ADDRS is not supported; listen on a Unix socket "
+                      "or on a loopback address instead");
         return NULL;
     }
+    errno = 0;
     nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nowhere < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&gateway.fcgi, -1, 0) != 0 ||
         install_handlers() != 0) {
-        fprintf(stderr, "analyze: can't set up FastCGI: %s\n", strerror(errno));
+        message_print("can't set up FastCGI: %s", strerror(errno));
         return NULL;
     }
     return &gateway.base;

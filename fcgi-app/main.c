@@ -3,13 +3,14 @@
 #include "fcgi-app/validation.h"
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/message.h"
 #include "lib/base/options.h"
 
-#include <fcgiapp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
@@ -231,11 +232,11 @@ static int app_open(struct app *app)
     app->reply_body = malloc(app->reply_capacity);
     app->telemetry = telemetry_open(&settings->telemetry, &service);
     if (app->body == NULL || app->reply_body == NULL || app->telemetry == NULL) {
-        fprintf(stderr, "analyze: out of memory\n");
+        message_print("out of memory");
         return -1;
     }
     if (downstream_open(&app->downstream, &settings->downstream) != 0) {
-        fprintf(stderr, "analyze: the downstream client can't be set up\n");
+        message_print("the downstream client can't be set up");
         return -1;
     }
     attach(app);
@@ -252,7 +253,35 @@ static void app_close(struct app *app)
 
 static void warn(const char *message)
 {
-    (void)fprintf(stderr, "analyze: %s\n", message);
+    message_print("%s", message);
+}
+
+/* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
+ */
+static bool stdin_listens(void)
+{
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+           listens != 0;
+}
+
+/* A CGI program has its one request to answer, even if it could not be set up. */
+static void answer_out_of_memory(struct app *app)
+{
+    static struct exchange exchange;
+    char body[256];
+
+    if (app->gateway->next(app->gateway, &exchange.request) <= 0)
+        return;
+    exchange.app = app;
+    reply_init(&exchange.reply, body, sizeof(body));
+    request_id_choose(exchange.request_id, exchange.request.request_id);
+    exchange.reply.request_id = exchange.request_id;
+    exchange.reply.head_only = method_parse(exchange.request.method_text) == METHOD_HEAD;
+    exchange_fail(&exchange, ERRORS_OUT_OF_MEMORY);
+    app->gateway->reply(app->gateway, &exchange.reply);
 }
 
 /* Returns OPTIONS_GO, or the exit status to end with. */
@@ -279,6 +308,7 @@ int main(int argc, char **argv)
     char error[CONFIG_ERROR_MAX];
     bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
     bool check = false;
+    bool is_fastcgi = stdin_listens();
     int result;
 
     /* A CGI request has no arguments of ours: a query may become one (RFC 3875, 4.4). */
@@ -294,17 +324,21 @@ int main(int argc, char **argv)
     }
     if (check)
         return EXIT_SUCCESS;
-    if (FCGX_IsCGI() && !is_cgi_request) {
-        fprintf(stderr, "analyze: a web server starts this program, by FastCGI or CGI; "
-                        "see analyze --help\n");
+    if (!is_fastcgi && !is_cgi_request) {
+        message_print("a web server starts this program, by FastCGI or CGI; "
+                      "see analyze --help");
         return OPTIONS_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
-    app.gateway = FCGX_IsCGI() ? gateway_cgi() : gateway_fcgi();
+    app.gateway = is_fastcgi ? gateway_fcgi() : gateway_cgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;
-    result = app_open(&app) == 0 ? serve(&app) : -1;
+    result = -1;
+    if (app_open(&app) == 0)
+        result = serve(&app);
+    else if (!is_fastcgi)
+        answer_out_of_memory(&app);
     app_close(&app);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,5 +1,6 @@
 #include "fcgi-app/settings.h"
 
+#include "lib/base/message.h"
 #include "lib/trace/propagation.h"
 
 #include <string.h>
@@ -109,7 +110,7 @@ const struct config_table *const settings_tables[] = {
 
 static void warn(const char *message)
 {
-    fprintf(stderr, "analyze: %s\n", message);
+    message_print("%s", message);
 }
 
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])

@@ -1,13 +1,13 @@
 #include "lib/telemetry.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/message.h"
 #include "lib/families.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -67,18 +67,21 @@ struct telemetry {
     const struct telemetry_settings *settings;
     struct metrics *metrics;
     struct metrics_family *dropped;
+    struct metrics_counter *stderr_dropped;
     const struct resource_service *service;
     struct resource resource;
     struct scope scope;
     struct sampler sampler;
     struct channel channels[SPOOL_SIGNALS];
+    size_t printed_length;
+    char printed[BUFFER_MAX]; /* log lines for stderr since the last flush */
     char problem[PROBLEM_MAX];
 };
 
 static void warn_if(const char *message)
 {
     if (message != NULL)
-        (void)fprintf(stderr, "microtrace: %s\n", message);
+        message_print("%s", message);
 }
 
 static const char *describe_self(struct telemetry *t)
@@ -96,12 +99,15 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         return NULL;
     t->settings = settings;
     t->service = service;
+    t->printed_length = 0;
     t->metrics = metrics_open(settings->run_dir, (uint32_t)settings->metrics_max_series);
     if (t->metrics == NULL) {
         free(t);
         return NULL;
     }
     t->dropped = metrics_declare(t->metrics, &families_table[FAMILY_SPOOL_DROPPED]);
+    t->stderr_dropped =
+        metrics_counter(metrics_declare(t->metrics, &families_table[FAMILY_STDERR_DROPPED]), NULL);
     warn_if(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
@@ -158,6 +164,23 @@ static void count_dropped(struct telemetry *t, enum spool_signal signal, enum sp
     metrics_add(metrics_counter(t->dropped, values), records);
 }
 
+/* One write for the lines of a request, and none that waits. */
+static void flush_printed(struct telemetry *t)
+{
+    if (t->printed_length > 0)
+        (void)message_write(STDERR_FILENO, t->printed, t->printed_length);
+    t->printed_length = 0;
+}
+
+/* Messages of the whole process, not only log lines. */
+static void count_not_printed(struct telemetry *t)
+{
+    const uint64_t lines = message_take_dropped();
+
+    if (lines > 0)
+        metrics_add(t->stderr_dropped, lines);
+}
+
 static int flush_channel(struct telemetry *t, enum spool_signal signal)
 {
     struct channel *const channel = &t->channels[signal];
@@ -181,6 +204,8 @@ int telemetry_flush(struct telemetry *t)
         if (flush_channel(t, (enum spool_signal)i) != 0)
             result = -1;
     }
+    flush_printed(t);
+    count_not_printed(t);
     return result;
 }
 
@@ -189,6 +214,7 @@ void telemetry_forked(struct telemetry *t)
     for (size_t i = 0; i < SPOOL_SIGNALS; i++)
         json_writer_init(&t->channels[i].writer, t->channels[i].buffer,
                          sizeof(t->channels[i].buffer));
+    t->printed_length = 0;
 }
 
 void telemetry_span_end(struct telemetry *t, struct span *span)
@@ -218,17 +244,21 @@ bool telemetry_log_enabled(const struct telemetry *t, enum log_level level)
     return (int)level >= t->settings->log_level;
 }
 
-/* The line without its resource, which is the same in all: between the last field and "}". */
-static void print_line(const char *line, size_t length, size_t members_length)
+/*
+ * Gathers the line for stderr without its resource, which is the same in all: between the last
+ * field and "}".
+ */
+static void print_line(struct telemetry *t, const char *line, size_t length)
 {
     static const char end[] = "}\n";
-    const size_t resource = sizeof(",\"resource\":") - 1 + members_length;
-    const struct iovec parts[] = {
-        {(void *)line, length - resource - (sizeof(end) - 1)},
-        {(void *)end, sizeof(end) - 1},
-    };
+    const size_t resource = sizeof(",\"resource\":") - 1 + t->resource.members_length;
+    const size_t kept = length - resource - (sizeof(end) - 1);
 
-    (void)!writev(STDERR_FILENO, parts, 2);
+    if (kept + sizeof(end) - 1 > sizeof(t->printed) - t->printed_length)
+        flush_printed(t);
+    memcpy(t->printed + t->printed_length, line, kept);
+    memcpy(t->printed + t->printed_length + kept, end, sizeof(end) - 1);
+    t->printed_length += kept + sizeof(end) - 1;
 }
 
 void telemetry_log(struct telemetry *t, enum log_level level, const char *name, const char *message,
@@ -255,7 +285,7 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
         return;
     }
     if (t->settings->log_stderr)
-        print_line(w->buf + before, w->len - before, t->resource.members_length);
+        print_line(t, w->buf + before, w->len - before);
     /* A disabled SDK exports nothing, but printing on stderr is not an export. */
     if (t->settings->sdk_disabled) {
         w->len = before;

@@ -1,5 +1,6 @@
 #include "metrics-agent/agent_metrics.h"
 
+#include "lib/base/message.h"
 #include "lib/families.h"
 
 #include <stddef.h>
@@ -45,6 +46,7 @@ int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t ma
         metrics_gauge(families[FAMILY_BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
+    m->stderr_dropped = metrics_counter(families[FAMILY_STDERR_DROPPED], NULL);
     metrics_gauge_set(m->build_info, 1);
     return 0;
 }
@@ -72,6 +74,15 @@ static void raise_to(struct metrics_counter *counter, uint64_t value)
 
     if (!read_counter(counter, &known) || value > known)
         metrics_counter_set(counter, value);
+}
+
+void agent_metrics_refresh(struct agent_metrics *m)
+{
+    const uint64_t lines = message_take_dropped();
+
+    (void)metrics_refresh(m->metrics);
+    if (lines > 0)
+        metrics_add(m->stderr_dropped, lines);
 }
 
 void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,

@@ -3,13 +3,13 @@
  */
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "lib/metrics/reader.h"
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporters.h"
-#include "metrics-agent/message.h"
 #include "metrics-agent/scrape/exposition_negotiate.h"
 #include "metrics-agent/scrape/http_server.h"
 
@@ -138,7 +138,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct agent *agent = context;
     struct exposition out;
 
-    (void)metrics_refresh(agent->metrics.metrics);
+    agent_metrics_refresh(&agent->metrics);
     exporters_publish(&agent->exporters);
     if (metrics_reader_refresh(agent->reader) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));
@@ -225,7 +225,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (agent->stop_ns != 0)
         return agent->stop_ns;
     if (now >= agent->tick_ns) {
-        (void)metrics_refresh(agent->metrics.metrics);
+        agent_metrics_refresh(&agent->metrics);
         exporters_notify(&agent->exporters, now);
         agent->tick_ns =
             now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;

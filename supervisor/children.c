@@ -1,6 +1,6 @@
 #include "supervisor/children.h"
 
-#include "supervisor/say.h"
+#include "lib/base/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ void children_init(void)
     /* A limit on file sizes is an error of the write; children inherit that. */
     signal(SIGXFSZ, SIG_IGN);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
-        say("orphans can't be adopted: %s", strerror(errno));
+        message_print("orphans can't be adopted: %s", strerror(errno));
 }
 
 static void become(const char *const arguments[], pid_t parent)
@@ -55,7 +55,7 @@ static void become(const char *const arguments[], pid_t parent)
         close(null);
     }
     execv(arguments[0], (char *const *)arguments);
-    say("%s can't be started: %s", arguments[0], strerror(errno));
+    message_print("%s can't be started: %s", arguments[0], strerror(errno));
     _exit(127);
 }
 
@@ -66,7 +66,7 @@ pid_t children_start(const char *const arguments[])
     if (pid == 0)
         become(arguments, parent);
     if (pid == -1)
-        say("%s can't be started: %s", arguments[0], strerror(errno));
+        message_print("%s can't be started: %s", arguments[0], strerror(errno));
     return pid;
 }
 

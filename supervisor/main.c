@@ -7,10 +7,10 @@
  * used, 2 for settings or a command line that can't be used.
  */
 #include "lib/base/config_names.h"
+#include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "supervisor/children.h"
 #include "supervisor/place.h"
-#include "supervisor/say.h"
 #include "supervisor/settings.h"
 
 #include <errno.h>
@@ -104,20 +104,21 @@ static int parse_arguments(struct instance *in, int argc, char **argv)
     in->no_agent = arguments.no_agent;
     if (realpath(arguments.config, in->config) != NULL)
         return OPTIONS_GO;
-    say("lighttpd's configuration '%s' can't be read: %s", arguments.config, strerror(errno));
+    message_print("lighttpd's configuration '%s' can't be read: %s", arguments.config,
+                  strerror(errno));
     return STATUS_USAGE;
 }
 
 static void warn(const char *text)
 {
-    say("%s", text);
+    message_print("%s", text);
 }
 
 static int find_programs(struct instance *in)
 {
     ssize_t len = readlink("/proc/self/exe", in->programs, sizeof(in->programs) - 1);
     if (len <= 0) {
-        say("/proc is not mounted: mount -t proc proc /proc");
+        message_print("/proc is not mounted: mount -t proc proc /proc");
         return -1;
     }
     in->programs[len] = '\0';
@@ -125,12 +126,12 @@ static int find_programs(struct instance *in)
     snprintf(in->analyze, sizeof(in->analyze), "%s/analyze", in->programs);
     snprintf(in->agent_program, sizeof(in->agent_program), "%s/metrics-agent", in->programs);
     if (strpbrk(in->programs, " \t") != NULL) {
-        say("lighttpd can't start programs from a folder with a blank in its name: '%s'",
-            in->programs);
+        message_print("lighttpd can't start programs from a folder with a blank in its name: '%s'",
+                      in->programs);
         return -1;
     }
     if (access(in->analyze, X_OK) != 0 || (!in->no_agent && access(in->agent_program, X_OK) != 0)) {
-        say("the programs are not built in %s: run make", in->programs);
+        message_print("the programs are not built in %s: run make", in->programs);
         return -1;
     }
     return 0;
@@ -144,7 +145,7 @@ static const char *find_lighttpd(void)
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         if (access(places[i], X_OK) == 0)
             return places[i];
-    say("lighttpd is not installed: apt-get install lighttpd");
+    message_print("lighttpd is not installed: apt-get install lighttpd");
     return NULL;
 }
 
@@ -203,13 +204,17 @@ static int start_lighttpd(struct instance *in)
 
 static void announce(struct instance *in)
 {
-    char http[300], agent[300];
+    char http[300], agent[300], line[1024 + PATH_MAX];
+    int len;
+
     settings_reachable(&in->settings.http, http, sizeof(http));
     settings_reachable(&in->settings.agent, agent, sizeof(agent));
-    printf("microtrace is running: http://%s (API: /docs), metrics: http://%s/metrics, "
-           "state: %s; Ctrl-C stops it\n",
-           http, agent, in->settings.root);
-    fflush(stdout);
+    len = snprintf(line, sizeof(line),
+                   "microtrace is running: http://%s (API: /docs), metrics: http://%s/metrics, "
+                   "state: %s; Ctrl-C stops it\n",
+                   http, agent, in->settings.root);
+    if (len > 0 && (size_t)len < sizeof(line))
+        (void)message_write(STDOUT_FILENO, line, (size_t)len);
     in->announced = true;
 }
 
@@ -231,8 +236,8 @@ static void agent_ended(struct instance *in, int status)
     in->agent = 0;
     if (now - in->agent_started_ms >= BACKOFF_FORGET_MS)
         in->backoff_ms = BACKOFF_FIRST_MS;
-    say("the agent ended (%s); starting it again in %u ms", children_describe(status, how),
-        in->backoff_ms);
+    message_print("the agent ended (%s); starting it again in %u ms",
+                  children_describe(status, how), in->backoff_ms);
     in->agent_next_ms = now + in->backoff_ms;
     in->backoff_ms = in->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : in->backoff_ms * 2;
 }
@@ -247,7 +252,8 @@ static int reap(struct instance *in, bool stopping)
         if (pid == in->lighttpd) {
             in->lighttpd = 0;
             if (!stopping) {
-                say("lighttpd ended (%s): stopping everything", children_describe(status, how));
+                message_print("lighttpd ended (%s): stopping everything",
+                              children_describe(status, how));
                 result = STATUS_FAILED;
             }
         } else if (pid == in->agent && stopping) {
@@ -313,7 +319,8 @@ static int supervise(struct instance *in)
         if (answers(&in->settings.http, in->settings.http_len)) {
             announce(in);
         } else if (now_ms() - in->started_ms > START_LIMIT_MS) {
-            say("lighttpd does not listen after %d s: stopping everything", START_LIMIT_MS / 1000);
+            message_print("lighttpd does not listen after %d s: stopping everything",
+                          START_LIMIT_MS / 1000);
             return STATUS_FAILED;
         }
     }

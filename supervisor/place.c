@@ -1,8 +1,8 @@
 #include "supervisor/place.h"
 
+#include "lib/base/message.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
-#include "supervisor/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,8 @@ static int prepare_directory(const struct settings *s, const char *path, int acc
         else if (access(path, access_mode) == 0)
             return PLACE_OK;
     }
-    say("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
+    message_print(
+        "STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
         "STATE_DIR=/tmp/microtrace",
         s->state_dir, path, strerror(errno));
     return PLACE_INVALID;
@@ -66,12 +67,13 @@ static int take_lock(const struct settings *s)
     snprintf(path, sizeof(path), "%s/lock", s->run);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (fd == -1) {
-        say("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
+        message_print("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
         return PLACE_INVALID;
     }
     /* The descriptor stays open: the kernel gives the lock back when this process ends. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        say("STATE_DIR '%s' belongs to an instance that is running: stop that one, or choose "
+        message_print(
+            "STATE_DIR '%s' belongs to an instance that is running: stop that one, or choose "
             "another, such as STATE_DIR=var2 (and another PORT and AGENT_LISTEN)",
             s->state_dir);
         close(fd);
@@ -172,13 +174,15 @@ static int check_port(const struct sockaddr_storage *address, socklen_t len, con
     if (error == 0)
         return PLACE_OK;
     if (error == EADDRINUSE) {
-        say("%s is in use: stop what listens there, or choose another: %s", what, instead);
+        message_print("%s is in use: stop what listens there, or choose another: %s", what,
+                      instead);
         return PLACE_TAKEN;
     }
     if (error == EADDRNOTAVAIL)
-        say("%s can't be used: this machine has no such address", host);
+        message_print("%s can't be used: this machine has no such address", host);
     else
-        say("%s can't be listened on (%s): choose another: %s", what, strerror(error), instead);
+        message_print("%s can't be listened on (%s): choose another: %s", what, strerror(error),
+                      instead);
     return PLACE_INVALID;
 }
 

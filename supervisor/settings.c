@@ -1,7 +1,7 @@
 #include "supervisor/settings.h"
 
+#include "lib/base/message.h"
 #include "lib/base/text.h"
-#include "supervisor/say.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -76,8 +76,8 @@ static int resolve(const char *name, const char *host, const char *port,
     struct addrinfo *found;
     int error = getaddrinfo(host, port, &hints, &found);
     if (error != 0) {
-        say("%s '%s' is no address of this machine (%s): use 127.0.0.1, 0.0.0.0 or ::1", name, host,
-            gai_strerror(error));
+        message_print("%s '%s' is no address of this machine (%s): use 127.0.0.1, 0.0.0.0 or ::1",
+                      name, host, gai_strerror(error));
         return -1;
     }
     memcpy(address, found->ai_addr, found->ai_addrlen);
@@ -93,7 +93,7 @@ static int resolve_listen(const char *name, const char *text, struct sockaddr_st
     char host[ADDRESS_MAX];
     struct text parsed, port;
     if (text_split_host_port(text_of(text), &parsed, &port) != 0 || parsed.len >= sizeof(host)) {
-        say("%s '%s' is too long", name, text);
+        message_print("%s '%s' is too long", name, text);
         return -1;
     }
     memcpy(host, parsed.at, parsed.len);
@@ -107,7 +107,7 @@ static int absolute_state_dir(struct settings *s)
     if (s->state_dir[0] == '/') {
         here[0] = '\0';
     } else if (getcwd(here, sizeof(here)) == NULL) {
-        say("the current directory can't be read: %s", strerror(errno));
+        message_print("the current directory can't be read: %s", strerror(errno));
         return -1;
     }
     const char *between = here[0] == '\0' ? "" : "/";
@@ -116,7 +116,8 @@ static int absolute_state_dir(struct settings *s)
     const size_t longest =
         sizeof(((struct sockaddr_un *)0)->sun_path) - 1 - strlen("/run" SOCKET_NAME_LONGEST);
     if (len < 0 || (size_t)len > longest) {
-        say("STATE_DIR '%s' is too long for the sockets in it (%d bytes, at most %zu): use a "
+        message_print(
+            "STATE_DIR '%s' is too long for the sockets in it (%d bytes, at most %zu): use a "
             "shorter path, such as STATE_DIR=/tmp/microtrace",
             s->state_dir, len, longest);
         return -1;
@@ -131,7 +132,7 @@ int settings_load(struct settings *s)
     char error[CONFIG_ERROR_MAX];
     memset(s, 0, sizeof(*s));
     if (config_load(rows, ROWS, s, NULL, error) != 0) {
-        say("%s", error);
+        message_print("%s", error);
         return -1;
     }
     char port[8];
@@ -211,13 +212,13 @@ int settings_export(const struct settings *s, const char *programs)
     };
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
         if (setenv(variables[i].name, variables[i].value, 1) != 0) {
-            say("setenv: %s", strerror(errno));
+            message_print("setenv: %s", strerror(errno));
             return -1;
         }
     }
     /* lighttpd.conf reads it, so it has to exist; empty means that there are none. */
     if (setenv("MICROTRACE_DOCS_ASSETS", "", 0) != 0) {
-        say("setenv: %s", strerror(errno));
+        message_print("setenv: %s", strerror(errno));
         return -1;
     }
     return 0;

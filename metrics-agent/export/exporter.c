@@ -4,7 +4,7 @@
 #include "lib/base/ids.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_files.h"
-#include "metrics-agent/message.h"
+#include "lib/base/message.h"
 
 #include <assert.h>
 #include <errno.h>

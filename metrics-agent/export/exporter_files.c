@@ -1,7 +1,7 @@
 #include "metrics-agent/export/exporter_files.h"
 
 #include "lib/base/clock.h"
-#include "metrics-agent/message.h"
+#include "lib/base/message.h"
 
 #include <errno.h>
 #include <string.h>

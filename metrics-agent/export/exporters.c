@@ -4,7 +4,7 @@
 #include "metrics-agent/export/accounting.h"
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/retention.h"
-#include "metrics-agent/message.h"
+#include "lib/base/message.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/spool/listing.h"
-#include "metrics-agent/message.h"
+#include "lib/base/message.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "metrics-agent/export/segments_list.h"
 
-#include "metrics-agent/message.h"
+#include "lib/base/message.h"
 
 #include <errno.h>
 #include <stdlib.h>
