@@ -1,4 +1,5 @@
 #include "lib/base/config.h"
+#include "lib/base/message.h"
 #include "lib/microtrace_private.h"
 #include "lib/trace/propagation.h"
 
@@ -43,7 +44,7 @@ static void watch_forks(void)
 
 static void warn(const char *message)
 {
-    (void)fprintf(stderr, "microtrace: %s\n", message);
+    message_print("microtrace: %s", message);
 }
 
 static const char **string_of(struct mt *mt, const struct config_setting *row)
