@@ -2,6 +2,7 @@
 
 #include "cli/metrics_selection.h"
 #include "lib/base/clock.h"
+#include "lib/base/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,8 +125,10 @@ static int print_family(const struct metrics_reader *reader,
             widths[c] = width > widths[c] ? width : widths[c];
         }
     }
-    printf("%s  %s%s%s  %s\n", family->name, metrics_selection_kind(family->kind),
-           family->unit[0] != '\0' ? ", " : "", family->unit, family->help);
+    printf("%s  %s%s%s  ", family->name, metrics_selection_kind(family->kind),
+           family->unit[0] != '\0' ? ", " : "", family->unit);
+    printable_write(stdout, family->help, strlen(family->help));
+    printf("\n");
     if (family->kind == METRICS_HISTOGRAM && family->series_count > 0) {
         printf("  %*s", labels, "");
         for (size_t c = 0; c < COLUMNS; c++) {
@@ -137,7 +140,9 @@ static int print_family(const struct metrics_reader *reader,
     }
     for (size_t s = 0; s < family->series_count; s++) {
         const char *text = label_text(family->series[s], &len);
-        printf("  %.*s%*s", len, text, len < labels ? labels - len : 0, "");
+        printf("  ");
+        printable_write(stdout, text, (size_t)len);
+        printf("%*s", len < labels ? labels - len : 0, "");
         for (size_t c = 0; c < columns; c++)
             printf("  %*s", (int)widths[c], rows[s].cells[c]);
         printf("\n");

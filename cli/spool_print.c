@@ -1,6 +1,7 @@
 #include "cli/spool_print.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/printable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -145,22 +146,11 @@ enum spool_print_match spool_print_match(struct spool_print_filter *filter,
     return log_passes(filter, line) ? SPOOL_PRINT_YES : SPOOL_PRINT_NO;
 }
 
-/*
- * A string's content as it stands in JSON, where a terminal's control characters are escaped. Of
- * those that JSON lets through, DEL and the C1 controls (U+0080 to U+009F) become question marks.
+/* A string's content as it stands in JSON; what JSON lets through and a terminal obeys is filtered.
  */
 static void put(FILE *to, struct text text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.at[i];
-
-        if (c == 0xc2 && i + 1 < text.len && (unsigned char)text.at[i + 1] < 0xa0) {
-            (void)fputc('?', to);
-            i++;
-        } else {
-            (void)fputc(c == 0x7f ? '?' : c, to);
-        }
-    }
+    printable_write(to, text.at, text.len);
 }
 
 static void put_pair(FILE *to, struct text key, struct text value, bool colours)

@@ -5,7 +5,6 @@
  */
 #include "fcgi-app/gateway.h"
 
-#include "lib/base/clock.h"
 #include "lib/base/message.h"
 
 #include <assert.h>

@@ -302,7 +302,35 @@ static void app_close(struct app *app)
 
 static void warn(const char *message)
 {
-    (void)fprintf(stderr, "analyze: %s\n", message);
+    message_print("%s", message);
+}
+
+/* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
+ */
+static bool stdin_listens(void)
+{
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+           listens != 0;
+}
+
+/* A CGI program has its one request to answer, even if it could not be set up. */
+static void answer_out_of_memory(struct app *app)
+{
+    static struct exchange exchange;
+    char body[256];
+
+    if (app->gateway->next(app->gateway, &exchange.request) <= 0)
+        return;
+    exchange.app = app;
+    reply_init(&exchange.reply, body, sizeof(body));
+    request_id_choose(exchange.request_id, exchange.request.request_id);
+    exchange.reply.request_id = exchange.request_id;
+    exchange.reply.head_only = method_parse(exchange.request.method_text) == METHOD_HEAD;
+    exchange_fail(&exchange, ERRORS_OUT_OF_MEMORY);
+    app->gateway->reply(app->gateway, &exchange.reply);
 }
 
 /* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
@@ -358,6 +386,7 @@ int main(int argc, char **argv)
     bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
     const bool is_fastcgi = stdin_listens();
     bool check = false;
+    bool is_fastcgi = stdin_listens();
     int result;
 
     /* A CGI request has no arguments of ours: a query may become one (RFC 3875, 4.4). */
@@ -374,7 +403,8 @@ int main(int argc, char **argv)
     if (check)
         return EXIT_SUCCESS;
     if (!is_fastcgi && !is_cgi_request) {
-        message_print("a web server starts this program, by FastCGI or CGI; see analyze --help");
+        message_print("a web server starts this program, by FastCGI or CGI; "
+                      "see analyze --help");
         return OPTIONS_USAGE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
@@ -382,6 +412,7 @@ int main(int argc, char **argv)
     app.gateway = is_fastcgi ? gateway_fcgi() : gateway_cgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;
+    result = -1;
     if (app_open(&app) == 0)
         result = serve(&app);
     else if (!is_fastcgi)

@@ -58,4 +58,7 @@ const struct metrics_family_def families_table[FAMILIES_COUNT] = {
                            .help = "Always 1; the label tells the version.",
                            .kind = METRICS_GAUGE,
                            .labels = LABELED("version")},
+    [FAMILY_STDERR_DROPPED] = {.name = "microtrace_stderr_dropped_total",
+                               .help = "Lines for stderr that whoever reads it had no room for.",
+                               .kind = METRICS_COUNTER},
 };

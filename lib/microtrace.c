@@ -44,7 +44,7 @@ static void watch_forks(void)
 
 static void warn(const char *message)
 {
-    message_print("%s", message);
+    message_print("microtrace: %s", message);
 }
 
 static const char **string_of(struct mt *mt, const struct config_setting *row)

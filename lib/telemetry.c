@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -114,7 +113,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     }
     t->dropped = metrics_declare(t->metrics, &families_table[FAMILY_SPOOL_DROPPED]);
     t->stderr_dropped =
-        metrics_counter(metrics_declare(t->metrics, &telemetry_stderr_dropped), NULL);
+        metrics_counter(metrics_declare(t->metrics, &families_table[FAMILY_STDERR_DROPPED]), NULL);
     warn_if(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));

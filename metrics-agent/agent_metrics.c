@@ -47,8 +47,7 @@ int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t ma
         metrics_gauge(families[FAMILY_BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
-    m->stderr_dropped =
-        metrics_counter(metrics_declare(m->metrics, &telemetry_stderr_dropped), NULL);
+    m->stderr_dropped = metrics_counter(families[FAMILY_STDERR_DROPPED], NULL);
     metrics_gauge_set(m->build_info, 1);
     return 0;
 }

@@ -24,6 +24,7 @@ struct agent_metrics {
     struct metrics_family *requests;
     struct metrics_gauge *build_info;
     struct metrics_counter *stderr_dropped;
+    struct metrics_counter *stderr_dropped;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };
 
@@ -43,6 +44,9 @@ struct agent_metrics_numbers {
 int agent_metrics_open(struct agent_metrics *metrics, const char *run_dir, uint32_t max_series);
 
 void agent_metrics_close(struct agent_metrics *metrics);
+
+/* To be called now and then: metrics_refresh, and counts what could not be said on stderr. */
+void agent_metrics_refresh(struct agent_metrics *metrics);
 
 /* To be called now and then: metrics_refresh, and counts what could not be said on stderr. */
 void agent_metrics_refresh(struct agent_metrics *metrics);

@@ -1,5 +1,6 @@
 #include "lib/base/json_writer.h"
 
+#include "lib/base/printable.h"
 #include "lib/base/utf8.h"
 
 #include <assert.h>
@@ -70,18 +71,19 @@ void json_writer_key(struct json_writer *w, const char *key)
     w->comma = false;
 }
 
-static void put_escape(struct json_writer *w, unsigned char c)
+static void put_escape(struct json_writer *w, const char *at, size_t len)
 {
+    const unsigned char c = (unsigned char)*at;
     static const char names[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
                                  ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
-    char text[7];
+    char text[PRINTABLE_ESCAPE];
 
     if (c < sizeof(names) && names[c] != '\0') {
         put(w, '\\');
         put(w, names[c]);
     } else {
-        (void)snprintf(text, sizeof(text), "\\u%04x", c);
-        json_writer_bytes(w, text, 6);
+        printable_escape(text, at, len);
+        json_writer_bytes(w, text, sizeof(text));
     }
 }
 
@@ -133,12 +135,14 @@ void json_writer_text(struct json_writer *w, const char *text, size_t len)
         if (sequence == 0) {
             json_writer_bytes(w, "\xef\xbf\xbd", 3);
             at++;
-        } else if (sequence == 1) {
-            put_escape(w, (unsigned char)*at++);
-        } else {
-            json_writer_bytes(w, at, sequence);
-            at += sequence;
+            continue;
         }
+        /* Of the characters of one byte, all that are left are to be escaped. */
+        if (sequence == 1 || !printable_character(at, sequence))
+            put_escape(w, at, sequence);
+        else
+            json_writer_bytes(w, at, sequence);
+        at += sequence;
     }
 }
 

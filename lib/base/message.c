@@ -1,5 +1,7 @@
 #include "lib/base/message.h"
 
+#include "lib/base/printable.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -169,18 +171,15 @@ unsigned message_write(int fd, const char *lines, size_t length)
 
 void message_print(const char *format, ...)
 {
-    char line[MESSAGE_MAX];
-    int length = snprintf(line, sizeof(line), "%s: ", program_invocation_short_name);
-    size_t used = length > 0 && length < MESSAGE_MAX / 2 ? (size_t)length : 0;
+    char text[MESSAGE_MAX], line[MESSAGE_MAX];
+    const int head = snprintf(text, sizeof(text), "%.100s: ", program_invocation_short_name);
+    size_t used = head > 0 ? (size_t)head : 0;
     va_list arguments;
 
     va_start(arguments, format);
-    length = vsnprintf(line + used, sizeof(line) - used, format, arguments);
+    (void)vsnprintf(text + used, sizeof(text) - used, format, arguments);
     va_end(arguments);
-    if (length > 0)
-        used += (size_t)length < sizeof(line) - used ? (size_t)length : sizeof(line) - used - 1;
-    if (used > sizeof(line) - 1)
-        used = sizeof(line) - 1;
+    used = printable_copy(line, sizeof(line) - 1, text, strnlen(text, sizeof(text)));
     line[used] = '\n';
     (void)message_write(STDERR_FILENO, line, used + 1);
 }

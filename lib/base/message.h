@@ -29,7 +29,7 @@ enum {
  */
 unsigned message_write(int fd, const char *lines, size_t length);
 
-/* One line on stderr: the program's name, a colon, the text. */
+/* One line on stderr: the program's name, a colon, the text, through the filter of printable.h. */
 void message_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Lines of this process that were dropped since the last call; for a metric. */
