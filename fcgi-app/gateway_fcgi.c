@@ -5,6 +5,7 @@
  */
 #include "fcgi-app/gateway.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/message.h"
 
 #include <assert.h>

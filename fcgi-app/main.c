@@ -333,34 +333,6 @@ static void answer_out_of_memory(struct app *app)
     app->gateway->reply(app->gateway, &exchange.reply);
 }
 
-/* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
- */
-static bool stdin_listens(void)
-{
-    int listens = 0;
-    socklen_t size = sizeof(listens);
-
-    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
-           listens != 0;
-}
-
-/* A CGI program has its one request to answer, even if it could not be set up. */
-static void answer_out_of_memory(struct app *app)
-{
-    static struct exchange exchange;
-    char body[256];
-
-    if (app->gateway->next(app->gateway, &exchange.request) <= 0)
-        return;
-    exchange.app = app;
-    reply_init(&exchange.reply, body, sizeof(body));
-    request_id_choose(exchange.request_id, exchange.request.request_id);
-    exchange.reply.request_id = exchange.request_id;
-    exchange.reply.head_only = method_parse(exchange.request.method_text) == METHOD_HEAD;
-    exchange_fail(&exchange, ERRORS_OUT_OF_MEMORY);
-    app->gateway->reply(app->gateway, &exchange.reply);
-}
-
 /* Returns OPTIONS_GO, or the exit status to end with. */
 static int read_options(bool *check, int argc, char **argv)
 {
@@ -386,7 +358,6 @@ int main(int argc, char **argv)
     bool is_cgi_request = getenv("REQUEST_METHOD") != NULL;
     const bool is_fastcgi = stdin_listens();
     bool check = false;
-    bool is_fastcgi = stdin_listens();
     int result;
 
     /* A CGI request has no arguments of ours: a query may become one (RFC 3875, 4.4). */

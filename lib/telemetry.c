@@ -56,12 +56,6 @@ const struct config_table telemetry_settings_table = {
     sizeof(telemetry_settings_rows) / sizeof(telemetry_settings_rows[0]),
 };
 
-const struct metrics_family_def telemetry_stderr_dropped = {
-    .name = "microtrace_stderr_dropped_total",
-    .help = "Lines for stderr that whoever reads it had no room for.",
-    .kind = METRICS_COUNTER,
-};
-
 /* One signal's way into its spool. */
 struct channel {
     struct spool_writer spool;

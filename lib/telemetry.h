@@ -43,9 +43,6 @@ extern const struct config_setting telemetry_settings_rows[];
 extern const size_t telemetry_settings_count;
 extern const struct config_table telemetry_settings_table; /* the same, for --help */
 
-/* The lines that message_take_dropped counts. */
-extern const struct metrics_family_def telemetry_stderr_dropped;
-
 struct telemetry; /* allocated once a process */
 
 /*

@@ -24,7 +24,6 @@ struct agent_metrics {
     struct metrics_family *requests;
     struct metrics_gauge *build_info;
     struct metrics_counter *stderr_dropped;
-    struct metrics_counter *stderr_dropped;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };
 

@@ -3,6 +3,7 @@
 #include "lib/base/message.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
+#include "supervisor/error_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
