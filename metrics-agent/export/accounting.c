@@ -19,13 +19,15 @@ static void reconcile(struct exporter *e)
     exporter_files_save(e);
 }
 
-void accounting_publish(struct exporter *e, uint64_t budget, bool age)
+bool accounting_publish(struct exporter *e, uint64_t budget, bool age)
 {
     struct agent_metrics_numbers numbers = {.counts = e->counts, .oldest_age_s = -1};
+    bool all;
 
     if (budget > 0)
         segments_refresh(&e->segments);
-    if (segments_count_lines(&e->segments, budget) < budget && !e->counted_once)
+    all = segments_count_lines(&e->segments, budget) < budget;
+    if (all && !e->counted_once)
         reconcile(e);
     numbers.backlog = e->segments.sums.pending;
     numbers.bytes = e->segments.sums.bytes;
@@ -36,4 +38,5 @@ void accounting_publish(struct exporter *e, uint64_t budget, bool age)
         numbers.oldest_age_s = oldest > 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
     }
     agent_metrics_publish(e->shared->metrics, e->signal, &numbers);
+    return all;
 }

@@ -11,8 +11,9 @@
 
 /*
  * Looks at up to `budget` bytes of lines that were not counted yet, and publishes the counts. With
- * `age` the oldest waiting record's age too, which reads from its file.
+ * `age` the oldest waiting record's age too, which reads from its file. Returns whether all lines
+ * have been counted.
  */
-void accounting_publish(struct exporter *exporter, uint64_t budget, bool age);
+bool accounting_publish(struct exporter *exporter, uint64_t budget, bool age);
 
 #endif

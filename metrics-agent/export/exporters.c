@@ -10,9 +10,12 @@
 #include <string.h>
 
 enum {
-    COUNT_BYTES_MAX = 256 << 20, /* of the spool that one scrape may count */
-    CHECK_MS = 500,              /* between two comparisons of the directory's names, at least */
-    MISSING_MS = 10000,          /* that a missing directory is left to whoever moved it away */
+    COUNT_BYTES_MAX = 256 << 20,  /* of the spool that one scrape may count */
+    PUBLISH_MS = 1000,            /* between two counts of what was written, without a scrape */
+    PUBLISH_BYTES_MAX = 32 << 20, /* of the spool that one of these may count */
+    PUBLISH_MORE_MS = 50,         /* until the next one if that was not all */
+    CHECK_MS = 500,               /* between two comparisons of the directory's names, at least */
+    MISSING_MS = 10000,           /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
 };
 
@@ -85,13 +88,37 @@ void exporters_publish(struct exporters *all)
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        accounting_publish(&all->each[i], COUNT_BYTES_MAX, true);
+        (void)accounting_publish(&all->each[i], COUNT_BYTES_MAX, true);
+}
+
+/*
+ * The metrics file tells the same whether anybody scrapes or not, at most a second late: others
+ * read it, too. While records wait their age grows; else nothing is done until somebody writes.
+ */
+static void publish_due(struct exporters *all, uint64_t now_ns)
+{
+    bool counted = true, waiting = false;
+    int i;
+
+    if (now_ns < all->publish_ns)
+        return;
+    (void)metrics_refresh(all->shared.metrics->metrics);
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        counted = accounting_publish(&all->each[i], PUBLISH_BYTES_MAX, true) && counted;
+        waiting = waiting || all->each[i].segments.sums.pending > 0;
+    }
+    all->publish_ns = !counted  ? now_ns + (uint64_t)PUBLISH_MORE_MS * CLOCK_NS_PER_MS
+                      : waiting ? now_ns + (uint64_t)PUBLISH_MS * CLOCK_NS_PER_MS
+                                : UINT64_MAX;
 }
 
 void exporters_notify(struct exporters *all, uint64_t now_ns)
 {
+    const uint64_t publish_ns = now_ns + (uint64_t)PUBLISH_MS * CLOCK_NS_PER_MS;
     int i;
 
+    if (all->publish_ns > publish_ns)
+        all->publish_ns = publish_ns;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_notify(&all->each[i], now_ns);
 }
@@ -177,8 +204,9 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     retention_enforce_cap(all->each, SPOOL_SIGNALS,
                           all->shared.settings->telemetry.spool_max_bytes);
     for (i = 0; i < SPOOL_SIGNALS; i++)
-        accounting_publish(&all->each[i], 0, false);
-    return next;
+        (void)accounting_publish(&all->each[i], 0, false);
+    publish_due(all, now_ns);
+    return next < all->publish_ns ? next : all->publish_ns;
 }
 
 void exporters_outcome(struct exporters *all, const CURL *easy, CURLcode result, bool stopping)

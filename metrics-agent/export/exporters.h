@@ -25,6 +25,7 @@ struct exporters {
     struct spool_watch watch;
     char problem[SPOOL_DIR_REASON_MAX]; /* with the directory, "" for none */
     uint64_t check_ns;                  /* when to compare the directory's names again */
+    uint64_t publish_ns;                /* when to publish again; UINT64_MAX: when notified */
     uint64_t make_ns;                   /* when to make one that is missing; 0 for none */
 };
 

@@ -59,3 +59,32 @@ without_age() {
     run -2 metrics --json --prometheus
     run -2 metrics --yaml
 }
+
+# value SERIES: what the command says, 0 if it has none.
+value() {
+    metrics --prometheus | awk -v series="$1" '
+        index($0, series " ") == 1 { value = $NF } END { printf "%.15g\n", value }'
+}
+
+books_are() {
+    [ "$(value 'microtrace_spool_written_records_total{signal="logs"}')" -eq "$1" ] &&
+        [ "$(value 'microtrace_spool_backlog_records{signal="logs"}')" -eq "$1" ] &&
+        [ "$(value 'microtrace_spool_bytes{signal="logs"}')" -eq "$(stat -c %s "$STATE/spool/logs.jsonl")" ]
+}
+
+older_than() {
+    awk -v age="$(value 'microtrace_spool_oldest_record_age_seconds{signal="logs"}')" -v than="$1" \
+        'BEGIN { exit !(age > than) }'
+}
+
+@test "the agent's own series are up to date although nobody scrapes" {
+    local i
+    stop_instance
+    start_instance WORKERS=2
+    for i in {1..20}; do
+        analyze "{\"a\": $i, \"b\": 2}"
+    done
+    wait_until books_are "$(spooled logs | wc -l)"
+    # Nothing is written any more, and what waits grows older.
+    wait_until older_than "$(value 'microtrace_spool_oldest_record_age_seconds{signal="logs"}')"
+}
