@@ -46,13 +46,16 @@ FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*.c)))
 
-all: $(PROGRAMS) $(LIBRARIES)
+MAN_PAGES    := $(patsubst docs/man/%,$(BUILD)/man/%,$(sort $(wildcard docs/man/*.[138])))
+
+all: $(PROGRAMS) $(LIBRARIES) $(MAN_PAGES)
 
 # --- Debian packages ---------------------------------------------------------------------------
 
 # What the targets asked for need beyond git and make, by the sets of scripts/packages. It is there
 # before the first compilation; `make` alone installs nothing.
 PACKAGES_run     := build run
+PACKAGES_install := build
 PACKAGES_test    := build run test
 PACKAGES_torture := build test
 PACKAGES_lint    := build test lint
@@ -119,6 +122,12 @@ $(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
+
+# Options and settings in a man page are those of the program's --help.
+$(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
+	@mkdir -p $(@D)
+	$(call say,MAN ,$@)
+	$(Q)scripts/man-page $< $(BUILD)/bin >$@
 
 # A program's modules without its main, for the unit tests.
 $(BUILD)/lib/%-modules.a:
@@ -210,8 +219,8 @@ fuzz: $(FUZZ_TARGETS)
 	    echo "=== $$t"; $$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 \
 	    -artifact_prefix=$(BUILD)/ || exit 1; done
 
-lint: | $(READY)
-	@CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
+lint: $(MAN_PAGES) | $(READY)
+	@BUILD='$(BUILD)' CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
 
 interop: all docs-assets
 	@BUILD=$(BUILD) tests/interop/run
@@ -222,12 +231,14 @@ bench: all $(BUILD)/tests/bench/metrics_bench
 # --- Installing ----------------------------------------------------------------------------------
 
 # The folders below PREFIX, and what goes into each. Those with our name are ours alone.
-FOLDERS := bin lib include share/man/man3 share/microtrace share/microtrace/swagger-ui \
-           share/microtrace/dashboards share/doc/microtrace
+FOLDERS := bin lib include share/man/man1 share/man/man3 share/man/man8 share/microtrace \
+           share/microtrace/swagger-ui share/microtrace/dashboards share/doc/microtrace
 FILES_bin                         = $(PROGRAMS)
 FILES_lib                         = $(LIBRARIES)
 FILES_include                     = include/microtrace.h
-FILES_share/man/man3              = $(sort $(wildcard docs/man/*.3))
+FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
+FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
+FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
@@ -246,10 +257,16 @@ install: all
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 
+# A lighttpd that is told to start analyze would not start any more itself.
 uninstall:
+	@for file in "$(DESTDIR)"/etc/lighttpd/conf-enabled/*; do \
+	    if grep -qs '$(PREFIX)/bin/analyze' "$$file"; then \
+	        echo "lighttpd: $$file starts analyze and is removed; reload lighttpd"; rm -f "$$file"; \
+	    fi; \
+	done
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \
 	    "$(TO)/lib/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \
-	    $(foreach page,$(notdir $(wildcard docs/man/*.3)),"$(TO)/share/man/man3/$(page)")
+	    $(foreach page,$(notdir $(MAN_PAGES)),"$(TO)/share/man/man$(subst .,,$(suffix $(page)))/$(page)")
 	rm -rf "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
 
 # --- The rest ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 #include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "supervisor/children.h"
-#include "supervisor/place.h"
+#include "supervisor/instance.h"
 #include "supervisor/settings.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ enum {
     BACKOFF_FORGET_MS = 10000, /* an agent that lived so long starts over */
 };
 
-struct instance {
+struct supervisor {
     struct settings settings;
     char programs[PATH_MAX];
     char analyze[PATH_MAX + 16];
@@ -69,7 +69,7 @@ static uint64_t now_ms(void)
 }
 
 /* Returns OPTIONS_GO, or the status to end with. */
-static int parse_arguments(struct instance *in, int argc, char **argv)
+static int parse_arguments(struct supervisor *in, int argc, char **argv)
 {
     struct arguments {
         const char *config;
@@ -114,7 +114,7 @@ static void warn(const char *text)
     message_print("%s", text);
 }
 
-static int find_programs(struct instance *in)
+static int find_programs(struct supervisor *in)
 {
     ssize_t len = readlink("/proc/self/exe", in->programs, sizeof(in->programs) - 1);
     if (len <= 0) {
@@ -160,7 +160,7 @@ static int check_program(const char *program)
     return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
 }
 
-static void start_agent(struct instance *in)
+static void start_agent(struct supervisor *in)
 {
     const char *const arguments[] = {in->agent_program, NULL};
     in->agent_started_ms = now_ms();
@@ -188,7 +188,7 @@ static bool carries_http2(const char *lighttpd)
     return major > 1 || (major == 1 && (minor > 4 || (minor == 4 && patch >= 78)));
 }
 
-static int start_lighttpd(struct instance *in)
+static int start_lighttpd(struct supervisor *in)
 {
     const char *lighttpd = find_lighttpd();
     if (lighttpd == NULL)
@@ -202,7 +202,7 @@ static int start_lighttpd(struct instance *in)
     return pid > 0 ? 0 : -1;
 }
 
-static void announce(struct instance *in)
+static void announce(struct supervisor *in)
 {
     char http[300], agent[300], line[1024 + PATH_MAX];
     int len;
@@ -229,7 +229,7 @@ static bool answers(const struct sockaddr_storage *address, socklen_t len)
     return connected;
 }
 
-static void agent_ended(struct instance *in, int status)
+static void agent_ended(struct supervisor *in, int status)
 {
     char how[64];
     uint64_t now = now_ms();
@@ -243,7 +243,7 @@ static void agent_ended(struct instance *in, int status)
 }
 
 /* Takes every process that has ended. Returns -1 to go on, or the status to end with. */
-static int reap(struct instance *in, bool stopping)
+static int reap(struct supervisor *in, bool stopping)
 {
     int status = 0;
     int result = -1;
@@ -268,7 +268,7 @@ static int reap(struct instance *in, bool stopping)
     return result;
 }
 
-static int next_timeout_ms(const struct instance *in)
+static int next_timeout_ms(const struct supervisor *in)
 {
     uint64_t now = now_ms();
     if (!in->announced)
@@ -287,7 +287,7 @@ static bool is_stop(int signal)
  * The agent first: it ends at once where it can't use its settings, and lighttpd then finds it up.
  * Returns -1 to go on, or the status to end with.
  */
-static int begin_with_agent(struct instance *in)
+static int begin_with_agent(struct supervisor *in)
 {
     start_agent(in);
     uint64_t end = now_ms() + AGENT_LIMIT_MS;
@@ -303,7 +303,7 @@ static int begin_with_agent(struct instance *in)
 }
 
 /* Runs until something ends it. Returns the exit status. */
-static int supervise(struct instance *in)
+static int supervise(struct supervisor *in)
 {
     for (;;) {
         int signal = children_wait(next_timeout_ms(in));
@@ -327,7 +327,7 @@ static int supervise(struct instance *in)
 }
 
 /* Waits until no process but `except` is left, or the time is over. */
-static bool gone(struct instance *in, pid_t except, unsigned limit_ms)
+static bool gone(struct supervisor *in, pid_t except, unsigned limit_ms)
 {
     uint64_t end = now_ms() + limit_ms;
     for (;;) {
@@ -346,19 +346,19 @@ static bool gone(struct instance *in, pid_t except, unsigned limit_ms)
  * lighttpd finishes the answers under way, but then also waits for clients that keep an idle
  * connection open.
  */
-static void stop_lighttpd(struct instance *in)
+static void stop_lighttpd(struct supervisor *in)
 {
     uint64_t begin = now_ms();
     kill(in->lighttpd, SIGINT);
     while (!gone(in, in->agent, START_TICK_MS)) {
         uint64_t waited = now_ms() - begin;
-        if (waited >= GRACE_MS || (waited >= QUIET_MS && !place_answering(&in->settings)))
+        if (waited >= GRACE_MS || (waited >= QUIET_MS && !instance_answering(&in->settings)))
             break;
     }
 }
 
 /* First what writes, then what reads it. */
-static void stop(struct instance *in)
+static void stop(struct supervisor *in)
 {
     if (in->lighttpd != 0)
         stop_lighttpd(in);
@@ -371,17 +371,19 @@ static void stop(struct instance *in)
     }
     children_signal_all(SIGKILL, 0);
     (void)gone(in, 0, TERM_MS);
-    place_clear_sockets(&in->settings);
+    instance_clear_sockets(&in->settings);
 }
 
-static int place_status(int place)
+static int exit_status(int result)
 {
-    return place == PLACE_OK ? STATUS_OK : place == PLACE_INVALID ? STATUS_USAGE : STATUS_FAILED;
+    return result == INSTANCE_OK        ? STATUS_OK
+           : result == INSTANCE_INVALID ? STATUS_USAGE
+                                        : STATUS_FAILED;
 }
 
 int main(int argc, char **argv)
 {
-    static struct instance in = {.backoff_ms = BACKOFF_FIRST_MS};
+    static struct supervisor in = {.backoff_ms = BACKOFF_FIRST_MS};
 
     /* First of all: a signal that comes before there is anything to stop is kept for later. */
     children_init();
@@ -394,13 +396,13 @@ int main(int argc, char **argv)
         return STATUS_USAGE;
     if (find_programs(&in) != 0)
         return STATUS_FAILED;
-    int bad = place_status(place_prepare(&in.settings));
+    int bad = exit_status(instance_prepare(&in.settings));
     if (bad == STATUS_OK && settings_export(&in.settings, in.programs) != 0)
         bad = STATUS_FAILED;
     if (bad == STATUS_OK)
         bad = check_program(in.analyze);
     if (bad == STATUS_OK)
-        bad = place_status(place_check_ports(&in.settings, !in.no_agent));
+        bad = exit_status(instance_check_ports(&in.settings, !in.no_agent));
     if (bad != STATUS_OK)
         return bad;
 

@@ -47,9 +47,8 @@ static uint64_t parts_of(enum config_unit unit, const char *text, size_t len)
     const bool size = unit == CONFIG_UNIT_BYTES;
 
     /* KB and KiB are K. */
-    if (size && len == 3 && strncasecmp(text + 1, "iB", 2) == 0)
-        len = 1;
-    else if (size && len == 2 && strncasecmp(text + 1, "B", 1) == 0)
+    if (size && ((len == 3 && strncasecmp(text + 1, "iB", 2) == 0) ||
+                 (len == 2 && strncasecmp(text + 1, "B", 1) == 0)))
         len = 1;
     for (const struct suffix *s = size ? sizes : times; s->text != NULL; s++) {
         if (strlen(s->text) == len &&

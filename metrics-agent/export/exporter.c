@@ -5,7 +5,6 @@
 #include "lib/base/message.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_files.h"
-#include "lib/base/message.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 #include "metrics-agent/export/exporters.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/message.h"
 #include "metrics-agent/export/accounting.h"
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/retention.h"
-#include "lib/base/message.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
 #include "lib/spool/listing.h"
-#include "lib/base/message.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "metrics-agent/export/spool_dir.h"
 
-#include "lib/spool/files.h"
 #include "lib/base/message.h"
+#include "lib/spool/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -27,6 +27,22 @@ make_quietly() {
     done
 }
 
+@test "every program has its man page, with each of its options and settings" {
+    local program page word
+    for program in analyze metrics-agent microtrace microtrace-run; do
+        page=$(find "$DIR/machine/opt/mt/share/man" -name "$program.[18]")
+        [ -n "$page" ]
+        for word in $("$BIN/$program" --help | sed -n 's/^  \(-[a-z] VALUE, \)\?\(--[a-z-]*\).*/\2/p; s/^  \([A-Z][A-Z0-9_]*\)$/\1/p'); do
+            [ "$program $word" != "microtrace --version" ] || word=version
+            grep -q "^.It.* \(Fl \)\?${word#-}\b\|^\.Fl -\?${word#--}\b" "$page" || {
+                echo "$page: $word is missing"
+                return 1
+            }
+        done
+    done
+    [ -z "$(grep -l '^@' "$DIR"/machine/opt/mt/share/man/man?/*)" ]
+}
+
 @test "the dashboard and the rules come with them" {
     local shared=$DIR/machine/opt/mt/share/microtrace/dashboards
     expect_json '.uid == "microtrace"' <"$shared/microtrace.json"
@@ -42,8 +58,18 @@ make_quietly() {
 }
 
 @test "uninstall takes all of it back" {
+    local lighttpd=$DIR/machine/etc/lighttpd
     : >"$DIR/machine/opt/mt/bin/other"
+    # As the drop-in says, and another of the host's own.
+    mkdir -p "$lighttpd"/conf-{available,enabled}
+    sed 's#/usr/local#/opt/mt#' "$ROOT/deploy/lighttpd-drop-in.conf" >"$lighttpd/conf-available/50-mt.conf"
+    echo 'server.modules += ("mod_status")' >"$lighttpd/conf-available/10-status.conf"
+    ln -s ../conf-available/50-mt.conf ../conf-available/10-status.conf "$lighttpd/conf-enabled"
     make_quietly uninstall
+    grep -q 'lighttpd: .*/conf-enabled/50-mt.conf starts analyze and is removed; reload lighttpd' "$LOG"
+    # A lighttpd that still had it would not start.
+    [ "$(ls "$lighttpd/conf-enabled")" = 10-status.conf ]
+    rm -r "$lighttpd"
     [ "$(find "$DIR/machine" -type f -printf '%P\n')" = opt/mt/bin/other ]
     [ -z "$(find "$DIR/machine" -name '*microtrace*')" ]
 }

@@ -68,8 +68,9 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-    ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I"$ROOT" -o "$DIR/hostile" "$DIR/hostile.c" \
-        $(case $BUILD in */asan*) echo -fsanitize=address,undefined ;; esac) \
+    local sanitize=()
+    [[ $BUILD != */asan* ]] || sanitize=(-fsanitize=address,undefined)
+    ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I"$ROOT" -o "$DIR/hostile" "$DIR/hostile.c" "${sanitize[@]}" \
         "$BUILD/lib/microtrace-internal.a" -lz -lm
     "$DIR/hostile" "$HOSTILE" "$STATE/run"
     microtrace metrics >"$DIR/metrics"

@@ -1,4 +1,4 @@
-#include "supervisor/place.h"
+#include "supervisor/instance.h"
 
 #include "lib/base/message.h"
 #include "lib/control/chaos.h"
@@ -53,13 +53,13 @@ static int prepare_directory(const struct settings *s, const char *path, int acc
         if (!S_ISDIR(st.st_mode))
             errno = ENOTDIR;
         else if (access(path, access_mode) == 0)
-            return PLACE_OK;
+            return INSTANCE_OK;
     }
     message_print(
         "STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
         "STATE_DIR=/tmp/microtrace",
         s->state_dir, path, strerror(errno));
-    return PLACE_INVALID;
+    return INSTANCE_INVALID;
 }
 
 static int take_lock(const struct settings *s)
@@ -69,7 +69,7 @@ static int take_lock(const struct settings *s)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (fd == -1) {
         message_print("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
-        return PLACE_INVALID;
+        return INSTANCE_INVALID;
     }
     /* The descriptor stays open: the kernel gives the lock back when this process ends. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -78,12 +78,12 @@ static int take_lock(const struct settings *s)
             "another, such as STATE_DIR=var2 (and another PORT and AGENT_LISTEN)",
             s->state_dir);
         close(fd);
-        return PLACE_TAKEN;
+        return INSTANCE_TAKEN;
     }
-    return PLACE_OK;
+    return INSTANCE_OK;
 }
 
-void place_clear_sockets(const struct settings *s)
+void instance_clear_sockets(const struct settings *s)
 {
     char pattern[PATH_MAX + 32];
     glob_t found;
@@ -99,7 +99,7 @@ void place_clear_sockets(const struct settings *s)
  * A line of /proc/net/unix is "address: references protocol flags type state inode path". An
  * accepted or waiting connection has the path of the socket that it came to.
  */
-bool place_answering(const struct settings *s)
+bool instance_answering(const struct settings *s)
 {
     enum { LISTENS = 1 << 16 };
     char start[PATH_MAX + 32], path[PATH_MAX + 32], line[PATH_MAX + 128];
@@ -129,26 +129,26 @@ static void restart_chaos(const struct settings *s)
     metrics_words_close(&file);
 }
 
-int place_prepare(const struct settings *s)
+int instance_prepare(const struct settings *s)
 {
     char upload[PATH_MAX + 8], errors[PATH_MAX + 8];
     snprintf(upload, sizeof(upload), "%s/upload", s->run);
     snprintf(errors, sizeof(errors), "%s/errors", s->run);
     const int written = R_OK | W_OK | X_OK;
-    if (prepare_directory(s, s->root, X_OK) != PLACE_OK ||
-        prepare_directory(s, s->run, written) != PLACE_OK ||
-        prepare_directory(s, upload, written) != PLACE_OK ||
-        prepare_directory(s, errors, written) != PLACE_OK ||
-        prepare_directory(s, s->spool, written) != PLACE_OK)
-        return PLACE_INVALID;
+    if (prepare_directory(s, s->root, X_OK) != INSTANCE_OK ||
+        prepare_directory(s, s->run, written) != INSTANCE_OK ||
+        prepare_directory(s, upload, written) != INSTANCE_OK ||
+        prepare_directory(s, errors, written) != INSTANCE_OK ||
+        prepare_directory(s, s->spool, written) != INSTANCE_OK)
+        return INSTANCE_INVALID;
     int status = take_lock(s);
-    if (status != PLACE_OK)
+    if (status != INSTANCE_OK)
         return status;
     if (error_pages_write(errors) != 0)
-        return PLACE_INVALID;
-    place_clear_sockets(s);
+        return INSTANCE_INVALID;
+    instance_clear_sockets(s);
     restart_chaos(s);
-    return PLACE_OK;
+    return INSTANCE_OK;
 }
 
 /* 0, or the errno of listening on `address`. */
@@ -177,21 +177,21 @@ static int check_port(const struct sockaddr_storage *address, socklen_t len, con
         error = try_listen(address, len);
     }
     if (error == 0)
-        return PLACE_OK;
+        return INSTANCE_OK;
     if (error == EADDRINUSE) {
         message_print("%s is in use: stop what listens there, or choose another: %s", what,
                       instead);
-        return PLACE_TAKEN;
+        return INSTANCE_TAKEN;
     }
     if (error == EADDRNOTAVAIL)
         message_print("%s can't be used: this machine has no such address", host);
     else
         message_print("%s can't be listened on (%s): choose another: %s", what, strerror(error),
                       instead);
-    return PLACE_INVALID;
+    return INSTANCE_INVALID;
 }
 
-int place_check_ports(const struct settings *s, bool with_agent)
+int instance_check_ports(const struct settings *s, bool with_agent)
 {
     char what[384], host[384], instead[384];
     int status;
@@ -200,7 +200,7 @@ int place_check_ports(const struct settings *s, bool with_agent)
     snprintf(instead, sizeof(instead), "make run PORT=%u", other);
     snprintf(host, sizeof(host), "BIND %s", s->bind);
     status = check_port(&s->http, s->http_len, what, host, instead);
-    if (status != PLACE_OK || !with_agent)
+    if (status != INSTANCE_OK || !with_agent)
         return status;
     snprintf(what, sizeof(what), "AGENT_LISTEN %s", s->agent_listen);
     const char *colon = strrchr(s->agent_listen, ':');
