@@ -63,6 +63,22 @@ static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
             .kind = METRICS_LIVE_GAUGE,
             .labels = {"state"},
         },
+    [APP_METRICS_QUEUE] =
+        {
+            .name = "request_queue_seconds",
+            .help = "Time between the front end's X-Request-Start and the process.",
+            .unit = "seconds",
+            .kind = METRICS_HISTOGRAM,
+            .bounds = latency_bounds,
+            .bound_count = LATENCY_BOUNDS,
+        },
+    [APP_METRICS_ABANDONED] =
+        {
+            .name = "requests_abandoned_total",
+            .help =
+                "Requests begun or dropped after their client's or their queue's time was over.",
+            .kind = METRICS_COUNTER,
+        },
 };
 
 void app_metrics_attach(struct app_metrics *app, struct metrics *metrics)
@@ -74,6 +90,8 @@ void app_metrics_attach(struct app_metrics *app, struct metrics *metrics)
     app->busy = metrics_live_gauge(app->families[APP_METRICS_WORKERS], (const char *[]){"busy"});
     app->idle = metrics_live_gauge(app->families[APP_METRICS_WORKERS], (const char *[]){"idle"});
     app->worker_latency = metrics_histogram(app->families[APP_METRICS_WORKER_LATENCY], NULL);
+    app->queue = metrics_histogram(app->families[APP_METRICS_QUEUE], NULL);
+    app->abandoned = metrics_counter(app->families[APP_METRICS_ABANDONED], NULL);
     for (int kind = 0; kind < CHAOS_KINDS; kind++)
         app->chaos[kind] = metrics_counter(app->families[APP_METRICS_CHAOS],
                                            (const char *[]){chaos_kind_names[kind]});
@@ -141,4 +159,14 @@ void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind)
 void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span)
 {
     observe(app->worker_latency, seconds, span);
+}
+
+void app_metrics_queue(struct app_metrics *app, double seconds)
+{
+    metrics_observe(app->queue, seconds);
+}
+
+void app_metrics_abandoned(struct app_metrics *app)
+{
+    metrics_add(app->abandoned, 1);
 }

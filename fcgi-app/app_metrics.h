@@ -21,6 +21,8 @@ enum app_metrics_family {
     APP_METRICS_CHAOS,
     APP_METRICS_WORKER_LATENCY,
     APP_METRICS_WORKERS,
+    APP_METRICS_QUEUE,
+    APP_METRICS_ABANDONED,
     APP_METRICS_FAMILIES,
 };
 
@@ -31,7 +33,8 @@ struct app_metrics {
     struct metrics_counter *errors[METHOD_COUNT][ROUTE_COUNT][ERRORS_COUNT];
     struct metrics_histogram *latency[METHOD_COUNT][ROUTE_COUNT];
     struct metrics_counter *chaos[CHAOS_KINDS];
-    struct metrics_histogram *worker_latency;
+    struct metrics_histogram *worker_latency, *queue;
+    struct metrics_counter *abandoned;
     struct metrics_live_gauge *in_progress, *busy, *idle;
 };
 
@@ -57,5 +60,11 @@ void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *
 void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind);
 
 void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span);
+
+/* A request's time in front of this process, as its front end tells it. */
+void app_metrics_queue(struct app_metrics *app, double seconds);
+
+/* A request whose client or queue had given up before it was answered. */
+void app_metrics_abandoned(struct app_metrics *app);
 
 #endif

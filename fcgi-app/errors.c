@@ -27,5 +27,6 @@ const struct errors_def errors_table[ERRORS_COUNT] = {
     [ERRORS_CHAOS_ERROR] = {"chaos_error", 500, "Injected error"},
     [ERRORS_CHAOS_ABORT] = {"chaos_abort", 500, "Injected abort"},
     [ERRORS_OUT_OF_MEMORY] = {"out_of_memory", 503, "Out of memory"},
+    [ERRORS_GATEWAY_TIMEOUT] = {"gateway_timeout", 504, "Gateway Timeout"},
     [ERRORS_WEB_SERVER] = {"web_server", 500, "Internal Server Error"},
 };

@@ -27,6 +27,7 @@ enum errors_kind {
     ERRORS_CHAOS_ERROR,
     ERRORS_CHAOS_ABORT, /* never answered: the process ends */
     ERRORS_OUT_OF_MEMORY,
+    ERRORS_GATEWAY_TIMEOUT,
     ERRORS_WEB_SERVER, /* the web server failed the request and asked for the answer's text */
     ERRORS_COUNT,
 };

@@ -49,6 +49,7 @@ struct exchange {
     struct reply reply;
     const struct route *route;
     uint64_t begin_ns; /* monotonic */
+    int64_t queue_ns;  /* since X-Request-Start; negative: not told */
     char request_id[REQUEST_ID_MAX + 1];
     struct log_context log; /* of the span that is active */
     struct span span;       /* the server's */

@@ -7,21 +7,26 @@
 #include "fcgi-app/reply.h"
 #include "fcgi-app/request.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct gateway {
     /*
      * Waits for the next request and fills *request, which borrows from the gateway until the next
-     * call. Returns 1, 0 if there are no more, or -1 with a line on stderr.
+     * call. One that is `abandoned` wants `drop`, any other `reply`. Returns 1, 0 if there are no
+     * more, or -1 with a line on stderr.
      */
     int (*next)(struct gateway *gateway, struct request *request);
 
     /* Reads up to `length` bytes of the body; fewer only if the client sent fewer. */
     size_t (*read_body)(struct gateway *gateway, char *buffer, size_t length);
 
-    /* Sends the answer and ends the request. A client that is gone is not an error. */
-    void (*reply)(struct gateway *gateway, const struct reply *reply);
+    /* Sends the answer and ends the request. Returns false where nobody was there to take it. */
+    bool (*reply)(struct gateway *gateway, const struct reply *reply);
+
+    /* Ends an abandoned request. NULL where there are none. */
+    void (*drop)(struct gateway *gateway);
 };
 
 /* The gateway of a process whose descriptor 0 is FastCGI's listening socket; NULL on failure. */

@@ -45,7 +45,7 @@ static size_t read_body(struct gateway *base, char *buffer, size_t length)
     return got;
 }
 
-static void reply(struct gateway *base, const struct reply *reply)
+static bool reply(struct gateway *base, const struct reply *reply)
 {
     char head[REPLY_HEAD_MAX];
     struct iovec parts[2] = {
@@ -61,7 +61,7 @@ static void reply(struct gateway *base, const struct reply *reply)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return;
+            return false;
         left = (size_t)n;
         for (int i = 0; i < 2; i++) {
             size_t taken = left < parts[i].iov_len ? left : parts[i].iov_len;
@@ -71,6 +71,7 @@ static void reply(struct gateway *base, const struct reply *reply)
             left -= taken;
         }
     }
+    return true;
 }
 
 struct gateway *gateway_cgi(void)

@@ -5,12 +5,14 @@
  */
 #include "fcgi-app/gateway.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/message.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +24,8 @@
 
 enum {
     LISTENING = 0, /* FastCGI 1.0 specification, section 2.2 */
+    /* An accept that takes no longer has found a connection that was there already. */
+    QUEUED_NS = 100000,
 };
 
 struct gateway_fcgi {
@@ -95,15 +99,30 @@ static int accept_connection(void)
     }
 }
 
+/*
+ * Whether the server has closed the connection. Only where the request stood in a queue: one that
+ * has just come is not worth a system call. Over TCP a close can't be told from a half-close.
+ */
+static bool is_abandoned(int fd)
+{
+    struct pollfd peer = {.fd = fd};
+
+    return poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP) != 0;
+}
+
 static int next(struct gateway *base, struct request *request)
 {
     struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
+    bool queued = false;
 
     for (;;) {
         /* A server may ask to keep the connection (FCGI_KEEP_CONN); then it is still open. */
         if (gateway->fcgi.ipcFd < 0) {
+            const uint64_t asked_ns = clock_monotonic_ns();
+
             connection = -1;
             gateway->fcgi.ipcFd = accept_connection();
+            queued = clock_monotonic_ns() - asked_ns < QUEUED_NS;
             if (gateway->fcgi.ipcFd < 0 && errno == 0)
                 return 0;
             if (gateway->fcgi.ipcFd < 0) {
@@ -119,6 +138,7 @@ static int next(struct gateway *base, struct request *request)
     }
     request_from_environment(request, (const char *const *)gateway->fcgi.envp);
     gateway->unread = request->content_length;
+    request->abandoned = queued && is_abandoned(gateway->fcgi.ipcFd);
     return 1;
 }
 
@@ -139,11 +159,12 @@ static size_t read_body(struct gateway *base, char *buffer, size_t length)
     return got;
 }
 
-static void reply(struct gateway *base, const struct reply *reply)
+static bool reply(struct gateway *base, const struct reply *reply)
 {
     struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
     char head[REPLY_HEAD_MAX];
     size_t head_length = reply_write_head(reply, head);
+    bool delivered;
 
     (void)FCGX_PutStr(head, (int)head_length, gateway->fcgi.out);
     (void)FCGX_PutStr(reply->body.buf, (int)reply_body_length(reply), gateway->fcgi.out);
@@ -155,13 +176,24 @@ static void reply(struct gateway *base, const struct reply *reply)
         FCGX_Detach(&gateway->fcgi);
     else
         FCGX_Attach(&gateway->fcgi);
+    /* In the order of FCGX_Finish_r, which does not say whether the last write went well. */
+    delivered = FCGX_FClose(gateway->fcgi.err) == 0 && FCGX_FClose(gateway->fcgi.out) == 0;
+    FCGX_Finish_r(&gateway->fcgi);
+    return delivered;
+}
+
+static void drop(struct gateway *base)
+{
+    struct gateway_fcgi *gateway = (struct gateway_fcgi *)base;
+
+    FCGX_Detach(&gateway->fcgi);
     FCGX_Finish_r(&gateway->fcgi);
 }
 
 struct gateway *gateway_fcgi(void)
 {
     static struct gateway_fcgi gateway = {
-        .base = {.next = next, .read_body = read_body, .reply = reply},
+        .base = {.next = next, .read_body = read_body, .reply = reply, .drop = drop},
     };
 
     /* libfcgi's own check of the peer's address is passed by; better refuse than ignore it. */

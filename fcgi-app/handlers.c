@@ -199,6 +199,8 @@ static enum errors_kind own_error(int status)
         return ERRORS_METHOD_NOT_ALLOWED;
     case 413:
         return ERRORS_BODY_TOO_LARGE;
+    case 504:
+        return ERRORS_GATEWAY_TIMEOUT;
     default:
         return ERRORS_WEB_SERVER;
     }

@@ -5,6 +5,7 @@
 #include "lib/base/config_names.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
+#include "lib/base/request_start.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum {
+    /* What a front end can't mean: older, or from clocks that differ. */
+    QUEUE_SECONDS_MAX = 3600,
+    NS_PER_SECOND = 1000000000,
+};
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 
@@ -39,6 +46,11 @@ static void begin_span(struct exchange *x)
     else
         span_begin(&x->span, x->span_name, SPAN_SERVER, &caller, true, NULL);
     x->log = (struct log_context){.request_id = x->request_id, .trace = &x->span.context};
+}
+
+static double seconds(int64_t ns)
+{
+    return (double)ns / NS_PER_SECOND;
 }
 
 static void set_text(struct span *span, const char *key, struct text text)
@@ -99,6 +111,8 @@ static void describe_span(struct exchange *x)
     span_set(span, attribute_string("network.protocol.version", request_protocol_version(request)));
     span_set(span, attribute_string("user_agent.original", request->user_agent));
     span_set(span, attribute_string("microtrace.request_id", x->request_id));
+    if (x->queue_ns >= 0)
+        span_set(span, attribute_double("microtrace.queue_seconds", seconds(x->queue_ns)));
     if (x->chaos_kind != NULL)
         span_set(span, attribute_string("microtrace.chaos.kind", x->chaos_kind));
     if (x->reply.status->code >= 500) {
@@ -151,14 +165,42 @@ static _Noreturn void end_without_answer(struct exchange *x)
     _exit(EXIT_FAILURE);
 }
 
+/* How long ago the front end took the request; a clock a little ahead of ours says not at all. */
+static void measure_queue(struct exchange *x)
+{
+    uint64_t start_ns, now_ns;
+
+    x->queue_ns = -1;
+    if (x->request.request_start == NULL || x->request.error_status != 0 ||
+        request_start_parse(text_of(x->request.request_start), &start_ns) != 0)
+        return;
+    now_ns = clock_unix_ns();
+    if (start_ns > now_ns && start_ns - now_ns < NS_PER_SECOND)
+        start_ns = now_ns;
+    if (start_ns > now_ns || now_ns - start_ns > (uint64_t)QUEUE_SECONDS_MAX * NS_PER_SECOND)
+        return;
+    x->queue_ns = (int64_t)(now_ns - start_ns);
+    app_metrics_queue(&x->app->metrics, seconds(x->queue_ns));
+}
+
+/* The front end has given up by now, or is about to: an answer would come too late. */
+static bool is_overdue(const struct exchange *x)
+{
+    return x->queue_ns > (int64_t)x->app->settings.request_timeout * NS_PER_SECOND;
+}
+
 static void handle(struct exchange *x)
 {
-    if (x->request.error_status != 0)
+    if (x->request.error_status != 0) {
         handlers_web_server_error(x);
-    else if (!route_allows(x->route, x->request.method))
+    } else if (is_overdue(x)) {
+        app_metrics_abandoned(&x->app->metrics);
+        exchange_fail(x, ERRORS_GATEWAY_TIMEOUT);
+    } else if (!route_allows(x->route, x->request.method)) {
         handlers_method_not_allowed(x);
-    else
+    } else {
         x->route->handler(x);
+    }
 }
 
 /*
@@ -180,6 +222,7 @@ static void serve_request(struct app *app, struct exchange *x)
     x->reply.head_only = x->request.method == METHOD_HEAD;
     x->route = route_find(x->request.path);
     origin_find(&x->origin, &x->request, &app->settings.proxies);
+    measure_queue(x);
     begin_span(x);
 
     handle(x);
@@ -192,7 +235,8 @@ static void serve_request(struct app *app, struct exchange *x)
     log_completed(x, elapsed_ns);
     count(x, elapsed_ns);
     (void)telemetry_flush(app->telemetry);
-    app->gateway->reply(app->gateway, &x->reply);
+    if (!app->gateway->reply(app->gateway, &x->reply) && !is_overdue(x))
+        app_metrics_abandoned(&app->metrics);
 }
 
 /* Whatever has metrics or shared words looks them up. They follow the metrics file from here on. */
@@ -213,6 +257,11 @@ static int serve(struct app *app)
 
     while ((more = app->gateway->next(app->gateway, &exchange.request)) > 0) {
         telemetry_refresh(app->telemetry);
+        if (exchange.request.abandoned) {
+            app_metrics_abandoned(&app->metrics);
+            app->gateway->drop(app->gateway);
+            continue;
+        }
         serve_request(app, &exchange);
     }
     return more;

@@ -38,6 +38,7 @@ static const struct variable variables[] = {
     VARIABLE("CONTENT_LENGTH", content_length_text),
     VARIABLE("HTTP_TRANSFER_ENCODING", transfer_encoding),
     VARIABLE("HTTP_X_REQUEST_ID", request_id),
+    VARIABLE("HTTP_X_REQUEST_START", request_start),
     VARIABLE("HTTP_TRACEPARENT", trace.traceparent),
     VARIABLE("HTTP_TRACESTATE", trace.tracestate),
     VARIABLE("HTTP_B3", trace.b3),

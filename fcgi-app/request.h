@@ -42,6 +42,7 @@ struct request {
     const char *content_length_text;
     const char *transfer_encoding;
     const char *request_id;
+    const char *request_start; /* X-Request-Start, as lib/base/request_start.h reads it */
     struct propagation_carrier trace;
     const char *baggage;
     const char *redirect_status;
@@ -52,6 +53,7 @@ struct request {
     int error_status;       /* the status that a web server asks its error handler to word, or 0 */
     const char *url_path;   /* the path as sent, and nothing else; not NUL-terminated */
     size_t url_path_length;
+    bool abandoned;                  /* the web server has closed the connection: nobody waits */
     char path[REQUEST_PATH_MAX + 1]; /* what the route is looked up by; "" for one too long */
 };
 

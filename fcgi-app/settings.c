@@ -27,6 +27,16 @@ static const struct config_setting rows[] = {
         .help = "The simulated dependency's work, for each request.",
     },
     {
+        .name = "REQUEST_TIMEOUT",
+        .type = CONFIG_UINT,
+        .offset = offsetof(struct settings, request_timeout),
+        .min = 1,
+        .max = 3600,
+        .fallback = "60",
+        .help = "Seconds; a request that is older when its turn comes (X-Request-Start) is "
+                "answered 504. The web server gives up after as long.",
+    },
+    {
         .name = "CHAOS_ENABLED",
         .type = CONFIG_TRUE,
         .offset = offsetof(struct settings, chaos_enabled),

@@ -18,6 +18,7 @@ struct settings {
     struct downstream_settings downstream;
     uint64_t max_body_bytes;  /* MAX_BODY_BYTES */
     uint64_t worker_delay_ms; /* WORKER_DELAY_MS */
+    uint64_t request_timeout; /* REQUEST_TIMEOUT, seconds */
     bool chaos_enabled;       /* CHAOS_ENABLED */
     double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
     struct config_range chaos_delay_ms;

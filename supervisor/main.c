@@ -104,7 +104,8 @@ static int parse_arguments(struct instance *in, int argc, char **argv)
     in->no_agent = arguments.no_agent;
     if (realpath(arguments.config, in->config) != NULL)
         return OPTIONS_GO;
-    message_print("lighttpd's configuration '%s' can't be read: %s", arguments.config, strerror(errno));
+    message_print("lighttpd's configuration '%s' can't be read: %s", arguments.config,
+                  strerror(errno));
     return STATUS_USAGE;
 }
 

@@ -3,6 +3,7 @@
 #include "lib/base/message.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
+#include "supervisor/error_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,17 +131,21 @@ static void restart_chaos(const struct settings *s)
 
 int place_prepare(const struct settings *s)
 {
-    char upload[PATH_MAX + 8];
+    char upload[PATH_MAX + 8], errors[PATH_MAX + 8];
     snprintf(upload, sizeof(upload), "%s/upload", s->run);
+    snprintf(errors, sizeof(errors), "%s/errors", s->run);
     const int written = R_OK | W_OK | X_OK;
     if (prepare_directory(s, s->root, X_OK) != PLACE_OK ||
         prepare_directory(s, s->run, written) != PLACE_OK ||
         prepare_directory(s, upload, written) != PLACE_OK ||
+        prepare_directory(s, errors, written) != PLACE_OK ||
         prepare_directory(s, s->spool, written) != PLACE_OK)
         return PLACE_INVALID;
     int status = take_lock(s);
     if (status != PLACE_OK)
         return status;
+    if (error_pages_write(errors) != 0)
+        return PLACE_INVALID;
     place_clear_sockets(s);
     restart_chaos(s);
     return PLACE_OK;

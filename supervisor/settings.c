@@ -62,6 +62,13 @@ static const struct config_setting rows[] = {
      .max = BODY_MAX,
      .fallback = "65536",
      .help = "The longest request body that analyze reads."},
+    {.name = "REQUEST_TIMEOUT",
+     .type = CONFIG_UINT,
+     .offset = offsetof(struct settings, request_timeout),
+     .min = 1,
+     .max = 3600,
+     .fallback = "60",
+     .help = "Seconds until a request without an answer is answered 504."},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -188,12 +195,15 @@ int settings_export(const struct settings *s, const char *programs)
     }
 
     char port[24], workers[24], listen[ADDRESS_MAX + 16], agent_port_text[24], request_kb[24];
+    char request_timeout[24];
     snprintf(port, sizeof(port), "%u", http_port);
     snprintf(workers, sizeof(workers), "%" PRIu64, s->workers);
     snprintf(listen, sizeof(listen), "%s:%u", agent_host, agent_port);
     snprintf(agent_port_text, sizeof(agent_port_text), "%u", agent_port);
     snprintf(request_kb, sizeof(request_kb), "%" PRIu64,
              s->max_body_bytes / 1024 + SPARE_REQUEST_KB);
+
+    snprintf(request_timeout, sizeof(request_timeout), "%" PRIu64, s->request_timeout);
 
     const struct {
         const char *name, *value;
@@ -205,6 +215,7 @@ int settings_export(const struct settings *s, const char *programs)
         {"AGENT_HOST", proxy},
         {"AGENT_PORT", agent_port_text},
         {"MAX_REQUEST_KB", request_kb},
+        {"REQUEST_TIMEOUT", request_timeout},
         {"MICROTRACE_PROGRAMS", programs},
         {"MICROTRACE_RUN_DIR", s->run},
         {"MICROTRACE_SPOOL_DIR", s->spool},

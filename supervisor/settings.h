@@ -18,6 +18,7 @@ struct settings {
     uint64_t workers;
     const char *state_dir;
     uint64_t max_body_bytes;
+    uint64_t request_timeout; /* seconds */
 
     /* Made of them. */
     char root[PATH_MAX]; /* STATE_DIR, absolute */
