@@ -30,11 +30,13 @@ static const struct config_setting rows[] = {
         .name = "REQUEST_TIMEOUT",
         .type = CONFIG_UINT,
         .offset = offsetof(struct settings, request_timeout),
+        .unit = CONFIG_UNIT_S,
         .min = 1,
         .max = 3600,
         .fallback = "60",
-        .help = "Seconds; a request that is older when its turn comes (X-Request-Start) is "
-                "answered 504. The web server gives up after as long.",
+        .help =
+            "A request that is older when its turn comes (X-Request-Start) is answered 504. The "
+            "web server gives up after as long.",
     },
     {
         .name = "CHAOS_ENABLED",

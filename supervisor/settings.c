@@ -65,10 +65,11 @@ static const struct config_setting rows[] = {
     {.name = "REQUEST_TIMEOUT",
      .type = CONFIG_UINT,
      .offset = offsetof(struct settings, request_timeout),
+     .unit = CONFIG_UNIT_S,
      .min = 1,
      .max = 3600,
      .fallback = "60",
-     .help = "Seconds until a request without an answer is answered 504."},
+     .help = "How long a request may wait for its answer; then it is answered 504."},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
