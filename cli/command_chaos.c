@@ -28,18 +28,21 @@ struct values {
 #define OPTION(text, kind, member)                                                                 \
     .name = text, .type = kind, .offset = offsetof(struct values, member)
 
+enum row { PROBABILITY, DELAY, ERROR_RATE, ABORT_RATE, SEED };
+
 static const struct config_setting rows[] = {
-    {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05",
-     .help = "Share of the analyses that are delayed."},
-    {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .unit = CONFIG_UNIT_MS,
-     .max = CHAOS_CONTROL_DELAY_MAX_MS, .fallback = "100-200",
-     .help = "How long, in milliseconds."},
-    {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0",
-     .help = "Share that ends as an error."},
-    {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0",
-     .help = "Share that ends with its process."},
-    {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0",
-     .help = "The same seed gives the same faults; 0 draws one."},
+    [PROBABILITY] =
+        {OPTION("--probability", CONFIG_DOUBLE, probability), .max = 1, .fallback = "0.05",
+         .help = "Share of the analyses that are delayed; 0 if only other faults are asked for."},
+    [DELAY] = {OPTION("--delay-ms", CONFIG_RANGE, delay_ms), .unit = CONFIG_UNIT_MS,
+               .max = CHAOS_CONTROL_DELAY_MAX_MS, .fallback = "100-200",
+               .help = "How long, in milliseconds."},
+    [ERROR_RATE] = {OPTION("--error-rate", CONFIG_DOUBLE, error_rate), .max = 1, .fallback = "0",
+                    .help = "Share that ends as an error."},
+    [ABORT_RATE] = {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0",
+                    .help = "Share that ends with its process."},
+    [SEED] = {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0",
+              .help = "The same seed gives the same faults; 0 draws one."},
 };
 
 #undef OPTION
@@ -129,11 +132,21 @@ static int set(const struct chaos_set *wanted)
     return print_status();
 }
 
+static uint64_t given; /* a bit for each row */
+
+static bool is_given(enum row row)
+{
+    return (given >> row & 1) != 0;
+}
+
 static int set_on(const struct values *values)
 {
+    const bool no_delay = (is_given(ERROR_RATE) || is_given(ABORT_RATE)) &&
+                          !is_given(PROBABILITY) && !is_given(DELAY);
+
     return set(&(const struct chaos_set){
         .state = CHAOS_ON,
-        .probability = values->probability,
+        .probability = no_delay ? 0 : values->probability,
         .delay_low_ms = (uint32_t)values->delay_ms.low,
         .delay_high_ms = (uint32_t)values->delay_ms.high,
         .error_rate = values->error_rate,
@@ -151,6 +164,7 @@ static const struct options_table options = {
     .rows = rows,
     .row_count = ROWS,
     .rows_with = "on",
+    .given = &given,
     .state = instance_choose,
 };
 

@@ -1,5 +1,6 @@
 #include "cli/metrics_table.h"
 
+#include "cli/instance.h"
 #include "cli/metrics_selection.h"
 #include "lib/base/clock.h"
 #include "lib/base/printable.h"
@@ -161,7 +162,8 @@ static void print_file(const struct metrics_reader *reader)
     clock_iso8601(created, info.created_unix_ns);
     printf("%zu of %" PRIu32 " series, %zu processes, %zu damaged records\n", info.series_count,
            info.max_series, info.living, info.corrupt_records);
-    printf("instance %s, since %s, %" PRIu64 " bytes\n", info.instance_id, created, info.file_size);
+    printf("instance %s, since %s, %" PRIu64 " bytes: %s/" METRICS_FILE_NAME "\n", info.instance_id,
+           created, info.file_size, instance_run_dir());
     for (size_t i = 0; i < METRICS_REFUSED_COUNT; i++) {
         if (info.refused[i] > 0)
             printf("refused: %" PRIu64 " %s\n", info.refused[i], metrics_file_refused_names[i]);

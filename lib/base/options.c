@@ -149,6 +149,8 @@ static int read_row(const struct options_table *table, size_t row, void *values)
 {
     char error[CONFIG_ERROR_MAX];
 
+    if (table->given != NULL)
+        *table->given |= UINT64_C(1) << row;
     if (config_read(&table->rows[row], optarg, values, error) == 0)
         return OPTIONS_GO;
     (void)fprintf(stderr, "%s: %s\n", table->command, error);
@@ -164,6 +166,8 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
 
     for (size_t i = 0; i < table->row_count; i++)
         (void)config_read(&table->rows[i], NULL, values, error);
+    if (table->given != NULL)
+        *table->given = 0;
     make_parser(&parser, table);
     optind = 0; /* glibc: begin again */
     while (result == OPTIONS_GO &&

@@ -34,6 +34,7 @@ struct options_table {
      * returns 0, or -1 after a line on standard error.
      */
     int (*state)(const char *state);
+    uint64_t *given; /* NULL, or gets a bit for each row: 1 << its number, if it was given */
     const struct config_table *const *environment; /* NULL-terminated, for --help; or NULL */
 };
 

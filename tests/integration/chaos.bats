@@ -272,6 +272,16 @@ run time wins until microtrace chaos reset' ]
 environment (CHAOS_*): off' ]
 }
 
+@test "on with error or abort rates alone delays nothing" {
+    run -0 chaos on --error-rate 0.5
+    [ "${lines[1]}" = '  delay: probability 0, 100-200 ms' ]
+    run -0 chaos on --abort-rate 0.5 --delay-ms 1-2s
+    [ "${lines[1]}" = '  delay: probability 0.05, 1000-2000 ms' ]
+    run -0 chaos on
+    [ "${lines[1]}" = '  delay: probability 0.05, 100-200 ms' ]
+    chaos reset
+}
+
 @test "what can't be used is refused, and changes nothing" {
     local arguments
     chaos on --probability 0 --seed 5
