@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 }
 END
     local sanitize=()
-    [[ $BUILD != */asan* ]] || sanitize=(-fsanitize=address,undefined)
+    [[ $BUILD != */asan* ]] || sanitize=(-fsanitize=address -fsanitize=undefined)
     ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I"$ROOT" -o "$DIR/hostile" "$DIR/hostile.c" "${sanitize[@]}" \
         "$BUILD/lib/microtrace-internal.a" -lz -lm
     "$DIR/hostile" "$HOSTILE" "$STATE/run"
