@@ -34,8 +34,9 @@ static const struct config_setting rows[] = {
         .min = 1,
         .max = 3600,
         .fallback = "60",
-        .help = "A request that is older when its turn comes (X-Request-Start) is answered 504. The "
-                "web server gives up after as long.",
+        .help =
+            "A request that is older when its turn comes (X-Request-Start) is answered 504. The "
+            "web server gives up after as long.",
     },
     {
         .name = "CHAOS_ENABLED",

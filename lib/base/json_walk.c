@@ -205,7 +205,7 @@ static bool take_name(struct parser *p)
 /* One value; `open` has a bit for each open bracket: whether it is an object's. */
 static bool take_value(struct parser *p)
 {
-    uint8_t open[JSON_WALK_DEPTH_MAX / 8];
+    uint8_t open[JSON_WALK_DEPTH_MAX / 8] = {0};
     unsigned depth = 0;
 
 #define IS_OBJECT(level) ((open[(level) / 8] >> (level) % 8 & 1) != 0)
