@@ -26,7 +26,7 @@ RUN make -j"$(nproc)" CFLAGS=-O2 LDFLAGS=-s all \
 FROM ${BASE}
 RUN apt-get -qq -o Acquire::Retries=3 update \
     && DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 install --no-install-recommends \
-        ca-certificates libcurl4 libfcgi0ldbl libmicrohttpd12 lighttpd zlib1g >/dev/null \
+        ca-certificates libcurl4 libfcgi0ldbl libjansson4 libmicrohttpd12 lighttpd zlib1g >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /var/www /etc/lighttpd \
         /usr/share/doc /usr/share/man \
     && groupadd --gid 10001 microtrace \
