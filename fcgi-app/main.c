@@ -383,8 +383,8 @@ int main(int argc, char **argv)
     app.gateway = is_fastcgi ? gateway_fcgi() : gateway_cgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;
-    result = -1;
-    if (app_open(&app) == 0)
+    result = app_open(&app);
+    if (result == 0)
         result = serve(&app);
     else if (!is_fastcgi)
         answer_out_of_memory(&app);

@@ -65,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(json_array_size(value) == validation.error_count);
         json_decref(value);
     }
+    validation_free(&validation);
     free(body);
     return 0;
 }

@@ -47,6 +47,7 @@ static void assert_numbers(const char *body, double a, double b)
     assert_int_equal(validation.error_count, 0);
     assert_memory_equal(&validation.a, &a, sizeof(a));
     assert_memory_equal(&validation.b, &b, sizeof(b));
+    validation_free(&validation);
 }
 
 /* The entries as text, and that this text is JSON of its own. */
@@ -69,6 +70,7 @@ static char *errors_of(const char *body, size_t length, enum errors_kind first)
     assert_non_null(reread);
     assert_int_equal(json_array_size(reread), validation.error_count);
     json_decref(reread);
+    validation_free(&validation);
     return text;
 }
 
@@ -252,6 +254,7 @@ static void tells_the_offset_of_a_syntax_error(void **state)
 
         parse(&validation, bodies[i], strlen(bodies[i]));
         assert_int_equal(validation.fault.at, at_x);
+        validation_free(&validation);
     }
 }
 
@@ -339,6 +342,7 @@ static void cuts_inputs_in_the_log(void **state)
         /* A short one stands as it is. */
         assert_true(json_is_array(json_object_get(json_array_get(reread, 1), "input")));
         json_decref(reread);
+        validation_free(&validation);
         free(body);
     }
 }
@@ -374,6 +378,7 @@ static void survives_random_damage(void **state)
         } else {
             assert_true(isfinite(validation.a + validation.b));
         }
+        validation_free(&validation);
     }
 }
 
