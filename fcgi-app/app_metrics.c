@@ -1,13 +1,8 @@
 #include "fcgi-app/app_metrics.h"
 
+#include "lib/families.h"
+
 #include <string.h>
-
-static const double latency_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                        0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
-
-enum {
-    LATENCY_BOUNDS = sizeof(latency_bounds) / sizeof(latency_bounds[0]),
-};
 
 static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
     [APP_METRICS_REQUESTS] =
@@ -24,8 +19,8 @@ static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
             .unit = "seconds",
             .kind = METRICS_HISTOGRAM,
             .labels = {"method", "path"},
-            .bounds = latency_bounds,
-            .bound_count = LATENCY_BOUNDS,
+            .bounds = families_latency_bounds,
+            .bound_count = FAMILIES_LATENCY_BOUNDS,
         },
     [APP_METRICS_ERRORS] =
         {
@@ -53,8 +48,8 @@ static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
             .help = "Time that the worker took for an analysis.",
             .unit = "seconds",
             .kind = METRICS_HISTOGRAM,
-            .bounds = latency_bounds,
-            .bound_count = LATENCY_BOUNDS,
+            .bounds = families_latency_bounds,
+            .bound_count = FAMILIES_LATENCY_BOUNDS,
         },
     [APP_METRICS_WORKERS] =
         {
@@ -69,8 +64,8 @@ static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
             .help = "Time between the front end's X-Request-Start and the process.",
             .unit = "seconds",
             .kind = METRICS_HISTOGRAM,
-            .bounds = latency_bounds,
-            .bound_count = LATENCY_BOUNDS,
+            .bounds = families_latency_bounds,
+            .bound_count = FAMILIES_LATENCY_BOUNDS,
         },
     [APP_METRICS_ABANDONED] =
         {

@@ -4,6 +4,7 @@
 #include "fcgi-app/exchange.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/families.h"
 #include "lib/trace/propagation.h"
 
 #include <assert.h>
@@ -19,9 +20,6 @@ enum {
 };
 
 static const char logger[] = "microtrace.downstream";
-
-static const double latency_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                        0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
 static const struct metrics_family_def calls_def = {
     .name = "downstream_requests_total",
@@ -48,8 +46,8 @@ static const struct metrics_family_def latency_def = {
     .help = "Time that an attempt of a downstream call took.",
     .unit = "seconds",
     .kind = METRICS_HISTOGRAM,
-    .bounds = latency_bounds,
-    .bound_count = sizeof(latency_bounds) / sizeof(latency_bounds[0]),
+    .bounds = families_latency_bounds,
+    .bound_count = FAMILIES_LATENCY_BOUNDS,
 };
 
 /* One call under way. */

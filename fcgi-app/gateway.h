@@ -11,11 +11,15 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* What `next` of a gateway returns, besides -1. */
+enum { GATEWAY_END, GATEWAY_REQUEST, GATEWAY_IDLE };
+
 struct gateway {
     /*
      * Waits for the next request and fills *request, which borrows from the gateway until the next
-     * call. One that is `abandoned` wants `drop`, any other `reply`. Returns 1, 0 if there are no
-     * more, or -1 with a line on stderr.
+     * call. One that is `abandoned` wants `drop`, any other `reply`. Returns GATEWAY_REQUEST,
+     * GATEWAY_END if there are no more, GATEWAY_IDLE if none has come for some seconds, or -1 with
+     * a line on stderr.
      */
     int (*next)(struct gateway *gateway, struct request *request);
 

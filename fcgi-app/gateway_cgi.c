@@ -15,7 +15,7 @@ static int next(struct gateway *base, struct request *request)
     struct gateway_cgi *gateway = (struct gateway_cgi *)base;
 
     if (gateway->done)
-        return 0;
+        return GATEWAY_END;
     gateway->done = true;
     request_from_environment(request, (const char *const *)environ);
     request_path_of_script(request);
@@ -25,7 +25,7 @@ static int next(struct gateway *base, struct request *request)
      */
     if (request->content_length == REQUEST_LENGTH_UNKNOWN && !request_is_chunked(request))
         request->content_length = 0;
-    return 1;
+    return GATEWAY_REQUEST;
 }
 
 static size_t read_body(struct gateway *base, char *buffer, size_t length)

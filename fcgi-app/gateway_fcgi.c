@@ -26,6 +26,7 @@ enum {
     LISTENING = 0, /* FastCGI 1.0 specification, section 2.2 */
     /* An accept that takes no longer has found a connection that was there already. */
     QUEUED_NS = 100000,
+    IDLE_S = 2, /* without a request, before the caller may see to other things */
 };
 
 struct gateway_fcgi {
@@ -45,6 +46,20 @@ static void limit_waiting(int fd)
     const struct timeval second = {.tv_sec = 1};
 
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+}
+
+/*
+ * Wakes accept now and then, at no cost for a request. Not over TCP, where connections inherit the
+ * limit of the listening socket.
+ */
+static void limit_idling(void)
+{
+    const struct timeval idle = {.tv_sec = IDLE_S};
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+
+    if (getsockopt(LISTENING, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
+        (void)setsockopt(LISTENING, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
 }
 
 /*
@@ -76,7 +91,7 @@ static int install_handlers(void)
     return 0;
 }
 
-/* A connection, or -1: with errno 0 where the process is to end. */
+/* A connection, or -1: with errno 0 if the process is to end, EAGAIN if none comes. */
 static int accept_connection(void)
 {
     for (;;) {
@@ -92,6 +107,8 @@ static int accept_connection(void)
             errno = 0;
             return -1;
         }
+        if (errno == EAGAIN)
+            return -1;
         /* Errors of one connection, which accept(2) passes on, are no reason to end. */
         if (errno == EBADF || errno == ENOTSOCK || errno == EINVAL || errno == EOPNOTSUPP ||
             errno == EFAULT || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
@@ -124,7 +141,9 @@ static int next(struct gateway *base, struct request *request)
             gateway->fcgi.ipcFd = accept_connection();
             queued = clock_monotonic_ns() - asked_ns < QUEUED_NS;
             if (gateway->fcgi.ipcFd < 0 && errno == 0)
-                return 0;
+                return GATEWAY_END;
+            if (gateway->fcgi.ipcFd < 0 && errno == EAGAIN)
+                return GATEWAY_IDLE;
             if (gateway->fcgi.ipcFd < 0) {
                 message_print("accept: %s", strerror(errno));
                 return -1;
@@ -139,7 +158,7 @@ static int next(struct gateway *base, struct request *request)
     request_from_environment(request, (const char *const *)gateway->fcgi.envp);
     gateway->unread = request->content_length;
     request->abandoned = queued && is_abandoned(gateway->fcgi.ipcFd);
-    return 1;
+    return GATEWAY_REQUEST;
 }
 
 static size_t read_body(struct gateway *base, char *buffer, size_t length)
@@ -209,5 +228,6 @@ struct gateway *gateway_fcgi(void)
         message_print("can't set up FastCGI: %s", strerror(errno));
         return NULL;
     }
+    limit_idling();
     return &gateway.base;
 }

@@ -257,6 +257,8 @@ static int serve(struct app *app)
 
     while ((more = app->gateway->next(app->gateway, &exchange.request)) > 0) {
         telemetry_refresh(app->telemetry);
+        if (more == GATEWAY_IDLE)
+            continue;
         if (exchange.request.abandoned) {
             app_metrics_abandoned(&app->metrics);
             app->gateway->drop(app->gateway);

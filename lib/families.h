@@ -25,4 +25,8 @@ enum families {
 /* Each family's definition, by its number. */
 extern const struct metrics_family_def families_table[FAMILIES_COUNT];
 
+/* The upper bounds of latency histograms (the same section), in seconds. */
+enum { FAMILIES_LATENCY_BOUNDS = 16 };
+extern const double families_latency_bounds[FAMILIES_LATENCY_BOUNDS];
+
 #endif

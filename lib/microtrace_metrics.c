@@ -1,4 +1,5 @@
 #include "lib/base/clock.h"
+#include "lib/families.h"
 #include "lib/metrics/metrics.h"
 #include "lib/microtrace_private.h"
 
@@ -17,10 +18,6 @@ static_assert((int)MT_LABELS_MAX == METRICS_LABELS_MAX &&
                   (int)MT_NAME_MAX == METRICS_NAME_MAX &&
                   (int)MT_LABEL_VALUE_MAX == METRICS_LABEL_VALUE_MAX,
               "the same limits");
-
-/* Those of request_latency_seconds, in seconds. */
-static const double default_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                        0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
 
 /* A metric, and the texts and bounds that its definition points to. */
 struct mt_metric {
@@ -110,8 +107,8 @@ struct mt_metric *mt_declare(struct mt *mt, enum mt_metric_kind kind, const char
         .name = name, .help = help, .unit = unit, .kind = (enum metrics_kind)kind};
 
     if (kind == MT_HISTOGRAM)
-        return mt_declare_histogram(mt, name, help, unit, labels, default_bounds,
-                                    sizeof(default_bounds) / sizeof(default_bounds[0]));
+        return mt_declare_histogram(mt, name, help, unit, labels, families_latency_bounds,
+                                    FAMILIES_LATENCY_BOUNDS);
     return mt != NULL && name != NULL && help != NULL ? declare(mt, &def, labels) : NULL;
 }
 

@@ -156,3 +156,9 @@ two_unknown_paths() {
     expect 200
     metric_is 'requests_total{method="POST",path="/analyze",status="200"}' $((before + 1))
 }
+
+@test "a deleted metrics file: idle processes are in the next one without a request" {
+    rm "$STATE/run/metrics.mmap"
+    wait_until metric_is 'microtrace_workers{state="idle"}' 2
+    metric_is 'requests_total{method="GET",path="/healthz",status="200"}' 0
+}
