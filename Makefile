@@ -146,6 +146,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
 	    $(LIBS_microtrace)
 
+# As its users build it, but from here.
+$(BUILD)/examples/import: examples/import.c include/microtrace.h $(BUILD)/lib/libmicrotrace.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c11 -Iinclude $(SANITIZE) $(CFLAGS) -o $@ $< $(BUILD)/lib/libmicrotrace.a -lm -pthread
+
 # With our own driver, or with libFuzzer where the build is for it.
 FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/driver.o)
 
@@ -205,7 +211,7 @@ docs-assets: | $(READY)
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do $$t || status=1; done; exit $$status
 
-test: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(TEST_TOOLS)
+test: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(TEST_TOOLS) $(BUILD)/examples/import
 	@scripts/run-tests $(BUILD) $(UNIT_TESTS) $(FUZZ_TARGETS) $(TORTURE) $(sort $(wildcard tests/integration/*.bats))
 
 torture: $(TORTURE)

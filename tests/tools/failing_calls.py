@@ -36,7 +36,7 @@ import otlp_sink  # noqa: E402
 
 # Further programs: name, command line (with {build}), standard input. Each is run in an instance of
 # its own, has to end with 0 whatever fails, and to print what it prints when nothing does.
-PROGRAMS = []
+PROGRAMS = [("the example of the library", ["{build}/examples/import"], "")]
 
 PATIENCE = 20  # seconds
 ERRORS = {
