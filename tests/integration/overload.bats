@@ -7,7 +7,8 @@ load helpers
 
 setup_file() {
     new_folder
-    start_instance WORKERS=1 REQUEST_TIMEOUT=2
+    # Long enough for a busy machine to bring a request of a second or two in time.
+    start_instance WORKERS=1 REQUEST_TIMEOUT=10
     export INSTANCE
 }
 
