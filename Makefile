@@ -15,10 +15,15 @@ SANITIZE_build/fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize
 SANITIZE := $(SANITIZE_$(BUILD))
 
 override CPPFLAGS += -I. -Iinclude -D_GNU_SOURCE -DMICROTRACE_VERSION='"$(VERSION)"'
+# Hardening as Debian's packages have it. Fortified functions need optimisation, and the sanitizers
+# have checks of their own.
+HARDEN := -fstack-protector-strong -fstack-clash-protection \
+          $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
+          $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 MT_CFLAGS  := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-              -Wpointer-arith -Wwrite-strings -Wundef -Wvla -fno-common -fstack-protector-strong \
-              -ffile-prefix-map=$(CURDIR)=. $(SANITIZE) $(CFLAGS)
-MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed $(LDFLAGS)
+              -Wpointer-arith -Wwrite-strings -Wundef -Wvla -fno-common \
+              -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(SANITIZE) $(CFLAGS)
+MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
 LIBS_analyze        := -lfcgi -ljansson -lcurl -lm
 LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm

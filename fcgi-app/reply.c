@@ -71,6 +71,7 @@ size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX])
     put(&head, reply->status->reason);
     put(&head, "\r\n");
     put_field(&head, "Content-Type", reply->content_type);
+    put(&head, "X-Content-Type-Options: nosniff\r\n");
     put_field(&head, "X-Request-ID", reply->request_id);
     put_field(&head, "Allow", reply->allow);
     put_field(&head, "Content-Security-Policy", reply->content_security_policy);

@@ -13,6 +13,7 @@
 enum {
     BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two flushes */
     PROBLEM_MAX = 512,
+    PROBE_EVERY_NS = 1000000000,
 };
 
 #define ROW(variable, kind, member)                                                                \
@@ -76,6 +77,7 @@ struct telemetry {
     size_t printed_length;
     char printed[BUFFER_MAX]; /* log lines for stderr since the last flush */
     char problem[PROBLEM_MAX];
+    uint64_t well_ns; /* when a probe last found nothing wrong; 0 if the last one did */
 };
 
 static void warn_if(const char *message)
@@ -100,6 +102,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     t->settings = settings;
     t->service = service;
     t->printed_length = 0;
+    t->well_ns = 0;
     t->metrics = metrics_open(settings->run_dir, (uint32_t)settings->metrics_max_series);
     if (t->metrics == NULL) {
         free(t);
@@ -293,7 +296,8 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
     }
 }
 
-const char *telemetry_problem(struct telemetry *t)
+/* Tries to write. */
+static const char *find_problem(struct telemetry *t)
 {
     const char *const metrics = metrics_problem(t->metrics);
 
@@ -316,4 +320,27 @@ const char *telemetry_problem(struct telemetry *t)
         return t->problem;
     }
     return NULL;
+}
+
+/* Whether the spool's files are there and may be written, as far as that shows without writing. */
+static bool names_lead(const struct telemetry *t)
+{
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+        if (access(t->channels[i].spool.path, W_OK) != 0)
+            return false;
+    }
+    return true;
+}
+
+const char *telemetry_problem(struct telemetry *t)
+{
+    const uint64_t now = clock_monotonic_ns();
+    const char *problem;
+
+    /* A load balancer that asks more often than once a second does not make us write more often. */
+    if (now - t->well_ns < PROBE_EVERY_NS && metrics_problem(t->metrics) == NULL && names_lead(t))
+        return NULL;
+    problem = find_problem(t);
+    t->well_ns = problem == NULL ? now : 0;
+    return problem;
 }

@@ -153,6 +153,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
         return MHD_NO;
     request_id_choose(id, own);
     if (add(response, "X-Request-ID", id) && add(response, "Content-Type", type) &&
+        add(response, "X-Content-Type-Options", "nosniff") &&
         (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET, HEAD")))
         result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);

@@ -93,7 +93,8 @@ def check_services(stack):
 def published(stack):
     for name, service in stack.services.items():
         for text in service.get("ports", []):
-            host, container = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", text).split(":")
+            address, host, container = re.sub(r"\$\{\w+:-([\d.]+)\}", r"\1", text).split(":")
+            need(address == "127.0.0.1", f"{name}: port {host} is published on {address}")
             need(host == container, f"{name}: port {host} is {container} inside")
             yield name, int(host)
 
