@@ -54,6 +54,7 @@ struct tailer {
     struct place recent_places[RECENT];
     struct ring recent;
     bool following, colours;
+    bool failed; /* something could not be read, and that was said */
     char window[WINDOW], line[SPOOL_RECORD_MAX];
     struct spool_lines batch;
 };
@@ -72,15 +73,27 @@ static struct place *ring_at(struct ring *ring, size_t i)
     return first + i < ring->next ? &ring->places[(first + i) % ring->room] : NULL;
 }
 
-/* The line at the place, in the tailer's buffer; nothing where it is gone. */
+/* Says why something can't be read, once: followed files are tried again and again. */
+static void fail(struct tailer *t, const char *what)
+{
+    if (!t->failed)
+        (void)fprintf(stderr, "microtrace spool: %s: %s\n", what, strerror(errno));
+    t->failed = true;
+}
+
+/* The line at the place, in the tailer's buffer; nothing if it is gone or can't be read. */
 static struct text line_at(struct tailer *t, const struct place *place)
 {
     const int fd = t->sources[place->source].fd;
+    ssize_t got;
 
-    if (fd < 0 || place->length > sizeof(t->line) ||
-        pread(fd, t->line, place->length, (off_t)place->offset) != (ssize_t)place->length)
+    if (fd < 0 || place->length > sizeof(t->line))
         return (struct text){NULL, 0};
-    return (struct text){t->line, place->length};
+    got = pread(fd, t->line, place->length, (off_t)place->offset);
+    if (got < 0)
+        fail(t, "a record can't be read");
+    return got == (ssize_t)place->length ? (struct text){t->line, place->length}
+                                         : (struct text){NULL, 0};
 }
 
 static void print_place(struct tailer *t, const struct place *place)
@@ -173,6 +186,8 @@ static void read_source(struct tailer *t, int index)
     for (;;) {
         const ssize_t got = pread(s->fd, t->window, sizeof(t->window), (off_t)s->offset);
 
+        if (got < 0)
+            fail(t, "a file can't be read");
         if (got <= 0)
             return;
         if (s->skipping) {
@@ -245,13 +260,15 @@ static size_t first_needed(const struct tailer *t, const struct spool_view_signa
     return first;
 }
 
-static void say_closed(const struct tailer *t, const struct spool_segment *segment)
+static void say_closed(struct tailer *t, const struct spool_segment *segment)
 {
-    const int error = errno;
+    /* ENOENT after a failed look: that was not its inode. */
+    const char *const why = errno == ENOENT ? "can't be looked at" : strerror(errno);
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_segment_name(name, t->options->signal, segment);
-    (void)fprintf(stderr, "microtrace spool: %s: %s\n", name, strerror(error));
+    (void)fprintf(stderr, "microtrace spool: %s: %s\n", name, why);
+    t->failed = true;
 }
 
 /* Reads what is there and prints the last of it. */
@@ -273,7 +290,8 @@ static int print_history(struct tailer *t)
 
         if (index >= 0)
             read_source(t, index);
-        else if (errno == EACCES)
+        /* Not if it was delivered and deleted meanwhile. */
+        else if (errno != ENOENT || signal->list[i].unreadable)
             say_closed(t, &signal->list[i]);
     }
     spool_view_close(&view);
@@ -406,6 +424,8 @@ int spool_tail_run(const struct spool_tail_options *options)
         result = COMMAND_FAILED;
     } else if (options->follow) {
         result = follow(&t);
+    } else if (t.failed) {
+        result = COMMAND_FAILED;
     }
     for (int i = 0; i < SOURCES_MAX; i++) {
         if (t.sources[i].fd >= 0)

@@ -16,13 +16,16 @@ const char *spool_view_dir(void)
 static enum spool_view_agent find_agent(int dir_fd)
 {
     const int fd = spool_files_open(dir_fd, SPOOL_FILES_LOCK);
-    bool held;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int result;
 
     if (fd < 0)
         return errno == ENOENT ? SPOOL_VIEW_AGENT_NONE : SPOOL_VIEW_AGENT_UNKNOWN;
-    held = spool_segment_held(fd);
+    result = fcntl(fd, F_OFD_GETLK, &lock);
     (void)close(fd);
-    return held ? SPOOL_VIEW_AGENT_RUNS : SPOOL_VIEW_AGENT_NONE;
+    if (result != 0)
+        return SPOOL_VIEW_AGENT_UNKNOWN;
+    return lock.l_type != F_UNLCK ? SPOOL_VIEW_AGENT_RUNS : SPOOL_VIEW_AGENT_NONE;
 }
 
 static void find_checkpoint(struct spool_view *view)
@@ -40,14 +43,19 @@ static void find_checkpoint(struct spool_view *view)
     (void)close(fd);
 }
 
-/* Adds the segment, unless it is gone. */
+/* Adds the segment, unless it is gone or not a file of ours. */
 static void see(struct spool_view *view, enum spool_signal which, struct spool_segment segment)
 {
     struct spool_view_signal *const signal = &view->signals[which];
     int fd;
 
-    if (spool_segment_stat(&segment, which, view->dir_fd) != 0)
+    if (spool_segment_stat(&segment, which, view->dir_fd) != 0) {
+        if (errno == ENOENT || errno == EINVAL)
+            return;
+        segment.unreadable = true;
+        signal->list[signal->count++] = segment;
         return;
+    }
     /* A rename while we looked shows one file under both its names. */
     if (segment.active && signal->count > 0 &&
         signal->list[signal->count - 1].inode == segment.inode)

@@ -29,6 +29,7 @@ enum {
     DIR_MODE = 02770,
     TICK_MS = 10000,     /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250, /* the same without inotify */
+    PAUSE_MS = 10,       /* between two looks while waiting itself fails */
     STOP_MS = 2000,      /* that a request under way gets when we are told to end */
     NS_PER_MS = CLOCK_NS_PER_MS,
 };
@@ -266,7 +267,12 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     }
     if (timeout > TICK_MS)
         timeout = TICK_MS;
-    (void)curl_multi_poll(agent->multi, fds, count, (int)timeout, &ready);
+    if (curl_multi_poll(agent->multi, fds, count, (int)timeout, &ready) != CURLM_OK) {
+        /* The kernel has no memory to wait: look at everything, and not without a pause. */
+        clock_sleep_ns((uint64_t)PAUSE_MS * NS_PER_MS);
+        for (unsigned i = 0; i < count; i++)
+            fds[i].revents = CURL_WAIT_POLLIN;
+    }
     now = clock_monotonic_ns();
     if (fds[0].revents != 0)
         read_signal(agent, now);

@@ -52,18 +52,21 @@ int spool_segment_open(const struct spool_segment *segment, enum spool_signal si
 {
     char name[SPOOL_FILES_NAME_MAX];
     struct stat status;
-    int fd;
+    int fd, error;
 
     spool_segment_name(name, signal, segment);
     fd = spool_files_open(dir_fd, name);
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) != 0 || status.st_ino != segment->inode) {
-        (void)close(fd);
+    if (fstat(fd, &status) == 0) {
+        if (status.st_ino == segment->inode)
+            return fd;
         errno = ENOENT;
-        return -1;
     }
-    return fd;
+    error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
 }
 
 bool spool_segment_held(int fd)

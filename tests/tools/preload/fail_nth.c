@@ -432,9 +432,15 @@ SYSTEM_CALL(STAT, int, statx, SYS_statx,
             dir, path, flags, mask, status)
 
 SYSTEM_CALL(EVENT, int, epoll_create1, SYS_epoll_create1, (int flags), flags)
-SYSTEM_CALL(EVENT, int, epoll_ctl, SYS_epoll_ctl,
-            (int epoll, int operation, int fd, struct epoll_event *event), epoll, operation, fd,
-            event)
+
+/* Taking a descriptor out needs no memory: the kernel does that always. */
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    return operation != EPOLL_CTL_DEL && FAILS(EVENT)
+               ? -1
+               : (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
+
 SYSTEM_CALL(EVENT, int, eventfd, SYS_eventfd2, (unsigned value, int flags), value, flags)
 SYSTEM_CALL(EVENT, int, inotify_init1, SYS_inotify_init1, (int flags), flags)
 SYSTEM_CALL(EVENT, int, inotify_add_watch, SYS_inotify_add_watch,
