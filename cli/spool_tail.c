@@ -420,12 +420,10 @@ int spool_tail_run(const struct spool_tail_options *options)
         (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
                       t.dir, strerror(errno));
         result = COMMAND_FAILED;
-    } else if (fflush(stdout) != 0) {
+    } else if (fflush(stdout) != 0 || (t.failed && !options->follow)) {
         result = COMMAND_FAILED;
     } else if (options->follow) {
         result = follow(&t);
-    } else if (t.failed) {
-        result = COMMAND_FAILED;
     }
     for (int i = 0; i < SOURCES_MAX; i++) {
         if (t.sources[i].fd >= 0)

@@ -200,8 +200,12 @@ static int open_events(struct agent *agent)
 static void read_signal(struct agent *agent, uint64_t now)
 {
     struct signalfd_siginfo info;
+    const ssize_t got = read(agent->signal_fd, &info, sizeof info);
 
-    if (read(agent->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && agent->stop_ns == 0)
+    /* A signal is waiting: not to be able to read which one is no reason to go on. */
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (agent->stop_ns == 0)
         agent->stop_ns = now + (uint64_t)STOP_MS * NS_PER_MS;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Goal: whichever allocation or system call fails, nothing crashes or hangs, every request is
-# answered, and the books balance afterwards. A sample by default, another one each time, whose seed
-# is printed; FAILING_CALLS=full for every call, FAILING_SEED=N to repeat a sample.
+# answered, and the books balance afterwards. A sample by default, the same each time; FAILING_SEED=N
+# for another one, FAILING_CALLS=full for every call.
 
 bats_require_minimum_version 1.5.0
 load helpers
