@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,28 @@ void children_init(void)
         message_print("orphans can't be adopted: %s", strerror(errno));
 }
 
-static void become(const char *const arguments[], pid_t parent)
+/* Takes the OTEL_EXPORTER_OTLP_* variables out of the environment. */
+static void forget_exporter(void)
+{
+    static const char prefix[] = "OTEL_EXPORTER_OTLP_";
+    char name[NAME_MAX];
+
+    for (char **at = environ; *at != NULL;) {
+        const size_t length = strcspn(*at, "=");
+
+        if (strncmp(*at, prefix, sizeof(prefix) - 1) != 0 || length >= sizeof(name)) {
+            at++;
+            continue;
+        }
+        memcpy(name, *at, length);
+        name[length] = '\0';
+        /* What follows moves up to this place. */
+        if (unsetenv(name) != 0)
+            at++;
+    }
+}
+
+static void become(const char *const arguments[], bool exports, pid_t parent)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGPIPE, SIGQUIT};
     sigset_t none;
@@ -54,17 +76,19 @@ static void become(const char *const arguments[], pid_t parent)
         dup2(null, STDIN_FILENO);
         close(null);
     }
+    if (!exports)
+        forget_exporter();
     execv(arguments[0], (char *const *)arguments);
     message_print("%s can't be started: %s", arguments[0], strerror(errno));
     _exit(127);
 }
 
-pid_t children_start(const char *const arguments[])
+pid_t children_start(const char *const arguments[], bool exports)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
-        become(arguments, parent);
+        become(arguments, exports, parent);
     if (pid == -1)
         message_print("%s can't be started: %s", arguments[0], strerror(errno));
     return pid;

@@ -16,10 +16,11 @@ void children_init(void);
 
 /*
  * Starts `arguments` (a NULL-terminated argv with the program's path) in a process group of its
- * own, with stdin from /dev/null, in the directory that this process is in. Returns the process id,
- * or -1 after a line on stderr.
+ * own, with stdin from /dev/null, in the directory that this process is in. Only one that `exports`
+ * gets the exporter's settings, which may hold secrets. Returns the process id, or -1 after a line
+ * on stderr.
  */
-pid_t children_start(const char *const arguments[]);
+pid_t children_start(const char *const arguments[], bool exports);
 
 /*
  * Waits at most `timeout_ms` for a signal: SIGTERM, SIGINT or SIGHUP to stop, SIGCHLD. Returns it,

@@ -150,11 +150,11 @@ static const char *find_lighttpd(void)
 }
 
 /* analyze reads its settings and ends; what is wrong with them it says itself. */
-static int check_program(const char *program)
+static int check_program(const char *program, bool exports)
 {
     const char *const arguments[] = {program, "--check", NULL};
     int status = 0;
-    pid_t pid = children_start(arguments);
+    pid_t pid = children_start(arguments, exports);
     if (pid == -1 || waitpid(pid, &status, 0) != pid)
         return STATUS_FAILED;
     return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
@@ -164,7 +164,7 @@ static void start_agent(struct supervisor *in)
 {
     const char *const arguments[] = {in->agent_program, NULL};
     in->agent_started_ms = now_ms();
-    pid_t pid = children_start(arguments);
+    pid_t pid = children_start(arguments, true);
     in->agent = pid > 0 ? pid : 0;
     in->agent_next_ms = in->agent_started_ms + in->backoff_ms;
 }
@@ -197,7 +197,7 @@ static int start_lighttpd(struct supervisor *in)
         return -1;
     const char *const arguments[] = {lighttpd, "-D", "-f", in->config, NULL};
     in->started_ms = now_ms();
-    pid_t pid = children_start(arguments);
+    pid_t pid = children_start(arguments, false);
     in->lighttpd = pid > 0 ? pid : 0;
     return pid > 0 ? 0 : -1;
 }
@@ -400,7 +400,7 @@ int main(int argc, char **argv)
     if (bad == STATUS_OK && settings_export(&in.settings, in.programs) != 0)
         bad = STATUS_FAILED;
     if (bad == STATUS_OK)
-        bad = check_program(in.analyze);
+        bad = check_program(in.analyze, false);
     if (bad == STATUS_OK)
         bad = exit_status(instance_check_ports(&in.settings, !in.no_agent));
     if (bad != STATUS_OK)

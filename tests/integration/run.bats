@@ -370,3 +370,19 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     ends 0
     nothing_is_left
 }
+
+@test "only the agent gets the exporter's settings, which may hold secrets" {
+    local pid name
+    start_instance WORKERS=1 OTEL_EXPORTER_OTLP_HEADERS=authorization=hush-1 \
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS=x=hush-1 OTEL_SERVICE_NAME=shop
+    for pid in $(descendants "$(cat "$DIR/instance")"); do
+        name=$(cat "/proc/$pid/comm")
+        if [ "$name" = metrics-agent ]; then
+            [ "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -c '^OTEL_EXPORTER_OTLP_.*hush-1')" = 2 ]
+        else
+            [ "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -c hush-1)" = 0 ] || { echo "$name has it" && return 1; }
+            tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OTEL_SERVICE_NAME=shop
+        fi
+    done
+    stop_instance
+}
