@@ -17,6 +17,7 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
     s->written = metrics_counter(families[FAMILY_SPOOL_WRITTEN], only);
     s->backlog = metrics_gauge(families[FAMILY_SPOOL_BACKLOG], only);
     s->bytes = metrics_gauge(families[FAMILY_SPOOL_BYTES], only);
+    s->limit = metrics_gauge(families[FAMILY_SPOOL_LIMIT], only);
     s->oldest_age = metrics_gauge(families[FAMILY_SPOOL_OLDEST_AGE], only);
     s->unreadable = metrics_gauge(families[FAMILY_SPOOL_UNREADABLE], only);
     s->duration = metrics_histogram(families[FAMILY_EXPORT_DURATION], only);
@@ -30,6 +31,10 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
         s->dropped[k] =
             metrics_counter(families[FAMILY_SPOOL_DROPPED],
                             (const char *const[]){signal, spool_counts_reason((enum spool_drop)k)});
+    for (int k = 0; k < SPOOL_OVERSIZE; k++)
+        s->lost[k] = metrics_counter(
+            families[FAMILY_SPOOL_DROPPED],
+            (const char *const[]){signal, spool_reason((enum spool_result)(k + 1))});
     (void)metrics_counter(families[FAMILY_EXPORT_REQUESTS], (const char *const[]){signal, "200"});
 }
 
@@ -101,6 +106,7 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     raise_to(s->written, spool_counts_settled(counts) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
+    metrics_gauge_set(s->limit, (double)numbers->limit);
     metrics_gauge_set(s->unreadable, (double)numbers->unreadable);
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
@@ -137,4 +143,10 @@ bool agent_metrics_counts(const struct agent_metrics *m, enum spool_signal signa
     if (known)
         *counts = found;
     return known;
+}
+
+bool agent_metrics_lost(const struct agent_metrics *m, enum spool_signal signal,
+                        enum spool_result reason, uint64_t *records)
+{
+    return read_counter(m->signals[signal].lost[reason - 1], records);
 }

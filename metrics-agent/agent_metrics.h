@@ -15,7 +15,8 @@
 /* One signal's handles; private to agent_metrics.c. */
 struct agent_metrics_signal {
     struct metrics_counter *written, *delivered, *rejected, *quarantined, *dropped[SPOOL_DROPS];
-    struct metrics_gauge *backlog, *bytes, *oldest_age, *unreadable;
+    struct metrics_counter *lost[SPOOL_OVERSIZE]; /* by the writers, by spool_result, less one */
+    struct metrics_gauge *backlog, *bytes, *limit, *oldest_age, *unreadable;
     struct metrics_histogram *duration;
 };
 
@@ -32,6 +33,7 @@ struct agent_metrics_numbers {
     const struct spool_counts *counts;
     uint64_t backlog; /* records */
     uint64_t bytes;
+    uint64_t limit;      /* what it may hold, in bytes */
     uint64_t unreadable; /* files that can't be opened */
     double oldest_age_s; /* negative leaves the gauge as it is */
 };
@@ -70,5 +72,9 @@ bool agent_metrics_written(const struct agent_metrics *metrics, enum spool_signa
                            uint64_t *written);
 bool agent_metrics_counts(const struct agent_metrics *metrics, enum spool_signal signal,
                           struct spool_counts *counts);
+
+/* The same for what writers have lost of the signal for this reason. */
+bool agent_metrics_lost(const struct agent_metrics *metrics, enum spool_signal signal,
+                        enum spool_result reason, uint64_t *records);
 
 #endif

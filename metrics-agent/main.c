@@ -10,6 +10,7 @@
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporters.h"
+#include "metrics-agent/export/status_file.h"
 #include "metrics-agent/scrape/exposition_negotiate.h"
 #include "metrics-agent/scrape/http_server.h"
 
@@ -75,7 +76,21 @@ static int read_options(struct arguments *arguments, int argc, char **argv)
     return options_read(&table, arguments, &argc, &argv);
 }
 
+/* One a process, since whoever warns of a setting has no context to pass. */
+static struct status_file status_file;
+
+static void keep_warning(const char *text)
+{
+    status_file_warning(&status_file, text);
+}
+
 static void warn(const char *text)
+{
+    message_print("%s", text);
+    keep_warning(text);
+}
+
+static void print_warning(const char *text)
 {
     message_print("%s", text);
 }
@@ -84,7 +99,8 @@ static int read_settings(struct agent *agent)
 {
     char error[CONFIG_ERROR_MAX];
 
-    config_names_check(warn);
+    config_names_check(print_warning);
+    config_names_find(keep_warning);
     if (agent_settings_load(&agent->settings, warn, error) == 0)
         return OPTIONS_GO;
     message_print("%s", error);
@@ -225,7 +241,7 @@ static void read_transfers(struct agent *agent)
 /* Does all that is due. Returns when something is due again. */
 static uint64_t run(struct agent *agent, uint64_t now)
 {
-    uint64_t next;
+    uint64_t next, status;
 
     if (agent->stop_ns != 0)
         return agent->stop_ns;
@@ -236,6 +252,9 @@ static uint64_t run(struct agent *agent, uint64_t now)
             now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
     next = exporters_run(&agent->exporters, now);
+    status = status_file_run(&status_file, &agent->exporters, now);
+    if (status < next)
+        next = status;
     return next < agent->tick_ns ? next : agent->tick_ns;
 }
 
@@ -307,6 +326,7 @@ static int loop(struct agent *agent)
 
 static void finish(struct agent *agent)
 {
+    status_file_close(&status_file, &agent->exporters);
     exporters_close(&agent->exporters);
     http_server_close(agent->http);
     (void)curl_multi_cleanup(agent->multi);
@@ -331,6 +351,7 @@ int main(int argc, char **argv)
         open_metrics(&agent) != 0 || open_exporters(&agent) != 0 || open_events(&agent) != 0 ||
         open_http(&agent) != 0)
         return EXIT_FAILURE;
+    status_file_open(&status_file, &agent.exporters);
     if (agent.drain)
         exporters_publish(&agent.exporters);
     result = loop(&agent);

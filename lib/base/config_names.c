@@ -111,11 +111,15 @@ static const char *meant(const char *text)
 
 void config_names_check(void (*warn)(const char *message))
 {
+    if (getenv("MICROTRACE_PROGRAMS") == NULL)
+        config_names_find(warn);
+}
+
+void config_names_find(void (*warn)(const char *message))
+{
     char name[NAME_MAX_BYTES + 1], message[MESSAGE_MAX];
 
-    if (getenv("MICROTRACE_PROGRAMS") != NULL || environ == NULL)
-        return;
-    for (char *const *variable = environ; *variable != NULL; variable++) {
+    for (char *const *variable = environ; variable != NULL && *variable != NULL; variable++) {
         const size_t len = strcspn(*variable, "=");
         const char *setting;
 

@@ -15,4 +15,7 @@
  */
 void config_names_check(void (*warn)(const char *message));
 
+/* The same in any case: for who keeps the messages instead of printing them. */
+void config_names_find(void (*warn)(const char *message));
+
 #endif

@@ -371,6 +371,7 @@ static void fail(struct exporter *e, const struct transfer_outcome *outcome, uin
     enum retry_verdict verdict = outcome->verdict == RETRY_SPLIT ? RETRY_HOLD : outcome->verdict;
 
     e->failures++;
+    export_result_failed(&e->result);
     complain(e, outcome,
              verdict == RETRY_HOLD ? "holding, and looking again now and then" : "trying again");
     wait_until(e, now_ns + MS_TO_NS(retry_delay_ms(verdict, e->failures, outcome->retry_after_s,
@@ -383,6 +384,7 @@ static void succeeded(struct exporter *e)
         message_print("%s: delivering again", spool_signal_names[e->signal]);
     e->trouble[0] = '\0';
     e->failures = 0;
+    e->result.failing_ms = 0;
     e->send_ns = 0;
 }
 
@@ -393,6 +395,7 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
 
     transfer_finish(e->transfer, result, &outcome);
     agent_metrics_request(e->shared->metrics, e->signal, outcome.code, outcome.seconds);
+    export_result_set(&e->result, &outcome);
     e->probing = false;
     e->stopping = stopping;
     if (outcome.verdict == RETRY_DELIVERED && probing) {

@@ -14,6 +14,7 @@
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/export_request.h"
+#include "metrics-agent/export/export_result.h"
 #include "metrics-agent/export/quarantine.h"
 #include "metrics-agent/export/ranges.h"
 #include "metrics-agent/export/segments.h"
@@ -52,6 +53,7 @@ struct exporter {
     struct spool_counts *counts; /* in the checkpoint's state */
     struct quarantine quarantine;
     struct transfer *transfer; /* NULL where nothing is sent */
+    struct export_result result;
     enum exporter_state state;
     uint64_t look_ns;   /* when to look at the files again; UINT64_MAX for never */
     uint64_t rescan_ns; /* no reading of the directory before this */

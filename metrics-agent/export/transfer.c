@@ -255,6 +255,11 @@ bool transfer_busy(const struct transfer *transfer)
     return transfer->busy;
 }
 
+uint64_t transfer_started_ns(const struct transfer *transfer)
+{
+    return transfer->started_ns;
+}
+
 void transfer_cancel(struct transfer *transfer)
 {
     if (transfer->busy)

@@ -46,6 +46,9 @@ int transfer_send(struct transfer *transfer, const char *body, size_t len);
 
 bool transfer_busy(const struct transfer *transfer);
 
+/* When the request under way began (monotonic ns). */
+uint64_t transfer_started_ns(const struct transfer *transfer);
+
 /* Gives up the request under way, if any. */
 void transfer_cancel(struct transfer *transfer);
 
