@@ -43,10 +43,12 @@ static double age_s(uint64_t since_ns, uint64_t now_ns)
 }
 
 /*
- * The sum of a counter's series whose label `signal` is this one; -1 where there is none. The agent
- * writes it before we look at the files, so it can't be ahead of them.
+ * The sum of a counter's series whose label `signal` is this one, and the other one `second` unless
+ * that is NULL; -1 where there is none. The agent writes it before we look at the files, so it
+ * can't be ahead of them.
  */
-static double counted(const struct metrics_reader *reader, enum families which, const char *signal)
+static double counted(const struct metrics_reader *reader, enum families which, const char *signal,
+                      const char *second)
 {
     const char *const name = families_table[which].name;
     const struct metrics_reader_family *family =
@@ -58,24 +60,38 @@ static double counted(const struct metrics_reader *reader, enum families which, 
 
         if (family->label_count == 0 || strcmp(series->values[0], signal) != 0)
             continue;
+        if (second != NULL && (family->label_count < 2 || strcmp(series->values[1], second) != 0))
+            continue;
         sum = (sum < 0 ? 0 : sum) + (double)metrics_reader_counter(reader, series);
     }
     return sum;
 }
 
-/* Without a metrics file that belongs to the spool the numbers stay negative. */
-static void read_metrics(double written[SPOOL_SIGNALS], double asked[SPOOL_SIGNALS])
+/* What the metrics file has counted; negative where there is none that belongs to the spool. */
+struct counters {
+    double written[SPOOL_SIGNALS], asked[SPOOL_SIGNALS], lost[SPOOL_SIGNALS][AGENT_STATUS_LOSSES];
+};
+
+static void read_metrics(struct counters *c)
 {
     struct metrics_reader *reader = NULL;
 
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
-        written[i] = asked[i] = -1;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        c->written[i] = c->asked[i] = -1;
+        for (int k = 0; k < AGENT_STATUS_LOSSES; k++)
+            c->lost[i][k] = -1;
+    }
     if (instance_is_one())
         reader = metrics_reader_open(instance_run_dir());
     if (reader != NULL && metrics_reader_refresh(reader) == 0) {
         for (int i = 0; i < SPOOL_SIGNALS; i++) {
-            written[i] = counted(reader, FAMILY_SPOOL_WRITTEN, spool_signal_names[i]);
-            asked[i] = counted(reader, FAMILY_EXPORT_REQUESTS, spool_signal_names[i]);
+            const char *const signal = spool_signal_names[i];
+
+            c->written[i] = counted(reader, FAMILY_SPOOL_WRITTEN, signal, NULL);
+            c->asked[i] = counted(reader, FAMILY_EXPORT_REQUESTS, signal, NULL);
+            for (int k = 0; k < AGENT_STATUS_LOSSES; k++)
+                c->lost[i][k] = counted(reader, FAMILY_SPOOL_DROPPED, signal,
+                                        spool_reason((enum spool_result)(k + 1)));
         }
     }
     metrics_reader_close(reader);
@@ -120,10 +136,6 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
         r->at = &seen->list[seen->count - 1];
     r->oldest_s = seen->oldest_ns > 0 ? age_s(seen->oldest_ns, now_ns) : -1;
     r->in_rate = r->out_rate = -1;
-    /* From the files' own times: what waits has come between the oldest record and the last. */
-    if (seen->waiting > 1 && seen->oldest_ns > 0 &&
-        seen->last_written_ns > seen->oldest_ns + NS_PER_S)
-        r->in_rate = (double)seen->waiting / age_s(seen->oldest_ns, seen->last_written_ns);
     r->written = spool_counts_settled(&seen->counts) + seen->waiting;
     r->known = known > 0 ? (uint64_t)known : 0;
     if (known < 0)
@@ -134,25 +146,102 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
         r->verdict = moving ? SPOOL_REPORT_MOVING : SPOOL_REPORT_MISSING;
 }
 
+/* How sending goes. Returns whether something is wrong with it. */
+static bool judge_export(struct spool_report *report, int i)
+{
+    const struct spool_agent *agent = &report->agent;
+    const struct agent_status_signal *s = &agent->status.signals[i];
+    const char *name = spool_signal_names[i];
+    const size_t before = report->wrong_count;
+
+    if (agent->state != SPOOL_AGENT_LIVE && !spool_agent_drained(agent))
+        return false;
+    if (s->nowhere[0] != '\0' && s->mistaken)
+        WRONG(report, "%s: nothing is sent: %s", name, s->nowhere);
+    else if (s->nowhere[0] != '\0')
+        NOTE(report, "%s: nothing is sent, the spool keeps the newest: %s", name, s->nowhere);
+    if (s->failing_ms != 0)
+        WRONG(report, "%s: for %.0f s nothing has been delivered to %.200s: %.250s", name,
+              spool_agent_age_s(agent, s->failing_ms), s->endpoint, s->reason);
+    if (s->unanswered_ms != 0)
+        WRONG(report, "%s: %.200s has not answered for %.0f s", name, s->endpoint,
+              spool_agent_age_s(agent, s->unanswered_ms));
+    if (s->failing_ms == 0 && s->rejected > 0)
+        WRONG(report, "%s: the last answer rejected %llu records: %.250s", name,
+              (unsigned long long)s->rejected, s->reason);
+    return report->wrong_count > before;
+}
+
+static void judge_losses(struct spool_report *report, int i)
+{
+    for (int k = 0; k < AGENT_STATUS_LOSSES; k++) {
+        const struct spool_agent_loss *const loss = &report->agent.lost[i][k];
+
+        if (loss->records > 0 && loss->now)
+            WRONG(report, "%s: writers lose records, the last %.0f s ago, %llu so far (%s)",
+                  spool_signal_names[i], loss->age_s, (unsigned long long)loss->records,
+                  spool_agent_loss_words(k));
+        else if (loss->records > 0)
+            NOTE(report, "%s: writers have lost %llu records (%s)", spool_signal_names[i],
+                 (unsigned long long)loss->records, spool_agent_loss_words(k));
+    }
+}
+
+static void judge_agent(struct spool_report *report)
+{
+    const struct spool_agent *const agent = &report->agent;
+
+    if (report->view.agent == SPOOL_VIEW_AGENT_UNKNOWN)
+        NOTE(report, "this user can't see whether an agent runs (" SPOOL_FILES_LOCK ")");
+    else if (spool_agent_drained(agent))
+        NOTE(report, "no agent runs; the spool was drained %.0f s ago",
+             spool_agent_age_s(agent, agent->status.ended_ms));
+    else if (report->view.agent == SPOOL_VIEW_AGENT_NONE)
+        WRONG(report, "no agent runs on this spool%s; start metrics-agent",
+              agent->state == SPOOL_AGENT_DIED    ? ", the last one died"
+              : agent->state == SPOOL_AGENT_ENDED ? ", the last one was ended"
+                                                  : "");
+    if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && agent->state == SPOOL_AGENT_UNKNOWN) {
+        if (agent->error != 0)
+            WRONG(report, "how sending goes can't be seen: %.300s/" AGENT_STATUS_FILE ": %s",
+                  instance_run_dir(), strerror(agent->error));
+        else if (!instance_is_one())
+            NOTE(report, "how sending goes can't be seen: MICROTRACE_RUN_DIR and "
+                         "MICROTRACE_SPOOL_DIR have to be named together");
+        else
+            WRONG(report,
+                  "how sending goes can't be seen: %.300s/" AGENT_STATUS_FILE
+                  " is not of the agent on this spool",
+                  instance_run_dir());
+    }
+    for (size_t i = 0; agent->state == SPOOL_AGENT_LIVE && i < agent->status.warning_count; i++)
+        NOTE(report, "the agent's settings: %s", agent->status.warnings[i]);
+}
+
 static void judge_signal(struct spool_report *report, int i, double asked, uint64_t now_ns)
 {
     const struct spool_report_signal *r = &report->signals[i];
     const struct spool_view_signal *seen = &report->view.signals[i];
+    const struct agent_status_signal *export = &report->agent.status.signals[i];
     const char *name = spool_signal_names[i];
     const uint64_t taken =
         seen->counts.delivered + seen->counts.rejected + seen->counts.quarantined;
 
-    if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0)
+    const bool told = judge_export(report, i);
+
+    judge_losses(report, i);
+    if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0 &&
+        !spool_agent_drained(&report->agent))
         WRONG(report, "%s: %llu records wait and no agent runs", name,
               (unsigned long long)r->waiting);
-    if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && r->oldest_s > WAITING_MAX_S) {
-        if (taken == 0 && asked <= 0)
+    if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && r->oldest_s > WAITING_MAX_S && !told &&
+        export->nowhere[0] == '\0') {
+        if (report->agent.state == SPOOL_AGENT_UNKNOWN && taken == 0 && asked <= 0)
             NOTE(report,
                  "%s: nothing was ever sent; without an endpoint the spool keeps the newest", name);
         else
             WRONG(report,
-                  "%s: the oldest record has waited for %.0f s; the endpoint is slow, refuses or "
-                  "can't be reached (the agent's log says which)",
+                  "%s: the oldest record has waited for %.0f s; sending is slower than writing",
                   name, r->oldest_s);
     }
     if (r->verdict == SPOOL_REPORT_MISSING)
@@ -194,10 +283,7 @@ static void judge(struct spool_report *report, const double asked[SPOOL_SIGNALS]
         WRONG(report, "the checkpoint is damaged: an agent that starts sends everything again");
     else if (view->checkpoint == CHECKPOINT_MISSING)
         NOTE(report, "there is no checkpoint: no agent has sent anything from here yet");
-    if (view->agent == SPOOL_VIEW_AGENT_NONE)
-        NOTE(report, "no agent runs on this spool");
-    else if (view->agent == SPOOL_VIEW_AGENT_UNKNOWN)
-        NOTE(report, "this user can't see whether an agent runs (" SPOOL_FILES_LOCK ")");
+    judge_agent(report);
     if (statvfs(dir, &disk) == 0 && disk.f_blocks > 0 &&
         disk.f_bavail < disk.f_blocks / 100 * FREE_PERCENT_MIN)
         WRONG(report, "the file system is full to %d %%; writers are about to lose records",
@@ -225,11 +311,12 @@ static void find_rates(struct spool_report *report, const struct spool_report *b
 static int look_once(struct spool_report *report, const char *dir, double asked[SPOOL_SIGNALS],
                      uint64_t *now_ns)
 {
-    double written[SPOOL_SIGNALS];
+    struct counters c;
     bool moving = false;
 
     memset(report, 0, sizeof(*report));
-    read_metrics(written, asked);
+    read_metrics(&c);
+    memcpy(asked, c.asked, sizeof(c.asked));
     if (look(&report->view, dir, &moving) != 0)
         return -1;
     *now_ns = clock_unix_ns();
@@ -237,7 +324,9 @@ static int look_once(struct spool_report *report, const char *dir, double asked[
                                    ? age_s(report->view.checkpoint_ns, *now_ns)
                                    : -1;
     for (int i = 0; i < SPOOL_SIGNALS; i++)
-        find_figures(&report->signals[i], &report->view.signals[i], written[i], moving, *now_ns);
+        find_figures(&report->signals[i], &report->view.signals[i], c.written[i], moving, *now_ns);
+    spool_agent_read(&report->agent, instance_is_one() ? instance_run_dir() : NULL, &report->view,
+                     c.lost);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CLI_SPOOL_REPORT_H
 #define CLI_SPOOL_REPORT_H
 
+#include "cli/spool_agent.h"
 #include "cli/spool_view.h"
 
 #include <stdbool.h>
@@ -26,7 +27,7 @@ enum spool_report_balance {
 struct spool_report_signal {
     uint64_t waiting, waiting_bytes, segments, held;
     double oldest_s;          /* age of the oldest record that waits, -1 where none does */
-    double in_rate, out_rate; /* records a second, -1 where not known */
+    double in_rate, out_rate; /* records a second between two looks, -1 after one look */
     uint64_t written;         /* settled and waiting */
     uint64_t known;           /* what the metrics file says was written */
     enum spool_report_balance verdict;
@@ -35,6 +36,7 @@ struct spool_report_signal {
 
 struct spool_report {
     struct spool_view view;
+    struct spool_agent agent;
     struct spool_report_signal signals[SPOOL_SIGNALS];
     double checkpoint_age_s; /* -1 without one */
     char wrong[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];

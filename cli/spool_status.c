@@ -149,6 +149,27 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
 
+/* How the last export of each signal went, a line for each. */
+static void print_exports(const struct spool_agent *agent)
+{
+    for (int i = 0; i < SPOOL_SIGNALS && agent->state != SPOOL_AGENT_UNKNOWN; i++) {
+        const struct agent_status_signal *const s = &agent->status.signals[i];
+
+        if (s->nowhere[0] != '\0') {
+            printf("%s are sent nowhere: %s\n", spool_signal_names[i], s->nowhere);
+            continue;
+        }
+        printf("%s are sent to %s", spool_signal_names[i], s->endpoint);
+        if (s->result_ms == 0)
+            printf(": nothing yet");
+        else
+            printf(": %.1f s ago %s", spool_agent_age_s(agent, s->result_ms), s->reason);
+        if (agent->state == SPOOL_AGENT_LIVE && s->next_ms > agent->now_ms)
+            printf("; next try in %.1f s", (double)(s->next_ms - agent->now_ms) / 1e3);
+        printf("\n");
+    }
+}
+
 static void print_people(const struct spool_report *report, const char *dir)
 {
     printf("%s: %s; checkpoint %s", dir, agent_text(report->view.agent),
@@ -158,6 +179,7 @@ static void print_people(const struct spool_report *report, const char *dir)
                report->checkpoint_age_s);
     printf("\n");
     print_signals(report);
+    print_exports(&report->agent);
     for (size_t i = 0; i < report->note_count; i++)
         printf("note: %s\n", report->notes[i]);
     for (size_t i = 0; i < report->wrong_count; i++)
@@ -206,6 +228,51 @@ static void write_segments(struct json_writer *w, enum spool_signal signal,
     json_writer_end_array(w);
 }
 
+static void write_export(struct json_writer *w, const struct spool_agent *agent,
+                         enum spool_signal signal)
+{
+    const struct agent_status_signal *const s = &agent->status.signals[signal];
+    static const char *const states[] = {[SPOOL_AGENT_UNKNOWN] = "unknown",
+                                         [SPOOL_AGENT_LIVE] = "live",
+                                         [SPOOL_AGENT_ENDED] = "ended",
+                                         [SPOOL_AGENT_DIED] = "died"};
+    const double until_next = s->next_ms > agent->now_ms ? (double)(s->next_ms - agent->now_ms) : 0;
+
+    json_writer_key(w, "export");
+    json_writer_begin_object(w);
+    json_writer_key(w, "agent");
+    json_writer_string(w, states[agent->state]);
+    json_writer_key(w, "endpoint");
+    json_writer_string(w, s->endpoint);
+    json_writer_key(w, "nowhere");
+    json_writer_string(w, s->nowhere);
+    json_writer_key(w, "code");
+    json_writer_string(w, s->code);
+    json_writer_key(w, "reason");
+    json_writer_string(w, s->reason);
+    known(w, "age_seconds", spool_agent_age_s(agent, s->result_ms));
+    known(w, "failing_seconds", spool_agent_age_s(agent, s->failing_ms));
+    known(w, "next_try_seconds", s->next_ms != 0 ? until_next / 1e3 : -1);
+    known(w, "unanswered_seconds", spool_agent_age_s(agent, s->unanswered_ms));
+    json_writer_end_object(w);
+}
+
+static void write_losses(struct json_writer *w, const struct spool_agent_loss *losses)
+{
+    json_writer_key(w, "writers_lost");
+    json_writer_begin_object(w);
+    for (int i = 0; i < AGENT_STATUS_LOSSES; i++) {
+        json_writer_key(w, spool_reason((enum spool_result)(i + 1)));
+        json_writer_begin_object(w);
+        number(w, "records", losses[i].records);
+        known(w, "age_seconds", losses[i].records > 0 ? losses[i].age_s : -1);
+        json_writer_key(w, "now");
+        json_writer_bool(w, losses[i].now);
+        json_writer_end_object(w);
+    }
+    json_writer_end_object(w);
+}
+
 static void write_signal(struct json_writer *w, const struct spool_report *report,
                          enum spool_signal signal)
 {
@@ -233,6 +300,8 @@ static void write_signal(struct json_writer *w, const struct spool_report *repor
     json_writer_key(w, "books");
     json_writer_string(w, balance_text(r->verdict));
     number(w, "quarantine_bytes", seen->listing.quarantine_bytes);
+    write_export(w, &report->agent, signal);
+    write_losses(w, report->agent.lost[signal]);
     json_writer_end_object(w);
 }
 

@@ -156,6 +156,18 @@ int agent_status_write(const char *run_dir, const struct agent_status *status)
     return error == 0 ? 0 : -1;
 }
 
+/* Control characters, C1 among them, would reach the terminal of who reads it. */
+static void defuse(char *text)
+{
+    for (char *at = text; *at != '\0'; at++) {
+        const unsigned char c = (unsigned char)*at;
+
+        if (c < 0x20 || c == 0x7f ||
+            (at > text && (unsigned char)at[-1] == 0xc2 && c >= 0x80 && c < 0xa0))
+            *at = '?';
+    }
+}
+
 /* The string's characters, cut at the last one that fits; "" for what is no string. */
 static void read_text(struct text value, char *out, size_t size)
 {
@@ -176,6 +188,7 @@ static void read_text(struct text value, char *out, size_t size)
         len += n;
     }
     out[len] = '\0';
+    defuse(out);
 }
 
 static void read_fields(struct text object, const struct field *field, void *into)
