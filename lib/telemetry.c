@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
 #include "lib/families.h"
+#include "lib/loss_notice.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ enum {
     BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two flushes */
     PROBLEM_MAX = 512,
     PROBE_EVERY_NS = 1000000000,
+    NOTICE_MS = 10000, /* between two looks whether a loss is to be said again */
 };
 
 #define ROW(variable, kind, member)                                                                \
@@ -60,6 +62,7 @@ const struct config_table telemetry_settings_table = {
 /* One signal's way into its spool. */
 struct channel {
     struct spool_writer spool;
+    enum spool_result result;  /* of the last flush */
     struct json_writer writer; /* over `buffer`: lines since the last flush */
     char buffer[BUFFER_MAX];
 };
@@ -77,7 +80,8 @@ struct telemetry {
     size_t printed_length;
     char printed[BUFFER_MAX]; /* log lines for stderr since the last flush */
     char problem[PROBLEM_MAX];
-    uint64_t well_ns; /* when a probe last found nothing wrong; 0 if the last one did */
+    uint64_t well_ns;   /* when a probe last found nothing wrong; 0 if the last one did */
+    uint64_t notice_ns; /* no notice of a loss before this */
 };
 
 static void warn_if(const char *message)
@@ -103,6 +107,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     t->service = service;
     t->printed_length = 0;
     t->well_ns = 0;
+    t->notice_ns = 0;
     t->metrics = metrics_open(settings->run_dir, (uint32_t)settings->metrics_max_series);
     if (t->metrics == NULL) {
         free(t);
@@ -121,6 +126,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
                               settings->spool_max_bytes / SPOOL_SIGNALS) != 0)
             warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
+        channel->result = SPOOL_OK;
         json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
     }
     return t;
@@ -196,7 +202,25 @@ static int flush_channel(struct telemetry *t, enum spool_signal signal)
     if (lost > 0)
         count_dropped(t, signal, result, lost);
     json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
+    channel->result = result;
     return lost > 0 ? -1 : 0;
+}
+
+/* Only of what could not be written: the path of those who lose nothing has no look at a clock. */
+static void say_losses(struct telemetry *t)
+{
+    const struct channel *failed = NULL;
+    const char *const metrics = metrics_problem(t->metrics);
+
+    for (size_t i = 0; i < SPOOL_SIGNALS && failed == NULL; i++) {
+        if (t->channels[i].result != SPOOL_OK)
+            failed = &t->channels[i];
+    }
+    if ((metrics == NULL && failed == NULL) || clock_monotonic_ns() < t->notice_ns)
+        return;
+    t->notice_ns = clock_monotonic_ns() + (uint64_t)NOTICE_MS * CLOCK_NS_PER_MS;
+    loss_notice_say(t->settings, metrics, failed != NULL ? &failed->spool : NULL,
+                    failed != NULL ? failed->result : SPOOL_OK);
 }
 
 int telemetry_flush(struct telemetry *t)
@@ -207,6 +231,7 @@ int telemetry_flush(struct telemetry *t)
         if (flush_channel(t, (enum spool_signal)i) != 0)
             result = -1;
     }
+    say_losses(t);
     flush_printed(t);
     count_not_printed(t);
     return result;

@@ -225,3 +225,67 @@ cgi() {
     [ "$(metric 'microtrace_spool_limit_bytes{signal="logs"}')" = 500000 ]
     [ "$(metric 'microtrace_spool_limit_bytes{signal="traces"}')" = 500000 ]
 }
+
+@test "CGI with missing directories: one line a minute, over all processes, that names them" {
+    rm -r "$STATE"
+    cgi && cgi && cgi
+    [ "$(wc -l <"$DIR/stderr")" -eq 1 ]
+    grep -q "analyze: metrics are lost: $STATE/run: No such file or directory; make the directory" \
+        "$DIR/stderr"
+    grep -q "spans and logs are lost: $SPOOL: No such file or directory; make the directory" \
+        "$DIR/stderr"
+    # A minute later again, once.
+    touch -d '61 seconds ago' "$DIR"/.microtrace-*
+    cgi && cgi
+    [ "$(wc -l <"$DIR/stderr")" -eq 2 ]
+    # A file that is not ours to trust silences nobody.
+    rm "$DIR"/.microtrace-*
+    cgi TMPDIR="$DIR/nowhere" && cgi TMPDIR="$DIR/nowhere"
+    [ "$(wc -l <"$DIR/stderr")" -eq 4 ]
+    # And there is nothing to say once they are there.
+    mkdir -p "$STATE/run" "$SPOOL"
+    : >"$DIR/stderr"
+    cgi TMPDIR="$DIR/nowhere"
+    [ ! -s "$DIR/stderr" ]
+}
+
+@test "CGI as a user who may not write: the line names the directory, the user and the remedy" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    mkdir "$DIR/bin"
+    cp "$BIN/analyze" "$DIR/bin/analyze"
+    chmod 755 "$DIR" "$DIR/bin" "$STATE" "$STATE/run" "$SPOOL"
+    printf '{"a": 1, "b": 2}' | setpriv --reuid 65534 --clear-groups env REQUEST_METHOD=POST \
+        SCRIPT_NAME=/c PATH_INFO=/analyze CONTENT_TYPE=application/json CONTENT_LENGTH=16 \
+        "$DIR/bin/analyze" >"$DIR/answer" 2>"$DIR/stderr"
+    grep -q '"sum": 3.0' "$DIR/answer"
+    [ "$(wc -l <"$DIR/stderr")" -eq 1 ]
+    grep -q "$STATE/run: Permission denied; let user 65534 write there (chgrp, chmod 2770)" \
+        "$DIR/stderr"
+    grep -q "$SPOOL: Permission denied; let user 65534 write there" "$DIR/stderr"
+}
+
+@test "CGI below lighttpd, which passes no environment: its error log says where it looked" {
+    [ ! -e /run/microtrace ] || [ ! -e /var/spool/microtrace ] ||
+        skip "there is an instance in the default directories"
+    mkdir "$DIR/www"
+    ln -s "$BIN/analyze" "$DIR/www/microtrace.cgi"
+    cat >"$DIR/cgi.conf" <<CONF
+server.modules = ( "mod_cgi" )
+server.bind = "127.0.0.1"
+server.port = $HTTP_PORT
+server.document-root = "$DIR/www"
+server.errorlog = "$DIR/error.log"
+cgi.assign = ( ".cgi" => "" )
+CONF
+    background lighttpd -D -f "$DIR/cgi.conf"
+    wait_until curl -s -o /dev/null "$URL/"
+    rm -f /tmp/.microtrace-"$(id -u)"-*
+    request POST /microtrace.cgi/analyze -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}'
+    expect 200
+    request GET /microtrace.cgi/healthz
+    expect 200
+    [ "$(grep -c 'analyze: ' "$DIR/error.log")" -eq 1 ]
+    grep -qE '/run/microtrace \(MICROTRACE_RUN_DIR is not set\)|/var/spool/microtrace \(MICROTRACE_SPOOL_DIR is not set\)' \
+        "$DIR/error.log"
+    rm -f /tmp/.microtrace-"$(id -u)"-*
+}
