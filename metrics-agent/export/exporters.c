@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum {
     COUNT_BYTES_MAX = 256 << 20,  /* of the spool that one scrape may count */
@@ -17,6 +18,8 @@ enum {
     CHECK_MS = 500,               /* between two comparisons of the directory's names, at least */
     MISSING_MS = 10000,           /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
+    ROOM_MS = 1000,           /* between two looks at the file system's room */
+    ROOM_MIN_BYTES = 1 << 17, /* below which it counts as full */
 };
 
 int exporters_lock(struct exporters *all, const char *dir)
@@ -190,9 +193,41 @@ int exporters_check(struct exporters *all, uint64_t now_ns)
     return result;
 }
 
+/* A quota shows only in what the writers have lost. */
+static bool is_full(struct exporters *all)
+{
+    uint64_t no_space = 0, records;
+    struct statvfs disk;
+    bool grown;
+    int i;
+
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        if (agent_metrics_lost(all->shared.metrics, (enum spool_signal)i, SPOOL_NO_SPACE, &records))
+            no_space += records;
+    }
+    grown = no_space > all->no_space;
+    all->no_space = no_space;
+    return grown || (fstatvfs(all->dir.fd, &disk) == 0 && disk.f_blocks > 0 &&
+                     (disk.f_bavail * disk.f_frsize < ROOM_MIN_BYTES ||
+                      (disk.f_files > 0 && disk.f_favail == 0)));
+}
+
+/* Returns when to look again where the file system is full: then no write would wake us. */
+static uint64_t make_room(struct exporters *all, uint64_t now_ns)
+{
+    if (now_ns < all->room_ns)
+        return all->full ? all->room_ns : UINT64_MAX;
+    all->room_ns = now_ns + (uint64_t)ROOM_MS * CLOCK_NS_PER_MS;
+    all->full = is_full(all);
+    if (!all->full)
+        return UINT64_MAX;
+    retention_make_room(all->each, SPOOL_SIGNALS);
+    return all->room_ns;
+}
+
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
-    uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX;
+    uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
@@ -203,6 +238,9 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     }
     retention_enforce_cap(all->each, SPOOL_SIGNALS,
                           all->shared.settings->telemetry.spool_max_bytes);
+    room = make_room(all, now_ns);
+    if (room < next)
+        next = room;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         (void)accounting_publish(&all->each[i], 0, false);
     publish_due(all, now_ns);

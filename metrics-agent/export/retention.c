@@ -2,6 +2,15 @@
 
 #include "metrics-agent/export/exporter_files.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PUNCH_BYTES = 4096, /* the least that a file system gives back */
+    BLOCK_BYTES = 512,  /* of st_blocks */
+};
+
 /* Counts what the segment holds unsettled as dropped. */
 static void drop_lines(struct exporter *e, struct segment *segment)
 {
@@ -98,5 +107,65 @@ void retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t ma
         if (!drop_oldest(e) && (segments_list_active(&e->segments) == NULL ||
                                 segments_seal(&e->segments) != 0 || !drop_oldest(e)))
             return;
+    }
+}
+
+/*
+ * A writer keeps a sealed segment open until it writes again, perhaps for hours. The file keeps its
+ * size and what the checkpoint's fingerprint is made of, so nobody's place in it changes.
+ */
+static void punch(const struct segments *s, const struct segment *segment)
+{
+    const uint64_t keep = segment->file.offset > CHECKPOINT_PRINT_BYTES
+                              ? segment->file.offset - CHECKPOINT_PRINT_BYTES
+                              : 0;
+    const off_t length = (off_t)(keep / PUNCH_BYTES * PUNCH_BYTES);
+    char name[SPOOL_FILES_NAME_MAX];
+    struct stat status;
+    int fd;
+
+    if (length == 0)
+        return;
+    spool_segment_name(name, s->signal, &segment->file);
+    fd = openat(s->dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    /* Where the file system can't do it, the segment's deletion gives the room back later. */
+    if (fstat(fd, &status) == 0 && status.st_ino == segment->file.inode &&
+        status.st_blocks * BLOCK_BYTES > status.st_size - length + PUNCH_BYTES)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
+    (void)close(fd);
+}
+
+static void make_room(struct exporter *e)
+{
+    struct segments *const s = &e->segments;
+    const struct segment *active;
+    size_t i;
+
+    segments_refresh(s);
+    active = segments_list_active(s);
+    /* What is behind `offset` then is a line that a full disk has cut off. */
+    if (active != NULL && active->file.offset > 0 && e->state == EXPORTER_IDLE && !e->more)
+        (void)segments_seal(s); /* tried again while the file system is full */
+    segments_refresh(s);
+    for (i = 0; i < s->count; i++) {
+        const struct segment *const segment = &s->list[i];
+
+        if (!segment->file.active && !segment->file.final && !segment->nameless &&
+            !segment->suspect)
+            punch(s, segment);
+    }
+    if (s->sums.done > 0 && e->state == EXPORTER_IDLE)
+        exporter_files_commit(e);
+}
+
+void retention_make_room(struct exporter *exporters, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (exporters[i].transfer != NULL)
+            make_room(&exporters[i]);
     }
 }

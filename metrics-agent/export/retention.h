@@ -1,5 +1,6 @@
 /*
- * MICROTRACE_SPOOL_MAX_BYTES: which segments go when the spool is larger than that.
+ * Which segments go when the spool is larger than MICROTRACE_SPOOL_MAX_BYTES, or its file system
+ * is full.
  */
 #ifndef METRICS_AGENT_EXPORT_RETENTION_H
 #define METRICS_AGENT_EXPORT_RETENTION_H
@@ -14,5 +15,12 @@
  * until the spool is within `max_bytes`. With no sealed one left the largest active file is sealed.
  */
 void retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes);
+
+/*
+ * For a full file system: gives back what delivered records take, without waiting for a segment to
+ * become full. An active file whose lines are all settled is sealed, to be deleted once no
+ * writer has it open; until then the settled part of a sealed segment is punched out.
+ */
+void retention_make_room(struct exporter *exporters, size_t count);
 
 #endif

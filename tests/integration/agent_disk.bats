@@ -150,3 +150,34 @@ PYTHON
     exact traces $((100 * SPANS))
     exact logs $((100 * LOGS))
 }
+
+is_ready() {
+    request GET /readyz
+    [ "$STATUS" = 200 ]
+}
+
+@test "full of what is delivered: it heals by itself, although no segment is ever full" {
+    start_sink
+    # The active file would be sealed at 16 MiB; the disk has 768 KiB.
+    start_instance OTEL_EXPORTER_OTLP_ENDPOINT="$SINK"
+    requests full 500
+    wait_until nothing_waits traces
+    wait_until nothing_waits logs
+    # Although no process of the web program writes: those that hold a sealed segment stay idle.
+    wait_until has_room
+    wait_until is_ready
+    local traces logs
+    traces=$(dropped traces no_space) logs=$(dropped logs no_space)
+    requests after 50
+    wait_until nothing_waits traces
+    wait_until nothing_waits logs
+    [ "$(dropped traces no_space)" = "$traces" ]
+    [ "$(dropped logs no_space)" = "$logs" ]
+    arrived after 50
+    exact traces $((550 * SPANS))
+}
+
+# Enough of the 768 KiB for a request of every process.
+has_room() {
+    [ "$(df --output=avail "$SPOOL" | tail -n 1)" -ge 256 ]
+}
