@@ -93,7 +93,8 @@ lines_are() {
     done
 }
 
-@test "an empty spool is fine" {
+@test "an empty spool with an agent is fine" {
+    start_agent
     run spool status
     [ "$status" -eq 0 ]
     [[ $output == *"Nothing is wrong."* ]]
