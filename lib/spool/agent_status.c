@@ -156,15 +156,14 @@ int agent_status_write(const char *run_dir, const struct agent_status *status)
     return error == 0 ? 0 : -1;
 }
 
-/* Control characters, C1 among them, would reach the terminal of who reads it. */
+/* Control characters, C1 (U+0080 to U+009F) among them, would reach the reader's terminal. */
 static void defuse(char *text)
 {
-    for (char *at = text; *at != '\0'; at++) {
-        const unsigned char c = (unsigned char)*at;
-
-        if (c < 0x20 || c == 0x7f ||
-            (at > text && (unsigned char)at[-1] == 0xc2 && c >= 0x80 && c < 0xa0))
-            *at = '?';
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
+        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+            at[0] = at[1] = '?';
+        else if (at[0] < 0x20 || at[0] == 0x7f)
+            at[0] = '?';
     }
 }
 
