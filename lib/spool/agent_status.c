@@ -2,6 +2,7 @@
 
 #include "lib/base/json_walk.h"
 #include "lib/base/json_writer.h"
+#include "lib/base/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,18 +157,10 @@ int agent_status_write(const char *run_dir, const struct agent_status *status)
     return error == 0 ? 0 : -1;
 }
 
-/* Control characters, C1 (U+0080 to U+009F) among them, would reach the reader's terminal. */
-static void defuse(char *text)
-{
-    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
-        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
-            at[0] = at[1] = '?';
-        else if (at[0] < 0x20 || at[0] == 0x7f)
-            at[0] = '?';
-    }
-}
-
-/* The string's characters, cut at the last one that fits; "" for what is no string. */
+/*
+ * The string's characters as they may be printed, up to the last one that fits; "" for what is no
+ * string. The file's directory has other users.
+ */
 static void read_text(struct text value, char *out, size_t size)
 {
     const struct text string = json_walk_string(value);
@@ -176,18 +169,24 @@ static void read_text(struct text value, char *out, size_t size)
 
     while (string.at != NULL && at < string.at + string.len) {
         const char *const end = string.at + string.len;
-        char one[UTF8_MAX] = {*at};
+        char one[UTF8_MAX] = {*at}, printable[UTF8_MAX + PRINTABLE_ESCAPE];
         size_t n = 1;
 
-        if (*at++ == '\\')
+        if (*at == '\\') {
+            at++;
             n = json_walk_unescape(&at, end, one);
+        } else {
+            n = utf8_sequence(at, end);
+            memcpy(one, at, n);
+            at += n;
+        }
+        n = printable_copy(printable, sizeof(printable), one, n);
         if (n == 0 || len + n >= size)
             break;
-        memcpy(out + len, one, n);
+        memcpy(out + len, printable, n);
         len += n;
     }
     out[len] = '\0';
-    defuse(out);
 }
 
 static void read_fields(struct text object, const struct field *field, void *into)

@@ -79,7 +79,7 @@ static void describe(struct status_file *file, const struct exporters *exporters
     }
 }
 
-/* Without a colon after the signal: that stands before what happens to it. */
+/* What is wrong with a setting was said before, by us or by microtrace-run. */
 static void say(const struct agent_status *status, const char *spool)
 {
     if (status->listen[0] != '\0')
@@ -91,7 +91,9 @@ static void say(const struct agent_status *status, const char *spool)
         if (signal->endpoint[0] != '\0')
             message_print("sending %s to %s", spool_signal_names[i], signal->endpoint);
         else
-            message_print("sending %s nowhere: %s", spool_signal_names[i], signal->nowhere);
+            message_print("sending %s nowhere: %s", spool_signal_names[i],
+                          signal->mistaken ? "no endpoint that can be used is set"
+                                           : signal->nowhere);
     }
 }
 

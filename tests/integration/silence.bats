@@ -146,6 +146,12 @@ cgi() {
     status_says 0 'note: logs: nothing is sent.*no endpoint is set' 'Nothing is wrong'
 }
 
+@test "the same below microtrace-run" {
+    start_instance OTEL_EXPORTER_OTLP_ENDPIONT=http://127.0.0.1:4318
+    wait_until status_says 1 'wrong: logs: nothing is sent: OTEL_EXPORTER_OTLP_ENDPIONT is no setting'
+    stop_instance
+}
+
 @test "no agent: never started, ended, died; one that drains is not missed" {
     status_says 1 'wrong: no agent runs on this spool; start'
     start_sink

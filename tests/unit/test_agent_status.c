@@ -147,7 +147,7 @@ static void test_other_types_and_control_characters(void **state)
     assert_false(read.drain);
     assert_string_equal(read.listen, "");
     assert_int_equal(read.warning_count, AGENT_STATUS_WARNINGS_MAX);
-    assert_string_equal(read.warnings[0], "a?[2Jb??c");
+    assert_string_equal(read.warnings[0], "a\\u001b[2Jb\\u009bc\\u0000d");
     assert_string_equal(read.warnings[1], "");
 }
 
