@@ -15,24 +15,34 @@ struct downstream_client {
     CURL *curl;
     struct curl_slist *fields; /* header fields of the next POST */
     bool out_of_memory;        /* a field could not be put */
-    const char *request;       /* what is left to be sent */
-    size_t request_left;
+    const char *request;       /* what is to be sent */
+    size_t request_length, request_sent;
     size_t head_length, body_length;
     bool too_long;
     char body[DOWNSTREAM_CLIENT_BODY_MAX + 1];
 };
 
-/* By a callback without its counterpart for rewinding: what was sent can't be sent again. */
 static size_t read_request(char *buffer, size_t size, size_t count, void *data)
 {
     struct downstream_client *client = data;
-    size_t room = size * count;
-    size_t n = client->request_left < room ? client->request_left : room;
+    const size_t room = size * count, left = client->request_length - client->request_sent;
+    const size_t n = left < room ? left : room;
 
-    memcpy(buffer, client->request, n);
-    client->request += n;
-    client->request_left -= n;
+    memcpy(buffer, client->request + client->request_sent, n);
+    client->request_sent += n;
     return n;
+}
+
+/*
+ * libcurl goes back to the start for a second try by its own, which it is not to have. It refuses
+ * that try then, and from 8.7 on asks again before the next request, for which it is right.
+ */
+static int rewind_request(void *data, curl_off_t offset, int origin)
+{
+    const struct downstream_client *client = data;
+
+    return client->request_sent == 0 && offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK
+                                                                          : CURL_SEEKFUNC_FAIL;
 }
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *data)
@@ -79,6 +89,8 @@ static bool set_options(struct downstream_client *client,
            curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_request) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_READDATA, client) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_request) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SEEKDATA, client) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, count_head) == CURLE_OK &&
@@ -174,7 +186,8 @@ void downstream_client_post(struct downstream_client *client, const char *body, 
     put_line(client, "Content-Type: application/json");
     put_line(client, "Accept: application/json");
     client->request = body;
-    client->request_left = length;
+    client->request_length = length;
+    client->request_sent = 0;
     client->head_length = client->body_length = 0;
     client->too_long = false;
     code = perform(client, length, timeout_ms);

@@ -1,8 +1,10 @@
 #include "metrics-agent/scrape/http_server.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/request_id.h"
 #include "lib/base/text.h"
+#include "metrics-agent/scrape/connections.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -12,13 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum {
     HOST_MAX = 256,
-    BACKLOG = 128,
+    /* Until they are accepted new clients wait here, and the kernel turns away what is beyond. */
+    BACKLOG = 4096,
+    /* That libmicrohttpd accepts before it sees that others were shut down: two rounds of ten. */
+    CLOSING_MAX = 64,
     CONNECTION_MEMORY = 32768,
     JSON_MAX = 1024,
     GZIP_WINDOW = 15 + 16,
@@ -27,6 +33,7 @@ enum {
 
 struct http_server {
     struct MHD_Daemon *daemon;
+    struct connections *connections;
     int fd;
     http_server_metrics *metrics;
     http_server_problem *problem;
@@ -142,6 +149,43 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+/* Calls of libmicrohttpd about a connection that it has accepted, or is about to close. */
+static void connection_changed(void *context, struct MHD_Connection *connection, void **ours,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    const union MHD_ConnectionInfo *fd, *peer;
+    struct http_server *server = context;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        connections_remove(server->connections, *ours);
+        *ours = NULL;
+        return;
+    }
+    fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (fd != NULL && peer != NULL)
+        *ours = connections_add(server->connections, fd->connect_fd, peer->client_addr,
+                                clock_monotonic_ns());
+}
+
+static void begin(struct http_server *server, struct MHD_Connection *connection,
+                  enum connections_step step)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (info != NULL)
+        connections_begin(server->connections, info->socket_context, step, clock_monotonic_ns());
+}
+
+static void request_completed(void *context, struct MHD_Connection *connection, void **state,
+                              enum MHD_RequestTerminationCode code)
+{
+    (void)state;
+    (void)code;
+    begin(context, connection, CONNECTIONS_ASK);
+}
+
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
                               struct MHD_Response *response, const char *type)
 {
@@ -232,6 +276,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
+    begin(server, connection, CONNECTIONS_TAKE);
     if (!metrics && !health)
         return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
     /* libmicrohttpd leaves the body of an answer to HEAD out. */
@@ -240,12 +285,56 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return metrics ? answer_metrics(server, connection) : answer_health(server, connection);
 }
 
+/* Half of the descriptors that we may have, at most: the other half is the exporter's. */
+static size_t places(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1;
+    if (limit.rlim_cur < limit.rlim_max) {
+        const struct rlimit all = {limit.rlim_max, limit.rlim_max};
+
+        if (setrlimit(RLIMIT_NOFILE, &all) == 0)
+            limit = all;
+    }
+    if (limit.rlim_cur >= 2 * CONNECTIONS_MAX)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur >= 2 ? limit.rlim_cur / 2 : 1;
+}
+
+/* Returns 0, or -1 and leaves socket_fd open. */
+static int start(struct http_server *server, int socket_fd)
+{
+    const size_t most = places();
+    const union MHD_DaemonInfo *info;
+
+    server->connections = connections_open(most);
+    if (server->connections == NULL)
+        return -1;
+    /* libmicrohttpd's own timeout begins anew with each byte: 0 is none. */
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL, 0, NULL, NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, socket_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(most + CLOSING_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
+        0U, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, server, MHD_OPTION_END);
+    if (server->daemon == NULL)
+        return -1;
+    info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL) {
+        (void)MHD_quiesce_daemon(server->daemon);
+        return -1;
+    }
+    server->fd = info->epoll_fd;
+    return 0;
+}
+
 struct http_server *http_server_open(const char *listen, http_server_metrics *metrics,
                                      http_server_problem *problem, void *context,
                                      char reason[HTTP_SERVER_REASON_MAX])
 {
     struct http_server *server = calloc(1, sizeof *server);
-    const union MHD_DaemonInfo *info;
     int socket_fd;
 
     if (server == NULL) {
@@ -260,21 +349,12 @@ struct http_server *http_server_open(const char *listen, http_server_metrics *me
         free(server);
         return NULL;
     }
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, socket_fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_SERVER_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
-    info = server->daemon != NULL ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
-                                  : NULL;
-    if (info == NULL) {
+    if (start(server, socket_fd) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the HTTP server can't be started");
-        if (server->daemon == NULL)
-            (void)close(socket_fd);
+        (void)close(socket_fd);
         http_server_close(server);
         return NULL;
     }
-    server->fd = info->epoll_fd;
     return server;
 }
 
@@ -284,6 +364,7 @@ void http_server_close(struct http_server *server)
         return;
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
+    connections_close(server->connections);
     free(server);
 }
 
@@ -294,9 +375,13 @@ int http_server_fd(const struct http_server *server)
 
 uint64_t http_server_timeout_ms(const struct http_server *server)
 {
+    const uint64_t now = clock_monotonic_ns(), due = connections_expire(server->connections, now);
     MHD_UNSIGNED_LONG_LONG timeout;
+    uint64_t ms = UINT64_MAX;
 
-    return MHD_get_timeout(server->daemon, &timeout) == MHD_YES ? timeout : UINT64_MAX;
+    if (due != UINT64_MAX)
+        ms = (due - now + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
+    return MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout < ms ? timeout : ms;
 }
 
 void http_server_run(struct http_server *server)

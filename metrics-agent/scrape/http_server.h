@@ -1,5 +1,6 @@
 /*
  * The agent's own HTTP: GET /metrics and GET /healthz, by libmicrohttpd in the caller's loop.
+ * Clients that send nothing, or little at a time, keep nobody else away (connections.h).
  */
 #ifndef METRICS_AGENT_SCRAPE_HTTP_SERVER_H
 #define METRICS_AGENT_SCRAPE_HTTP_SERVER_H
@@ -8,8 +9,6 @@
 #include <stdint.h>
 
 enum {
-    HTTP_SERVER_CONNECTIONS_MAX = 64,
-    HTTP_SERVER_TIMEOUT_S = 15,
     HTTP_SERVER_REASON_MAX = 256,
 };
 
@@ -33,8 +32,9 @@ typedef const char *http_server_problem(void *context);
 struct http_server;
 
 /*
- * Listens on `listen`, HOST:PORT or [HOST]:PORT. Returns NULL with one line in `reason` that says
- * what is wrong and how to mend it.
+ * Listens on `listen`, HOST:PORT or [HOST]:PORT, and raises this process's soft limit of open files
+ * to its hard limit. Returns NULL with one line in `reason` that says what is wrong and how to mend
+ * it.
  */
 struct http_server *http_server_open(const char *listen, http_server_metrics *metrics,
                                      http_server_problem *problem, void *context,
@@ -45,7 +45,10 @@ void http_server_close(struct http_server *server);
 /* The descriptor to wait on for reading. */
 int http_server_fd(const struct http_server *server);
 
-/* Milliseconds after which http_server_run is due without the descriptor; UINT64_MAX for never. */
+/*
+ * Shuts down connections whose time is over. Returns the milliseconds after which this and
+ * http_server_run are due without the descriptor; UINT64_MAX for never.
+ */
 uint64_t http_server_timeout_ms(const struct http_server *server);
 
 void http_server_run(struct http_server *server);
