@@ -96,3 +96,15 @@ at_least() {
     [ "$status" -eq 2 ]
     [[ $output == *'REQUEST_TIMEOUT: "0"'* ]]
 }
+
+# Half of them are idle, the others drip: 1100 were enough once.
+@test "2000 connections that ask nothing: requests are answered, and /metrics on both ports" {
+    local port path line
+    for port in "$HTTP_PORT" "$AGENT_PORT"; do
+        for path in /healthz /metrics; do
+            line=$(python3 "$ROOT/tests/tools/crowd.py" --port "$port" --path "$path" --connections 2000 --seconds 2)
+            echo "# port $port, $path: $line" >&3
+            [[ $line == *' failed 0 '* ]]
+        done
+    done
+}
