@@ -30,9 +30,10 @@ injected() {
 
 # injected_by REQUEST-ID-PREFIX: prints kind and delay of each fault, in the order of the numbers
 # behind the prefix, as the log has them.
+# jq 1.7 prints a number as it is written, 110.0; what was computed, as 1.6 does.
 injected_by() {
     logs ".message == \"chaos_injected\" and (.request_id | startswith(\"$1-\"))" |
-        jq -r '[(.request_id | split("-") | last | tonumber), .kind, .delay_ms] | @tsv' | sort -n
+        jq -r '[(.request_id | split("-") | last | tonumber), .kind, ((.delay_ms | numbers | . + 0) // null)] | @tsv' | sort -n
 }
 
 # serve PREFIX COUNT: that many analyses, one after the other.

@@ -94,13 +94,19 @@ PYTHON
 }
 
 @test "a POST that does not say how long its body is: 400, and not that fields are missing" {
-    local answer
-    for answer in 'Content-Length:\r\n' 'Content-Length: \r\n' ''; do
-        answer=$(raw "POST /analyze HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n$answer\r\n{\"a\":1,\"b\":2}")
+    local length answer said=0
+    for length in 'Content-Length:\r\n' 'Content-Length: \r\n' ''; do
+        answer=$(raw "POST /analyze HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n$length\r\n{\"a\":1,\"b\":2}")
         [[ $answer == "HTTP/1.1 400 "* ]] || { echo "$answer" && false; }
-        [[ $answer == *'"detail":"The request does not say how long its body is'* ]]
+        if [[ $answer == *'"detail":"The request does not say how long its body is'* ]]; then
+            said=$((said + 1))
+        else
+            # lighttpd 1.4.79 says that an empty one is malformed.
+            [[ -n $length && $answer == *'{"detail":"Bad Request"}' ]] || { echo "$answer" && false; }
+        fi
     done
-    [ "$(metric 'errors_total{method="POST",path="/analyze",exception="length_required"}')" -eq 3 ]
+    [ "$said" -ge 1 ]
+    [ "$(metric 'errors_total{method="POST",path="/analyze",exception="length_required"}')" -eq "$said" ]
 }
 
 @test "HTTP/1.0, HTTP/1.1 and chunks: the body is read whole" {
