@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,14 +20,14 @@ struct connection {
     uint64_t began_ns; /* of its step */
     int fd;
     uint16_t bucket; /* of its address */
-    enum connections_step step;
+    bool shut;       /* it takes no place any more, and is on no list */
 };
 
 struct connections {
     size_t places, taken;
-    uint64_t seed;                        /* so that nobody can choose addresses of one bucket */
-    struct list lists[CONNECTIONS_STEPS]; /* in each the longest waiting first */
-    uint16_t of_address[BUCKETS];         /* places taken; addresses may share a bucket */
+    uint64_t seed;                /* so that nobody can choose addresses of one bucket */
+    struct list list;             /* that whose step has lasted longest first */
+    uint16_t of_address[BUCKETS]; /* places taken; addresses may share a bucket */
 };
 
 _Static_assert(CONNECTIONS_MAX <= UINT16_MAX, "counts of places");
@@ -41,8 +42,7 @@ struct connections *connections_open(size_t places)
     if (getrandom(&connections->seed, sizeof connections->seed, 0) !=
         (ssize_t)sizeof connections->seed)
         connections->seed = clock_unix_ns();
-    for (size_t i = 0; i < CONNECTIONS_STEPS; i++)
-        TAILQ_INIT(&connections->lists[i]);
+    TAILQ_INIT(&connections->list);
     return connections;
 }
 
@@ -73,16 +73,9 @@ static uint16_t bucket_of(const struct connections *connections, const struct so
     return (uint16_t)((number ^ (number >> 31)) % BUCKETS);
 }
 
-static void move(struct connections *connections, struct connection *connection,
-                 enum connections_step step)
+static void give_up_place(struct connections *connections, struct connection *connection)
 {
-    TAILQ_REMOVE(&connections->lists[connection->step], connection, entry);
-    connection->step = step;
-    TAILQ_INSERT_TAIL(&connections->lists[step], connection, entry);
-}
-
-static void give_up_place(struct connections *connections, const struct connection *connection)
-{
+    TAILQ_REMOVE(&connections->list, connection, entry);
     connections->taken--;
     connections->of_address[connection->bucket]--;
 }
@@ -90,30 +83,19 @@ static void give_up_place(struct connections *connections, const struct connecti
 static void shut(struct connections *connections, struct connection *connection)
 {
     give_up_place(connections, connection);
-    move(connections, connection, CONNECTIONS_CLOSED);
+    connection->shut = true;
     /* One that the peer has closed already is as good. */
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* The longest waiting one of the address that has most places. NULL if none is at this step. */
-static struct connection *find_victim(const struct connections *connections,
-                                      enum connections_step step)
-{
-    struct connection *victim = NULL, *c;
-
-    TAILQ_FOREACH(c, &connections->lists[step], entry)
-    if (victim == NULL ||
-        connections->of_address[c->bucket] > connections->of_address[victim->bucket])
-        victim = c;
-    return victim;
-}
-
+/* At the cost of a look at each, a few microseconds. */
 static void make_room(struct connections *connections)
 {
-    struct connection *victim = find_victim(connections, CONNECTIONS_ASK);
+    struct connection *const first = TAILQ_FIRST(&connections->list), *victim = first;
 
-    if (victim == NULL)
-        victim = find_victim(connections, CONNECTIONS_TAKE);
+    for (struct connection *c = first; c != NULL; c = TAILQ_NEXT(c, entry))
+        if (connections->of_address[c->bucket] > connections->of_address[victim->bucket])
+            victim = c;
     if (victim != NULL)
         shut(connections, victim);
 }
@@ -129,48 +111,37 @@ struct connection *connections_add(struct connections *connections, int fd,
     }
     if (connections->taken >= connections->places)
         make_room(connections);
-    *connection = (struct connection){.began_ns = now,
-                                      .fd = fd,
-                                      .bucket = bucket_of(connections, address),
-                                      .step = CONNECTIONS_ASK};
-    TAILQ_INSERT_TAIL(&connections->lists[CONNECTIONS_ASK], connection, entry);
+    *connection =
+        (struct connection){.began_ns = now, .fd = fd, .bucket = bucket_of(connections, address)};
+    TAILQ_INSERT_TAIL(&connections->list, connection, entry);
     connections->taken++;
     connections->of_address[connection->bucket]++;
     return connection;
 }
 
-void connections_begin(struct connections *connections, struct connection *connection,
-                       enum connections_step step, uint64_t now)
+void connections_begin(struct connections *connections, struct connection *connection, uint64_t now)
 {
-    if (connection == NULL || connection->step == CONNECTIONS_CLOSED)
+    if (connection == NULL || connection->shut)
         return;
     connection->began_ns = now;
-    move(connections, connection, step);
+    TAILQ_REMOVE(&connections->list, connection, entry);
+    TAILQ_INSERT_TAIL(&connections->list, connection, entry);
 }
 
 void connections_remove(struct connections *connections, struct connection *connection)
 {
     if (connection == NULL)
         return;
-    if (connection->step != CONNECTIONS_CLOSED)
+    if (!connection->shut)
         give_up_place(connections, connection);
-    TAILQ_REMOVE(&connections->lists[connection->step], connection, entry);
     free(connection);
 }
 
 uint64_t connections_expire(struct connections *connections, uint64_t now)
 {
-    static const enum connections_step steps[] = {CONNECTIONS_ASK, CONNECTIONS_TAKE};
-    uint64_t next = UINT64_MAX;
+    struct connection *c;
 
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        struct connection *c;
-
-        while ((c = TAILQ_FIRST(&connections->lists[steps[i]])) != NULL &&
-               now >= c->began_ns + step_ns)
-            shut(connections, c);
-        if (c != NULL && c->began_ns + step_ns < next)
-            next = c->began_ns + step_ns;
-    }
-    return next;
+    while ((c = TAILQ_FIRST(&connections->list)) != NULL && now >= c->began_ns + step_ns)
+        shut(connections, c);
+    return c != NULL ? c->began_ns + step_ns : UINT64_MAX;
 }

@@ -21,14 +21,6 @@ enum {
     CONNECTIONS_STEP_S = 15,
 };
 
-/* What a client is to do next. */
-enum connections_step {
-    CONNECTIONS_ASK,    /* to send a request; these make room first */
-    CONNECTIONS_TAKE,   /* to take its answer */
-    CONNECTIONS_CLOSED, /* nothing: it was shut down and takes no place any more */
-    CONNECTIONS_STEPS,
-};
-
 struct connections;
 struct connection;
 
@@ -48,9 +40,9 @@ void connections_close(struct connections *connections);
 struct connection *connections_add(struct connections *connections, int fd,
                                    const struct sockaddr *address, uint64_t now);
 
-/* Its next step, CONNECTIONS_ASK or CONNECTIONS_TAKE, begins. NULL does nothing. */
+/* Its next step begins. NULL does nothing. */
 void connections_begin(struct connections *connections, struct connection *connection,
-                       enum connections_step step, uint64_t now);
+                       uint64_t now);
 
 /* `fd` is about to be closed. NULL does nothing. */
 void connections_remove(struct connections *connections, struct connection *connection);

@@ -168,14 +168,14 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
                                 clock_monotonic_ns());
 }
 
-static void begin(struct http_server *server, struct MHD_Connection *connection,
-                  enum connections_step step)
+/* The client's next step begins. */
+static void begin(struct http_server *server, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     if (info != NULL)
-        connections_begin(server->connections, info->socket_context, step, clock_monotonic_ns());
+        connections_begin(server->connections, info->socket_context, clock_monotonic_ns());
 }
 
 static void request_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -183,7 +183,7 @@ static void request_completed(void *context, struct MHD_Connection *connection, 
 {
     (void)state;
     (void)code;
-    begin(context, connection, CONNECTIONS_ASK);
+    begin(context, connection);
 }
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
@@ -276,7 +276,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
-    begin(server, connection, CONNECTIONS_TAKE);
+    begin(server, connection);
     if (!metrics && !health)
         return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
     /* libmicrohttpd leaves the body of an answer to HEAD out. */

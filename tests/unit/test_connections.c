@@ -88,30 +88,26 @@ static void a_step_has_its_time(void **state)
     idle = arrive("192.0.2.1", second);
     served = arrive("192.0.2.1", second);
     assert_true(connections_expire(world.connections, step) == second + step);
-    connections_begin(world.connections, served->connection, CONNECTIONS_TAKE, step);
+    connections_begin(world.connections, served->connection, step);
     assert_true(connections_expire(world.connections, second + step) == 2 * step);
     assert_true(closed(idle));
     assert_false(closed(served));
-    connections_begin(world.connections, served->connection, CONNECTIONS_ASK, step + 2 * second);
+    connections_begin(world.connections, served->connection, step + 2 * second);
     assert_true(connections_expire(world.connections, 2 * step) == 2 * step + 2 * second);
     assert_false(closed(served));
     assert_true(connections_expire(world.connections, 2 * step + 2 * second) == UINT64_MAX);
     assert_true(closed(served));
 }
 
-static void who_takes_no_answer_has_its_time(void **state)
+static void who_was_shut_down_has_no_next_step(void **state)
 {
     struct client *client = arrive("192.0.2.1", 0);
 
     (void)state;
-    connections_begin(world.connections, client->connection, CONNECTIONS_TAKE, second);
-    assert_true(connections_expire(world.connections, step) == step + second);
-    assert_false(closed(client));
-    assert_true(connections_expire(world.connections, step + second) == UINT64_MAX);
+    assert_true(connections_expire(world.connections, step) == UINT64_MAX);
     assert_true(closed(client));
-    /* That libmicrohttpd calls late changes nothing. */
-    connections_begin(world.connections, client->connection, CONNECTIONS_ASK, step + second);
-    assert_true(connections_expire(world.connections, 3 * step) == UINT64_MAX);
+    connections_begin(world.connections, client->connection, step);
+    assert_true(connections_expire(world.connections, step) == UINT64_MAX);
 }
 
 static void the_longest_waiting_makes_room(void **state)
@@ -121,28 +117,13 @@ static void the_longest_waiting_makes_room(void **state)
     (void)state;
     for (size_t i = 0; i < PLACES; i++)
         clients[i] = arrive("127.0.0.1", i);
-    connections_begin(world.connections, clients[0]->connection, CONNECTIONS_TAKE, PLACES);
-    connections_begin(world.connections, clients[1]->connection, CONNECTIONS_ASK, PLACES);
+    for (size_t i = 0; i < 2; i++)
+        connections_begin(world.connections, clients[i]->connection, PLACES);
     for (size_t i = PLACES; i < PLACES + 3; i++)
         clients[i] = arrive("127.0.0.1", i);
     for (size_t i = 0; i < PLACES + 3; i++)
         if (closed(clients[i]) != (i >= 2 && i <= 4))
             fail_msg("client %zu", i);
-}
-
-static void with_answers_alone_one_of_them_makes_room(void **state)
-{
-    struct client *clients[PLACES], *new_one;
-
-    (void)state;
-    for (size_t i = 0; i < PLACES; i++) {
-        clients[i] = arrive("127.0.0.1", i);
-        connections_begin(world.connections, clients[i]->connection, CONNECTIONS_TAKE, i);
-    }
-    new_one = arrive("127.0.0.1", PLACES);
-    assert_false(closed(new_one));
-    for (size_t i = 0; i < PLACES; i++)
-        assert_true(closed(clients[i]) == (i == 0));
 }
 
 /* A crowd at one address, in one network of IPv6 or mapped into it costs the others nothing. */
@@ -185,10 +166,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_step_has_its_time, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_takes_no_answer_has_its_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_shut_down_has_no_next_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_longest_waiting_makes_room, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(with_answers_alone_one_of_them_makes_room, set_up,
-                                        tear_down),
         cmocka_unit_test_setup_teardown(a_crowd_makes_room_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_left_gives_a_place_back, set_up, tear_down),
     };
