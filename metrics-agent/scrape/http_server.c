@@ -153,19 +153,23 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
 static void connection_changed(void *context, struct MHD_Connection *connection, void **ours,
                                enum MHD_ConnectionNotificationCode code)
 {
-    const union MHD_ConnectionInfo *fd, *peer;
+    const union MHD_ConnectionInfo *info;
     struct http_server *server = context;
+    int fd;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         connections_remove(server->connections, *ours);
         *ours = NULL;
         return;
     }
-    fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (fd != NULL && peer != NULL)
-        *ours = connections_add(server->connections, fd->connect_fd, peer->client_addr,
-                                clock_monotonic_ns());
+    /* What one call returns lives until the next one. */
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info == NULL)
+        return;
+    fd = info->connect_fd;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info != NULL)
+        *ours = connections_add(server->connections, fd, info->client_addr, clock_monotonic_ns());
 }
 
 /* The client's next step begins. */
