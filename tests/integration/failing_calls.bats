@@ -6,8 +6,11 @@
 bats_require_minimum_version 1.5.0
 load helpers
 
-setup_file() {
+setup() {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
+}
+
+setup_file() {
     LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
     export LIBRARY
     ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -fPIC -shared -o "$LIBRARY" \
