@@ -360,8 +360,11 @@ def run_agent(trial):
     finally:
         process.kill()
         process.wait()
-    status = said(subprocess.CompletedProcess([], process.returncode, b"", text), "the agent")
-    need(status == 0 or not alive, f"exit {status}: {text!r}")
+    # OpenSSL 3.5 aborts where memory is out as it starts, and says so.
+    if not (process.returncode == -signal.SIGABRT and trial.case.family in ("memory", "map") and
+            b"OpenSSL internal error" in text):
+        status = said(subprocess.CompletedProcess([], process.returncode, b"", text), "the agent")
+        need(status == 0 or not alive, f"exit {status}: {text!r}")
     deliver(trial)
     for name in ("traces", "logs"):
         ids = trial.args.sink.ids(name)
