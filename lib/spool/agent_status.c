@@ -11,10 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    FILE_MODE = 0640,
-    FILE_MAX = 65536, /* all texts at their longest, with some of them escaped */
-};
+enum { FILE_MODE = 0640 };
 
 /* One member of an object and the member of the struct that holds it. */
 struct field {
@@ -119,19 +116,20 @@ static void write_status(struct json_writer *w, const struct agent_status *statu
     json_writer_bytes(w, "\n", 1);
 }
 
-int agent_status_write(const char *run_dir, const struct agent_status *status)
+size_t agent_status_format(char text[AGENT_STATUS_FILE_MAX], const struct agent_status *status)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, text, AGENT_STATUS_FILE_MAX);
+    write_status(&w, status);
+    return w.overflow ? 0 : w.len;
+}
+
+int agent_status_write(const char *run_dir, const char *text, size_t len)
 {
     static const char temporary[] = AGENT_STATUS_FILE ".new";
-    static char text[FILE_MAX];
-    struct json_writer w;
     int dir, fd, error = 0;
 
-    json_writer_init(&w, text, sizeof(text));
-    write_status(&w, status);
-    if (w.overflow) {
-        errno = EMSGSIZE;
-        return -1;
-    }
     dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return -1;
@@ -141,9 +139,9 @@ int agent_status_write(const char *run_dir, const struct agent_status *status)
     if (fd < 0 || fchmod(fd, FILE_MODE) != 0)
         error = errno;
     if (fd >= 0 && error == 0) {
-        const ssize_t wrote = write(fd, text, w.len);
+        const ssize_t wrote = write(fd, text, len);
 
-        if (wrote < 0 || (size_t)wrote < w.len)
+        if (wrote < 0 || (size_t)wrote < len)
             error = wrote < 0 ? errno : ENOSPC;
     }
     if (fd >= 0 && close(fd) != 0 && error == 0)
@@ -239,7 +237,7 @@ static void read_status(struct text all, struct agent_status *status)
 
 int agent_status_read(const char *run_dir, struct agent_status *status)
 {
-    static char text[FILE_MAX];
+    static char text[AGENT_STATUS_FILE_MAX];
     char path[SPOOL_PATH_MAX];
     struct json_fault fault;
     ssize_t got;

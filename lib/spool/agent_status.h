@@ -21,6 +21,7 @@ enum {
     AGENT_STATUS_TEXT_MAX = 512,
     AGENT_STATUS_CODE_MAX = 12,
     AGENT_STATUS_WARNINGS_MAX = 8,
+    AGENT_STATUS_FILE_MAX = 65536,        /* bytes: all texts at their longest, with some escaped */
     AGENT_STATUS_LOSSES = SPOOL_OVERSIZE, /* reasons: every spool_result but SPOOL_OK */
 };
 
@@ -58,8 +59,11 @@ struct agent_status {
     struct agent_status_signal signals[SPOOL_SIGNALS];
 };
 
+/* The file's content. Returns its length, or 0 if it would be longer than AGENT_STATUS_FILE_MAX. */
+size_t agent_status_format(char text[AGENT_STATUS_FILE_MAX], const struct agent_status *status);
+
 /* Replaces the file in `run_dir`. Returns 0, or -1 with errno; the file is as it was then. */
-int agent_status_write(const char *run_dir, const struct agent_status *status);
+int agent_status_write(const char *run_dir, const char *text, size_t len);
 
 /* Reads it. Returns 0, or -1 with errno: ENOENT if there is none, EBADMSG if it is not one. */
 int agent_status_read(const char *run_dir, struct agent_status *status);

@@ -184,7 +184,7 @@ static uint64_t look(struct status_file *file, const struct exporters *exporters
 
 static void write_down(struct status_file *file, uint64_t now_ns)
 {
-    const bool failed = agent_status_write(file->run_dir, &file->now) != 0;
+    const bool failed = agent_status_write(file->run_dir, file->text, file->length) != 0;
 
     if (failed && !file->failed)
         message_print("%s/" AGENT_STATUS_FILE " can't be written, `microtrace spool status` will "
@@ -193,8 +193,18 @@ static void write_down(struct status_file *file, uint64_t now_ns)
     file->failed = failed;
     file->write_ns = now_ns + MS_TO_NS(failed ? AGAIN_MS : WRITE_MS);
     file->exists_ns = now_ns + MS_TO_NS(AGAIN_MS);
-    if (!failed)
-        file->written = file->now;
+    if (failed)
+        return;
+    memcpy(file->written, file->text, file->length);
+    file->written_length = file->length;
+}
+
+/* Returns whether there is something new to write. */
+static bool changed(struct status_file *file)
+{
+    file->length = agent_status_format(file->text, &file->now);
+    return file->length > 0 && (file->length != file->written_length ||
+                                memcmp(file->text, file->written, file->length) != 0);
 }
 
 static bool is_gone(const struct status_file *file)
@@ -215,7 +225,8 @@ void status_file_open(struct status_file *file, const struct exporters *exporter
     say(&file->now, exporters->dir.path);
     look_at_losses(file, exporters, true);
     (void)look(file, exporters, now_ns);
-    write_down(file, now_ns);
+    if (changed(file))
+        write_down(file, now_ns);
 }
 
 uint64_t status_file_run(struct status_file *file, const struct exporters *exporters,
@@ -233,11 +244,9 @@ uint64_t status_file_run(struct status_file *file, const struct exporters *expor
     if (now_ns >= file->exists_ns) {
         file->exists_ns = now_ns + MS_TO_NS(AGAIN_MS);
         if (is_gone(file))
-            memset(&file->written, 0, sizeof(file->written));
+            file->written_length = 0;
     }
-    /* Both begin as zeros, so that what lies between the members is alike too. */
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
-    if (memcmp(&file->written, &file->now, sizeof(file->now)) == 0)
+    if (!changed(file))
         return next;
     write_down(file, now_ns);
     return next < file->write_ns ? next : file->write_ns;
@@ -250,5 +259,6 @@ void status_file_close(struct status_file *file, const struct exporters *exporte
     look_at_losses(file, exporters, false);
     (void)look(file, exporters, now_ns);
     file->now.ended_ms = clock_unix_ns() / NS_PER_MS;
-    write_down(file, now_ns);
+    if (changed(file))
+        write_down(file, now_ns);
 }

@@ -13,7 +13,9 @@
 
 struct status_file {
     const char *run_dir;
-    struct agent_status now, written;
+    struct agent_status now;
+    char text[AGENT_STATUS_FILE_MAX], written[AGENT_STATUS_FILE_MAX]; /* of now, and on the disk */
+    size_t length, written_length;                                    /* 0 for nothing */
     uint64_t losses_ns; /* when to look at the writers' losses again */
     uint64_t looked_ms; /* when that was done last, Unix time */
     uint64_t write_ns;  /* no writing before this */
