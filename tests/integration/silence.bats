@@ -23,7 +23,7 @@ teardown() {
         wait "$pid" 2>/dev/null || true
     done
     [ -n "${BATS_TEST_COMPLETED:-}" ] || { cat "$AGENT_LOG" "$DIR/status" || true; }
-    rm -rf "$DIR"
+    remove_folder
 }
 
 # background COMMAND...: its pid is in STARTED.
