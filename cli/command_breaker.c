@@ -9,11 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t now_ms(void)
-{
-    return clock_monotonic_ns() / CLOCK_NS_PER_MS;
-}
-
 /* Reads the word without writing anything, not even a file if there is none. */
 static int read_status(struct breaker_status *status)
 {
@@ -43,7 +38,7 @@ static int print_status(void)
 
     if (read_status(&status) != 0)
         return COMMAND_FAILED;
-    since = (double)(int64_t)(now_ms() - status.since_ms) / 1000;
+    since = (double)(int64_t)(clock_monotonic_ms() - status.since_ms) / 1000;
     printf("%s", breaker_state_names[status.state]);
     if (status.state == BREAKER_OPEN && status.forced)
         printf(", by hand, until microtrace breaker close");
@@ -83,7 +78,7 @@ static int change(void (*act)(struct breaker *breaker))
 
 static void open_now(struct breaker *breaker)
 {
-    breaker_force_open(breaker, now_ms());
+    breaker_force_open(breaker, clock_monotonic_ms());
 }
 
 static const struct options_table options = {

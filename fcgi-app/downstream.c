@@ -62,11 +62,6 @@ struct call {
     struct downstream_response last;
 };
 
-static uint64_t now_ms(void)
-{
-    return clock_monotonic_ns() / CLOCK_NS_PER_MS;
-}
-
 int downstream_open(struct downstream *downstream, const struct downstream_settings *settings)
 {
     *downstream = (struct downstream){
@@ -172,7 +167,7 @@ static void log_failure(const struct call *call, uint64_t elapsed_ns)
 static uint64_t attempt_timeout_ms(const struct call *call)
 {
     const uint64_t timeout_ms = call->downstream->settings->timeout_ms;
-    const uint64_t elapsed_ms = now_ms() - call->begin_ms;
+    const uint64_t elapsed_ms = clock_monotonic_ms() - call->begin_ms;
 
     if (elapsed_ms + timeout_ms <= call->downstream->budget_ms)
         return timeout_ms;
@@ -219,9 +214,9 @@ static void make_attempt(struct call *call, struct analysis_result *result)
 static void report(struct call *call, const struct breaker_permit *permit)
 {
     unsigned failures;
-    enum breaker_event event =
-        breaker_report(&call->downstream->breaker, permit,
-                       !downstream_policy_is_failure(call->last.outcome), now_ms(), &failures);
+    enum breaker_event event = breaker_report(&call->downstream->breaker, permit,
+                                              !downstream_policy_is_failure(call->last.outcome),
+                                              clock_monotonic_ms(), &failures);
     const struct attribute field = attribute_int("failures", failures);
 
     if (event != BREAKER_NOTHING)
@@ -247,7 +242,7 @@ static bool pause_for_retry(const struct call *call)
 {
     const struct downstream_settings *settings = call->downstream->settings;
     const struct downstream_response *last = &call->last;
-    uint64_t elapsed_ms = now_ms() - call->begin_ms;
+    uint64_t elapsed_ms = clock_monotonic_ms() - call->begin_ms;
     uint64_t pause_ms;
 
     if (call->attempt > settings->retries ||
@@ -275,7 +270,8 @@ static enum downstream_verdict verdict(const struct call *call)
 static enum downstream_verdict make_call(struct call *call, struct analysis_result *result)
 {
     do {
-        struct breaker_permit permit = breaker_ask(&call->downstream->breaker, now_ms());
+        struct breaker_permit permit =
+            breaker_ask(&call->downstream->breaker, clock_monotonic_ms());
 
         if (call->attempt == 0)
             span_set(call->span, attribute_string("microtrace.breaker.state",
@@ -317,7 +313,7 @@ enum errors_kind downstream_analyze(struct downstream *downstream, struct exchan
         .downstream = downstream,
         .exchange = exchange,
         .span = span,
-        .begin_ms = now_ms(),
+        .begin_ms = clock_monotonic_ms(),
     };
     struct analysis_result theirs;
     enum downstream_verdict how;

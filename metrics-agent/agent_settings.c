@@ -108,8 +108,13 @@ static const char *endpoint_problem(const char *endpoint)
     return NULL;
 }
 
-int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
-                       enum spool_signal signal, const char **why)
+/*
+ * The URL for a signal: `own` as it is, or `base` with /v1/<signal> appended to its path, "" if
+ * neither is set. Returns 0, or -1 and in *why a static text that says what is wrong with the URL
+ * and what to write ("has no scheme; write ...").
+ */
+static int join_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
+                    enum spool_signal signal, const char **why)
 {
     const char *const source = own != NULL ? own : base;
     size_t path;
@@ -268,7 +273,7 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
     export->url[0] = '\0';
     if (settings->telemetry.sdk_disabled || settings->exporter[signal] != 0)
         return;
-    if (agent_settings_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
+    if (join_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
         return;
     agent_settings_redact(shown, export->endpoint != NULL ? export->endpoint : base->endpoint);
     (void)snprintf(line, sizeof line,
@@ -279,7 +284,7 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
                    shown, why);
     warn(line);
     if (export->endpoint != NULL)
-        (void)agent_settings_url(export->url, base->endpoint, NULL, signal, &why);
+        (void)join_url(export->url, base->endpoint, NULL, signal, &why);
 }
 
 int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),

@@ -59,14 +59,6 @@ extern const struct config_table *const agent_settings_tables[];
  */
 int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX]);
 
-/*
- * The URL for a signal: `own` as it is, or `base` with /v1/<signal> appended to its path, "" if
- * neither is set. Returns 0, or -1 and in *why a static text that says what is wrong with the URL
- * and what to write ("has no scheme; write ...").
- */
-int agent_settings_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const char *own,
-                       enum spool_signal signal, const char **why);
-
 /* The URL for people: user name and password replaced by REDACTED. */
 void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url);
 

@@ -6,6 +6,7 @@
  * Exit status: 0 when it was told to stop, 1 when lighttpd ended or a port or directory can't be
  * used, 2 for settings or a command line that can't be used.
  */
+#include "lib/base/clock.h"
 #include "lib/base/config_names.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
@@ -21,7 +22,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -60,13 +60,6 @@ struct supervisor {
     uint64_t agent_next_ms; /* when to start it again, while it is not running */
     unsigned backoff_ms;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* Returns OPTIONS_GO, or the status to end with. */
 static int parse_arguments(struct supervisor *in, int argc, char **argv)
@@ -163,7 +156,7 @@ static int check_program(const char *program, bool exports)
 static void start_agent(struct supervisor *in)
 {
     const char *const arguments[] = {in->agent_program, NULL};
-    in->agent_started_ms = now_ms();
+    in->agent_started_ms = clock_monotonic_ms();
     pid_t pid = children_start(arguments, true);
     in->agent = pid > 0 ? pid : 0;
     in->agent_next_ms = in->agent_started_ms + in->backoff_ms;
@@ -196,7 +189,7 @@ static int start_lighttpd(struct supervisor *in)
     if (setenv("LIGHTTPD_HTTP2", carries_http2(lighttpd) ? "enable" : "disable", 0) != 0)
         return -1;
     const char *const arguments[] = {lighttpd, "-D", "-f", in->config, NULL};
-    in->started_ms = now_ms();
+    in->started_ms = clock_monotonic_ms();
     pid_t pid = children_start(arguments, false);
     in->lighttpd = pid > 0 ? pid : 0;
     return pid > 0 ? 0 : -1;
@@ -232,7 +225,7 @@ static bool answers(const struct sockaddr_storage *address, socklen_t len)
 static void agent_ended(struct supervisor *in, int status)
 {
     char how[64];
-    uint64_t now = now_ms();
+    uint64_t now = clock_monotonic_ms();
     in->agent = 0;
     if (now - in->agent_started_ms >= BACKOFF_FORGET_MS)
         in->backoff_ms = BACKOFF_FIRST_MS;
@@ -270,7 +263,7 @@ static int reap(struct supervisor *in, bool stopping)
 
 static int next_timeout_ms(const struct supervisor *in)
 {
-    uint64_t now = now_ms();
+    uint64_t now = clock_monotonic_ms();
     if (!in->announced)
         return START_TICK_MS;
     if (in->agent == 0 && !in->no_agent)
@@ -290,8 +283,8 @@ static bool is_stop(int signal)
 static int begin_with_agent(struct supervisor *in)
 {
     start_agent(in);
-    uint64_t end = now_ms() + AGENT_LIMIT_MS;
-    while (in->agent != 0 && now_ms() < end &&
+    uint64_t end = clock_monotonic_ms() + AGENT_LIMIT_MS;
+    while (in->agent != 0 && clock_monotonic_ms() < end &&
            !answers(&in->settings.agent, in->settings.agent_len)) {
         if (is_stop(children_wait(START_TICK_MS)))
             return STATUS_OK;
@@ -312,13 +305,13 @@ static int supervise(struct supervisor *in)
         int ended = reap(in, false);
         if (ended != -1)
             return ended;
-        if (!in->no_agent && in->agent == 0 && now_ms() >= in->agent_next_ms)
+        if (!in->no_agent && in->agent == 0 && clock_monotonic_ms() >= in->agent_next_ms)
             start_agent(in);
         if (in->announced)
             continue;
         if (answers(&in->settings.http, in->settings.http_len)) {
             announce(in);
-        } else if (now_ms() - in->started_ms > START_LIMIT_MS) {
+        } else if (clock_monotonic_ms() - in->started_ms > START_LIMIT_MS) {
             message_print("lighttpd does not listen after %d s: stopping everything",
                           START_LIMIT_MS / 1000);
             return STATUS_FAILED;
@@ -329,12 +322,12 @@ static int supervise(struct supervisor *in)
 /* Waits until no process but `except` is left, or the time is over. */
 static bool gone(struct supervisor *in, pid_t except, unsigned limit_ms)
 {
-    uint64_t end = now_ms() + limit_ms;
+    uint64_t end = clock_monotonic_ms() + limit_ms;
     for (;;) {
         (void)reap(in, true);
         if (!children_any(except))
             return true;
-        uint64_t now = now_ms();
+        uint64_t now = clock_monotonic_ms();
         if (now >= end)
             return false;
         /* The short tick sees orphans of lighttpd, whose adoption no signal tells. */
@@ -348,10 +341,10 @@ static bool gone(struct supervisor *in, pid_t except, unsigned limit_ms)
  */
 static void stop_lighttpd(struct supervisor *in)
 {
-    uint64_t begin = now_ms();
+    uint64_t begin = clock_monotonic_ms();
     kill(in->lighttpd, SIGINT);
     while (!gone(in, in->agent, START_TICK_MS)) {
-        uint64_t waited = now_ms() - begin;
+        uint64_t waited = clock_monotonic_ms() - begin;
         if (waited >= GRACE_MS || (waited >= QUIET_MS && !instance_answering(&in->settings)))
             break;
     }

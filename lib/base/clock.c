@@ -33,6 +33,11 @@ uint64_t clock_monotonic_ns(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_monotonic_ms(void)
+{
+    return clock_monotonic_ns() / CLOCK_NS_PER_MS;
+}
+
 void clock_sleep_ns(uint64_t ns)
 {
     struct timespec left = {.tv_sec = (time_t)(ns / NS_PER_SECOND),

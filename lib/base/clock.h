@@ -18,6 +18,7 @@ uint64_t clock_unix_ns(void);
 
 /* Nanoseconds since an arbitrary start; never goes back, unrelated between machines. */
 uint64_t clock_monotonic_ns(void);
+uint64_t clock_monotonic_ms(void); /* the same in milliseconds */
 
 /* Sleeps for `ns` nanoseconds, through signals that do not end the process. */
 void clock_sleep_ns(uint64_t ns);

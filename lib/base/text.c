@@ -14,18 +14,13 @@ bool text_is(struct text text, const char *word)
     return text.at != NULL && text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 struct text text_trim(struct text text)
 {
-    while (text.len > 0 && is_blank(text.at[0])) {
+    while (text.len > 0 && text_is_blank(text.at[0])) {
         text.at++;
         text.len--;
     }
-    while (text.len > 0 && is_blank(text.at[text.len - 1]))
+    while (text.len > 0 && text_is_blank(text.at[text.len - 1]))
         text.len--;
     return text;
 }

@@ -21,6 +21,12 @@ struct text text_of(const char *string);
 /* Whether it is exactly `word`, byte by byte. Nothing is never equal to anything. */
 bool text_is(struct text text, const char *word);
 
+/* A blank or a tab: what the grammars of header fields call OWS. */
+static inline bool text_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* Without blanks and tabs at both ends. */
 struct text text_trim(struct text text);
 

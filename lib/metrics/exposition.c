@@ -20,13 +20,6 @@ void exposition_begin(struct exposition *out, enum exposition_format format)
     *out = (struct exposition){.format = format};
 }
 
-void exposition_restart(struct exposition *out, enum exposition_format format)
-{
-    out->format = format;
-    out->len = 0;
-    out->failed = false;
-}
-
 void exposition_free(struct exposition *out)
 {
     free(out->text);
@@ -381,6 +374,21 @@ static void put_refused(struct exposition *out, const struct metrics_reader_info
     }
 }
 
+static void put_gauge(struct exposition *out, const char *name, const char *help, uint64_t value)
+{
+    size_t name_len = strlen(name);
+
+    if (!is_wanted(out, name))
+        return;
+    put_head(out, name, name_len, help, "gauge", "");
+    if (!reserve(out, name_len + NUMBER_MAX + 16))
+        return;
+    put(out, name, name_len);
+    PUT_LITERAL(out, " ");
+    put_double(out, (double)value);
+    PUT_LITERAL(out, "\n");
+}
+
 void exposition_reader(struct exposition *out, const struct metrics_reader *reader)
 {
     struct metrics_reader_info info;
@@ -390,47 +398,15 @@ void exposition_reader(struct exposition *out, const struct metrics_reader *read
     for (size_t i = 0; i < count && !out->failed; i++)
         put_family(out, reader, families[i]);
     metrics_reader_info(reader, &info);
-    exposition_gauge(out, exposition_own_names[OWN_SERIES], "Series in the metrics file.", NULL,
-                     NULL, (double)info.series_count);
-    exposition_gauge(out, exposition_own_names[OWN_LIMIT],
-                     "Series that the metrics file has room for.", NULL, NULL,
-                     (double)info.max_series);
-    exposition_gauge(out, exposition_own_names[OWN_DAMAGED],
-                     "Records of the metrics file that are damaged and skipped.", NULL, NULL,
-                     (double)info.corrupt_records);
+    put_gauge(out, exposition_own_names[OWN_SERIES], "Series in the metrics file.",
+              info.series_count);
+    put_gauge(out, exposition_own_names[OWN_LIMIT], "Series that the metrics file has room for.",
+              info.max_series);
+    put_gauge(out, exposition_own_names[OWN_DAMAGED],
+              "Records of the metrics file that are damaged and skipped.", info.corrupt_records);
     put_refused(out, &info);
     if (metrics_reader_lost(reader))
         out->failed = true;
-}
-
-void exposition_gauge(struct exposition *out, const char *name, const char *help, const char *label,
-                      const char *label_value, double value)
-{
-    size_t name_len = strlen(name);
-
-    if (!is_wanted(out, name))
-        return;
-    put_head(out, name, name_len, help, "gauge", "");
-    size_t need = name_len + NUMBER_MAX + 16;
-    if (label != NULL)
-        need += strlen(label) + 2 * strlen(label_value);
-    if (!reserve(out, need))
-        return;
-    put(out, name, name_len);
-    if (label != NULL) {
-        PUT_LITERAL(out, "{");
-        put(out, label, strlen(label));
-        PUT_LITERAL(out, "=\"");
-        for (const char *p = label_value; *p != '\0'; p++) {
-            if (*p == '\\' || *p == '"' || *p == '\n')
-                PUT_LITERAL(out, "\\");
-            put(out, *p == '\n' ? "n" : p, 1);
-        }
-        PUT_LITERAL(out, "\"}");
-    }
-    PUT_LITERAL(out, " ");
-    put_double(out, value);
-    PUT_LITERAL(out, "\n");
 }
 
 int exposition_end(struct exposition *out)

@@ -5,7 +5,6 @@
  *     struct exposition out;
  *     exposition_begin(&out, format);
  *     exposition_reader(&out, reader);
- *     exposition_gauge(&out, "microtrace_build_info", "...", "version", "0.1.0", 1);
  *     if (exposition_end(&out) == 0)
  *         ... out.text, out.len ...
  *     exposition_free(&out);
@@ -38,21 +37,11 @@ struct exposition {
 /* Starts with an empty text. Nothing is allocated before the first line. */
 void exposition_begin(struct exposition *out, enum exposition_format format);
 
-/* Starts again, in the memory that the last text took. */
-void exposition_restart(struct exposition *out, enum exposition_format format);
-
 /* What the file says about itself: series, refusals, damaged records. NULL-terminated. */
 extern const char *const exposition_own_names[];
 
 /* Every family that has a series, sorted, and those of exposition_own_names. */
 void exposition_reader(struct exposition *out, const struct metrics_reader *reader);
-
-/*
- * One more gauge that is not in the file, with one sample; `label` NULL for none. The name must not
- * be in the file.
- */
-void exposition_gauge(struct exposition *out, const char *name, const char *help, const char *label,
-                      const char *label_value, double value);
 
 /* Ends the text. Returns 0, or -1 if it is not to be sent. */
 int exposition_end(struct exposition *out);

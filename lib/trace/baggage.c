@@ -1,5 +1,7 @@
 #include "lib/trace/baggage.h"
 
+#include "lib/base/text.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -27,22 +29,17 @@ static const char *skip(const char *at, bool (*of)(char))
     return at;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* key OWS "=" OWS value, or a key alone if `bare` allows it. Returns its end, or NULL. */
 static const char *pair(const char *at, bool bare)
 {
     const char *end = skip(at, is_token_char);
-    const char *equals = skip(end, is_blank);
+    const char *equals = skip(end, text_is_blank);
 
     if (end == at)
         return NULL;
     if (*equals != '=')
         return bare ? end : NULL;
-    return skip(skip(equals + 1, is_blank), is_octet);
+    return skip(skip(equals + 1, text_is_blank), is_octet);
 }
 
 /* A member with its properties. Returns its end, without blanks behind it, or NULL. */
@@ -51,18 +48,18 @@ static const char *member(const char *at)
     const char *end = pair(at, false);
 
     while (end != NULL) {
-        const char *next = skip(end, is_blank);
+        const char *next = skip(end, text_is_blank);
 
         if (*next != ';')
             return end;
-        end = pair(skip(next + 1, is_blank), true);
+        end = pair(skip(next + 1, text_is_blank), true);
     }
     return NULL;
 }
 
 size_t baggage_length(const char *text)
 {
-    const char *at = skip(text, is_blank);
+    const char *at = skip(text, text_is_blank);
     size_t length = 0;
 
     for (unsigned count = 1;; count++) {
@@ -72,11 +69,11 @@ size_t baggage_length(const char *text)
             return 0;
         if (count <= BAGGAGE_MEMBERS_MAX && (size_t)(end - text) <= BAGGAGE_SIZE_MAX)
             length = (size_t)(end - text);
-        at = skip(end, is_blank);
+        at = skip(end, text_is_blank);
         if (*at == '\0')
             return length;
         if (*at != ',')
             return 0;
-        at = skip(at + 1, is_blank);
+        at = skip(at + 1, text_is_blank);
     }
 }

@@ -1,5 +1,7 @@
 #include "lib/trace/context.h"
 
+#include "lib/base/text.h"
+
 #include <string.h>
 
 /* Offsets of a version 00 traceparent: 00-<32>-<16>-<2>. */
@@ -67,11 +69,6 @@ static bool is_value(const char *text, size_t len)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 struct member {
     const char *text;
     size_t len, key_len;
@@ -111,9 +108,9 @@ static int read_members(struct members *members, const char *text, size_t len)
          * Blanks before a member and tabs after it belong to the list; a value may begin with
          * blanks.
          */
-        while (from < stop && is_blank(*from))
+        while (from < stop && text_is_blank(*from))
             from++;
-        while (stop > from && is_blank(stop[-1]))
+        while (stop > from && text_is_blank(stop[-1]))
             stop--;
         if (from == stop)
             continue;

@@ -383,7 +383,8 @@ static void bench_scrape(unsigned series)
     report(name, (cpu_ns() - start) / 1e6, "ms");
     for (size_t i = 0; i < ROUNDS; i++) {
         start = cpu_ns();
-        exposition_restart(&out, EXPOSITION_OPENMETRICS);
+        exposition_free(&out);
+        exposition_begin(&out, EXPOSITION_OPENMETRICS);
         if (metrics_reader_refresh(reader) < 0)
             die("reader");
         exposition_reader(&out, reader);

@@ -149,7 +149,8 @@ static uint64_t scrape(struct metrics_reader *reader, struct exposition *text)
     for (int i = 0; i < SCRAPES; i++) {
         uint64_t start = clock_monotonic_ns();
         assert_int_equal(metrics_reader_refresh(reader), 0);
-        exposition_restart(text, EXPOSITION_OPENMETRICS);
+        exposition_free(text);
+        exposition_begin(text, EXPOSITION_OPENMETRICS);
         exposition_reader(text, reader);
         assert_int_equal(exposition_end(text), 0);
         uint64_t took = clock_monotonic_ns() - start;

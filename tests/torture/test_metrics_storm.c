@@ -203,7 +203,8 @@ static void test_kill_storm(void **state)
         assert_int_equal(metrics_reader_refresh(reader), 0);
         check_counters(storm, reader, last_counters);
         check_histograms(storm, reader, last_histograms);
-        exposition_restart(&text, scrapes % 2 ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS);
+        exposition_free(&text);
+        exposition_begin(&text, scrapes % 2 ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS);
         exposition_reader(&text, reader);
         assert_int_equal(exposition_end(&text), 0);
         torture_sound(reader);

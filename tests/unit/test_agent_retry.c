@@ -3,14 +3,9 @@
  * its time, and a partial success is read from any bytes at all.
  */
 #include "metrics-agent/export/retry.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void statuses(void **state)
 {

@@ -3,15 +3,10 @@
  * values, header lists, and unusable values that warn and count as unset.
  */
 #include "metrics-agent/agent_settings.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static unsigned warnings;
 static struct agent_settings settings;

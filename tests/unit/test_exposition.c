@@ -271,27 +271,6 @@ static void test_about_the_file(void **state)
     metrics_close(metrics);
 }
 
-static void test_added_gauge(void **state)
-{
-    static const char expected[] = "# HELP build_info What.\n"
-                                   "# TYPE build_info gauge\n"
-                                   "build_info{version=\"a\\\"b\"} 1.0\n"
-                                   "# HELP up Up.\n# TYPE up gauge\nup 0.5\n";
-    struct exposition out;
-
-    (void)state;
-    exposition_begin(&out, EXPOSITION_PROMETHEUS);
-    exposition_gauge(&out, "build_info", "What.", "version", "a\"b", 1);
-    exposition_gauge(&out, "up", "Up.", NULL, NULL, 0.5);
-    assert_int_equal(exposition_end(&out), 0);
-    assert_int_equal(out.len, sizeof(expected) - 1);
-    assert_memory_equal(out.text, expected, out.len);
-    exposition_restart(&out, EXPOSITION_OPENMETRICS);
-    assert_int_equal(exposition_end(&out), 0);
-    assert_int_equal(out.len, 6);
-    exposition_free(&out);
-}
-
 static void test_truncated_file_is_no_answer(void **state)
 {
     struct fixture *f = *state;
@@ -405,7 +384,6 @@ int main(void)
         TEST(test_negative_thresholds),
         TEST(test_clashing_names),
         TEST(test_about_the_file),
-        TEST(test_added_gauge),
         TEST(test_truncated_file_is_no_answer),
         TEST(test_many_series),
         TEST(test_negotiation),
