@@ -97,7 +97,7 @@ $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 
 $(BUILD)/lib/$(SONAME): $(API_OBJS) $(LIB) lib/microtrace.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(MT_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/microtrace.map \
+	$(Q)$(CC) $(MT_LDFLAGS) -shared -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/microtrace.map \
 	    -Wl,--no-undefined -o $@ $(API_OBJS) $(LIB) -lm
 	$(Q)ln -sf $(SONAME) $(BUILD)/lib/libmicrotrace.so
 
@@ -265,6 +265,7 @@ endef
 install: all
 	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
 	ln -sf $(SONAME) "$(TO)/lib/libmicrotrace.so"
+	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 

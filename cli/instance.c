@@ -1,5 +1,7 @@
 #include "cli/instance.h"
 
+#include "lib/metrics/file.h"
+#include "lib/spool/files.h"
 #include "lib/telemetry.h"
 
 #include <limits.h>
@@ -8,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A process has one command, and a command one instance. */
 static char run_dir[PATH_MAX], spool_dir[PATH_MAX];
@@ -19,6 +22,21 @@ static bool is_dir(const char *path)
     struct stat status;
 
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* In "/" there are var/run and var/spool as well, which are no instance's. */
+static bool holds_instance(const char *state)
+{
+    static const char *const marks[] = {"run/" METRICS_FILE_NAME, "spool/" SPOOL_FILES_LOCK,
+                                        "spool/traces.jsonl", "spool/logs.jsonl"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (snprintf(path, sizeof(path), "%s/%s", state, marks[i]) < (int)sizeof(path) &&
+            access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int choose_below(const char *state)
@@ -59,7 +77,7 @@ int instance_choose(const char *state)
                       state);
         return -1;
     }
-    if (run == NULL && spool == NULL && is_dir("var/run") && is_dir("var/spool"))
+    if (run == NULL && spool == NULL && holds_instance("var"))
         return choose_below("var");
     one = (run == NULL) == (spool == NULL);
     (void)snprintf(run_dir, sizeof(run_dir), "%s", run != NULL ? run : TELEMETRY_RUN_DIR);

@@ -29,6 +29,7 @@
  *
  * Fork. A child may go on using the instance. What the parent had gathered and not flushed is
  * written by the parent alone. A span that was started before the fork is ended by one of the two.
+ * The child's live gauges count from its first mt_flush.
  * A child after vfork(2) may only exec or _exit.
  *
  * Signals. The library changes no signal disposition but one: SIGBUS is handled while a metrics
@@ -120,7 +121,8 @@ enum {
  *
  * All processes of an instance declare a metric alike; a declaration that differs, is malformed or
  * finds no room is refused: its series then count in this process alone, and the refusal is
- * counted. Returns NULL without memory.
+ * counted. Returns NULL without memory, without a name or help, and for more labels or bounds than
+ * the limits above.
  */
 struct mt_metric *mt_declare(struct mt *mt, enum mt_metric_kind kind, const char *name,
                              const char *help, const char *unit, const char *const *labels);
@@ -229,7 +231,7 @@ static inline struct mt_attribute mt_bool(const char *key, bool value)
 
 /* --- Spans ------------------------------------------------------------------------------------ */
 
-/* OTLP trace.proto, Span.SpanKind. */
+/* OTLP trace.proto, Span.SpanKind. Any other number counts as the first. */
 enum mt_span_kind {
     MT_SPAN_INTERNAL = 1,
     MT_SPAN_SERVER = 2,
@@ -293,7 +295,8 @@ void mt_span_set(struct mt_span *span, struct mt_attribute attribute);
  */
 void mt_span_set_request_id(struct mt_span *span, const char *request_id);
 
-/* Sets the status; MT_STATUS_OK is final. `message` is for MT_STATUS_ERROR alone, or NULL. */
+/* Sets the status, if it is one of the three; MT_STATUS_OK is final. `message` is for
+ * MT_STATUS_ERROR alone, or NULL. */
 void mt_span_set_status(struct mt_span *span, enum mt_status status, const char *message);
 
 /* Adds an event that happens now, with `count` attributes. */
@@ -329,7 +332,10 @@ void mt_span_end(struct mt_span *span);
 
 /* --- Logs ------------------------------------------------------------------------------------- */
 
-/* Severities of LOG_LEVEL, which keeps records from there on; OTLP numbers 5, 9, 13, 17 and 21. */
+/*
+ * Severities of LOG_LEVEL, which keeps records from there on; OTLP numbers 5, 9, 13, 17 and 21. Any
+ * other number counts as the last.
+ */
 enum mt_level { MT_LOG_DEBUG, MT_LOG_INFO, MT_LOG_WARNING, MT_LOG_ERROR, MT_LOG_CRITICAL };
 
 /*

@@ -1,4 +1,5 @@
 #include "lib/base/config.h"
+#include "lib/base/config_names.h"
 #include "lib/base/message.h"
 #include "lib/microtrace_private.h"
 #include "lib/trace/propagation.h"
@@ -44,7 +45,7 @@ static void watch_forks(void)
 
 static void warn(const char *message)
 {
-    message_print("microtrace: %s", message);
+    message_print("%s", message);
 }
 
 static const char **string_of(struct mt *mt, const struct config_setting *row)
@@ -110,6 +111,9 @@ struct mt *mt_open(const char *name, const char *version)
     problem = propagation_parse(&mt->propagators, getenv("OTEL_PROPAGATORS"));
     if (problem != NULL)
         warn(problem);
+    /* A CGI program would say it with each request. */
+    if (getenv("GATEWAY_INTERFACE") == NULL)
+        config_names_check(warn);
     (void)pthread_mutex_init(&mt->lock, NULL);
     (void)pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&list_lock);

@@ -21,9 +21,14 @@ struct attribute microtrace_attribute(const struct mt_attribute *from)
     return attribute_string(from->key, NULL);
 }
 
+static enum log_level level_of(enum mt_level level)
+{
+    return (unsigned)level <= MT_LOG_CRITICAL ? (enum log_level)level : LOG_LEVEL_CRITICAL;
+}
+
 bool mt_log_enabled(const struct mt *mt, enum mt_level level)
 {
-    return mt != NULL && telemetry_log_enabled(mt->telemetry, (enum log_level)level);
+    return mt != NULL && telemetry_log_enabled(mt->telemetry, level_of(level));
 }
 
 void mt_log(struct mt *mt, const struct mt_span *span, enum mt_level level, const char *logger,
@@ -40,7 +45,7 @@ void mt_log(struct mt *mt, const struct mt_span *span, enum mt_level level, cons
             converted[kept++] = microtrace_attribute(&fields[i]);
     }
     pthread_mutex_lock(&mt->lock);
-    telemetry_log(mt->telemetry, (enum log_level)level, logger != NULL ? logger : mt->name,
+    telemetry_log(mt->telemetry, level_of(level), logger != NULL ? logger : mt->name,
                   message != NULL ? message : "", &context, converted, kept);
     pthread_mutex_unlock(&mt->lock);
 }

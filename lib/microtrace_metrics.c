@@ -69,11 +69,33 @@ static struct mt_metric *copy_of(const struct metrics_family_def *def)
     return metric;
 }
 
-static struct mt_metric *find(struct mt *mt, const char *name)
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_def(const struct metrics_family_def *a, const struct metrics_family_def *b)
+{
+    if (a->kind != b->kind || strcmp(a->name, b->name) != 0 || !same_text(a->unit, b->unit) ||
+        a->bound_count != b->bound_count ||
+        memcmp(a->bounds, b->bounds, a->bound_count * sizeof(a->bounds[0])) != 0)
+        return false;
+    for (size_t i = 0; i <= MT_LABELS_MAX; i++) {
+        if (!same_text(a->labels[i], b->labels[i]))
+            return false;
+        if (a->labels[i] == NULL)
+            break;
+    }
+    return true;
+}
+
+/* What was declared like that before. Another declaration of the name is one of its own: refused.
+ */
+static struct mt_metric *find(struct mt *mt, const struct metrics_family_def *def)
 {
     struct mt_metric *metric = mt->metrics;
 
-    while (metric != NULL && strcmp(metric->def.name, name) != 0)
+    while (metric != NULL && !same_def(&metric->def, def))
         metric = metric->next;
     return metric;
 }
@@ -90,7 +112,7 @@ static struct mt_metric *declare(struct mt *mt, struct metrics_family_def *def,
         def->labels[count] = labels[count];
     }
     pthread_mutex_lock(&mt->lock);
-    metric = find(mt, def->name);
+    metric = find(mt, def);
     if (metric == NULL && (metric = copy_of(def)) != NULL) {
         metric->family = metrics_declare(telemetry_metrics(mt->telemetry), &metric->def);
         metric->next = mt->metrics;
@@ -103,8 +125,11 @@ static struct mt_metric *declare(struct mt *mt, struct metrics_family_def *def,
 struct mt_metric *mt_declare(struct mt *mt, enum mt_metric_kind kind, const char *name,
                              const char *help, const char *unit, const char *const *labels)
 {
-    struct metrics_family_def def = {
-        .name = name, .help = help, .unit = unit, .kind = (enum metrics_kind)kind};
+    struct metrics_family_def def = {.name = name,
+                                     .help = help,
+                                     .unit = unit,
+                                     .kind = (enum metrics_kind)kind,
+                                     .bounds = families_latency_bounds};
 
     if (kind == MT_HISTOGRAM)
         return mt_declare_histogram(mt, name, help, unit, labels, families_latency_bounds,

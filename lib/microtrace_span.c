@@ -116,6 +116,8 @@ static struct mt_span *start(struct mt *mt, const char *name, enum mt_span_kind 
     span->status_message = span->baggage = NULL;
     span->request_id[0] = '\0';
     copy_text(span->name, sizeof(span->name), name != NULL ? name : "");
+    if ((unsigned)kind < MT_SPAN_INTERNAL || (unsigned)kind > MT_SPAN_CONSUMER)
+        kind = MT_SPAN_INTERNAL;
     telemetry_span_begin(mt->telemetry, &span->span, span->name, (enum span_kind)kind, parent,
                          remote);
     return span;
@@ -287,7 +289,7 @@ void mt_span_set_request_id(struct mt_span *span, const char *request_id)
 
 void mt_span_set_status(struct mt_span *span, enum mt_status status, const char *message)
 {
-    if (span == NULL || span->span.status == SPAN_STATUS_OK)
+    if (span == NULL || span->span.status == SPAN_STATUS_OK || (unsigned)status > MT_STATUS_ERROR)
         return;
     span->span.status = (enum span_status)status;
     free(span->status_message);

@@ -65,6 +65,16 @@ static bool install(void)
     return sigaction(SIGBUS, &action, NULL) == 0;
 }
 
+void metrics_guard_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void metrics_guard_after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 int metrics_guard_add(void *base, size_t size)
 {
     int found = -1;

@@ -21,6 +21,10 @@ int metrics_guard_add(void *base, size_t size);
 /* Whether the range has been replaced. False for -1. */
 bool metrics_guard_hit(int guard);
 
+/* For fork handlers: no range is added or removed in between, and a child may add its own. */
+void metrics_guard_before_fork(void);
+void metrics_guard_after_fork(void);
+
 /* Ends the watch; call it before the range is unmapped. -1 does nothing. */
 void metrics_guard_remove(int guard);
 

@@ -3,6 +3,7 @@
 #include "lib/base/utf8.h"
 #include "lib/metrics/attachment.h"
 #include "lib/metrics/pool.h"
+#include "lib/metrics/guard.h"
 #include "lib/metrics/registry.h"
 #include "lib/metrics/rules.h"
 #include "lib/metrics/series.h"
@@ -55,15 +56,18 @@ static const struct metrics_words nowhere = {no_words};
 static void before_fork(void)
 {
     pthread_mutex_lock(&lock);
+    metrics_guard_before_fork();
 }
 
 static void after_fork_parent(void)
 {
+    metrics_guard_after_fork();
     pthread_mutex_unlock(&lock);
 }
 
 static void after_fork_child(void)
 {
+    metrics_guard_after_fork();
     atomic_store(&lost_updates, 0); /* the parent's to tell */
     for (struct metrics *m = all; m != NULL; m = m->next) {
         metrics_attachment_fork(&m->at);

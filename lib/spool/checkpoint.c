@@ -116,8 +116,8 @@ static int open_file(struct checkpoint *checkpoint)
 {
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];
 
-    checkpoint->fd =
-        openat(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    checkpoint->fd = openat(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT,
+                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
     if (checkpoint->fd < 0)
         return -1;
     if (lseek(checkpoint->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
@@ -160,7 +160,8 @@ enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
 {
     memset(checkpoint, 0, sizeof *checkpoint);
     checkpoint->dir_fd = dir_fd;
-    checkpoint->fd = openat(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CLOEXEC);
+    checkpoint->fd =
+        openat(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (checkpoint->fd < 0) {
         if (open_file(checkpoint) != 0)
             checkpoint_close(checkpoint);

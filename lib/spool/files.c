@@ -71,5 +71,5 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
 
 int spool_files_open(int dir_fd, const char *name)
 {
-    return openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
 }

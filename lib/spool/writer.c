@@ -30,7 +30,11 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
     *spool = (struct spool_writer){
         .fd = -1, .max_bytes = max_bytes, .check_ns = (uint64_t)SPOOL_CHECK_MS * CLOCK_NS_PER_MS};
     len = snprintf(spool->path, sizeof(spool->path), "%s/" SPOOL_FILES_ACTIVE_FORMAT, dir, signal);
-    return len > 0 && (size_t)len < sizeof(spool->path) ? 0 : -1;
+    if (len > 0 && (size_t)len < sizeof(spool->path))
+        return 0;
+    /* A path cut off would be another file: without one each append fails, and is counted. */
+    spool->path[0] = '\0';
+    return -1;
 }
 
 void spool_writer_close(struct spool_writer *spool)
@@ -67,8 +71,9 @@ static bool is_limited(void)
 static int open_file(struct spool_writer *spool)
 {
     struct stat status;
-    const int fd = open(spool->path,
-                        O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, FILE_MODE);
+    const int fd = open(
+        spool->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW,
+        FILE_MODE);
 
     if (fd < 0)
         return -1;
@@ -142,6 +147,7 @@ static int ensure_current(struct spool_writer *spool)
             return -1;
         if (same) {
             spool->checked_ns = now;
+            spool->limited = is_limited();
             return 0;
         }
         spool_writer_close(spool);

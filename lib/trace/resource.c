@@ -12,6 +12,7 @@ enum {
     PAIRS_MAX = 64,
     TEXT_MAX = 4096, /* bytes of OTEL_RESOURCE_ATTRIBUTES after decoding */
     HOST_MAX = 256,
+    NAME_MAX_BYTES = 255,
 };
 
 /* The attributes in the order they are written: the defaults, then those of the environment. */
@@ -108,13 +109,20 @@ static int render(struct resource *resource, const struct pairs *pairs)
     return w.overflow || members.overflow ? -1 : 0;
 }
 
+/* At most NAME_MAX_BYTES of what a program calls itself, so that the defaults always fit. */
+static void set_cut(struct pairs *pairs, const char *key, const char *value)
+{
+    if (pairs_set(pairs, key, value) == 0)
+        pairs->list[pairs->count - 1].length = strnlen(value, NAME_MAX_BYTES);
+}
+
 static void set_defaults(struct pairs *pairs, const struct resource_service *service,
                          const char *instance_id, const char *host)
 {
     pairs->count = pairs->used = 0;
-    (void)pairs_set(pairs, "service.name", service->name);
+    set_cut(pairs, "service.name", service->name);
     if (service->version != NULL)
-        (void)pairs_set(pairs, "service.version", service->version);
+        set_cut(pairs, "service.version", service->version);
     if (instance_id != NULL)
         (void)pairs_set(pairs, "service.instance.id", instance_id);
     (void)pairs_set(pairs, "host.name", host);

@@ -36,7 +36,8 @@ static int append(const struct quarantine *q, const char *line, size_t len)
 
     spool_files_quarantine(name, q->signal);
     rotate(q, name);
-    fd = openat(q->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0660);
+    fd = openat(q->dir_fd, name,
+                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
     if (fd < 0)
         return -1;
     written = write(fd, line, len);

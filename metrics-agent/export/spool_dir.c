@@ -41,7 +41,8 @@ static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-    dir->lock_fd = openat(dir->fd, SPOOL_FILES_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    dir->lock_fd = openat(dir->fd, SPOOL_FILES_LOCK,
+                          O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
     if (dir->lock_fd < 0)
         return fail(reason, "", dir->path,
                     "/" SPOOL_FILES_LOCK " can't be opened (the agent has to be able to write "

@@ -340,9 +340,15 @@ static uint64_t retry_after_s(const struct transfer *transfer)
     const time_t until_s = until != NULL ? curl_getdate(until, NULL) : -1;
     const time_t date_s = date != NULL ? curl_getdate(date, NULL) : -1;
     curl_off_t after = 0;
+    unsigned long long seconds;
 
     if (until_s > 0 && date_s > 0 && strspn(until, " \t0123456789") < strlen(until))
         return until_s > date_s ? (uint64_t)(until_s - date_s) : 0;
+    /* libcurl takes a number that it can't hold for none. */
+    if (until != NULL && until[strspn(until, "0123456789")] == '\0' && until[0] != '\0') {
+        seconds = strtoull(until, NULL, 10);
+        return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+    }
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &after);
     return after > 0 ? (uint64_t)after : 0;
 }
