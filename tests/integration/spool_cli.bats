@@ -325,6 +325,7 @@ lines_are() {
 @test "the instance: --state, the environment, ./var, each named in what is said" {
     local home=$DIR/home
     mkdir -p "$home/var/run" "$home/var/spool" "$DIR/other/run" "$DIR/other/spool"
+    : >"$home/var/spool/logs.jsonl"
     cd "$home"
     unset MICROTRACE_RUN_DIR MICROTRACE_SPOOL_DIR
     run -1 "$BIN/microtrace" metrics
@@ -337,7 +338,8 @@ lines_are() {
     [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
     run -2 "$BIN/microtrace" metrics --state "$DIR"
     [[ $output == *"no run/ and no spool/"* ]]
-    rm -r var
+    # Folders of these names alone, as in /, are no instance.
+    rm var/spool/logs.jsonl
     run "$BIN/microtrace" metrics
     [[ $output == *"/run/microtrace/metrics.mmap"* || $status -eq 0 ]]
 }
