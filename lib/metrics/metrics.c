@@ -2,8 +2,8 @@
 
 #include "lib/base/utf8.h"
 #include "lib/metrics/attachment.h"
-#include "lib/metrics/pool.h"
 #include "lib/metrics/guard.h"
+#include "lib/metrics/pool.h"
 #include "lib/metrics/registry.h"
 #include "lib/metrics/rules.h"
 #include "lib/metrics/series.h"
