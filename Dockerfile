@@ -13,8 +13,10 @@ WORKDIR /src
 COPY scripts/packages scripts/install-packages scripts/
 RUN scripts/install-packages build
 COPY Makefile lighttpd.conf README.md LICENSE ./
+COPY scripts/man-page scripts/
 COPY docs docs
 COPY deploy deploy
+COPY include include
 COPY lib lib
 COPY fcgi-app fcgi-app
 COPY metrics-agent metrics-agent
