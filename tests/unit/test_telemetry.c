@@ -202,6 +202,35 @@ static void more_than_a_buffer_between_two_flushes_is_kept(void **state)
     assert_int_equal(dropped("logs", "oversize"), 0);
 }
 
+/* The same of spans, which are flushed on a way of their own. */
+static void more_spans_than_a_buffer_holds_are_kept(void **state)
+{
+    enum { RECORDS = 60 };
+    static char text[ATTRIBUTE_STRING_MAX];
+    struct telemetry *const t = start();
+    struct span span;
+    char path[160], line[8];
+    unsigned lines = 0;
+    FILE *file;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    for (int i = 0; i < RECORDS; i++) {
+        telemetry_span_begin(t, &span, "s", SPAN_INTERNAL, NULL, false);
+        span_set(&span, attribute_string_n("text", text, sizeof(text)));
+        telemetry_span_end(t, &span);
+    }
+    telemetry_close(t);
+    (void)snprintf(path, sizeof(path), "%s/traces.jsonl", spool_dir);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        lines += strchr(line, '\n') != NULL;
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(lines, RECORDS);
+    assert_int_equal(dropped("traces", "oversize"), 0);
+}
+
 static void a_record_beyond_any_buffer_is_counted_and_harms_no_other(void **state)
 {
     static char json[SPOOL_RECORD_MAX + 1];
@@ -303,6 +332,7 @@ int main(void)
         ISOLATED(a_disabled_sdk_records_nothing),
         ISOLATED(the_sampler_decides_on_the_id_of_the_span),
         ISOLATED(more_than_a_buffer_between_two_flushes_is_kept),
+        ISOLATED(more_spans_than_a_buffer_holds_are_kept),
         ISOLATED(a_record_beyond_any_buffer_is_counted_and_harms_no_other),
         ISOLATED(a_missing_spool_is_counted_and_found_again),
         ISOLATED(a_full_disk_is_counted_exactly),
