@@ -150,3 +150,14 @@ said() {
     "$TOOL" spool traces a 1 1 >>written
     until_true 20 grep -q 'traces: .*write http:// in OTEL_EXPORTER_OTLP_ENDPOINT' agent.log
 }
+
+@test "an endpoint that rejects more than it was sent rejects what it was sent" {
+    start_sink
+    start_agent
+    sink_answers '{"mode":"partial","rejected":1000,"count":1}'
+    "$TOOL" spool traces a 20 20 >>written
+    until_true 20 nothing_waits traces
+    [ "$(outcome traces rejected)" = 20 ]
+    [ "$(outcome traces delivered)" = 0 ]
+    books traces 20
+}
