@@ -302,11 +302,6 @@ static void app_close(struct app *app)
     free(app->body);
 }
 
-static void warn(const char *message)
-{
-    message_print("%s", message);
-}
-
 /* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
  */
 static bool stdin_listens(void)
@@ -367,10 +362,10 @@ int main(int argc, char **argv)
         result = read_options(&check, argc, argv);
         if (result != OPTIONS_GO)
             return result;
-        config_names_check(warn);
+        config_names_check(message_say);
     }
     if (settings_load(&app.settings, error) != 0) {
-        warn(error);
+        message_say(error);
         return OPTIONS_USAGE;
     }
     if (check)

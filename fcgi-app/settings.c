@@ -120,20 +120,15 @@ const struct config_table *const settings_tables[] = {
     NULL,
 };
 
-static void warn(const char *message)
-{
-    message_print("%s", message);
-}
-
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
 {
     const char *warning;
 
     memset(settings, 0, sizeof(*settings));
-    if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry, warn,
-                    error) != 0)
+    if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry,
+                    message_say, error) != 0)
         return -1;
-    if (config_load(rows, row_count, settings, warn, error) != 0)
+    if (config_load(rows, row_count, settings, message_say, error) != 0)
         return -1;
     if (forwarded_parse_proxies(&settings->proxies, settings->trusted_proxies) != 0) {
         (void)snprintf(error, CONFIG_ERROR_MAX,
@@ -146,6 +141,6 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
         return -1;
     warning = propagation_parse(&settings->propagators, settings->propagator_names);
     if (warning != NULL)
-        warn(warning);
+        message_say(warning);
     return 0;
 }

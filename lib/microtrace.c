@@ -43,11 +43,6 @@ static void watch_forks(void)
 /* --- Settings -----------------------------------------------------------------------------------
  */
 
-static void warn(const char *message)
-{
-    message_print("%s", message);
-}
-
 static const char **string_of(struct mt *mt, const struct config_setting *row)
 {
     return row->type == CONFIG_STRING ? (const char **)((char *)&mt->settings + row->offset) : NULL;
@@ -76,8 +71,8 @@ static int settings_load(struct mt *mt)
         const char **const text = string_of(mt, row);
         char error[CONFIG_ERROR_MAX];
 
-        if (config_load(row, 1, &mt->settings, warn, error) != 0) {
-            warn(error);
+        if (config_load(row, 1, &mt->settings, message_say, error) != 0) {
+            message_say(error);
             (void)config_read(row, NULL, &mt->settings, error);
         }
         if (text != NULL && *text != NULL && (*text = strdup(*text)) == NULL)
@@ -110,10 +105,10 @@ struct mt *mt_open(const char *name, const char *version)
     }
     problem = propagation_parse(&mt->propagators, getenv("OTEL_PROPAGATORS"));
     if (problem != NULL)
-        warn(problem);
+        message_say(problem);
     /* A CGI program would say it with each request. */
     if (getenv("GATEWAY_INTERFACE") == NULL)
-        config_names_check(warn);
+        config_names_check(message_say);
     (void)pthread_mutex_init(&mt->lock, NULL);
     (void)pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&list_lock);

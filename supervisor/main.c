@@ -102,11 +102,6 @@ static int parse_arguments(struct supervisor *in, int argc, char **argv)
     return STATUS_USAGE;
 }
 
-static void warn(const char *text)
-{
-    message_print("%s", text);
-}
-
 static int find_programs(struct supervisor *in)
 {
     ssize_t len = readlink("/proc/self/exe", in->programs, sizeof(in->programs) - 1);
@@ -384,7 +379,7 @@ int main(int argc, char **argv)
     if (done != OPTIONS_GO)
         return done;
     umask(S_IRWXO);
-    config_names_check(warn);
+    config_names_check(message_say);
     if (settings_load(&in.settings) != 0)
         return STATUS_USAGE;
     if (find_programs(&in) != 0)

@@ -184,6 +184,11 @@ void message_print(const char *format, ...)
     (void)message_write(STDERR_FILENO, line, used + 1);
 }
 
+void message_say(const char *text)
+{
+    message_print("%s", text);
+}
+
 uint64_t message_take_dropped(void)
 {
     return atomic_exchange_explicit(&dropped, 0, memory_order_relaxed);

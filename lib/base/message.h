@@ -32,6 +32,9 @@ unsigned message_write(int fd, const char *lines, size_t length);
 /* One line on stderr: the program's name, a colon, the text, through the filter of printable.h. */
 void message_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same of a finished text: for callers that take a function to warn by. */
+void message_say(const char *text);
+
 /* Lines of this process that were dropped since the last call; for a metric. */
 uint64_t message_take_dropped(void);
 
