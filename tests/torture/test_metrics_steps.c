@@ -382,6 +382,22 @@ static size_t each_state(const struct fixture *f, const struct step *step, size_
     return instructions;
 }
 
+/*
+ * How many real kills: a kill after n instructions costs n, so that many kills of a long operation
+ * are stepped through for minutes. Each state has been tried on a copy by then.
+ */
+static size_t kill_count(size_t instructions)
+{
+    enum { KILLS = 200, KILLS_SHORT = 20, STEPS = 200 * 1000 };
+    size_t kills = torture_full() ? KILLS : KILLS_SHORT;
+
+    if (kills > instructions)
+        kills = instructions;
+    if (kills > STEPS / (instructions / 2 + 1) + 1)
+        kills = STEPS / (instructions / 2 + 1) + 1;
+    return kills;
+}
+
 /* Real kills, `count` of them, each after another number of instructions. */
 static void real_kills(const struct fixture *f, const struct step *step, size_t instructions,
                        size_t count)
@@ -416,9 +432,7 @@ static void test_kill_at_every_step(void **state)
         size_t instructions = each_state(f, &steps[i], &changes);
         empty(f->dir);
         assert_true(instructions > 0 && (changes > 0 || steps[i].run == do_close));
-        size_t kills = torture_full() ? 200 : 20;
-        if (kills > instructions)
-            kills = instructions;
+        size_t kills = kill_count(instructions);
         real_kills(f, &steps[i], instructions, kills);
         print_message("# %s: %zu instructions, %zu states, %zu kills\n", steps[i].name,
                       instructions, changes, kills);
