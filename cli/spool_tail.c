@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 enum {
-    SOURCES_MAX = 512, /* the newest files */
-    WINDOW = 2 * SPOOL_RECORD_MAX,
-    RECENT = 256, /* spans that may turn out to belong to a request */
+    SOURCES_MAX = 512,             /* the newest files */
+    WINDOW = 2 * SPOOL_RECORD_MAX, /* bytes read at once, but for a line that is longer */
+    RECENT = 256,                  /* spans that may turn out to belong to a request */
     LOOK_MS = 100,
 };
 
@@ -27,7 +27,8 @@ struct source {
     int fd; /* -1 for a free entry */
     uint64_t inode, offset;
     bool active;
-    bool skipping; /* in a line too long to be a record */
+    uint32_t skip; /* records of the line at the offset that were seen */
+    bool skipping; /* in a line too long to be read */
 };
 
 /* Where a line is. */
@@ -55,9 +56,12 @@ struct tailer {
     struct ring recent;
     bool following, colours;
     bool failed; /* something could not be read, and that was said */
-    char window[WINDOW], line[SPOOL_RECORD_MAX];
     struct spool_lines batch;
 };
+
+/* Of the one tailer; too large for anything but static memory, of which what is not used is free.
+ */
+static char window[SPOOL_LINE_MAX], whole_line[SPOOL_LINE_MAX];
 
 static void push(struct ring *ring, const struct place *place)
 {
@@ -87,12 +91,12 @@ static struct text line_at(struct tailer *t, const struct place *place)
     const int fd = t->sources[place->source].fd;
     ssize_t got;
 
-    if (fd < 0 || place->length > sizeof(t->line))
+    if (fd < 0 || place->length > sizeof(whole_line))
         return (struct text){NULL, 0};
-    got = pread(fd, t->line, place->length, (off_t)place->offset);
+    got = pread(fd, whole_line, place->length, (off_t)place->offset);
     if (got < 0)
         fail(t, "a record can't be read");
-    return got == (ssize_t)place->length ? (struct text){t->line, place->length}
+    return got == (ssize_t)place->length ? (struct text){whole_line, place->length}
                                          : (struct text){NULL, 0};
 }
 
@@ -140,11 +144,11 @@ static void accept_recent(struct tailer *t)
 static void take_item(struct tailer *t, int source, const struct spool_line *item)
 {
     const struct place place = {.source = source,
-                                .length = item->length,
-                                .offset = t->sources[source].offset + item->start,
-                                .kind = item->kind};
+                                .length = item->line_length,
+                                .offset = t->sources[source].offset + item->line_start,
+                                .kind = (enum spool_line_kind)item->kind};
     const bool all = t->options->trace == NULL && t->options->request == NULL;
-    const struct text line = {t->window + item->start, item->length};
+    const struct text line = {window + item->line_start, item->line_length};
 
     if (item->kind != SPOOL_LINE_RECORD) {
         if (all)
@@ -168,10 +172,10 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
 /* Moves beyond a line that is longer than a record may be; false where its end is not there yet. */
 static bool skip_line(struct tailer *t, struct source *s, ssize_t got)
 {
-    const char *newline = memchr(t->window, '\n', (size_t)got);
+    const char *newline = memchr(window, '\n', (size_t)got);
 
     s->skipping = newline == NULL;
-    s->offset += newline != NULL ? (uint64_t)(newline - t->window) + 1 : (uint64_t)got;
+    s->offset += newline != NULL ? (uint64_t)(newline - window) + 1 : (uint64_t)got;
     return newline != NULL;
 }
 
@@ -182,9 +186,9 @@ static void read_source(struct tailer *t, int index)
     struct stat status;
 
     if (fstat(s->fd, &status) == 0 && (uint64_t)status.st_size < s->offset)
-        s->offset = 0; /* someone else has truncated it */
-    for (;;) {
-        const ssize_t got = pread(s->fd, t->window, sizeof(t->window), (off_t)s->offset);
+        s->offset = s->skip = 0; /* someone else has truncated it */
+    for (size_t size = WINDOW;;) {
+        const ssize_t got = pread(s->fd, window, size, (off_t)s->offset);
 
         if (got < 0)
             fail(t, "a file can't be read");
@@ -194,20 +198,29 @@ static void read_source(struct tailer *t, int index)
             (void)skip_line(t, s, got);
             continue;
         }
-        spool_lines_split(&t->batch, t->options->signal, t->window, (size_t)got, false);
-        if (t->batch.overlong) {
-            const struct spool_line item = {.length = SPOOL_RECORD_MAX,
+        spool_lines_split(&t->batch, t->options->signal, window, (size_t)got, s->skip, false);
+        if (t->batch.overlong && (size_t)got == WINDOW) {
+            size = sizeof(window);
+            continue;
+        }
+        if (t->batch.overlong && (size_t)got == sizeof(window)) {
+            const struct spool_line item = {.line_length = sizeof(window),
                                             .kind = SPOOL_LINE_OVERSIZE};
 
             take_item(t, index, &item);
             (void)skip_line(t, s, got);
             continue;
         }
-        for (size_t i = 0; i < t->batch.count; i++)
-            take_item(t, index, &t->batch.items[i]);
-        if (t->batch.consumed == 0)
+        /* A line with several records is shown once, as a whole. */
+        for (size_t i = 0; i < t->batch.count; i++) {
+            if (t->batch.items[i].last)
+                take_item(t, index, &t->batch.items[i]);
+        }
+        if (t->batch.consumed == 0 && t->batch.count == 0)
             return;
         s->offset += t->batch.consumed;
+        s->skip = spool_lines_open(&t->batch, s->skip);
+        size = WINDOW;
     }
 }
 

@@ -12,14 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WINDOW = 2 * SPOOL_RECORD_MAX };
+enum { WINDOW = 2 * SPOOL_RECORD_MAX /* bytes read at once, but for a line that is longer */ };
 
 /* What was found in one file, or in all. */
 struct tally {
     unsigned long long records, wrong, files;
 };
 
-static char window[WINDOW];
+static char window[SPOOL_LINE_MAX];
 static struct spool_lines batch;
 
 __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, const char *file,
@@ -37,15 +37,15 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, con
 
 /* A record whose own bytes are fine to the agent, but which an endpoint may not be able to parse.
  */
-static void check_record(struct tally *tally, const char *file, uint64_t offset, const char *line,
-                         size_t len)
+static void check_record(struct tally *tally, const char *file, uint64_t offset, struct text record,
+                         uint32_t records)
 {
     struct json_fault fault;
 
-    if (json_walk_valid((struct text){line, len}, false, &fault))
-        tally->records++;
+    if (json_walk_valid(record, false, &fault))
+        tally->records += records;
     else
-        wrong(tally, file, offset, "not JSON: %s at byte %zu of the line", fault.what, fault.at);
+        wrong(tally, file, offset, "not JSON: %s at byte %zu of the record", fault.what, fault.at);
 }
 
 static void check_item(struct tally *tally, enum spool_signal signal, const char *file,
@@ -56,9 +56,9 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
     const char *const line = window + item->start;
     struct json_fault fault;
 
-    switch (item->kind) {
+    switch ((enum spool_line_kind)item->kind) {
     case SPOOL_LINE_RECORD:
-        check_record(tally, file, offset, line, item->length);
+        check_record(tally, file, offset, (struct text){line, item->length}, item->records);
         break;
     case SPOOL_LINE_TORN:
         /* Without a newline of its own the next record stands in the same line. */
@@ -73,8 +73,8 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
     case SPOOL_LINE_MALFORMED:
     case SPOOL_LINE_REFUSED:
         if (json_walk_valid((struct text){line, item->length}, false, &fault))
-            wrong(tally, file, offset, "not a record: JSON, but it does not begin with %s",
-                  spool_lines_prefix(signal));
+            wrong(tally, file, offset, "not a record: JSON, but neither %s nor a list \"%s\"",
+                  spool_lines_prefix(signal), spool_signal_words[signal].resources);
         else
             wrong(tally, file, offset, "not JSON: %llu bytes", length);
         break;
@@ -85,8 +85,8 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
         wrong(tally, file, offset, "not UTF-8: a line of %llu bytes", length);
         break;
     case SPOOL_LINE_OVERSIZE:
-        wrong(tally, file, offset, "oversize: a line of %llu bytes, a record has at most %d",
-              length, SPOOL_RECORD_MAX);
+        wrong(tally, file, offset, "oversize: %llu bytes, a record has at most %d", length,
+              SPOOL_LINES_RECORD_MAX);
         break;
     }
 }
@@ -104,8 +104,8 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
         if (newline != NULL)
             break;
     }
-    wrong(tally, file, offset, "oversize: a line of %llu bytes, a record has at most %d",
-          (unsigned long long)(at - offset), SPOOL_RECORD_MAX);
+    wrong(tally, file, offset, "oversize: a line of %llu bytes, at most %d are read",
+          (unsigned long long)(at - offset), SPOOL_LINE_MAX);
     return at;
 }
 
@@ -116,21 +116,29 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
 static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd)
 {
     const bool complete = !spool_segment_held(fd);
+    size_t size = WINDOW;
     uint64_t at = 0;
+    uint32_t skip = 0;
     ssize_t got;
 
     tally->files++;
-    while ((got = pread(fd, window, sizeof(window), (off_t)at)) > 0) {
-        const bool last = (size_t)got < sizeof(window);
+    while ((got = pread(fd, window, size, (off_t)at)) > 0) {
+        const bool last = (size_t)got < size;
 
-        spool_lines_split(&batch, signal, window, (size_t)got, complete && last);
+        spool_lines_split(&batch, signal, window, (size_t)got, skip, complete && last);
+        if (batch.overlong && !last && size < sizeof(window)) {
+            size = sizeof(window);
+            continue;
+        }
         for (size_t i = 0; i < batch.count; i++)
             check_item(tally, signal, file, at, &batch.items[i]);
-        if (batch.overlong)
+        if (batch.overlong && !last)
             at = skip_overlong(tally, file, fd, at);
-        else if (batch.consumed == 0)
+        else if (batch.consumed == 0 && batch.count == 0)
             break;
         at += batch.consumed;
+        skip = spool_lines_open(&batch, skip);
+        size = WINDOW;
     }
     if (got < 0)
         wrong(tally, file, at, "can't be read: %s", strerror(errno));

@@ -143,8 +143,8 @@ void spool_view_count(struct spool_view *view, enum spool_signal which)
         if (fd < 0)
             continue;
         segment->counted = segment->offset;
-        segment->pending = 0;
-        (void)spool_segment_count(segment, fd, UINT64_MAX);
+        segment->pending = segment->scanned = 0;
+        (void)spool_segment_count(segment, which, fd, UINT64_MAX);
         signal->waiting += segment->pending;
         if (signal->oldest_ns == 0 && segment->pending > 0)
             signal->oldest_ns = spool_segment_oldest_ns(segment, which, fd);

@@ -76,7 +76,7 @@ struct telemetry {
     struct resource resource;
     struct scope scope;
     struct sampler sampler;
-    struct channel channels[SPOOL_SIGNALS];
+    struct channel channels[SPOOL_OWN_SIGNALS];
     size_t printed_length;
     char printed[BUFFER_MAX]; /* log lines for stderr since the last flush */
     char problem[PROBLEM_MAX];
@@ -119,12 +119,12 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     warn_if(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
     warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
 
         /* A writer sees only its own file, so each signal gets half of the limit. */
         if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
-                              settings->spool_max_bytes / SPOOL_SIGNALS) != 0)
+                              settings->spool_max_bytes / SPOOL_OWN_SIGNALS) != 0)
             warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
         channel->result = SPOOL_OK;
         json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
@@ -137,7 +137,7 @@ void telemetry_close(struct telemetry *t)
     if (t == NULL)
         return;
     (void)telemetry_flush(t);
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
         spool_writer_close(&t->channels[i].spool);
     metrics_close(t->metrics);
     free(t);
@@ -212,7 +212,7 @@ static void say_losses(struct telemetry *t)
     const struct channel *failed = NULL;
     const char *const metrics = metrics_problem(t->metrics);
 
-    for (size_t i = 0; i < SPOOL_SIGNALS && failed == NULL; i++) {
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS && failed == NULL; i++) {
         if (t->channels[i].result != SPOOL_OK)
             failed = &t->channels[i];
     }
@@ -227,7 +227,7 @@ int telemetry_flush(struct telemetry *t)
 {
     int result = 0;
 
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         if (flush_channel(t, (enum spool_signal)i) != 0)
             result = -1;
     }
@@ -239,7 +239,7 @@ int telemetry_flush(struct telemetry *t)
 
 void telemetry_forked(struct telemetry *t)
 {
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
         json_writer_init(&t->channels[i].writer, t->channels[i].buffer,
                          sizeof(t->channels[i].buffer));
     t->printed_length = 0;
@@ -330,7 +330,7 @@ static const char *find_problem(struct telemetry *t)
         (void)snprintf(t->problem, sizeof(t->problem), "metrics file: %s", metrics);
         return t->problem;
     }
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct spool_writer *const spool = &t->channels[i].spool;
         const enum spool_result result = spool_writer_probe(spool);
 
@@ -350,7 +350,7 @@ static const char *find_problem(struct telemetry *t)
 /* Whether the spool's files are there and may be written, as far as that shows without writing. */
 static bool names_lead(const struct telemetry *t)
 {
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         if (access(t->channels[i].spool.path, W_OK) != 0)
             return false;
     }

@@ -91,14 +91,16 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
     }
 }
 
-enum json_scan json_scan_line(const char *text, size_t len)
+/*
+ * Moves *at, at an opening bracket, to just after the one that closes it. Returns JSON_SCAN_OBJECT
+ * on success.
+ */
+static enum json_scan skip_brackets(const unsigned char **at, const unsigned char *end)
 {
-    const unsigned char *p = (const unsigned char *)text, *end = p + len;
+    const unsigned char *p = *at;
     uint64_t arrays = 0; /* bit 0: whether the innermost open bracket is an array's */
     unsigned depth = 0;
 
-    if (len == 0 || *p != '{')
-        return JSON_SCAN_MALFORMED;
     do {
         switch (classes[*p++]) {
         case CLASS_PLAIN:
@@ -119,21 +121,44 @@ enum json_scan json_scan_line(const char *text, size_t len)
             if ((arrays & 1) != (p[-1] == ']'))
                 return JSON_SCAN_MALFORMED;
             arrays >>= 1;
-            if (--depth == 0)
-                return json_scan_blank((const char *)p, (const char *)end) == (const char *)end
-                           ? JSON_SCAN_OBJECT
-                           : JSON_SCAN_MALFORMED;
+            if (--depth == 0) {
+                *at = p;
+                return JSON_SCAN_OBJECT;
+            }
             break;
         default:
             if (p[-1] < 0x20)
                 return JSON_SCAN_CONTROL;
-            return p[-1] >= 0x80 && utf8_sequence(text + (p - 1 - (const unsigned char *)text),
-                                                  text + len) == 0
+            return p[-1] >= 0x80 && utf8_sequence((const char *)p - 1, (const char *)end) == 0
                        ? JSON_SCAN_UTF8
                        : JSON_SCAN_MALFORMED;
         }
     } while (p < end);
     return JSON_SCAN_CUT;
+}
+
+enum json_scan json_scan_line(const char *text, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)text, *end = p + len;
+    enum json_scan found;
+
+    if (len == 0 || *p != '{')
+        return JSON_SCAN_MALFORMED;
+    found = skip_brackets(&p, end);
+    if (found != JSON_SCAN_OBJECT)
+        return found;
+    return json_scan_blank((const char *)p, text + len) == text + len ? JSON_SCAN_OBJECT
+                                                                       : JSON_SCAN_MALFORMED;
+}
+
+const char *json_scan_object(const char *at, const char *end)
+{
+    const unsigned char *p = (const unsigned char *)at;
+
+    if (at >= end || *at != '{')
+        return NULL;
+    return skip_brackets(&p, (const unsigned char *)end) == JSON_SCAN_OBJECT ? (const char *)p
+                                                                             : NULL;
 }
 
 const char *json_scan_blank(const char *at, const char *end)

@@ -22,6 +22,12 @@ enum { JSON_SCAN_DEPTH_MAX = 64 };
 enum json_scan json_scan_line(const char *text, size_t len);
 
 /*
+ * The first byte after the object that starts at `at`, checked as json_scan_line checks a line;
+ * NULL if there is none, or it does not end before `end`.
+ */
+const char *json_scan_object(const char *at, const char *end);
+
+/*
  * In a line that json_scan_line accepts: the first byte after the value that starts at `at`, which
  * is not a blank; NULL if no value starts there. `end` is the line's end.
  */

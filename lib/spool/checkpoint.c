@@ -170,14 +170,25 @@ enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
     return checkpoint_read(checkpoint->fd, &checkpoint->state);
 }
 
-int checkpoint_fingerprint(int fd, uint64_t offset, uint32_t *print)
+int checkpoint_fingerprint(int fd, uint64_t offset, bool into_line, uint32_t *print)
 {
     unsigned char bytes[CHECKPOINT_PRINT_BYTES];
     size_t len = offset < sizeof bytes ? (size_t)offset : sizeof bytes;
+    const unsigned char *newline;
+    ssize_t got;
 
     if (pread(fd, bytes, len, (off_t)(offset - len)) != (ssize_t)len)
         return -1;
     *print = (uint32_t)crc32(0, bytes, (uInt)len);
+    if (!into_line)
+        return 0;
+    got = pread(fd, bytes, sizeof bytes, (off_t)offset);
+    if (got <= 0)
+        return -1;
+    /* What follows the line may not be there yet. */
+    newline = memchr(bytes, '\n', (size_t)got);
+    len = newline != NULL ? (size_t)(newline - bytes) : (size_t)got;
+    *print = (uint32_t)crc32(*print, bytes, (uInt)len);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "lib/spool/counts.h"
 #include "lib/spool/signal.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -22,9 +23,9 @@ enum {
 struct checkpoint_cursor {
     uint64_t seq;
     uint64_t inode;
-    uint64_t offset; /* all records before it are settled; a line starts here */
-    uint32_t print;  /* CRC-32 of the last CHECKPOINT_PRINT_BYTES (or fewer) before offset */
-    uint32_t reserved;
+    uint64_t offset;  /* all records before it are settled; a line starts here */
+    uint32_t print;   /* checkpoint_fingerprint's; into the line if in_line is not 0 */
+    uint32_t in_line; /* records of that line that are settled, too */
 };
 
 struct checkpoint_signal {
@@ -69,10 +70,11 @@ void checkpoint_close(struct checkpoint *checkpoint);
 enum checkpoint_found checkpoint_read(int fd, struct checkpoint_state *newest);
 
 /*
- * A cursor's fingerprint: detects other content under the same inode number. Returns 0, or -1 if
- * the file is shorter than `offset` or can't be read.
+ * A cursor's fingerprint: detects other content under the same inode number. With `into_line` the
+ * start of the line at `offset` counts as well, for a cursor that stands inside it. Returns 0, or
+ * -1 if the file is shorter than `offset` or can't be read.
  */
-int checkpoint_fingerprint(int fd, uint64_t offset, uint32_t *print);
+int checkpoint_fingerprint(int fd, uint64_t offset, bool into_line, uint32_t *print);
 
 /* One slot's bytes from a state and back; -1 if they are not a valid slot. Pure. */
 void checkpoint_encode(unsigned char slot[CHECKPOINT_SLOT_SIZE],

@@ -95,40 +95,99 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
         uint32_t print;
 
         if (cursor->seq == segment->seq && cursor->offset <= segment->size &&
-            checkpoint_fingerprint(fd, cursor->offset, &print) == 0 && print == cursor->print)
+            checkpoint_fingerprint(fd, cursor->offset, cursor->in_line > 0, &print) == 0 &&
+            print == cursor->print) {
             segment->offset = segment->counted = cursor->offset;
+            segment->in_line = cursor->in_line;
+        }
     }
 }
 
-uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t budget)
+/* A line beyond SPOOL_LINE_MAX is one record. Returns the bytes looked at for its end. */
+static uint64_t count_overlong(struct spool_segment *segment, int fd, char *buffer, size_t size,
+                               uint64_t budget)
 {
-    char buffer[COUNT_BUFFER];
-    uint64_t at = segment->counted, looked = 0;
-    bool line_start = true;
+    uint64_t at = segment->scanned > segment->counted ? segment->scanned : segment->counted;
+    uint64_t looked = 0;
 
     while (looked < budget) {
-        const ssize_t got = pread(fd, buffer, sizeof(buffer), (off_t)at);
-        size_t after, lines;
+        const ssize_t got = pread(fd, buffer, size, (off_t)at);
+        const char *const newline = got > 0 ? memchr(buffer, '\n', (size_t)got) : NULL;
 
         if (got <= 0)
             break;
-        lines = spool_lines_count(buffer, (size_t)got, &after);
-        if (after > 0) {
-            /* A line that began in the bytes before this ends here, though it looks empty. */
-            segment->pending += lines + (!line_start && buffer[0] == '\n');
-            segment->counted = at + after;
-        }
-        line_start = after == (size_t)got;
-        at += (uint64_t)got;
         looked += (uint64_t)got;
+        if (newline != NULL) {
+            segment->pending++;
+            segment->counted = at + (uint64_t)(newline - buffer) + 1;
+            segment->scanned = 0;
+            return looked;
+        }
+        at += (uint64_t)got;
+        segment->scanned = at;
     }
+    return looked;
+}
+
+/* The settled ones of the line at the offset do not wait. */
+static uint64_t waiting(const struct spool_segment *segment, uint64_t records)
+{
+    if (segment->counted != segment->offset)
+        return records;
+    return records > segment->in_line ? records - segment->in_line : 0;
+}
+
+uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal signal, int fd,
+                             uint64_t budget)
+{
+    char small[COUNT_BUFFER], *buffer = small;
+    size_t size = sizeof(small);
+    uint64_t looked = 0;
+
+    while (looked < budget) {
+        const ssize_t got =
+            segment->scanned > 0 ? 0 : pread(fd, buffer, size, (off_t)segment->counted);
+        size_t after = 0;
+        uint64_t records;
+
+        if (got < 0 || (got == 0 && segment->scanned == 0))
+            break;
+        if (segment->scanned > 0 || (size_t)got == SPOOL_LINE_MAX) {
+            const uint64_t more = count_overlong(segment, fd, buffer, size, budget - looked);
+
+            looked += more;
+            if (more == 0)
+                break;
+            continue;
+        }
+        looked += (uint64_t)got;
+        records = spool_lines_count(signal, buffer, (size_t)got, &after);
+        segment->pending += waiting(segment, records);
+        segment->counted += after;
+        if (after > 0)
+            continue;
+        if ((size_t)got < size)
+            break;
+        /* A line that is longer. */
+        if (buffer != small)
+            free(buffer);
+        size = size * 4 < SPOOL_LINE_MAX ? size * 4 : SPOOL_LINE_MAX;
+        buffer = malloc(size);
+        if (buffer == NULL)
+            return looked;
+    }
+    if (buffer != small)
+        free(buffer);
     return looked;
 }
 
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,
                                  int fd)
 {
-    const char *key = signal == SPOOL_TRACES ? "\"endTimeUnixNano\":\"" : "{\"asctime\":\"";
+    static const char *const keys[SPOOL_SIGNALS] = {[SPOOL_TRACES] = "\"endTimeUnixNano\":\"",
+                                                    [SPOOL_LOGS] = "{\"asctime\":\"",
+                                                    [SPOOL_METRICS] = "\"timeUnixNano\":\""};
+    const char *const key = keys[signal];
     char start[START_MAX];
     const ssize_t got = pread(fd, start, sizeof(start) - 1, (off_t)segment->offset);
     const char *found;
@@ -141,7 +200,7 @@ uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool
     if (found == NULL)
         return 0;
     found += strlen(key);
-    if (signal == SPOOL_TRACES)
+    if (signal != SPOOL_LOGS)
         return strtoull(found, NULL, 10);
     return clock_parse_iso8601(found, strcspn(found, "\""), &ns) == 0 ? ns : 0;
 }

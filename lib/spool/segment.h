@@ -20,8 +20,10 @@ struct spool_segment {
     uint64_t size;       /* bytes, as last seen */
     uint64_t written_ns; /* when it was last written to, Unix time; the same */
     uint64_t offset;     /* all before it is settled; a line starts here */
-    uint64_t counted;    /* lines were counted up to here; never before offset */
-    uint64_t pending;    /* lines in [offset, counted) */
+    uint32_t in_line;    /* records of that line that are settled, too */
+    uint64_t counted;    /* records were counted up to here; never before offset */
+    uint64_t scanned;    /* no line ends between counted and here; 0 where that is not known */
+    uint64_t pending;    /* records in [offset, counted) that are not settled */
     bool active;
     bool held;       /* a writer had it open when it was last looked at */
     bool final;      /* sealed, and nobody can append any more */
@@ -59,10 +61,11 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
                           const struct checkpoint_signal *from);
 
 /*
- * Counts lines on from `counted`, up to `budget` bytes. Returns the bytes looked at; all complete
- * lines are counted if that is less than `budget`.
+ * Counts records on from `counted`, of about `budget` bytes (at most SPOOL_LINE_MAX more). Returns
+ * the bytes looked at; all complete lines are counted if that is less than `budget`.
  */
-uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t budget);
+uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal signal, int fd,
+                             uint64_t budget);
 
 /* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -31,7 +31,7 @@ bool accounting_publish(struct exporter *e, uint64_t budget, bool age)
         reconcile(e);
     numbers.backlog = e->segments.sums.pending;
     numbers.bytes = e->segments.sums.bytes;
-    numbers.limit = e->shared->settings->telemetry.spool_max_bytes / SPOOL_SIGNALS;
+    numbers.limit = e->shared->settings->telemetry.spool_max_bytes / SPOOL_OWN_SIGNALS;
     numbers.unreadable = e->segments.unreadable;
     if (age) {
         uint64_t oldest = segments_oldest_ns(&e->segments), now = clock_unix_ns();

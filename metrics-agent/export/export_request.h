@@ -15,9 +15,10 @@ struct export_request {
     enum spool_signal signal;
     enum agent_protocol protocol;
     const struct resource *resource;
-    char *json; /* NULL while closed */
-    size_t json_cap;
+    char *json;          /* NULL while closed */
     unsigned char *wire; /* NULL but for protobuf */
+    size_t cap;          /* bytes of each */
+    size_t usual;        /* what they have but for a record that needs more */
 };
 
 /* A body, borrowed until the next one is made. */
@@ -27,22 +28,28 @@ struct export_request_body {
 };
 
 /*
- * Prepares for requests of lines that cover at most `window` bytes. Returns 0, or -1 if memory runs
- * out. `resource` is borrowed.
+ * Prepares for requests of records of `usual` bytes. Returns 0, or -1 if memory runs out.
+ * `resource` is borrowed.
  */
 int export_request_open(struct export_request *request, enum spool_signal signal,
                         enum agent_protocol protocol, const struct resource *resource,
-                        size_t window);
+                        size_t usual);
 
 void export_request_close(struct export_request *request);
 
 /*
- * Makes a request of all `count` lines, which spool_lines_split took for records. Returns 0; or -1
- * if they can't be in one: then *bad is the index of the line at fault, or `count` if that is not
- * known.
+ * Makes a request of all `count` records (at most OTLP_LOGS_LINES_MAX). A single one may be as long
+ * as SPOOL_LINES_RECORD_MAX. Returns 0; or -1 if they can't be in one request: then *bad is the
+ * index of the record at fault, or `count` if that is not known.
  */
-int export_request_make(struct export_request *request, const struct otlp_line *lines, size_t count,
-                        struct export_request_body *body, size_t *bad);
+int export_request_make(struct export_request *request, const struct otlp_record *records,
+                        size_t count, struct export_request_body *body, size_t *bad);
+
+/*
+ * One record as the JSON of a request of its own, which is a line of OTLP's JSON as well, whatever
+ * the protocol. A log line of our own form stays as it is. Returns its bytes, borrowed like a body.
+ */
+struct text export_request_alone(struct export_request *request, const struct otlp_record *record);
 
 /* Makes a request without records. */
 void export_request_make_empty(struct export_request *request, struct export_request_body *body);

@@ -39,7 +39,8 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
     e->rescan_ns = clock_monotonic_ns() + MS_TO_NS(EXPORTER_FILES_RESCAN_MS);
     if (export->url[0] == '\0')
         return 0;
-    e->window = malloc(EXPORTER_WINDOW);
+    e->window_size = EXPORTER_WINDOW;
+    e->window = malloc(e->window_size);
     e->transfer = transfer_open(shared->multi, export);
     if (e->window == NULL || e->transfer == NULL ||
         export_request_open(&e->request, signal, (enum agent_protocol) export->protocol,
@@ -87,20 +88,35 @@ static void check_replaced(struct exporter *e, struct segment *segment, uint64_t
 
     if (segments_holds(&e->segments, segment, e->batch_offset + to, e->window + to - len, len))
         return;
-    segments_replaced(&e->segments, segment,
-                      spool_lines_count(e->window + to, e->batch.consumed - (size_t)to, &after));
+    segments_replaced(
+        &e->segments, segment,
+        spool_lines_count(e->signal, e->window + to, e->batch.consumed - (size_t)to, &after));
     segments_list_hold(&e->segments, NULL);
     e->look_ns = 0;
 }
 
-/* A record that is not to be sent goes to the quarantine file; if it can't, it is lost, and
- * counted. */
-static void keep_apart(struct exporter *e, enum spool_line_kind kind, const char *detail,
-                       const char *record, size_t len, uint64_t full_len)
+/* What is sent of an item that is a record. */
+static struct otlp_record record_of(const struct exporter *e, const struct spool_line *item)
 {
-    if (quarantine_add(&e->quarantine, spool_line_reason(kind), detail, record, len, full_len) ==
-        0) {
-        e->counts->quarantined++;
+    return (struct otlp_record){
+        .text = e->window + item->start,
+        .length = item->length,
+        .head = item->form == SPOOL_FORM_RECORD ? &e->batch.heads[item->head].around : NULL,
+        .is_line = item->form == SPOOL_FORM_LINE};
+}
+
+/* An item that is not to be sent goes to the quarantine file; if it can't, it is lost, and counted.
+ */
+static void keep_apart(struct exporter *e, const struct spool_line *item, const char *detail,
+                       uint64_t full_len)
+{
+    const struct otlp_record record = record_of(e, item);
+    const struct text text = export_request_alone(&e->request, &record);
+    const char *const reason = spool_line_reason((enum spool_line_kind)item->kind);
+
+    if (quarantine_add(&e->quarantine, reason, detail, text.at, text.len,
+                       record.is_line ? full_len : text.len) == 0) {
+        e->counts->quarantined += item->records;
         e->unkept = false;
         return;
     }
@@ -108,40 +124,61 @@ static void keep_apart(struct exporter *e, enum spool_line_kind kind, const char
         message_print("%s.quarantine.jsonl can't be written, what belongs there is lost: %s",
                       spool_signal_names[e->signal], strerror(errno));
     e->unkept = true;
-    e->counts->dropped[SPOOL_DROP_UNKEPT]++;
+    e->counts->dropped[SPOOL_DROP_UNKEPT] += item->records;
+}
+
+/*
+ * Writes down how far the segment is settled: up to `to` in the window. `records` were settled now,
+ * `open` of them in a line whose others wait. Returns what the lines count for beyond their
+ * records.
+ */
+static uint64_t settle_segment(struct exporter *e, struct segment *segment, uint64_t to,
+                               uint64_t records, uint64_t open)
+{
+    const uint64_t from = segment->file.offset - e->batch_offset, before = segment->file.in_line;
+    uint64_t counted = open, beyond = 0;
+    size_t after;
+
+    if (to > from) {
+        counted = spool_lines_count(e->signal, e->window + from, (size_t)(to - from), &after);
+        /* Without its newline it was not counted before its segment was final. */
+        counted = counted > before ? counted - before : 0;
+        beyond = counted > records - open ? counted - (records - open) : 0;
+        counted += open;
+    }
+    segments_settle(&e->segments, segment, e->batch_offset + to, counted,
+                    to > from ? open : before + open);
+    check_replaced(e, segment, to);
+    return beyond;
 }
 
 /* Marks items up to `end` as come to their end, the records among them `rejected` or delivered. */
 static void settle(struct exporter *e, size_t end, uint64_t rejected, const char *detail)
 {
     struct segment *segment = segments_list_find(&e->segments, e->segments.held_seq);
-    uint64_t from = e->settled > 0 ? e->batch.items[e->settled - 1].end : 0, delivered = 0, to;
-    size_t after, i;
+    const uint64_t to = end == e->batch.count ? e->batch.consumed : e->batch.items[end - 1].end;
+    uint64_t delivered = 0, records = 0, open = 0;
 
-    for (i = e->settled; i < end; i++) {
+    for (size_t i = e->settled; i < end; i++) {
         const struct spool_line *item = &e->batch.items[i];
 
-        if (item->kind == SPOOL_LINE_RECORD) {
-            delivered++;
-        } else if (item->kind == SPOOL_LINE_TORN) {
-            e->counts->dropped[SPOOL_DROP_TORN]++;
-        } else {
-            keep_apart(e, item->kind, item->kind == SPOOL_LINE_REFUSED ? detail : "",
-                       e->window + item->start, item->length, item->length);
-        }
+        records += item->records;
+        open = item->last ? 0 : open + item->records;
+        if (item->kind == SPOOL_LINE_RECORD)
+            delivered += item->records;
+        else if (item->kind == SPOOL_LINE_TORN)
+            e->counts->dropped[SPOOL_DROP_TORN] += item->records;
+        else
+            keep_apart(e, item, item->kind == SPOOL_LINE_REFUSED ? detail : "", item->length);
     }
+    if (delivered > 0)
+        e->refused = 0;
+    if (segment != NULL)
+        delivered += settle_segment(e, segment, to, records, open);
     if (rejected > delivered)
         rejected = delivered;
     e->counts->delivered += delivered - rejected;
     e->counts->rejected += rejected;
-    if (delivered > 0)
-        e->refused = 0;
-    to = end == e->batch.count ? e->batch.consumed : e->batch.items[end - 1].end;
-    if (segment != NULL) {
-        segments_settle(&e->segments, segment, e->batch_offset + to,
-                        spool_lines_count(e->window + from, (size_t)(to - from), &after));
-        check_replaced(e, segment, to);
-    }
     e->settled = end;
     if (e->settled == e->batch.count)
         set_idle(e);
@@ -170,17 +207,58 @@ static bool settle_overlong(struct exporter *e, struct segment *segment)
     length = (end > 0 ? end - 1 : segment->file.size) - segment->file.offset;
     if (end == 0)
         end = segment->file.size;
-    keep_apart(e, SPOOL_LINE_OVERSIZE, "", e->window, SPOOL_RECORD_MAX, length);
-    segments_settle(&e->segments, segment, end, 1);
+    keep_apart(
+        e,
+        &(struct spool_line){.length = SPOOL_RECORD_MAX, .records = 1, .kind = SPOOL_LINE_OVERSIZE},
+        "", length);
+    segments_settle(&e->segments, segment, end, 1, 0);
     exporter_files_commit(e);
     return true;
+}
+
+/* The window has EXPORTER_WINDOW bytes, or as many as a line needs that is longer. */
+static bool size_window(struct exporter *e, size_t size)
+{
+    char *window;
+
+    if (size > SPOOL_LINE_MAX)
+        size = SPOOL_LINE_MAX;
+    if (size == e->window_size)
+        return false;
+    window = malloc(size);
+    if (window == NULL)
+        return false;
+    free(e->window);
+    e->window = window;
+    e->window_size = size;
+    return true;
+}
+
+/* Reads and cuts what comes next, with a larger window for a longer line. Returns the bytes read.
+ */
+static ssize_t read_window(struct exporter *e, struct segment *segment)
+{
+    const uint64_t left = segment->file.size - segment->file.offset;
+    ssize_t got;
+
+    (void)size_window(e, EXPORTER_WINDOW);
+    do {
+        const size_t want = left < e->window_size ? (size_t)left : e->window_size;
+
+        got = pread(segment->fd, e->window, want, (off_t)segment->file.offset);
+        if (got <= 0)
+            return got;
+        spool_lines_split(&e->batch, e->signal, e->window, (size_t)got, segment->file.in_line,
+                          segment->file.final &&
+                              segment->file.offset + (uint64_t)got == segment->file.size);
+    } while (e->batch.overlong && (size_t)got == e->window_size &&
+             size_window(e, 4 * e->window_size));
+    return got;
 }
 
 /* Cuts the next batch from one segment. Returns 1 with items, 0 to try again, -1 for nothing. */
 static int read_segment(struct exporter *e, struct segment *segment)
 {
-    uint64_t left = segment->file.size - segment->file.offset;
-    size_t want = left < EXPORTER_WINDOW ? (size_t)left : EXPORTER_WINDOW;
     ssize_t got;
 
     if (segment->suspect) {
@@ -194,23 +272,20 @@ static int read_segment(struct exporter *e, struct segment *segment)
         e->look_ns = 0;
         return 0;
     }
-    got = pread(segment->fd, e->window, want, (off_t)segment->file.offset);
+    got = read_window(e, segment);
     if (got <= 0)
         return -1;
-    spool_lines_split(&e->batch, e->signal, e->window, (size_t)got,
-                      segment->file.final &&
-                          segment->file.offset + (uint64_t)got == segment->file.size);
     e->batch_offset = segment->file.offset;
     e->settled = 0;
     if (e->batch.overlong)
-        return settle_overlong(e, segment) ? 0 : -1;
+        return (size_t)got == SPOOL_LINE_MAX && settle_overlong(e, segment) ? 0 : -1;
     if (e->batch.count > 0) {
         ranges_begin(&e->ranges, e->batch.count);
         return 1;
     }
     if (e->batch.consumed == 0)
         return -1;
-    segments_settle(&e->segments, segment, segment->file.offset + e->batch.consumed, 0);
+    e->counts->delivered += settle_segment(e, segment, e->batch.consumed, 0, 0);
     exporter_files_commit(e);
     return 0;
 }
@@ -238,7 +313,7 @@ static bool read_batch(struct exporter *e)
     return false;
 }
 
-/* Lines of the range that is next, and how many. */
+/* Records of the range that is next, and how many. */
 static size_t gather(struct exporter *e, size_t end)
 {
     size_t count = 0, i;
@@ -247,18 +322,18 @@ static size_t gather(struct exporter *e, size_t end)
         const struct spool_line *item = &e->batch.items[i];
 
         if (item->kind == SPOOL_LINE_RECORD)
-            e->lines[count++] = (struct otlp_line){e->window + item->start, item->length};
+            e->records[count++] = record_of(e, item);
     }
     return count;
 }
 
-/* The item that gave line number `line` of gather. */
-static struct spool_line *item_of_line(struct exporter *e, size_t line)
+/* The item that gave record number `record` of gather. */
+static struct spool_line *item_of_record(struct exporter *e, size_t record)
 {
     size_t i;
 
     for (i = e->settled; i < e->batch.count; i++) {
-        if (e->batch.items[i].kind == SPOOL_LINE_RECORD && line-- == 0)
+        if (e->batch.items[i].kind == SPOOL_LINE_RECORD && record-- == 0)
             return &e->batch.items[i];
     }
     assert(!"gather took it from here");
@@ -274,7 +349,9 @@ static void wait_until(struct exporter *e, uint64_t at_ns)
 /* Bytes of the spool that the range that is next covers. */
 static size_t range_bytes(const struct exporter *e)
 {
-    return e->batch.items[ranges_end(&e->ranges) - 1].end - e->batch.items[e->settled].start;
+    const struct spool_line *const last = &e->batch.items[ranges_end(&e->ranges) - 1];
+
+    return last->start + last->length - e->batch.items[e->settled].start;
 }
 
 static void start(struct exporter *e, const struct export_request_body *body, uint64_t now_ns)
@@ -302,12 +379,12 @@ static void send_next(struct exporter *e, uint64_t now_ns)
             continue;
         }
         if ((count == 1 || !ranges_beyond(&e->ranges, range_bytes(e))) &&
-            export_request_make(&e->request, e->lines, count, &body, &bad) == 0) {
+            export_request_make(&e->request, e->records, count, &body, &bad) == 0) {
             start(e, &body, now_ns);
             return;
         }
         if (bad < count || count == 1)
-            item_of_line(e, bad < count ? bad : 0)->kind = SPOOL_LINE_MALFORMED;
+            item_of_record(e, bad < count ? bad : 0)->kind = SPOOL_LINE_MALFORMED;
         else
             ranges_halve(&e->ranges, e->settled);
     }
@@ -350,7 +427,7 @@ static void range_done(struct exporter *e, uint64_t rejected, uint64_t now_ns)
 
 static void refuse_record(struct exporter *e, const char *detail, uint64_t now_ns)
 {
-    item_of_line(e, 0)->kind = SPOOL_LINE_REFUSED;
+    item_of_record(e, 0)->kind = SPOOL_LINE_REFUSED;
     e->refused++;
     settle(e, ranges_end(&e->ranges), 0, detail);
     ranges_refused(&e->ranges);

@@ -25,7 +25,8 @@
 #include <stdint.h>
 
 enum {
-    EXPORTER_WINDOW = SPOOL_RECORD_MAX + 65536, /* bytes of a spool file that a batch may cover */
+    /* Bytes of a spool file that a batch covers, but for a line that is longer. */
+    EXPORTER_WINDOW = SPOOL_RECORD_MAX + 65536,
 };
 
 /* What both signals share; outlives them. */
@@ -76,9 +77,10 @@ struct exporter {
     unsigned refused;     /* records quarantined as refused since the endpoint last took one */
     bool stopping;        /* nothing more is to be sent */
     bool probing;         /* the request under way is an empty one: is it us or the endpoint? */
-    char *window;         /* EXPORTER_WINDOW bytes */
+    char *window;         /* of window_size bytes: EXPORTER_WINDOW, more for a longer line */
+    size_t window_size;
     struct export_request request;
-    struct otlp_line lines[SPOOL_LINES_MAX];
+    struct otlp_record records[SPOOL_LINES_MAX];
 };
 
 /* Returns 0, or -1 with errno and a message printed. */

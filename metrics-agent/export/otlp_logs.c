@@ -11,6 +11,7 @@
 
 enum {
     SOURCES_MAX = 64, /* that a batch groups by; records of further ones stand alone */
+    SOURCE_NONE,      /* not a log line of our form */
     INT_DIGITS_SAFE = 18,
 };
 
@@ -174,7 +175,7 @@ static bool is_resource(const struct member *member)
  * ends in `,"resource":{...}}` has that member at its top: the last bracket closes the line's
  * object, the one before the resource.
  */
-static const char *known_resource(const struct otlp_line *line, struct text known)
+static const char *known_resource(const struct otlp_record *line, struct text known)
 {
     static const char key[] = ",\"resource\":";
     const size_t len = sizeof(key) - 1 + known.len + 1;
@@ -253,7 +254,7 @@ static void put_fields(struct body *body, const struct fields *fields)
 }
 
 /* `resource` is the line's own, which the record does not repeat; empty for none. */
-static int put_record(struct body *body, const struct otlp_line *line, struct text resource)
+static int put_record(struct body *body, const struct otlp_record *line, struct text resource)
 {
     const struct text whole = {line->text, line->length};
     const char *const last = known_resource(line, resource);
@@ -305,7 +306,7 @@ struct sources {
 };
 
 /* The resource of `line`, if it is its last member and one of those in the list; else empty. */
-static struct text resource_in(const struct sources *sources, const struct otlp_line *line)
+static struct text resource_in(const struct sources *sources, const struct otlp_record *line)
 {
     for (size_t i = 0; i < sources->count; i++) {
         if (known_resource(line, sources->list[i].resource) != NULL)
@@ -314,7 +315,7 @@ static struct text resource_in(const struct sources *sources, const struct otlp_
     return (struct text){"", 0};
 }
 
-static struct source source_of(const struct sources *sources, const struct otlp_line *line)
+static struct source source_of(const struct sources *sources, const struct otlp_record *line)
 {
     static const char key[] = "\"resource\"";
     const struct text whole = {line->text, line->length};
@@ -336,14 +337,18 @@ static struct source source_of(const struct sources *sources, const struct otlp_
     return source;
 }
 
-static void collect_sources(struct sources *sources, const struct otlp_line *lines, size_t count)
+static void collect_sources(struct sources *sources, const struct otlp_record *lines, size_t count)
 {
     size_t i, k;
 
     sources->count = 0;
     for (i = 0; i < count; i++) {
-        const struct source source = source_of(sources, &lines[i]);
+        struct source source;
 
+        sources->of[i] = SOURCE_NONE;
+        if (!lines[i].is_line)
+            continue;
+        source = source_of(sources, &lines[i]);
         for (k = 0; k < sources->count && !same_source(&sources->list[k], &source); k++)
             continue;
         if (k == sources->count && k < SOURCES_MAX)
@@ -389,7 +394,7 @@ static void open_scope(struct body *body, struct text name, bool first)
 /* A batch on its way into a body. */
 struct batch {
     struct body body;
-    const struct otlp_line *lines;
+    const struct otlp_record *lines;
     size_t count;
     const struct resource *own;
     struct sources sources;
@@ -482,7 +487,7 @@ static int put_batch(struct batch *batch)
     return batch->body.overflow ? -1 : 0;
 }
 
-size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
+size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_record *lines, size_t count,
                         const struct resource *resource, size_t *bad)
 {
     struct batch batch = {.body = {.buf = out, .cap = cap},

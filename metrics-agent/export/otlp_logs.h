@@ -6,7 +6,7 @@
 #define METRICS_AGENT_EXPORT_OTLP_LOGS_H
 
 #include "lib/trace/resource.h"
-#include "metrics-agent/export/otlp_traces.h"
+#include "metrics-agent/export/otlp_splice.h"
 
 #include <stddef.h>
 
@@ -17,11 +17,10 @@ enum {
 };
 
 /*
- * Writes an ExportLogsServiceRequest of all `count` lines (at most
- * OTLP_LOGS_LINES_MAX), each of which spool_lines_split took for a
- * record, grouped by their resource and logger name. Returns its length; 0 where it does not fit
- * into `cap` bytes, or where a line has no members that can be told apart: then *bad is that line's
- * index, else `count`.
+ * Writes an ExportLogsServiceRequest of the `count` records (at most OTLP_LOGS_LINES_MAX) that are
+ * lines of our own form, whole ones as spool_lines_split found them, grouped by their resource and
+ * logger name. Returns its length; 0 where it does not fit into `cap` bytes, or where a line has no
+ * members that can be told apart: then *bad is that line's index, else `count`.
  *
  * Mapping (docs/spool.md): asctime gives timeUnixNano and observedTimeUnixNano, levelname gives
  * severityText and severityNumber, message the body, name the scope, trace_id and span_id their
@@ -29,7 +28,7 @@ enum {
  * `resource`, the argument, is); other members become attributes, objects and arrays as a string of
  * JSON.
  */
-size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_line *lines, size_t count,
+size_t otlp_logs_encode(char *out, size_t cap, const struct otlp_record *lines, size_t count,
                         const struct resource *resource, size_t *bad);
 
 #endif

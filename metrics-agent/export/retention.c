@@ -16,7 +16,7 @@ static void drop_lines(struct exporter *e, struct segment *segment)
 {
     segments_count_whole(&e->segments, segment);
     e->counts->dropped[SPOOL_DROP_CAP] += segment->file.pending;
-    segments_settle(&e->segments, segment, segment->file.counted, segment->file.pending);
+    segments_settle(&e->segments, segment, segment->file.counted, segment->file.pending, 0);
 }
 
 /* The oldest sealed segment that was not given up yet, or NULL. */

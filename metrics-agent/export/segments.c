@@ -19,11 +19,17 @@ void segments_gone(struct segments *s, struct segment *segment)
     segments_list_forget(s, segment);
 }
 
-/* Takes the fingerprint of what is before `offset`. Returns the offset, 0 where it can't be read.
- */
-static uint64_t fingerprint(const struct segment *segment, uint64_t offset, uint32_t *print)
+/* Takes the fingerprint of what is settled. Returns 0, or -1 where it can't be read. */
+static int print_settled(struct segment *segment)
 {
-    return checkpoint_fingerprint(segment->fd, offset, print) == 0 ? offset : 0;
+    const bool into = segment->file.in_line > 0;
+
+    segment->print_offset = 0;
+    if (checkpoint_fingerprint(segment->fd, segment->file.offset, into, &segment->print) != 0)
+        return -1;
+    segment->print_offset = segment->file.offset;
+    segment->print_into = into;
+    return 0;
 }
 
 /* Goes on where the checkpoint left this file, if it is the same. */
@@ -38,7 +44,7 @@ static void resume(struct segments *s, struct segment *segment,
         return;
     segments_list_before(s, segment);
     spool_segment_resume(&segment->file, segment->fd, from);
-    segment->print_offset = fingerprint(segment, segment->file.offset, &segment->print);
+    (void)print_settled(segment);
     segments_list_after(s, segment);
     segments_list_close_file(s, segment);
 }
@@ -155,9 +161,11 @@ static uint64_t count_segment(struct segments *s, struct segment *segment, uint6
         segment->file.unreadable || segments_list_open_file(s, segment) != 0)
         return 0;
     segments_list_before(s, segment);
-    looked = spool_segment_count(&segment->file, segment->fd, budget);
+    looked = spool_segment_count(&segment->file, s->signal, segment->fd, budget);
     segments_list_after(s, segment);
-    segment->mark_offset = fingerprint(segment, segment->file.counted, &segment->mark);
+    segment->mark_offset = segment->file.counted;
+    if (checkpoint_fingerprint(segment->fd, segment->file.counted, false, &segment->mark) != 0)
+        segment->mark_offset = 0;
     segments_list_close_file(s, segment);
     return looked;
 }
@@ -168,25 +176,36 @@ void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_
     if (segment->file.pending > in_hand)
         s->deleted += segment->file.pending - in_hand;
     segment->file.offset = segment->file.counted = segment->file.pending = 0;
+    segment->file.scanned = segment->file.in_line = 0;
     segment->print_offset = segment->mark_offset = 0;
+    segment->print_into = false;
     segment->suspect = false;
     segments_list_after(s, segment);
 }
 
 /* Whether the file still has before `offset` what it had. */
-static bool has(const struct segment *segment, uint64_t offset, uint64_t print_offset,
-                uint32_t print)
+static bool has(const struct segment *segment, uint64_t offset, bool into, uint32_t print)
 {
     uint32_t now;
 
-    return segment->file.size >= offset &&
-           (offset == 0 || offset != print_offset ||
-            (checkpoint_fingerprint(segment->fd, offset, &now) == 0 && now == print));
+    return checkpoint_fingerprint(segment->fd, offset, into, &now) == 0 && now == print;
 }
 
 static bool has_settled(const struct segment *segment)
 {
-    return has(segment, segment->file.offset, segment->print_offset, segment->print);
+    const uint64_t offset = segment->file.offset;
+
+    return segment->file.size >= offset &&
+           ((offset == 0 && segment->file.in_line == 0) || offset != segment->print_offset ||
+            has(segment, offset, segment->print_into, segment->print));
+}
+
+static bool has_counted(const struct segment *segment)
+{
+    const uint64_t counted = segment->file.counted;
+
+    return segment->file.size >= counted && (counted == 0 || counted != segment->mark_offset ||
+                                             has(segment, counted, false, segment->mark));
 }
 
 /* Someone else truncated the file, and it may have grown again since. */
@@ -203,6 +222,7 @@ static void truncated(struct segments *s, struct segment *segment)
     segment->suspect = false;
     segment->file.pending = 0;
     segment->file.counted = segment->file.offset;
+    segment->file.scanned = 0;
     segments_list_after(s, segment);
     (void)count_segment(s, segment, UINT64_MAX);
     s->deleted += known > segment->file.pending ? known - segment->file.pending : 0;
@@ -229,9 +249,7 @@ static bool look(struct segments *s, struct segment *segment)
     segments_list_before(s, segment);
     spool_segment_look(&segment->file, segment->fd);
     if (segment->file.size != size)
-        segment->suspect =
-            segment->suspect || !has_settled(segment) ||
-            !has(segment, segment->file.counted, segment->mark_offset, segment->mark);
+        segment->suspect = segment->suspect || !has_settled(segment) || !has_counted(segment);
     segments_list_after(s, segment);
     if (segment->suspect && segment->file.seq != s->held_seq)
         truncated(s, segment);
@@ -373,6 +391,7 @@ void segments_count_whole(struct segments *s, struct segment *segment)
         segments_list_before(s, segment);
         segment->file.pending++;
         segment->file.counted = segment->file.size;
+        segment->file.scanned = 0;
         segments_list_after(s, segment);
     }
 }
@@ -389,19 +408,22 @@ int segments_give_up(struct segments *s, struct segment *segment)
     return 0;
 }
 
-void segments_settle(struct segments *s, struct segment *segment, uint64_t offset, uint64_t lines)
+void segments_settle(struct segments *s, struct segment *segment, uint64_t offset, uint64_t records,
+                     uint64_t in_line)
 {
     struct spool_segment *file = &segment->file;
 
     segments_list_before(s, segment);
     if (file->counted >= offset) {
         /* Fewer can be known only where someone else has changed the file under us. */
-        file->pending -= lines < file->pending ? lines : file->pending;
+        file->pending -= records < file->pending ? records : file->pending;
     } else {
         file->pending = 0;
         file->counted = offset;
+        file->scanned = 0;
     }
     file->offset = offset;
+    file->in_line = (uint32_t)in_line;
     segments_list_after(s, segment);
 }
 
@@ -432,13 +454,16 @@ uint64_t segments_oldest_ns(struct segments *s)
 /* The fingerprint of what is settled; read only where that has changed. */
 static int take_print(struct segments *s, struct segment *segment)
 {
-    if (segment->print_offset == segment->file.offset)
+    int result;
+
+    if (segment->print_offset == segment->file.offset &&
+        segment->print_into == (segment->file.in_line > 0))
         return 0;
     if (segments_list_open_file(s, segment) != 0)
         return -1;
-    segment->print_offset = fingerprint(segment, segment->file.offset, &segment->print);
+    result = print_settled(segment);
     segments_list_close_file(s, segment);
-    return segment->print_offset != 0 ? 0 : -1;
+    return result;
 }
 
 void segments_save(struct segments *s, struct checkpoint_signal *into)
@@ -451,7 +476,7 @@ void segments_save(struct segments *s, struct checkpoint_signal *into)
     while (i-- > 0 && left > 0 && into->cursor_count < CHECKPOINT_CURSORS) {
         struct segment *segment = &s->list[i];
 
-        if (segment->file.offset == 0)
+        if (segment->file.offset == 0 && segment->file.in_line == 0)
             continue;
         left--;
         if (take_print(s, segment) != 0)
@@ -460,6 +485,7 @@ void segments_save(struct segments *s, struct checkpoint_signal *into)
             (struct checkpoint_cursor){.seq = segment->file.seq,
                                        .inode = segment->file.inode,
                                        .offset = segment->file.offset,
-                                       .print = segment->print};
+                                       .print = segment->print,
+                                       .in_line = segment->file.in_line};
     }
 }

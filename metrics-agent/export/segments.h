@@ -72,9 +72,12 @@ void segments_count_whole(struct segments *segments, struct segment *segment);
  */
 int segments_give_up(struct segments *segments, struct segment *segment);
 
-/* Marks everything before `offset`, a line's start, as settled; lines there are not pending. */
+/*
+ * Marks everything before `offset`, a line's start, as settled, and `in_line` records of the line
+ * that starts there; `records` of those that were counted do not wait any more.
+ */
 void segments_settle(struct segments *segments, struct segment *segment, uint64_t offset,
-                     uint64_t lines);
+                     uint64_t records, uint64_t in_line);
 
 /*
  * Whether the file holds the `len` bytes at `bytes` (up to CHECKPOINT_PRINT_BYTES) before `offset`,

@@ -15,7 +15,7 @@ static void sum(struct segments *s, const struct segment *segment, uint64_t by)
     s->sums.pending += by * segment->file.pending;
     s->sums.bytes += by * (segment->given_up ? 0 : segment->file.size);
     s->sums.growing += by * (!segment->file.final || segment->suspect);
-    s->sums.started += by * (segment->file.offset > 0);
+    s->sums.started += by * ((segment->file.offset > 0 || segment->file.in_line > 0));
     s->sums.done += by * segments_list_done(segment);
     s->sums.nameless += by * segment->nameless;
     s->sums.given_up += by * segment->given_up;

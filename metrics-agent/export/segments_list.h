@@ -17,10 +17,11 @@ struct segment {
     uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
     uint64_t mark_offset;  /* the same, of what was counted */
     uint32_t print, mark;
-    int fd;        /* -1 while not open */
-    bool nameless; /* renamed or deleted by someone else; read to its end, as long as we live */
-    bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
-    bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
+    bool print_into; /* `print` was taken into the line at print_offset */
+    int fd;          /* -1 while not open */
+    bool nameless;   /* renamed or deleted by someone else; read to its end, as long as we live */
+    bool suspect;    /* someone else changed what is in it; it is not read until that is settled */
+    bool given_up;   /* for the cap: nameless, what is still appended is dropped and counted */
 };
 
 /* Sums over all segments, so that nobody has to go through a hundred thousand of them. */

@@ -1,0 +1,160 @@
+#include "lib/spool/records.h"
+
+#include "lib/base/json_walk.h"
+
+#include <stddef.h>
+
+struct walk {
+    const struct spool_signal_words *words;
+    enum spool_signal signal;
+    spool_records_take *take;
+    void *context;
+    struct spool_head head;
+    bool stopped;
+};
+
+/* An object around one of its members, which is a list. */
+struct around {
+    struct text before, after, list; /* list: nothing if there is none, or it is null */
+    bool regular;                    /* it is an object, with one such member at most, and a list */
+    bool plain;                      /* it has no other members than those that say who it is */
+};
+
+static bool is_separator(char c)
+{
+    return text_is_blank(c) || c == '\r' || c == ',';
+}
+
+/* What is between the two, without the commas that separate it from the member taken out. */
+static struct text between(const char *from, const char *to)
+{
+    while (from < to && is_separator(*from))
+        from++;
+    while (to > from && is_separator(to[-1]))
+        to--;
+    return (struct text){from, (size_t)(to - from)};
+}
+
+static struct around take_apart(struct text object, const char *name)
+{
+    struct around found = {.regular = true, .plain = true};
+    struct text key, value;
+    const char *at = NULL;
+    const char *const end = object.at + object.len - 1;
+
+    if (object.at[0] != '{') {
+        found.regular = false;
+        return found;
+    }
+    found.before = between(object.at + 1, end);
+    while (json_walk_next(object, &at, &key, &value)) {
+        if (!json_walk_is(key, name)) {
+            found.plain =
+                found.plain && (json_walk_is(key, "resource") || json_walk_is(key, "scope") ||
+                                json_walk_is(key, "schemaUrl"));
+            continue;
+        }
+        found.regular = found.regular && found.after.at == NULL &&
+                        (value.at[0] == '[' || json_walk_is(value, "null"));
+        if (value.at[0] == '[')
+            found.list = value;
+        found.before = between(object.at + 1, key.at - 1);
+        found.after = between(value.at + value.len, end);
+    }
+    return found;
+}
+
+/* What OTLP counts of a metric: its data points. */
+static uint32_t points_of(struct text metric)
+{
+    static const char *const kinds[] = {"gauge", "sum", "histogram", "exponentialHistogram",
+                                        "summary"};
+    uint32_t points = 0;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct text list = json_walk_get(json_walk_get(metric, kinds[i]), "dataPoints");
+        const char *at = NULL;
+        struct text point;
+
+        while (json_walk_next(list, &at, NULL, &point))
+            points++;
+    }
+    return points > 0 ? points : 1;
+}
+
+static void give(struct walk *w, const struct spool_record *record)
+{
+    w->stopped = !w->take(w->context, record);
+}
+
+/* Whether the parts of all scopes can be told apart. */
+static bool all_regular(const struct walk *w, struct text scopes)
+{
+    const char *at = NULL;
+    struct text scope;
+
+    while (json_walk_next(scopes, &at, NULL, &scope)) {
+        const struct around found = take_apart(scope, w->words->records);
+
+        if (!found.regular || (found.list.at == NULL && !found.plain))
+            return false;
+    }
+    return true;
+}
+
+static void walk_scope(struct walk *w, struct text scope)
+{
+    const struct around found = take_apart(scope, w->words->records);
+    struct spool_record record = {.head = &w->head, .list = found.list};
+    const char *at = NULL;
+
+    w->head.scope[0] = found.before;
+    w->head.scope[1] = found.after;
+    while (!w->stopped && json_walk_next(found.list, &at, NULL, &record.text)) {
+        record.count = w->signal == SPOOL_METRICS ? points_of(record.text) : 1;
+        give(w, &record);
+    }
+}
+
+static void walk_resource(struct walk *w, struct text element)
+{
+    const struct around found = take_apart(element, w->words->scopes);
+    const char *at = NULL;
+    struct text scope;
+
+    if (!found.regular || (found.list.at == NULL && !found.plain) || !all_regular(w, found.list)) {
+        give(w, &(struct spool_record){.text = element, .count = 1});
+        return;
+    }
+    w->head.resource[0] = found.before;
+    w->head.resource[1] = found.after;
+    while (!w->stopped && json_walk_next(found.list, &at, NULL, &scope))
+        walk_scope(w, scope);
+}
+
+int spool_records_walk(enum spool_signal signal, struct text line, spool_records_take *take,
+                       void *context)
+{
+    struct walk w = {
+        .words = &spool_signal_words[signal], .signal = signal, .take = take, .context = context};
+    struct text key, value, element;
+    const char *at = NULL;
+    bool found = false;
+
+    while (json_walk_next(line, &at, &key, &value)) {
+        if (!json_walk_is(key, w.words->resources))
+            continue;
+        if (value.at[0] != '[' && !json_walk_is(value, "null"))
+            return -1;
+        found = true;
+    }
+    for (at = NULL; found && !w.stopped && json_walk_next(line, &at, &key, &value);) {
+        const char *inner = NULL;
+
+        if (value.at[0] != '[' || !json_walk_is(key, w.words->resources))
+            continue;
+        while (!w.stopped && json_walk_next(value, &inner, NULL, &element))
+            walk_resource(&w, element);
+    }
+    return found ? 0 : -1;
+}

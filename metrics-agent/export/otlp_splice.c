@@ -1,0 +1,88 @@
+#include "metrics-agent/export/otlp_splice.h"
+
+#include <stdint.h>
+#include <string.h>
+
+struct body {
+    char *buf;
+    size_t cap, len;
+    bool overflow;
+};
+
+static void put_n(struct body *body, const char *text, size_t len)
+{
+    if (len > body->cap - body->len) {
+        body->overflow = true;
+        return;
+    }
+    memcpy(body->buf + body->len, text, len);
+    body->len += len;
+}
+
+static void put(struct body *body, const char *text)
+{
+    put_n(body, text, strlen(text));
+}
+
+static void put_members(struct body *body, const struct text members[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (members[i].len == 0)
+            continue;
+        put_n(body, members[i].at, members[i].len);
+        put(body, ",");
+    }
+}
+
+/* `{...,"scopeSpans":[{...,"spans":[` */
+static void open_list(struct body *body, const struct spool_signal_words *words,
+                      const struct spool_head *head)
+{
+    put(body, "{");
+    put_members(body, head->resource);
+    put(body, "\"");
+    put(body, words->scopes);
+    put(body, "\":[{");
+    put_members(body, head->scope);
+    put(body, "\"");
+    put(body, words->records);
+    put(body, "\":[");
+}
+
+static const char list_end[] = "]}]}", request_end[] = "]}";
+
+size_t otlp_splice(char *out, size_t cap, size_t len, enum spool_signal signal,
+                   const struct otlp_record *records, size_t count)
+{
+    const struct spool_signal_words *const words = &spool_signal_words[signal];
+    struct body body = {.buf = out, .cap = cap, .len = len > 0 ? len - strlen(request_end) : 0};
+    const struct spool_head *open = NULL;
+
+    if (len == 0) {
+        put(&body, "{\"");
+        put(&body, words->resources);
+        put(&body, "\":[");
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct otlp_record *const record = &records[i];
+
+        if (record->is_line)
+            continue;
+        if (open != NULL && record->head == open) {
+            put(&body, ",");
+        } else {
+            if (open != NULL)
+                put(&body, list_end);
+            if (body.len > 0 && body.buf[body.len - 1] != '[')
+                put(&body, ",");
+            if (record->head != NULL)
+                open_list(&body, words, record->head);
+            open = record->head;
+        }
+        put_n(&body, record->text, record->length);
+    }
+    if (open != NULL)
+        put(&body, list_end);
+    put(&body, request_end);
+    return body.overflow ? 0 : body.len;
+}
