@@ -170,7 +170,7 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
 }
 
 /* Moves beyond a line that is longer than a record may be; false where its end is not there yet. */
-static bool skip_line(struct tailer *t, struct source *s, ssize_t got)
+static bool skip_line(struct source *s, ssize_t got)
 {
     const char *newline = memchr(window, '\n', (size_t)got);
 
@@ -195,7 +195,7 @@ static void read_source(struct tailer *t, int index)
         if (got <= 0)
             return;
         if (s->skipping) {
-            (void)skip_line(t, s, got);
+            (void)skip_line(s, got);
             continue;
         }
         spool_lines_split(&t->batch, t->options->signal, window, (size_t)got, s->skip, false);
@@ -208,7 +208,7 @@ static void read_source(struct tailer *t, int index)
                                             .kind = SPOOL_LINE_OVERSIZE};
 
             take_item(t, index, &item);
-            (void)skip_line(t, s, got);
+            (void)skip_line(s, got);
             continue;
         }
         /* A line with several records is shown once, as a whole. */

@@ -43,9 +43,18 @@ static const struct config_setting own_rows[] = {
      .choices = exporters,
      .otel = true,
      .help = "Whether log records are sent."},
+    {.name = "OTEL_METRICS_EXPORTER",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct agent_settings, exporter[SPOOL_METRICS]),
+     .fallback = "otlp",
+     .choices = exporters,
+     .otel = true,
+     .help = "Whether metrics of other programs (NAME.metrics.jsonl) are sent."},
 };
 
-/* The same nine variables for all signals and, with TRACES_ or LOGS_ in the name, for one. */
+/* The same nine variables for all signals and, with TRACES_, LOGS_ or METRICS_ in the name, for
+ * one.
+ */
 #define EXPORT_ROW(variable, kind, member)                                                         \
     .name = "OTEL_EXPORTER_OTLP_" variable, .type = kind,                                          \
     .offset = offsetof(struct agent_export, member), .otel = true
@@ -80,19 +89,31 @@ static const struct config_setting own_rows[] = {
 enum { EXPORT_ROW_COUNT = 9, HEADERS_ROW = 1, HEADERS_FILE_ROW, TIMEOUT_TEXT_MAX = 24 };
 
 static const struct config_setting base_rows[EXPORT_ROW_COUNT] =
-    EXPORT_ROWS("", "Base URL of the endpoint; /v1/traces and /v1/logs are appended.");
+    EXPORT_ROWS("", "Base URL of the endpoint; /v1/traces, /v1/logs, /v1/metrics are appended.");
 static const struct config_setting traces_rows[EXPORT_ROW_COUNT] =
     EXPORT_ROWS("TRACES_", "URL that spans are sent to, as it is.");
 static const struct config_setting logs_rows[EXPORT_ROW_COUNT] =
     EXPORT_ROWS("LOGS_", "URL that log records are sent to, as it is.");
+static const struct config_setting metrics_rows[EXPORT_ROW_COUNT] =
+    EXPORT_ROWS("METRICS_", "URL that metrics of other programs are sent to, as it is.");
+
+static const struct config_setting *const signal_rows[SPOOL_SIGNALS] = {
+    [SPOOL_TRACES] = traces_rows, [SPOOL_LOGS] = logs_rows, [SPOOL_METRICS] = metrics_rows};
 
 static const struct config_table own_table = {own_rows, COUNT(own_rows)},
                                  base_table = {base_rows, EXPORT_ROW_COUNT},
                                  traces_table = {traces_rows, EXPORT_ROW_COUNT},
-                                 logs_table = {logs_rows, EXPORT_ROW_COUNT};
+                                 logs_table = {logs_rows, EXPORT_ROW_COUNT},
+                                 metrics_table = {metrics_rows, EXPORT_ROW_COUNT};
 
 const struct config_table *const agent_settings_tables[] = {
-    &telemetry_settings_table, &own_table, &base_table, &traces_table, &logs_table, NULL,
+    &telemetry_settings_table,
+    &own_table,
+    &base_table,
+    &traces_table,
+    &logs_table,
+    &metrics_table,
+    NULL,
 };
 
 /*
@@ -145,6 +166,19 @@ static int join_url(char url[AGENT_SETTINGS_URL_MAX], const char *base, const ch
         return -1;
     }
     return 0;
+}
+
+const char *agent_settings_endpoint_name(enum spool_signal signal)
+{
+    return signal_rows[signal]->name;
+}
+
+const char *agent_settings_exporter_name(enum spool_signal signal)
+{
+    static const char *const names[SPOOL_SIGNALS] = {"OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER",
+                                                     "OTEL_METRICS_EXPORTER"};
+
+    return names[signal];
 }
 
 void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url)
@@ -317,12 +351,9 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
     if (join_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
         return;
     agent_settings_redact(shown, export->endpoint != NULL ? export->endpoint : base->endpoint);
-    (void)snprintf(line, sizeof line,
-                   "OTEL_EXPORTER_OTLP_%sENDPOINT: \"%.200s\" %s; it is treated as unset",
-                   export->endpoint == NULL ? ""
-                   : signal == SPOOL_TRACES ? "TRACES_"
-                                            : "LOGS_",
-                   shown, why);
+    (void)snprintf(line, sizeof line, "%s: \"%.200s\" %s; it is treated as unset",
+                   export->endpoint == NULL ? base_rows->name : signal_rows[signal]->name, shown,
+                   why);
     warn(line);
     if (export->endpoint != NULL)
         (void)join_url(export->url, base->endpoint, NULL, signal, &why);
@@ -331,8 +362,6 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
 int agent_settings_load(struct agent_settings *settings, void (*warn)(const char *message),
                         char error[CONFIG_ERROR_MAX])
 {
-    static const struct config_setting *const signal_rows[SPOOL_SIGNALS] = {
-        [SPOOL_TRACES] = traces_rows, [SPOOL_LOGS] = logs_rows};
     struct agent_export base = {.endpoint = NULL};
     int i;
 

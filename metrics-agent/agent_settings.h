@@ -40,7 +40,7 @@ struct agent_settings {
     struct telemetry_settings telemetry;
     uint64_t segment_bytes;      /* MICROTRACE_SPOOL_SEGMENT_BYTES */
     const char *listen;          /* MICROTRACE_AGENT_LISTEN */
-    int exporter[SPOOL_SIGNALS]; /* OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER: 0 otlp, 1 none */
+    int exporter[SPOOL_SIGNALS]; /* OTEL_TRACES_EXPORTER, ...: 0 otlp, 1 none */
     struct agent_export export[SPOOL_SIGNALS];
 };
 
@@ -64,6 +64,10 @@ int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX
 /* Tells `warn` of members of `list`, which came from `variable`, that can't be used. */
 void agent_settings_check_headers(const char *list, const char *variable,
                                   void (*warn)(const char *message));
+
+/* The variables that name the signal's own endpoint, and whether it is sent at all. */
+const char *agent_settings_endpoint_name(enum spool_signal signal);
+const char *agent_settings_exporter_name(enum spool_signal signal);
 
 /* The URL for people: user name and password replaced by REDACTED. */
 void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url);

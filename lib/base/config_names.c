@@ -51,8 +51,10 @@ static const char *const names[] = {
     EXPORT_NAMES(""),
     EXPORT_NAMES("TRACES_"),
     EXPORT_NAMES("LOGS_"),
+    EXPORT_NAMES("METRICS_"),
     "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
     "OTEL_LOGS_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
     "OTEL_PROPAGATORS",
     "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_SDK_DISABLED",
@@ -60,8 +62,7 @@ static const char *const names[] = {
     "OTEL_TRACES_EXPORTER",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
-    /* Signals that we do not send: others' settings, near ours. */
-    EXPORT_NAMES("METRICS_"),
+    /* A signal that we do not send: others' settings, near ours. */
     EXPORT_NAMES("PROFILES_"),
 };
 

@@ -97,7 +97,6 @@ static uint64_t count_starts(struct text line)
  */
 static uint64_t count_line(enum spool_signal signal, struct text line)
 {
-    struct json_fault fault;
     uint64_t count = 0;
 
     if (begins(line, spool_lines_prefix(signal))) {
@@ -107,7 +106,6 @@ static uint64_t count_line(enum spool_signal signal, struct text line)
             return count;
     }
     if (json_scan_line(line.at, line.len) == JSON_SCAN_OBJECT &&
-        json_walk_valid(line, false, &fault) &&
         spool_records_walk(signal, line, count_record, &count) == 0)
         return count;
     return 1;
@@ -279,12 +277,36 @@ static bool take_like_another(struct cut *cut, struct text line)
     return false;
 }
 
+/* A line in OTLP's JSON. Returns -1 if it is none. */
+static int take_records(struct cut *cut, struct text line)
+{
+    struct spool_lines *const batch = cut->batch;
+    const size_t count = batch->count, head_count = batch->head_count;
+    const uint32_t skip = cut->skip;
+
+    cut->list = (struct text){NULL, 0};
+    cut->lists = 0;
+    if (spool_records_walk(cut->signal, line, take_record, cut) != 0) {
+        batch->count = count;
+        batch->head_count = head_count;
+        cut->skip = skip;
+        return -1;
+    }
+    if (cut->lists == 1 && !cut->full) {
+        struct spool_lines_head *const head = &batch->heads[cut->recent];
+        const char *const list_end = cut->list.at + cut->list.len - 1;
+
+        head->prefix = (struct text){line.at, (size_t)(cut->list.at + 1 - line.at)};
+        head->suffix = (struct text){list_end, (size_t)(line.at + line.len - list_end)};
+    }
+    return 0;
+}
+
 /* One complete line. Returns what is wrong with it, or SPOOL_LINE_RECORD. */
 static enum spool_line_kind take_line(struct cut *cut, struct text line)
 {
     const char *const prefix = spool_lines_prefix(cut->signal);
     const bool ours = begins(line, prefix);
-    struct json_fault fault;
 
     if (line.len >= SPOOL_LINE_MAX)
         return SPOOL_LINE_OVERSIZE;
@@ -309,23 +331,11 @@ static enum spool_line_kind take_line(struct cut *cut, struct text line)
         (void)add_log(cut, line);
         return SPOOL_LINE_RECORD;
     }
-    cut->list = (struct text){NULL, 0};
-    cut->lists = 0;
-    if (!json_walk_valid(line, false, &fault))
-        return SPOOL_LINE_MALFORMED;
-    if (spool_records_walk(cut->signal, line, take_record, cut) != 0) {
-        if (cut->signal != SPOOL_LOGS || json_walk_get(line, "asctime").at == NULL)
-            return SPOOL_LINE_MALFORMED;
-        (void)add_log(cut, line);
+    if (take_records(cut, line) == 0)
         return SPOOL_LINE_RECORD;
-    }
-    if (cut->lists == 1 && !cut->full) {
-        struct spool_lines_head *const head = &cut->batch->heads[cut->recent];
-        const char *const list_end = cut->list.at + cut->list.len - 1;
-
-        head->prefix = (struct text){line.at, (size_t)(cut->list.at + 1 - line.at)};
-        head->suffix = (struct text){list_end, (size_t)(line.at + line.len - list_end)};
-    }
+    if (cut->signal != SPOOL_LOGS || json_walk_get(line, "asctime").at == NULL)
+        return SPOOL_LINE_MALFORMED;
+    (void)add_log(cut, line);
     return SPOOL_LINE_RECORD;
 }
 

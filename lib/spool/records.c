@@ -11,6 +11,7 @@ struct walk {
     void *context;
     struct spool_head head;
     bool stopped;
+    bool broken; /* it is not JSON */
 };
 
 /* An object around one of its members, which is a list. */
@@ -18,6 +19,7 @@ struct around {
     struct text before, after, list; /* list: nothing if there is none, or it is null */
     bool regular;                    /* it is an object, with one such member at most, and a list */
     bool plain;                      /* it has no other members than those that say who it is */
+    bool broken;                     /* it is not JSON */
 };
 
 static bool is_separator(char c)
@@ -61,6 +63,7 @@ static struct around take_apart(struct text object, const char *name)
         found.before = between(object.at + 1, key.at - 1);
         found.after = between(value.at + value.len, end);
     }
+    found.broken = !json_walk_ended(object, at);
     return found;
 }
 
@@ -82,20 +85,32 @@ static uint32_t points_of(struct text metric)
     return points > 0 ? points : 1;
 }
 
+/* The next element of a list; w->broken is set where it does not go on as it should. */
+static bool next_element(struct walk *w, struct text list, const char **at, struct text *element)
+{
+    if (w->stopped || w->broken || list.at == NULL)
+        return false;
+    if (json_walk_next(list, at, NULL, element))
+        return true;
+    w->broken = !json_walk_ended(list, *at);
+    return false;
+}
+
 static void give(struct walk *w, const struct spool_record *record)
 {
     w->stopped = !w->take(w->context, record);
 }
 
 /* Whether the parts of all scopes can be told apart. */
-static bool all_regular(const struct walk *w, struct text scopes)
+static bool all_regular(struct walk *w, struct text scopes)
 {
     const char *at = NULL;
     struct text scope;
 
-    while (json_walk_next(scopes, &at, NULL, &scope)) {
+    while (next_element(w, scopes, &at, &scope)) {
         const struct around found = take_apart(scope, w->words->records);
 
+        w->broken = w->broken || found.broken;
         if (!found.regular || (found.list.at == NULL && !found.plain))
             return false;
     }
@@ -110,7 +125,7 @@ static void walk_scope(struct walk *w, struct text scope)
 
     w->head.scope[0] = found.before;
     w->head.scope[1] = found.after;
-    while (!w->stopped && json_walk_next(found.list, &at, NULL, &record.text)) {
+    while (next_element(w, found.list, &at, &record.text)) {
         record.count = w->signal == SPOOL_METRICS ? points_of(record.text) : 1;
         give(w, &record);
     }
@@ -122,13 +137,14 @@ static void walk_resource(struct walk *w, struct text element)
     const char *at = NULL;
     struct text scope;
 
+    w->broken = w->broken || found.broken;
     if (!found.regular || (found.list.at == NULL && !found.plain) || !all_regular(w, found.list)) {
         give(w, &(struct spool_record){.text = element, .count = 1});
         return;
     }
     w->head.resource[0] = found.before;
     w->head.resource[1] = found.after;
-    while (!w->stopped && json_walk_next(found.list, &at, NULL, &scope))
+    while (next_element(w, found.list, &at, &scope))
         walk_scope(w, scope);
 }
 
@@ -148,13 +164,15 @@ int spool_records_walk(enum spool_signal signal, struct text line, spool_records
             return -1;
         found = true;
     }
+    if (!json_walk_ended(line, at))
+        return -1;
     for (at = NULL; found && !w.stopped && json_walk_next(line, &at, &key, &value);) {
         const char *inner = NULL;
 
         if (value.at[0] != '[' || !json_walk_is(key, w.words->resources))
             continue;
-        while (!w.stopped && json_walk_next(value, &inner, NULL, &element))
+        while (next_element(&w, value, &inner, &element))
             walk_resource(&w, element);
     }
-    return found ? 0 : -1;
+    return found && !w.broken ? 0 : -1;
 }

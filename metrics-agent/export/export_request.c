@@ -11,7 +11,8 @@
 static int resize(struct export_request *r, size_t cap)
 {
     char *const json = malloc(cap);
-    unsigned char *const wire = r->protocol == AGENT_PROTOCOL_PROTOBUF ? malloc(cap) : NULL;
+    unsigned char *const wire =
+        r->protocol == AGENT_PROTOCOL_PROTOBUF ? malloc(cap * OTLP_PROTOBUF_GROWTH) : NULL;
 
     if (json == NULL || (r->protocol == AGENT_PROTOCOL_PROTOBUF && wire == NULL)) {
         free(json);
@@ -29,7 +30,8 @@ static int resize(struct export_request *r, size_t cap)
 int export_request_open(struct export_request *r, enum spool_signal signal,
                         enum agent_protocol protocol, const struct resource *resource, size_t usual)
 {
-    *r = (struct export_request){.signal = signal, .protocol = protocol, .resource = resource};
+    *r = (struct export_request){
+        .signal = signal, .protocol = protocol, .resource = resource, .fault = {"", ""}};
     r->usual = usual + 2 * RESOURCE_JSON_MAX;
     if (signal == SPOOL_LOGS)
         r->usual = usual * OTLP_LOGS_GROWTH + 2 * RESOURCE_JSON_MAX;
@@ -59,11 +61,14 @@ static void make_room(struct export_request *r, const struct otlp_record *record
 /* The JSON as it is to be sent. */
 static int finish(struct export_request *r, size_t len, struct export_request_body *body)
 {
+    r->fault = (struct otlp_fault){"", ""};
     *body = (struct export_request_body){r->json, len};
     if (r->protocol == AGENT_PROTOCOL_JSON)
         return 0;
     body->bytes = (const char *)r->wire;
-    return otlp_protobuf_encode(r->wire, r->cap, &body->len, r->signal, r->json, len);
+    return otlp_protobuf_encode(r->wire, r->cap * OTLP_PROTOBUF_GROWTH, &body->len,
+                                otlp_schema_request(r->signal), (struct text){r->json, len},
+                                &r->fault);
 }
 
 static bool any_lines(const struct otlp_record *records, size_t count)

@@ -8,6 +8,7 @@
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/otlp_logs.h"
+#include "metrics-agent/export/otlp_protobuf.h"
 
 #include <stddef.h>
 
@@ -15,10 +16,11 @@ struct export_request {
     enum spool_signal signal;
     enum agent_protocol protocol;
     const struct resource *resource;
-    char *json;          /* NULL while closed */
-    unsigned char *wire; /* NULL but for protobuf */
-    size_t cap;          /* bytes of each */
-    size_t usual;        /* what they have but for a record that needs more */
+    char *json;              /* NULL while closed */
+    unsigned char *wire;     /* NULL but for protobuf */
+    size_t cap;              /* bytes of each */
+    size_t usual;            /* what they have but for a record that needs more */
+    struct otlp_fault fault; /* why the last one can't be encoded; empty texts if it can */
 };
 
 /* A body, borrowed until the next one is made. */

@@ -95,22 +95,12 @@ static void check_replaced(struct exporter *e, struct segment *segment, uint64_t
     e->look_ns = 0;
 }
 
-/* What is sent of an item that is a record. */
-static struct otlp_record record_of(const struct exporter *e, const struct spool_line *item)
-{
-    return (struct otlp_record){
-        .text = e->window + item->start,
-        .length = item->length,
-        .head = item->form == SPOOL_FORM_RECORD ? &e->batch.heads[item->head].around : NULL,
-        .is_line = item->form == SPOOL_FORM_LINE};
-}
-
 /* An item that is not to be sent goes to the quarantine file; if it can't, it is lost, and counted.
  */
 static void keep_apart(struct exporter *e, const struct spool_line *item, const char *detail,
                        uint64_t full_len)
 {
-    const struct otlp_record record = record_of(e, item);
+    const struct otlp_record record = otlp_splice_record(&e->batch, e->window, item);
     const struct text text = export_request_alone(&e->request, &record);
     const char *const reason = spool_line_reason((enum spool_line_kind)item->kind);
 
@@ -169,7 +159,11 @@ static void settle(struct exporter *e, size_t end, uint64_t rejected, const char
         else if (item->kind == SPOOL_LINE_TORN)
             e->counts->dropped[SPOOL_DROP_TORN] += item->records;
         else
-            keep_apart(e, item, item->kind == SPOOL_LINE_REFUSED ? detail : "", item->length);
+            keep_apart(e, item,
+                       item->kind == SPOOL_LINE_REFUSED  ? detail
+                       : item->form == SPOOL_FORM_RECORD ? e->request.fault.what
+                                                         : "",
+                       item->length);
     }
     if (delivered > 0)
         e->refused = 0;
@@ -322,7 +316,7 @@ static size_t gather(struct exporter *e, size_t end)
         const struct spool_line *item = &e->batch.items[i];
 
         if (item->kind == SPOOL_LINE_RECORD)
-            e->records[count++] = record_of(e, item);
+            e->records[count++] = otlp_splice_record(&e->batch, e->window, item);
     }
     return count;
 }

@@ -3,6 +3,16 @@
 #include <stdint.h>
 #include <string.h>
 
+struct otlp_record otlp_splice_record(const struct spool_lines *batch, const char *window,
+                                      const struct spool_line *item)
+{
+    return (struct otlp_record){
+        .text = window + item->start,
+        .length = item->length,
+        .head = item->form == SPOOL_FORM_RECORD ? &batch->heads[item->head].around : NULL,
+        .is_line = item->form == SPOOL_FORM_LINE};
+}
+
 struct body {
     char *buf;
     size_t cap, len;

@@ -5,8 +5,7 @@
 #ifndef METRICS_AGENT_EXPORT_OTLP_SPLICE_H
 #define METRICS_AGENT_EXPORT_OTLP_SPLICE_H
 
-#include "lib/spool/records.h"
-#include "lib/spool/signal.h"
+#include "lib/spool/lines.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +17,10 @@ struct otlp_record {
     const struct spool_head *head; /* what is around a record; NULL for the other forms */
     bool is_line;                  /* a log line of our own form: not for us */
 };
+
+/* An item of `batch`, which was cut from `window`; both are borrowed. */
+struct otlp_record otlp_splice_record(const struct spool_lines *batch, const char *window,
+                                      const struct spool_line *item);
 
 /*
  * Writes a request of those of the `count` records that are not log lines of our own form: a new

@@ -31,8 +31,7 @@ void status_file_warning(struct status_file *file, const char *text)
 /* The warning about a variable that would name this signal's endpoint, or NULL. */
 static const char *endpoint_warning(const struct agent_status *status, enum spool_signal signal)
 {
-    const char *const own = signal == SPOOL_TRACES ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-                                                   : "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
+    const char *const own = agent_settings_endpoint_name(signal);
 
     for (size_t i = 0; i < status->warning_count; i++) {
         if (strstr(status->warnings[i], "OTEL_EXPORTER_OTLP_ENDPOINT") != NULL ||
@@ -48,14 +47,15 @@ static void set_nowhere(struct agent_status *status, const struct agent_settings
     struct agent_status_signal *const s = &status->signals[signal];
     const char *const warning = endpoint_warning(status, signal);
     const char *why = "no endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)";
+    char none[AGENT_STATUS_TEXT_MAX];
 
     if (settings->telemetry.sdk_disabled)
         why = "OTEL_SDK_DISABLED is true";
     else if (settings->exporter[signal] != 0)
-        why =
-            signal == SPOOL_TRACES ? "OTEL_TRACES_EXPORTER is none" : "OTEL_LOGS_EXPORTER is none";
+        why = none;
     else if (warning != NULL)
         why = warning;
+    (void)snprintf(none, sizeof(none), "%s is none", agent_settings_exporter_name(signal));
     s->mistaken = why == warning;
     (void)snprintf(s->nowhere, sizeof(s->nowhere), "%s", why);
 }

@@ -33,7 +33,7 @@ const struct fuzz_seed fuzz_seeds[] = {
 static const struct resource own = {.json = "{\"attributes\":[]}", .length = 17};
 
 /* A line's resource and record are the same whatever lines are beside it. */
-static void check_alone(const char *body, size_t len, const struct otlp_line *line, char *alone,
+static void check_alone(const char *body, size_t len, const struct otlp_record *line, char *alone,
                         size_t cap)
 {
     static const char opening[] = "{\"resourceLogs\":[", scopes[] = ",\"scopeLogs\":[";
@@ -55,19 +55,20 @@ static void check_alone(const char *body, size_t len, const struct otlp_line *li
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct spool_lines batch;
-    static struct otlp_line lines[SPOOL_LINES_MAX];
+    static struct otlp_record lines[SPOOL_LINES_MAX];
     const char *const text = (const char *)data;
     size_t count = 0, cap = 256, len, wire_len, bad;
+    struct otlp_fault fault;
     unsigned char *wire;
     char *out, *alone;
 
-    spool_lines_split(&batch, SPOOL_LOGS, text, size, true);
+    spool_lines_split(&batch, SPOOL_LOGS, text, size, 0, true);
     for (size_t i = 0; i < batch.count; i++) {
         const struct spool_line *item = &batch.items[i];
 
-        if (item->kind != SPOOL_LINE_RECORD)
+        if (item->kind != SPOOL_LINE_RECORD || item->form != SPOOL_FORM_LINE)
             continue;
-        lines[count++] = (struct otlp_line){text + item->start, item->length};
+        lines[count++] = otlp_splice_record(&batch, text, item);
         cap += item->length * OTLP_LOGS_GROWTH;
     }
     if (count == 0)
@@ -83,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
         for (size_t i = 0; i < count; i++)
             check_alone(out, len, &lines[i], alone, cap);
-        if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_LOGS, out, len) == 0)
+        if (otlp_protobuf_encode(wire, cap, &wire_len, otlp_schema_request(SPOOL_LOGS),
+                                 (struct text){out, len}, &fault) == 0)
             assert(wire_len <= len);
     }
     free(out);

@@ -1,11 +1,12 @@
 /*
  * Lines of a span spool, split as the agent does: what it takes for records is spliced into a
- * request that is one JSON object again, and in protobuf never longer; no byte is passed over.
+ * request that is one JSON object again, and in protobuf of a bounded length; no byte is passed
+ * over.
  */
 #include "lib/base/json_scan.h"
 #include "lib/spool/lines.h"
 #include "metrics-agent/export/otlp_protobuf.h"
-#include "metrics-agent/export/otlp_traces.h"
+#include "metrics-agent/export/otlp_splice.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -29,33 +30,38 @@ const struct fuzz_seed fuzz_seeds[] = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct spool_lines batch;
-    static struct otlp_line lines[SPOOL_LINES_MAX];
+    static struct otlp_record records[SPOOL_LINES_MAX];
     const char *const text = (const char *)data;
     size_t count = 0, cap = 64, len, wire_len, end = 0;
+    struct otlp_fault fault;
     unsigned char *wire;
     char *out;
 
-    spool_lines_split(&batch, SPOOL_TRACES, text, size, true);
+    spool_lines_split(&batch, SPOOL_TRACES, text, size, 0, true);
     for (size_t i = 0; i < batch.count; i++) {
         const struct spool_line *item = &batch.items[i];
 
-        assert(item->start >= end && item->start + item->length <= item->end && item->end <= size);
-        end = item->end;
+        assert(item->start >= end && item->start + item->length <= size);
+        end = item->start + item->length;
         if (item->kind != SPOOL_LINE_RECORD)
             continue;
-        lines[count++] = (struct otlp_line){text + item->start, item->length};
-        cap += item->length + 64;
+        records[count++] = otlp_splice_record(&batch, text, item);
+        cap += item->line_length + 128;
     }
     if (count == 0)
         return 0;
     out = malloc(cap);
-    wire = malloc(cap);
+    wire = malloc(cap * OTLP_PROTOBUF_GROWTH);
     assert(out != NULL && wire != NULL);
-    len = otlp_traces_encode(out, cap, lines, count);
+    len = otlp_splice(out, cap, 0, SPOOL_TRACES, records, count);
     assert(len > 0 && len <= cap);
     assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
-    if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_TRACES, out, len) == 0)
-        assert(wire_len <= len);
+    if (otlp_protobuf_encode(wire, cap * OTLP_PROTOBUF_GROWTH, &wire_len,
+                             otlp_schema_request(SPOOL_TRACES), (struct text){out, len},
+                             &fault) == 0)
+        assert(wire_len <= len * OTLP_PROTOBUF_GROWTH);
+    else
+        assert(fault.what != NULL && fault.member != NULL);
     (void)otlp_protobuf_rejected(data, size);
     free(out);
     free(wire);

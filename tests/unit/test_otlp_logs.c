@@ -19,13 +19,13 @@ static const struct resource resource = {.json = "{\"attributes\":[]}", .length 
 
 static json_t *encode(const char *const *texts, size_t count)
 {
-    struct otlp_line lines[64];
+    struct otlp_record lines[64];
     json_error_t error;
     json_t *json;
     size_t i, len, bad;
 
     for (i = 0; i < count; i++)
-        lines[i] = (struct otlp_line){texts[i], strlen(texts[i])};
+        lines[i] = (struct otlp_record){texts[i], strlen(texts[i]), .is_line = true};
     len = otlp_logs_encode(out, sizeof out, lines, count, &resource, &bad);
     assert_int_equal(bad, count);
     assert_true(len > 0);
@@ -97,6 +97,25 @@ static void every_kind_of_value(void **state)
         "\"\\u00fc\"}}]}");
 }
 
+static void a_time_that_cannot_be_had_is_an_attribute(void **state)
+{
+    static const char *const times[] = {"2025-02-30T12:00:01.234Z",  "9999-01-03T12:00:01.234Z",
+                                        "2025-01-03T24:00:01.234Z",  "2025-01-03T12:00:60.234Z",
+                                        "2025-01-03T12:00:01+01:00", "2025-01-03T12:00:01.234",
+                                        "1970-01-01T00:00:00.000Z"};
+    char line[128], expected[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        (void)snprintf(line, sizeof line, "{\"asctime\":\"%s\",\"message\":\"m\"}", times[i]);
+        (void)snprintf(expected, sizeof expected,
+                       "{\"attributes\":[{\"key\":\"asctime\",\"value\":{\"stringValue\":\"%s\"}}],"
+                       "\"body\":{\"stringValue\":\"m\"}}",
+                       times[i]);
+        expect_record(line, expected);
+    }
+}
+
 static void severities(void **state)
 {
     static const struct {
@@ -150,12 +169,12 @@ static size_t records_of(const json_t *json, const char *service)
 
 static json_t *encode_sources(const char *const *texts, size_t count, size_t resources)
 {
-    static struct otlp_line lines[OTLP_LOGS_LINES_MAX];
+    static struct otlp_record lines[OTLP_LOGS_LINES_MAX];
     json_t *json;
     size_t i, len, bad;
 
     for (i = 0; i < count; i++)
-        lines[i] = (struct otlp_line){texts[i], strlen(texts[i])};
+        lines[i] = (struct otlp_record){texts[i], strlen(texts[i]), .is_line = true};
     len = otlp_logs_encode(out, sizeof out, lines, count, &resource, &bad);
     assert_int_equal(bad, count);
     out[len] = '\0';
@@ -274,12 +293,12 @@ static void a_bad_line_is_named(void **state)
                                             "{\"asctime\":\"\",}", "{\"asctime\":01}",
                                             "{\"asctime\":1.}",    "{\"asctime\":tru}",
                                             "{\"asctime\"}",       "{\"asctime\":\"\",1:2}"};
-    struct otlp_line lines[2] = {{"{\"asctime\":\"\"}", 14}};
+    struct otlp_record lines[2] = {{"{\"asctime\":\"\"}", 14, .is_line = true}};
     size_t i, bad;
 
     (void)state;
     for (i = 0; i < sizeof bad_lines / sizeof bad_lines[0]; i++) {
-        lines[1] = (struct otlp_line){bad_lines[i], strlen(bad_lines[i])};
+        lines[1] = (struct otlp_record){bad_lines[i], strlen(bad_lines[i]), .is_line = true};
         assert_int_equal(otlp_logs_encode(out, sizeof out, lines, 2, &resource, &bad), 0);
         assert_int_equal(bad, 1);
     }
@@ -288,7 +307,7 @@ static void a_bad_line_is_named(void **state)
 static void too_small_a_buffer(void **state)
 {
     static const char text[] = "{\"asctime\":\"\",\"name\":\"n\",\"a\":[\"b\"]}";
-    struct otlp_line line = {text, sizeof text - 1};
+    struct otlp_record line = {text, sizeof text - 1, .is_line = true};
     size_t bad, need = otlp_logs_encode(out, sizeof out, &line, 1, &resource, &bad), cap;
 
     (void)state;
@@ -303,7 +322,7 @@ static void growth(void **state)
 {
     static char text[60000];
     size_t len = (size_t)sprintf(text, "{\"asctime\":\"\""), bad, got;
-    struct otlp_line line = {text, 0};
+    struct otlp_record line = {text, .is_line = true};
 
     (void)state;
     while (len < sizeof text - 16)
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_real_line),
         cmocka_unit_test(absent_ids_are_left_out),
         cmocka_unit_test(every_kind_of_value),
+        cmocka_unit_test(a_time_that_cannot_be_had_is_an_attribute),
         cmocka_unit_test(severities),
         cmocka_unit_test(grouped_by_who_wrote_them),
         cmocka_unit_test(more_writers_than_a_batch_groups_by),

@@ -23,19 +23,37 @@
 
 static struct spool_lines batch;
 
+/* Whether a line holds no records, or blanks alone. */
+static bool holds_none(const char *text, size_t len)
+{
+    static struct spool_lines one;
+
+    spool_lines_split(&one, SPOOL_TRACES, text, len, 0, true);
+    return one.count == 0 && one.consumed == len;
+}
+
 static void split_n(enum spool_signal signal, const char *text, size_t len, bool complete)
 {
     size_t i, end = 0;
 
-    spool_lines_split(&batch, signal, text, len, complete);
+    spool_lines_split(&batch, signal, text, len, 0, complete);
     for (i = 0; i < batch.count; i++) {
         const struct spool_line *item = &batch.items[i];
+        const bool first = i == 0 || batch.items[i - 1].last;
 
-        assert_true(item->start >= end && item->end > item->start);
-        assert_true(item->start + item->length <= item->end && item->end <= len);
-        for (; end < item->start; end++)
-            assert_int_equal(text[end], '\n');
-        end = item->end;
+        assert_true(item->records > 0 && item->start >= item->line_start &&
+                    item->start + item->length <= item->line_start + item->line_length);
+        assert_true(item->end == (item->last ? item->end : item->line_start));
+        assert_true(item->end <= len);
+        if (!first)
+            assert_true(item->start >= batch.items[i - 1].start + batch.items[i - 1].length &&
+                        item->line_start == batch.items[i - 1].line_start);
+        else
+            assert_true(end == item->line_start || holds_none(text + end, item->line_start - end));
+        if (item->last) {
+            assert_true(item->end >= item->line_start + item->line_length);
+            end = item->end;
+        }
     }
     assert_true(batch.consumed >= end && batch.consumed <= len);
 }
@@ -101,8 +119,8 @@ static void every_cut(void **state)
 
             split_n(cases[i].signal, text, (size_t)n, false);
             expect("trr");
-            assert_int_equal(batch.items[1].length, len);
-            assert_memory_equal(text + batch.items[1].start, cases[i].record, len);
+            assert_int_equal(batch.items[1].line_length, len);
+            assert_memory_equal(text + batch.items[1].line_start, cases[i].record, len);
 
             n = snprintf(text, sizeof text, "%.*s\n%s\n", (int)cut, cases[i].record,
                          cases[i].record);
@@ -145,29 +163,38 @@ static void hostile_lines(void **state)
     expect("uum");
     split_n(SPOOL_LOGS, nul, sizeof nul - 1, false);
     expect("ctr");
-    split(SPOOL_TRACES, "{\"resourceSpans\":[]}\n{\"resourceSpans\":[{}],\"a\":1}\n", false);
+    /* One that holds no record is nothing. */
+    split(SPOOL_TRACES, "{\"resourceSpans\":[]}\n{\"resourceSpans\":[{}],\"a\":1}\n \r\n", false);
+    expect("");
+    assert_int_equal(batch.consumed,
+                     strlen("{\"resourceSpans\":[]}\n{\"resourceSpans\":[{}],\"a\":1}\n \r\n"));
+    split(SPOOL_TRACES, "{\"resourceSpans\":{}}\n{\"resourceLogs\":[{}]}\n", false);
     expect("mm");
 }
 
 static void long_lines(void **state)
 {
-    size_t len = SPOOL_RECORD_MAX + 100;
+    size_t len = SPOOL_LINE_MAX + 100;
     char *text = malloc(len + 64);
 
     (void)state;
     memset(text, 'x', len);
     split_n(SPOOL_LOGS, text, len, false);
     assert_true(batch.overlong);
-    split_n(SPOOL_LOGS, text, SPOOL_RECORD_MAX - 1, false);
+    split_n(SPOOL_LOGS, "\nx", 2, false);
     assert_false(batch.overlong);
     text[len] = '\n';
     split_n(SPOOL_LOGS, text, len + 1, false);
     expect("o");
-    /* The longest record that a writer may append: SPOOL_RECORD_MAX with its newline. */
+    /* The longest record. */
     memcpy(text, "{\"asctime\":\"", 12);
-    memcpy(text + SPOOL_RECORD_MAX - 3, "\"}\n", 3);
-    split_n(SPOOL_LOGS, text, SPOOL_RECORD_MAX, false);
+    memcpy(text + SPOOL_LINES_RECORD_MAX - 2, "\"}\n", 3);
+    split_n(SPOOL_LOGS, text, SPOOL_LINES_RECORD_MAX + 1, false);
     expect("r");
+    memcpy(text + SPOOL_LINES_RECORD_MAX - 2, "xxx", 3);
+    memcpy(text + SPOOL_LINES_RECORD_MAX - 1, "\"}\n", 3);
+    split_n(SPOOL_LOGS, text, SPOOL_LINES_RECORD_MAX + 2, false);
+    expect("o");
     free(text);
 }
 
@@ -227,11 +254,114 @@ static void counting(void **state)
     size_t after;
 
     (void)state;
-    assert_int_equal(spool_lines_count("a\n\nb\nc", 6, &after), 2);
+    assert_int_equal(spool_lines_count(SPOOL_LOGS, "a\n\nb\nc", 6, &after), 2);
     assert_int_equal(after, 5);
-    assert_int_equal(spool_lines_count("abc", 3, &after), 0);
+    assert_int_equal(spool_lines_count(SPOOL_LOGS, "abc", 3, &after), 0);
     assert_int_equal(after, 0);
-    assert_int_equal(spool_lines_count("", 0, &after), 0);
+    assert_int_equal(spool_lines_count(SPOOL_LOGS, "", 0, &after), 0);
+}
+
+#define MULTI(list) "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[" list "]}]}]}"
+
+/* A line of many records is cut in several batches, each of which begins where the last ended. */
+static void records_of_one_line(void **state)
+{
+    enum { SPANS = 2 * SPOOL_LINES_MAX + 100 };
+    char *text = malloc(SPANS * 24 + 200);
+    size_t len, after, from = 0, seen = 0;
+    uint32_t skip = 0;
+
+    (void)state;
+    len = (size_t)sprintf(text, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[");
+    for (int i = 0; i < SPANS; i++)
+        len += (size_t)sprintf(text + len, "%s{\"name\":\"%d\"}", i > 0 ? "," : "", i);
+    len += (size_t)sprintf(text + len, "]}]}]}\n" SPAN("last") "\n");
+    assert_int_equal(spool_lines_count(SPOOL_TRACES, text, len, &after), SPANS + 1);
+    while (from < len) {
+        spool_lines_split(&batch, SPOOL_TRACES, text + from, len - from, skip, false);
+        assert_true(batch.count > 0);
+        for (size_t i = 0; i < batch.count; i++, seen++) {
+            char name[32];
+
+            (void)snprintf(name, sizeof(name), "{\"name\":\"%d\"}", (int)seen);
+            if (seen == SPANS)
+                (void)snprintf(name, sizeof(name), "{\"name\":\"last\"}");
+            assert_memory_equal(text + from + batch.items[i].start, name, strlen(name));
+        }
+        skip = spool_lines_open(&batch, skip);
+        from += batch.consumed;
+    }
+    assert_int_equal(seen, SPANS + 1);
+    assert_int_equal(skip, 0);
+    free(text);
+}
+
+/* What a line counts for is the same before it is read and after. */
+static void counts_are_the_records(void **state)
+{
+    static const struct {
+        enum spool_signal signal;
+        const char *line;
+        size_t records;
+    } cases[] = {
+        {SPOOL_TRACES, SPAN("a"), 1},
+        {SPOOL_TRACES, MULTI("{\"startTimeUnixNano\":\"1\"},{\"startTimeUnixNano\":\"2\"}"), 2},
+        {SPOOL_TRACES, MULTI("{},{},{}"), 3},
+        {SPOOL_TRACES, "{ \"resourceSpans\" : [ {\"scopeSpans\":[{\"spans\":[{},{}]}]}, 1 ] }", 3},
+        {SPOOL_TRACES, MULTI(""), 0},
+        {SPOOL_LOGS, LOG("a"), 1},
+        {SPOOL_LOGS, "{\"message\":\"x\",\"asctime\":\"y\"}", 1},
+        {SPOOL_LOGS, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{},{}]}]}]}", 2},
+        {SPOOL_METRICS,
+         "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"a\",\"gauge\":{"
+         "\"dataPoints\":[{},{},{}]}},{\"sum\":{\"dataPoints\":[{}]}},{\"name\":\"none\"}]}]}]}",
+         5},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[1024];
+        const size_t len = (size_t)snprintf(text, sizeof(text), "%s\n", cases[i].line);
+        size_t after, records = 0;
+
+        assert_int_equal(spool_lines_count(cases[i].signal, text, len, &after), cases[i].records);
+        split_n(cases[i].signal, text, len, false);
+        for (size_t k = 0; k < batch.count; k++) {
+            assert_int_equal(batch.items[k].kind, SPOOL_LINE_RECORD);
+            records += batch.items[k].records;
+        }
+        assert_int_equal(records, cases[i].records);
+        assert_int_equal(batch.consumed, len);
+    }
+}
+
+/* What follows a known head is proved to the last bracket, or not taken by it. */
+static void nothing_hides_behind_a_known_head(void **state)
+{
+    static const char *const others[] = {
+        MULTI("{}]}],\"x\":[{\"y\":[{}"), /* the list ends before the end that fits */
+        MULTI("{}]},{\"spans\":[{}"),
+        MULTI("{}]}]},{\"scopeSpans\":[{\"spans\":[{}"),
+    };
+    static const size_t spans[] = {1, 2, 2};
+    char text[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const int len =
+            snprintf(text, sizeof(text), "%s\n%s\n%s\n", MULTI("{}"), others[i], MULTI("{},{}"));
+
+        split_n(SPOOL_TRACES, text, (size_t)len, false);
+        assert_int_equal(batch.count, 1 + spans[i] + 2);
+        for (size_t k = 0; k < batch.count; k++) {
+            assert_int_equal(batch.items[k].kind, SPOOL_LINE_RECORD);
+            assert_int_equal(batch.items[k].length, 2);
+        }
+    }
+    /* Not JSON, though its brackets fit. */
+    (void)snprintf(text, sizeof(text), "%s\n%s\n", MULTI("{}"), MULTI("{},,{}"));
+    split(SPOOL_TRACES, text, false);
+    expect("rm");
 }
 
 int main(void)
@@ -247,6 +377,9 @@ int main(void)
         cmocka_unit_test(nesting),
         cmocka_unit_test(mutations),
         cmocka_unit_test(counting),
+        cmocka_unit_test(records_of_one_line),
+        cmocka_unit_test(counts_are_the_records),
+        cmocka_unit_test(nothing_hides_behind_a_known_head),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

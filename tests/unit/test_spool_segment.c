@@ -4,6 +4,8 @@
  */
 #include "lib/spool/listing.h"
 #include "lib/spool/segment.h"
+
+#include "lib/spool/lines.h"
 #include "lib/spool/writer.h"
 
 #include <errno.h>
@@ -179,7 +181,7 @@ static void resumes_by_fingerprint(void **state)
     fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
     from.cursors[0] = (struct checkpoint_cursor){.seq = 1, .offset = 16};
     from.cursors[1] = (struct checkpoint_cursor){.seq = 2, .inode = segment.inode + 1, .offset = 8};
-    assert_int_equal(checkpoint_fingerprint(fd, 8, &from.cursors[1].print), 0);
+    assert_int_equal(checkpoint_fingerprint(fd, 8, false, &from.cursors[1].print), 0);
     spool_segment_resume(&segment, fd, &from);
     assert_int_equal(segment.offset, 8);
     assert_int_equal(segment.counted, 8);
@@ -217,12 +219,78 @@ static void counts_lines_by_and_by(void **state)
     assert_true(fputs("{\"unfinished", file) >= 0);
     assert_int_equal(fclose(file), 0);
     segment = seen(1, true);
-    while (spool_segment_count(&segment, fd, 1) >= 1 && segment.pending < LINES)
+    while (spool_segment_count(&segment, SPOOL_TRACES, fd, 1) >= 1 && segment.pending < LINES)
         continue;
     assert_int_equal(segment.pending, LINES);
     assert_int_equal(segment.counted, segment.size - strlen("{\"unfinished"));
-    (void)spool_segment_count(&segment, fd, UINT64_MAX);
+    (void)spool_segment_count(&segment, SPOOL_TRACES, fd, UINT64_MAX);
     assert_int_equal(segment.pending, LINES);
+    close(fd);
+}
+
+/* Long lines, one beyond what is looked into, and records of one that are settled already. */
+static void counting_records(void **state)
+{
+    static const char head[] = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[";
+    enum { SPANS = 3000, BEYOND = SPOOL_LINE_MAX + 1000 };
+    struct spool_segment segment;
+    uint64_t looked;
+    FILE *file;
+    int fd;
+
+    (void)state;
+    fd = openat(dir_fd, "traces.jsonl", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    file = fdopen(dup(fd), "w");
+    assert_non_null(file);
+    for (int line = 0; line < 2; line++) {
+        (void)fputs(head, file);
+        for (int i = 0; i < SPANS; i++)
+            (void)fprintf(file, "%s{\"name\":\"%0*d\"}", i > 0 ? "," : "", line * 100 + 1, i);
+        (void)fputs("]}]}]}\n", file);
+    }
+    for (int i = 0; i < BEYOND; i++)
+        (void)fputc('x', file);
+    (void)fputs("\n{}\n", file);
+    assert_int_equal(fclose(file), 0);
+    segment = seen(1, true);
+    segment.in_line = 1000;
+    while ((looked = spool_segment_count(&segment, SPOOL_TRACES, fd, 1)) > 0 &&
+           segment.counted < segment.size)
+        assert_true(looked <= SPOOL_LINE_MAX * 2);
+    assert_int_equal(segment.pending, 2 * SPANS - 1000 + 2);
+    assert_int_equal(segment.counted, segment.size);
+    close(fd);
+}
+
+/* A cursor in a line is told from one in another line by that line's start. */
+static void resumes_in_a_line(void **state)
+{
+    struct checkpoint_signal from = {.cursor_count = 1};
+    struct spool_segment segment;
+    int fd;
+
+    (void)state;
+    put("traces.0000000002.jsonl", "{\"a\":1}\n");
+    segment = seen(2, false);
+    fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
+    from.cursors[0] = (struct checkpoint_cursor){.seq = 2, .in_line = 5};
+    assert_int_equal(checkpoint_fingerprint(fd, 0, true, &from.cursors[0].print), 0);
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.in_line, 5);
+    close(fd);
+
+    put("traces.0000000002.jsonl", "{\"a\":1}\n{\"b\":1}\n");
+    segment = seen(2, false);
+    fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.in_line, 5);
+    close(fd);
+
+    put("traces.0000000002.jsonl", "{\"b\":1}\n");
+    segment = seen(2, false);
+    fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.in_line, 0);
     close(fd);
 }
 
@@ -259,6 +327,8 @@ int main(void)
         cmocka_unit_test_setup(final_when_no_writer_holds_it, empty_dir),
         cmocka_unit_test_setup(resumes_by_fingerprint, empty_dir),
         cmocka_unit_test_setup(counts_lines_by_and_by, empty_dir),
+        cmocka_unit_test_setup(counting_records, empty_dir),
+        cmocka_unit_test_setup(resumes_in_a_line, empty_dir),
         cmocka_unit_test_setup(oldest_record_of_each_signal, empty_dir),
     };
 
