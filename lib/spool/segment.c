@@ -103,8 +103,9 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
 uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t budget)
 {
     char buffer[COUNT_BUFFER];
-    uint64_t at = segment->counted, looked = 0;
-    bool line_start = true;
+    const bool long_line = segment->scanned > segment->counted + SPOOL_SEGMENT_TAIL_MAX;
+    uint64_t at = long_line ? segment->scanned : segment->counted, looked = 0;
+    bool line_start = !long_line;
 
     while (looked < budget) {
         const ssize_t got = pread(fd, buffer, sizeof(buffer), (off_t)at);
@@ -121,8 +122,20 @@ uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t bud
         line_start = after == (size_t)got;
         at += (uint64_t)got;
         looked += (uint64_t)got;
+        if (after == 0)
+            at = spool_segment_skip_hole(fd, at);
     }
+    segment->scanned = at;
     return looked;
+}
+
+uint64_t spool_segment_skip_hole(int fd, uint64_t at)
+{
+    off_t next = lseek(fd, (off_t)at, SEEK_DATA);
+
+    if (next < 0 && errno == ENXIO)
+        next = lseek(fd, 0, SEEK_END);
+    return next > (off_t)at ? (uint64_t)next : at;
 }
 
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    /* An unterminated line is read again from its start each time, one longer than this never. */
+    SPOOL_SEGMENT_TAIL_MAX = 4 << 20,
+};
+
 struct spool_segment {
     uint64_t seq; /* of the active file the number that it gets when it is sealed */
     uint64_t inode;
@@ -21,6 +26,7 @@ struct spool_segment {
     uint64_t written_ns; /* when it was last written to, Unix time; the same */
     uint64_t offset;     /* all before it is settled; a line starts here */
     uint64_t counted;    /* lines were counted up to here; never before offset */
+    uint64_t scanned;    /* no line ends between counted and this, if it is beyond counted */
     uint64_t pending;    /* lines in [offset, counted) */
     bool active;
     bool held;       /* a writer had it open when it was last looked at */
@@ -59,10 +65,17 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
                           const struct checkpoint_signal *from);
 
 /*
- * Counts lines on from `counted`, up to `budget` bytes. Returns the bytes looked at; all complete
- * lines are counted if that is less than `budget`.
+ * Counts lines on from `counted`, up to `budget` bytes, which are more than SPOOL_SEGMENT_TAIL_MAX:
+ * so a line of any length is got through in steps. Holes are skipped. Returns the bytes looked at;
+ * all complete lines are counted if that is less than `budget`.
  */
 uint64_t spool_segment_count(struct spool_segment *segment, int fd, uint64_t budget);
+
+/*
+ * The first offset from `at` on that may hold something else than NUL, the file's end if none does:
+ * what lies in between is a hole, and so has no newline. Moves the descriptor's own offset.
+ */
+uint64_t spool_segment_skip_hole(int fd, uint64_t at);
 
 /* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -16,7 +16,8 @@
 enum {
     LINGER_MS = 25, /* so that a burst becomes a batch */
     SCAN_STEP = 65536,
-    SUSPICIOUS = 4, /* refused records in a row after which the endpoint is asked */
+    SCAN_STEPS = 128, /* of them at a time, for the end of one line */
+    SUSPICIOUS = 4,   /* refused records in a row after which the endpoint is asked */
 };
 
 #define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
@@ -148,13 +149,28 @@ static void settle(struct exporter *e, size_t end, uint64_t rejected, const char
     exporter_files_commit(e);
 }
 
-/* The newline of a line longer than a record may be, looked for beyond the window. */
+bool exporter_step_over(uint64_t since_ns)
+{
+    return clock_monotonic_ns() - since_ns >= MS_TO_NS(EXPORTER_STEP_MS);
+}
+
+/*
+ * The newline of a line longer than a record may be, looked for beyond the window, some MiB at a
+ * time. Returns whether the line is settled.
+ */
 static bool settle_overlong(struct exporter *e, struct segment *segment)
 {
     uint64_t at = segment->file.offset, end = 0, length;
     char buffer[SCAN_STEP];
+    unsigned steps = 0;
 
+    if (at < segment->sought)
+        at = segment->sought;
     while (end == 0 && at < segment->file.size) {
+        if (steps++ == SCAN_STEPS) {
+            e->look_ns = 0;
+            return false;
+        }
         ssize_t got = pread(segment->fd, buffer, sizeof buffer, (off_t)at);
         const char *newline;
 
@@ -163,7 +179,8 @@ static bool settle_overlong(struct exporter *e, struct segment *segment)
         newline = memchr(buffer, '\n', (size_t)got);
         if (newline != NULL)
             end = at + (uint64_t)(newline - buffer) + 1;
-        at += (uint64_t)got;
+        at = spool_segment_skip_hole(segment->fd, at + (uint64_t)got);
+        segment->sought = end == 0 ? at : 0;
     }
     if (end == 0 && !segment->file.final)
         return false;
@@ -291,11 +308,17 @@ static void start(struct exporter *e, const struct export_request_body *body, ui
 /* Sends the next range of the batch, or settles what needs no sending. */
 static void send_next(struct exporter *e, uint64_t now_ns)
 {
+    const uint64_t began_ns = clock_monotonic_ns();
+
     while (e->settled < e->batch.count) {
         const size_t end = ranges_end(&e->ranges), count = gather(e, end);
         struct export_request_body body;
         size_t bad = count;
 
+        if (exporter_step_over(began_ns)) {
+            wait_until(e, now_ns);
+            return;
+        }
         if (count == 0) {
             settle(e, end, 0, "");
             ranges_taken(&e->ranges);
@@ -316,11 +339,14 @@ static void send_next(struct exporter *e, uint64_t now_ns)
 
 uint64_t exporter_run(struct exporter *e, uint64_t now_ns)
 {
-    if (now_ns >= e->look_ns)
+    const uint64_t began_ns = clock_monotonic_ns();
+
+    if (now_ns >= e->look_ns || e->segments.deleted > 0)
         exporter_files_look(e, now_ns);
     if (e->state == EXPORTER_WAITING && now_ns >= e->send_ns)
         send_next(e, now_ns);
-    while (e->state == EXPORTER_IDLE && e->transfer != NULL && e->more && now_ns >= e->send_ns) {
+    while (e->state == EXPORTER_IDLE && e->transfer != NULL && e->more && now_ns >= e->send_ns &&
+           !exporter_step_over(began_ns)) {
         e->more = read_batch(e);
         if (e->more)
             send_next(e, now_ns);
