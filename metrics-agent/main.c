@@ -1,18 +1,17 @@
 /*
- * metrics-agent: serves /metrics and forwards the spool. One thread, one waiting place.
+ * metrics-agent: serves /metrics and forwards the spool. The scraper's thread answers; all else is
+ * done here, in one loop with one waiting place.
  */
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
-#include "lib/metrics/reader.h"
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporters.h"
 #include "metrics-agent/export/status_file.h"
-#include "metrics-agent/scrape/exposition_negotiate.h"
-#include "metrics-agent/scrape/http_server.h"
+#include "metrics-agent/scrape/scraper.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -42,9 +41,10 @@ struct agent {
     CURLM *multi;
     struct resource resource;
     struct agent_metrics metrics;
-    struct metrics_reader *reader;
     struct exporters exporters;
-    struct http_server *http;
+    struct scraper *scraper;            /* NULL for a drain */
+    char problem[SPOOL_DIR_REASON_MAX]; /* of the exporters, as the scraper was told */
+    bool told;
     uint64_t tick_ns;
     uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
 };
@@ -117,8 +117,7 @@ static int open_metrics(struct agent *agent)
         message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", telemetry->run_dir,
                       strerror(errno));
     if (agent_metrics_open(&agent->metrics, telemetry->run_dir,
-                           (uint32_t)telemetry->metrics_max_series) != 0 ||
-        (agent->reader = metrics_reader_open(telemetry->run_dir)) == NULL) {
+                           (uint32_t)telemetry->metrics_max_series) != 0) {
         message_print("out of memory");
         return -1;
     }
@@ -135,63 +134,46 @@ static int open_metrics(struct agent *agent)
 static int open_exporters(struct agent *agent)
 {
     struct exporter_shared shared = {.settings = &agent->settings,
+                                     .multi = agent->multi,
                                      .metrics = &agent->metrics,
                                      .resource = &agent->resource,
                                      .drain = agent->drain};
 
-    shared.multi = agent->multi =
-        curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
-    if (agent->multi == NULL) {
-        message_print("libcurl can't be started");
-        return -1;
-    }
     return exporters_open(&agent->exporters, &shared);
 }
 
-static int page_of_metrics(void *context, const char *accept, struct http_server_page *page,
-                           char reason[HTTP_SERVER_REASON_MAX])
+static int open_multi(struct agent *agent)
 {
-    struct exposition_choice choice = exposition_negotiate(accept);
-    struct agent *agent = context;
-    struct exposition out;
-
-    agent_metrics_refresh(&agent->metrics);
-    exporters_publish(&agent->exporters);
-    if (metrics_reader_refresh(agent->reader) != 0) {
-        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(agent->reader));
-        return -1;
-    }
-    exposition_begin(&out, choice.format);
-    exposition_reader(&out, agent->reader);
-    metrics_reader_rest(agent->reader);
-    if (exposition_end(&out) != 0 || metrics_reader_lost(agent->reader)) {
-        exposition_free(&out);
-        (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the metrics file can't be read now");
-        return -1;
-    }
-    *page = (struct http_server_page){
-        .text = out.text, .length = out.len, .content_type = choice.content_type};
-    return 0;
+    agent->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+    if (agent->multi != NULL)
+        return 0;
+    message_print("libcurl can't be started");
+    return -1;
 }
 
-static const char *problem_of_spool(void *context)
+/* From the scraper's thread. */
+static void wake(void *multi)
 {
-    const struct agent *agent = context;
-
-    return agent->exporters.problem[0] != '\0' ? agent->exporters.problem : NULL;
+    (void)curl_multi_wakeup(multi);
 }
 
-static int open_http(struct agent *agent)
+/* Before the spool is opened: what is wrong with that is to be seen here. */
+static int open_scraper(struct agent *agent)
 {
+    const struct scraper_settings settings = {.listen = agent->settings.listen,
+                                              .run_dir = agent->settings.telemetry.run_dir,
+                                              .wake = wake,
+                                              .context = agent->multi};
     char reason[HTTP_SERVER_REASON_MAX];
 
     if (agent->drain)
         return 0;
-    agent->http =
-        http_server_open(agent->settings.listen, page_of_metrics, problem_of_spool, agent, reason);
-    if (agent->http != NULL)
+    agent->scraper = scraper_start(&settings, reason);
+    if (agent->scraper != NULL)
         return 0;
-    message_print("%s", reason);
+    /* A second agent has the first one's port too: that is what to say then. */
+    if (!exporters_taken(agent->settings.telemetry.spool_dir))
+        message_print("%s", reason);
     return -1;
 }
 
@@ -238,13 +220,37 @@ static void read_transfers(struct agent *agent)
     }
 }
 
-/* Does all that is due. Returns when something is due again. */
+/* Counts on for a scrape that waits. Returns whether it has what it asked for. */
+static bool answer_scrape(struct agent *agent)
+{
+    if (!scraper_asks(agent->scraper))
+        return true;
+    agent_metrics_refresh(&agent->metrics);
+    if (!exporters_publish(&agent->exporters))
+        return false;
+    scraper_fresh(agent->scraper);
+    return true;
+}
+
+/* Passes on what is wrong with the spool. */
+static void tell_problem(struct agent *agent)
+{
+    if (agent->told && strcmp(agent->problem, agent->exporters.problem) == 0)
+        return;
+    memcpy(agent->problem, agent->exporters.problem, sizeof agent->problem);
+    agent->told = true;
+    scraper_problem(agent->scraper, agent->problem);
+}
+
+/* Does what is due, for STEP_MS and a step more at most. Returns when something is due again. */
 static uint64_t run(struct agent *agent, uint64_t now)
 {
+    const bool answered = answer_scrape(agent);
     uint64_t next, status;
 
+    tell_problem(agent);
     if (agent->stop_ns != 0)
-        return agent->stop_ns;
+        return answered ? agent->stop_ns : now;
     if (now >= agent->tick_ns) {
         agent_metrics_refresh(&agent->metrics);
         exporters_notify(&agent->exporters, now);
@@ -252,6 +258,8 @@ static uint64_t run(struct agent *agent, uint64_t now)
             now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
     }
     next = exporters_run(&agent->exporters, now);
+    if (!answered)
+        next = now;
     status = status_file_run(&status_file, &agent->exporters, now);
     if (status < next)
         next = status;
@@ -260,22 +268,13 @@ static uint64_t run(struct agent *agent, uint64_t now)
 
 static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
 {
-    struct curl_waitfd fds[3] = {{.fd = agent->signal_fd, .events = CURL_WAIT_POLLIN}};
+    struct curl_waitfd fds[2] = {{.fd = agent->signal_fd, .events = CURL_WAIT_POLLIN}};
     uint64_t timeout = until > now ? (until - now + NS_PER_MS - 1) / NS_PER_MS : 0;
     struct spool_watch *spool = &agent->exporters.watch;
     unsigned count = 1;
-    int http = -1, watch = -1, ready;
+    int watch = -1, ready;
     bool notified = exporters_notified(&agent->exporters);
 
-    if (agent->http != NULL) {
-        uint64_t http_timeout = http_server_timeout_ms(agent->http);
-
-        http = (int)count;
-        fds[count++] =
-            (struct curl_waitfd){.fd = http_server_fd(agent->http), .events = CURL_WAIT_POLLIN};
-        if (http_timeout < timeout)
-            timeout = http_timeout;
-    }
     /* What was written before the new watch needs one more look; it counts as notified until then.
      */
     if (spool->fd >= 0 && !notified && !spool->armed && spool_watch_arm(spool) == 0) {
@@ -290,6 +289,7 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     }
     if (timeout > TICK_MS)
         timeout = TICK_MS;
+    scraper_waiting(agent->scraper);
     if (curl_multi_poll(agent->multi, fds, count, (int)timeout, &ready) != CURLM_OK) {
         /* The kernel has no memory to wait: look at everything, and not without a pause. */
         clock_sleep_ns((uint64_t)PAUSE_MS * NS_PER_MS);
@@ -297,12 +297,11 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
             fds[i].revents = CURL_WAIT_POLLIN;
     }
     now = clock_monotonic_ns();
+    scraper_working(agent->scraper, now);
     if (fds[0].revents != 0)
         read_signal(agent, now);
     if (watch >= 0 && fds[watch].revents != 0 && spool_watch_read(spool))
         exporters_notify(&agent->exporters, now);
-    if (http >= 0)
-        http_server_run(agent->http);
 }
 
 static int loop(struct agent *agent)
@@ -328,10 +327,9 @@ static void finish(struct agent *agent)
 {
     status_file_close(&status_file, &agent->exporters);
     exporters_close(&agent->exporters);
-    http_server_close(agent->http);
+    scraper_stop(agent->scraper);
     (void)curl_multi_cleanup(agent->multi);
     curl_global_cleanup();
-    metrics_reader_close(agent->reader);
     agent_metrics_close(&agent->metrics);
 }
 
@@ -347,13 +345,15 @@ int main(int argc, char **argv)
     if (arguments.check)
         return EXIT_SUCCESS;
     agent.drain = arguments.drain;
-    if (exporters_lock(&agent.exporters, agent.settings.telemetry.spool_dir) != 0 ||
-        open_metrics(&agent) != 0 || open_exporters(&agent) != 0 || open_events(&agent) != 0 ||
-        open_http(&agent) != 0)
+    if (open_events(&agent) != 0 || open_multi(&agent) != 0 || open_scraper(&agent) != 0)
         return EXIT_FAILURE;
+    if (open_metrics(&agent) != 0 || open_exporters(&agent) != 0) {
+        scraper_stop(agent.scraper);
+        return EXIT_FAILURE;
+    }
     status_file_open(&status_file, &agent.exporters);
     if (agent.drain)
-        exporters_publish(&agent.exporters);
+        (void)exporters_publish(&agent.exporters);
     result = loop(&agent);
     finish(&agent);
     return result;

@@ -123,7 +123,7 @@ static uint64_t count_overlong(struct spool_segment *segment, int fd, char *buff
             segment->scanned = 0;
             return looked;
         }
-        at += (uint64_t)got;
+        at = spool_segment_skip_hole(fd, at + (uint64_t)got);
         segment->scanned = at;
     }
     return looked;
@@ -141,44 +141,48 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
                              uint64_t budget)
 {
     char small[COUNT_BUFFER], *buffer = small;
-    size_t size = sizeof(small);
-    uint64_t looked = 0;
+    size_t size = sizeof(small), after;
+    uint64_t looked = 0, step = 1;
 
-    while (looked < budget) {
-        const ssize_t got =
-            segment->scanned > 0 ? 0 : pread(fd, buffer, size, (off_t)segment->counted);
-        size_t after = 0;
-        uint64_t records;
-
-        if (got < 0 || (got == 0 && segment->scanned == 0))
-            break;
-        if (segment->scanned > 0 || (size_t)got == SPOOL_LINE_MAX) {
-            const uint64_t more = count_overlong(segment, fd, buffer, size, budget - looked);
-
-            looked += more;
-            if (more == 0)
-                break;
+    while (looked < budget && step > 0) {
+        if (segment->scanned > segment->counted) {
+            step = count_overlong(segment, fd, buffer, size, budget - looked);
+            looked += step;
             continue;
         }
-        looked += (uint64_t)got;
-        records = spool_lines_count(signal, buffer, (size_t)got, &after);
-        segment->pending += waiting(segment, records);
+        const ssize_t got = pread(fd, buffer, size, (off_t)segment->counted);
+
+        step = got > 0 ? (uint64_t)got : 0;
+        looked += step;
+        segment->pending += waiting(segment, spool_lines_count(signal, buffer, step, &after));
         segment->counted += after;
         if (after > 0)
             continue;
-        if ((size_t)got < size)
-            break;
-        /* A line that is longer. */
-        if (buffer != small)
-            free(buffer);
-        size = size * 4 < SPOOL_LINE_MAX ? size * 4 : SPOOL_LINE_MAX;
-        buffer = malloc(size);
-        if (buffer == NULL)
-            return looked;
+        if (step < size) {
+            step = 0;
+        } else if (size == SPOOL_LINE_MAX) {
+            segment->scanned = segment->counted + size;
+        } else {
+            if (buffer != small)
+                free(buffer);
+            size = size * 4 < SPOOL_LINE_MAX ? size * 4 : SPOOL_LINE_MAX;
+            buffer = malloc(size);
+            step = buffer != NULL ? step : 0;
+        }
     }
     if (buffer != small)
         free(buffer);
-    return looked;
+    /* What is left has no end yet, however long it is. */
+    return step == 0 && looked >= budget ? budget - 1 : looked;
+}
+
+uint64_t spool_segment_skip_hole(int fd, uint64_t at)
+{
+    off_t next = lseek(fd, (off_t)at, SEEK_DATA);
+
+    if (next < 0 && errno == ENXIO)
+        next = lseek(fd, 0, SEEK_END);
+    return next > (off_t)at ? (uint64_t)next : at;
 }
 
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -22,7 +22,7 @@ struct spool_segment {
     uint64_t offset;     /* all before it is settled; a line starts here */
     uint32_t in_line;    /* records of that line that are settled, too */
     uint64_t counted;    /* records were counted up to here; never before offset */
-    uint64_t scanned;    /* no line ends between counted and here; 0 where that is not known */
+    uint64_t scanned;    /* no line ends between counted and this, if it is beyond counted */
     uint64_t pending;    /* records in [offset, counted) that are not settled */
     bool active;
     bool held;       /* a writer had it open when it was last looked at */
@@ -61,11 +61,18 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
                           const struct checkpoint_signal *from);
 
 /*
- * Counts records on from `counted`, of about `budget` bytes (at most SPOOL_LINE_MAX more). Returns
- * the bytes looked at; all complete lines are counted if that is less than `budget`.
+ * Counts records on from `counted`, in about `budget` bytes (at most twice SPOOL_LINE_MAX more):
+ * so a line of any length is got through in steps. Holes are skipped. Returns the bytes looked at;
+ * all complete lines are counted if that is less than `budget`.
  */
 uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal signal, int fd,
                              uint64_t budget);
+
+/*
+ * The first offset from `at` on that may hold something else than NUL, the file's end if none does:
+ * what lies in between is a hole, and so has no newline. Moves the descriptor's own offset.
+ */
+uint64_t spool_segment_skip_hole(int fd, uint64_t at);
 
 /* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -27,6 +27,7 @@
 enum {
     /* Bytes of a spool file that a batch covers, but for a line that is longer. */
     EXPORTER_WINDOW = SPOOL_RECORD_MAX + 65536,
+    EXPORTER_STEP_MS = 10, /* after which a step begins nothing more, and the loop goes round */
 };
 
 /* What both signals share; outlives them. */
@@ -100,6 +101,9 @@ void exporter_outcome(struct exporter *exporter, CURLcode result, uint64_t now_n
 
 /* Whether everything that can be sent has been. */
 bool exporter_drained(const struct exporter *exporter);
+
+/* Whether a step that began at `since_ns` has had its time. */
+bool exporter_step_over(uint64_t since_ns);
 
 /* Forgets the batch if it is from segment `seq`, and the request with it: the segment goes away. */
 void exporter_abandon(struct exporter *exporter, uint64_t seq);

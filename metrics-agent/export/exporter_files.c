@@ -25,9 +25,13 @@ void exporter_files_save(struct exporter *e)
     e->shared->checkpoint_failed = true;
 }
 
-/* Segments go one step behind the checkpoint that says so, and that is on the disk. */
+/*
+ * Segments go one step behind the checkpoint that says so, and that is on the disk. What there is
+ * no time for waits for the next look.
+ */
 static void remove_done(struct exporter *e)
 {
+    const uint64_t began_ns = clock_monotonic_ns();
     bool synced = false;
     size_t i;
 
@@ -43,6 +47,10 @@ static void remove_done(struct exporter *e)
             (void)checkpoint_sync(e->shared->checkpoint);
         synced = true;
         segments_remove(&e->segments, segment);
+        if (e->segments.sums.done > 0 && exporter_step_over(began_ns)) {
+            e->look_ns = e->state == EXPORTER_IDLE ? 0 : e->look_ns;
+            return;
+        }
     }
 }
 
@@ -85,6 +93,8 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
         e->look_ns = now_ns + MS_TO_NS(UNSEALED_MS);
     if (s->unreadable > 0 && e->rescan_ns < e->look_ns)
         e->look_ns = e->rescan_ns;
+    if (s->looks_left)
+        e->look_ns = 0;
     if (s->sums.done > 0 && e->state == EXPORTER_IDLE)
         exporter_files_commit(e);
 }

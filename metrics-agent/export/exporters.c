@@ -11,25 +11,25 @@
 #include <sys/statvfs.h>
 
 enum {
-    COUNT_BYTES_MAX = 256 << 20,  /* of the spool that one scrape may count */
-    PUBLISH_MS = 1000,            /* between two counts of what was written, without a scrape */
-    PUBLISH_BYTES_MAX = 32 << 20, /* of the spool that one of these may count */
-    PUBLISH_MORE_MS = 50,         /* until the next one if that was not all */
-    CHECK_MS = 500,               /* between two comparisons of the directory's names, at least */
-    MISSING_MS = 10000,           /* that a missing directory is left to whoever moved it away */
+    PUBLISH_MS = 1000,   /* between two counts of what was written, without a scrape */
+    PUBLISH_MORE_MS = 5, /* until the next step if one was not all */
+    CHECK_MS = 500,      /* between two comparisons of the directory's names, at least */
+    MISSING_MS = 10000,  /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
     ROOM_MS = 1000,           /* between two looks at the file system's room */
     ROOM_MIN_BYTES = 1 << 17, /* below which it counts as full */
 };
 
-int exporters_lock(struct exporters *all, const char *dir)
+bool exporters_taken(const char *path)
 {
     char reason[SPOOL_DIR_REASON_MAX];
+    struct spool_dir dir;
 
-    if (spool_dir_open(&all->dir, dir, true, reason) == 0)
-        return 0;
-    message_print("%s", reason);
-    return -1;
+    if (spool_dir_open(&dir, path, false, reason) == 0)
+        spool_dir_close(&dir);
+    else if (dir.taken)
+        message_print("%s", reason);
+    return dir.taken;
 }
 
 /* Without a checkpoint the counts are the metrics file's, or those that the spool before left. */
@@ -55,19 +55,15 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
     if (spool_watch_open(&all->watch, all->dir.path) != 0)
         message_print("the spool can't be watched, looking at it now and then: %s",
                       strerror(errno));
+    all->open = true;
     return 0;
-}
-
-int exporters_open(struct exporters *all, const struct exporter_shared *shared)
-{
-    all->shared = *shared;
-    return open_all(all, NULL);
 }
 
 static void close_all(struct exporters *all)
 {
     int i;
 
+    all->open = false;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_close(&all->each[i]);
     checkpoint_close(&all->checkpoint);
@@ -75,23 +71,44 @@ static void close_all(struct exporters *all)
     spool_dir_close(&all->dir);
 }
 
+int exporters_open(struct exporters *all, const struct exporter_shared *shared)
+{
+    const char *const path = shared->settings->telemetry.spool_dir;
+
+    all->shared = *shared;
+    all->watch.fd = all->checkpoint.fd = -1;
+    if (spool_dir_open(&all->dir, path, true, all->problem) == 0) {
+        all->problem[0] = '\0';
+        if (open_all(all, NULL) == 0)
+            return 0;
+        close_all(all);
+        return -1;
+    }
+    message_print("%s", all->problem);
+    return all->dir.taken || shared->drain ? -1 : 0;
+}
+
 void exporters_close(struct exporters *all)
 {
     int i;
 
+    if (!all->open)
+        return;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_files_commit(&all->each[i]);
-    exporters_publish(all);
+    (void)exporters_publish(all);
     (void)checkpoint_sync(&all->checkpoint);
     close_all(all);
 }
 
-void exporters_publish(struct exporters *all)
+bool exporters_publish(struct exporters *all)
 {
+    bool counted = true;
     int i;
 
-    for (i = 0; i < SPOOL_SIGNALS; i++)
-        (void)accounting_publish(&all->each[i], COUNT_BYTES_MAX, true);
+    for (i = 0; all->open && i < SPOOL_SIGNALS; i++)
+        counted = accounting_publish(&all->each[i], EXPORTERS_COUNT_BYTES, true) && counted;
+    return counted;
 }
 
 /*
@@ -100,16 +117,15 @@ void exporters_publish(struct exporters *all)
  */
 static void publish_due(struct exporters *all, uint64_t now_ns)
 {
-    bool counted = true, waiting = false;
+    bool counted, waiting = false;
     int i;
 
     if (now_ns < all->publish_ns)
         return;
     (void)metrics_refresh(all->shared.metrics->metrics);
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        counted = accounting_publish(&all->each[i], PUBLISH_BYTES_MAX, true) && counted;
+    counted = exporters_publish(all);
+    for (i = 0; i < SPOOL_SIGNALS; i++)
         waiting = waiting || all->each[i].segments.sums.pending > 0;
-    }
     all->publish_ns = !counted  ? now_ns + (uint64_t)PUBLISH_MORE_MS * CLOCK_NS_PER_MS
                       : waiting ? now_ns + (uint64_t)PUBLISH_MS * CLOCK_NS_PER_MS
                                 : UINT64_MAX;
@@ -122,7 +138,7 @@ void exporters_notify(struct exporters *all, uint64_t now_ns)
 
     if (all->publish_ns > publish_ns)
         all->publish_ns = publish_ns;
-    for (i = 0; i < SPOOL_SIGNALS; i++)
+    for (i = 0; all->open && i < SPOOL_SIGNALS; i++)
         exporter_notify(&all->each[i], now_ns);
 }
 
@@ -133,7 +149,7 @@ bool exporters_notified(const struct exporters *all)
 
     for (i = 0; i < SPOOL_SIGNALS; i++)
         notified = notified && all->each[i].notified;
-    return notified;
+    return all->open && notified;
 }
 
 /* Goes on in the directory that has the spool's name now. What waited in the old one is gone. */
@@ -143,7 +159,6 @@ static int move_to(struct exporters *all, const struct spool_dir *other)
     int i;
 
     message_print("%s is another directory now; going on there", other->path);
-    exporters_publish(all);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         struct segments *segments = &all->each[i].segments;
 
@@ -157,33 +172,60 @@ static int move_to(struct exporters *all, const struct spool_dir *other)
         close_all(all);
         return -1;
     }
-    exporters_publish(all);
+    (void)exporters_publish(all);
     return 0;
+}
+
+/* Goes on once the directory can be used. */
+static int take_up(struct exporters *all, char reason[SPOOL_DIR_REASON_MAX])
+{
+    if (spool_dir_open(&all->dir, all->dir.path, true, reason) != 0)
+        return 0;
+    reason[0] = '\0';
+    return open_all(all, NULL);
+}
+
+/* What waited in a directory that is gone is counted before it is given up, step by step. */
+static int follow(struct exporters *all, uint64_t now_ns, char reason[SPOOL_DIR_REASON_MAX])
+{
+    struct spool_dir other;
+
+    if (all->make_ns == 0)
+        all->make_ns = now_ns + (uint64_t)MISSING_MS * CLOCK_NS_PER_MS;
+    if (!exporters_publish(all)) {
+        all->check_ns = now_ns;
+        memcpy(reason, all->problem, SPOOL_DIR_REASON_MAX);
+        return 0;
+    }
+    if (spool_dir_open(&other, all->dir.path, now_ns >= all->make_ns, reason) != 0)
+        return 0;
+    reason[0] = '\0';
+    return move_to(all, &other);
 }
 
 int exporters_check(struct exporters *all, uint64_t now_ns)
 {
     char reason[SPOOL_DIR_REASON_MAX] = "";
-    struct spool_dir other;
     int result = 0;
     bool lost;
 
     if (now_ns < all->check_ns)
         return 0;
     all->check_ns = now_ns + (uint64_t)CHECK_MS * CLOCK_NS_PER_MS;
-    switch (spool_dir_check(&all->dir, &all->checkpoint, &lost, reason)) {
-    case SPOOL_DIR_OTHER:
-        if (all->make_ns == 0)
-            all->make_ns = now_ns + (uint64_t)MISSING_MS * CLOCK_NS_PER_MS;
-        if (spool_dir_open(&other, all->dir.path, now_ns >= all->make_ns, reason) == 0)
-            result = move_to(all, &other);
-        break;
-    case SPOOL_DIR_SAME:
-        if (lost)
-            exporter_files_save(&all->each[0]);
-        break;
-    case SPOOL_DIR_TROUBLE:
-        break;
+    if (!all->open) {
+        result = take_up(all, reason);
+    } else {
+        switch (spool_dir_check(&all->dir, &all->checkpoint, &lost, reason)) {
+        case SPOOL_DIR_OTHER:
+            result = follow(all, now_ns, reason);
+            break;
+        case SPOOL_DIR_SAME:
+            if (lost)
+                exporter_files_save(&all->each[0]);
+            break;
+        case SPOOL_DIR_TROUBLE:
+            break;
+        }
     }
     if (reason[0] == '\0')
         all->make_ns = 0;
@@ -230,14 +272,17 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
     int i;
 
+    if (!all->open)
+        return next;
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         uint64_t due = exporter_run(&all->each[i], now_ns);
 
         if (due < next)
             next = due;
     }
-    retention_enforce_cap(all->each, SPOOL_SIGNALS,
-                          all->shared.settings->telemetry.spool_max_bytes);
+    if (!retention_enforce_cap(all->each, SPOOL_SIGNALS,
+                               all->shared.settings->telemetry.spool_max_bytes))
+        next = now_ns;
     room = make_room(all, now_ns);
     if (room < next)
         next = room;

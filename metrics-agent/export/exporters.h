@@ -17,7 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    EXPORTERS_COUNT_BYTES = 8 << 20, /* of each signal that one step counts */
+};
+
 struct exporters {
+    bool open; /* the directory and what follows from it */
     struct spool_dir dir;
     struct checkpoint checkpoint;
     struct exporter_shared shared;
@@ -33,23 +38,27 @@ struct exporters {
 };
 
 /*
- * Opens and locks the spool's directory, before anything else is done. Returns 0, or -1 with a
- * message printed.
+ * Whether another agent works on the spool; that was said then.
  */
-int exporters_lock(struct exporters *exporters, const char *dir);
+bool exporters_taken(const char *dir);
 
 /*
- * Takes up the work where the checkpoint left off; without one the counts are those of the metrics
- * file. What `shared` points to outlives the exporters; its checkpoint and directory are set here.
- * Returns 0, or -1 with a message printed.
+ * Opens and locks the spool's directory and takes up the work where the checkpoint left off;
+ * without one the counts are those of the metrics file. What `shared` points to outlives the
+ * exporters; its checkpoint and directory are set here. Where the directory can't be used (it is
+ * read-only, say) that is in `problem`, and exporters_check tries again; a drain gives up. Returns
+ * 0, or -1 with a message printed where the agent has to end: another one works there.
  */
 int exporters_open(struct exporters *exporters, const struct exporter_shared *shared);
 
 /* Writes down where everything stands and releases it. */
 void exporters_close(struct exporters *exporters);
 
-/* Counts what the spool holds and publishes it. */
-void exporters_publish(struct exporters *exporters);
+/*
+ * Counts on in the spool, one step (EXPORTERS_COUNT_BYTES), and publishes what was counted. Returns
+ * whether that is all that there is.
+ */
+bool exporters_publish(struct exporters *exporters);
 
 /* Somebody may have written into the spool: look soon. */
 void exporters_notify(struct exporters *exporters, uint64_t now_ns);

@@ -1,5 +1,6 @@
 #include "metrics-agent/export/retention.h"
 
+#include "lib/base/clock.h"
 #include "metrics-agent/export/exporter_files.h"
 
 #include <fcntl.h>
@@ -11,10 +12,9 @@ enum {
     BLOCK_BYTES = 512,  /* of st_blocks */
 };
 
-/* Counts what the segment holds unsettled as dropped. */
+/* Counts what the segment, which was counted whole, holds unsettled as dropped. */
 static void drop_lines(struct exporter *e, struct segment *segment)
 {
-    segments_count_whole(&e->segments, segment);
     e->counts->dropped[SPOOL_DROP_CAP] += segment->file.pending;
     segments_settle(&e->segments, segment, segment->file.counted, segment->file.pending, 0);
 }
@@ -33,25 +33,32 @@ static struct segment *oldest_sealed(struct exporter *e)
     return NULL;
 }
 
-static bool drop_oldest(struct exporter *e)
+enum dropped { DROPPED, DROP_COUNTING, DROP_NONE };
+
+static enum dropped drop_oldest(struct exporter *e)
 {
     struct segment *segment = oldest_sealed(e);
 
     if (segment == NULL)
-        return false;
+        return DROP_NONE;
+    if (!segments_count_whole(&e->segments, segment))
+        return DROP_COUNTING;
     exporter_abandon(e, segment->file.seq);
     drop_lines(e, segment);
     exporter_files_save(e);
     (void)checkpoint_sync(e->shared->checkpoint);
     if (segments_give_up(&e->segments, segment) != 0)
         segments_remove(&e->segments, segment);
-    return true;
+    return DROPPED;
 }
 
-/* Writers that had a segment open when it was given up have appended to it. */
-static void drop_late_lines(struct exporter *e)
+/*
+ * Writers that had a segment open when it was given up have appended to it. Returns whether all of
+ * that is counted.
+ */
+static bool drop_late_lines(struct exporter *e)
 {
-    bool changed = false;
+    bool changed = false, counted = true;
     size_t i;
 
     for (i = 0; i < e->segments.count && e->segments.sums.given_up > 0; i++) {
@@ -59,7 +66,10 @@ static void drop_late_lines(struct exporter *e)
 
         if (!segment->given_up)
             continue;
-        segments_count_whole(&e->segments, segment);
+        if (!segments_count_whole(&e->segments, segment)) {
+            counted = false;
+            continue;
+        }
         if (segment->file.pending == 0 && !segment->file.final)
             continue;
         drop_lines(e, segment);
@@ -67,6 +77,7 @@ static void drop_late_lines(struct exporter *e)
     }
     if (changed)
         exporter_files_commit(e);
+    return counted;
 }
 
 /* Which of them holds the oldest sealed segment; the one with the most bytes if none has any. */
@@ -89,24 +100,34 @@ static struct exporter *to_drop_from(struct exporter *exporters, size_t count)
     return oldest != NULL ? oldest : fullest;
 }
 
-void retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes)
+bool retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes)
 {
+    const uint64_t began_ns = clock_monotonic_ns();
+    bool counted = true;
     size_t i;
 
     for (i = 0; i < count; i++)
-        drop_late_lines(&exporters[i]);
+        counted = drop_late_lines(&exporters[i]) && counted;
     for (;;) {
         uint64_t total = 0;
+        enum dropped dropped;
         struct exporter *e;
 
         for (i = 0; i < count; i++)
             total += exporters[i].segments.sums.bytes;
         if (total <= max_bytes)
-            return;
+            return counted;
+        if (exporter_step_over(began_ns))
+            return false;
         e = to_drop_from(exporters, count);
-        if (!drop_oldest(e) && (segments_list_active(&e->segments) == NULL ||
-                                segments_seal(&e->segments) != 0 || !drop_oldest(e)))
-            return;
+        dropped = drop_oldest(e);
+        if (dropped == DROP_NONE) {
+            if (segments_list_active(&e->segments) == NULL || segments_seal(&e->segments) != 0)
+                return counted;
+            dropped = drop_oldest(e);
+        }
+        if (dropped != DROPPED)
+            return dropped == DROP_NONE && counted;
     }
 }
 

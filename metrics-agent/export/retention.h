@@ -7,14 +7,16 @@
 
 #include "metrics-agent/export/exporter.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
  * Deletes the oldest sealed segment of all signals, counting what was not delivered as dropped,
- * until the spool is within `max_bytes`. With no sealed one left the largest active file is sealed.
+ * until the spool is within `max_bytes` or EXPORTER_STEP_MS are over. With no sealed one left the
+ * largest active file is sealed. Returns whether there is nothing left to do.
  */
-void retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes);
+bool retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes);
 
 /*
  * For a full file system: gives back what delivered records take, without waiting for a segment to

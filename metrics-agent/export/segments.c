@@ -13,9 +13,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { OLDEST_TRIES = 16 /* files in which the oldest record's time is looked for */ };
+
+/* Lines that are known to wait, in a file that is being counted again too. */
+static uint64_t known_lines(const struct segment *segment)
+{
+    return segment->expected > segment->file.pending ? segment->expected : segment->file.pending;
+}
+
 void segments_gone(struct segments *s, struct segment *segment)
 {
-    s->deleted += segment->file.pending;
+    s->deleted += known_lines(segment);
     segments_list_forget(s, segment);
 }
 
@@ -152,8 +160,7 @@ void segments_close(struct segments *s)
     *s = (struct segments){.signal = s->signal, .dir_fd = s->dir_fd};
 }
 
-/* Counts on in one segment; returns the bytes looked at. */
-static uint64_t count_segment(struct segments *s, struct segment *segment, uint64_t budget)
+static uint64_t count_on(struct segments *s, struct segment *segment, uint64_t budget)
 {
     uint64_t looked;
 
@@ -167,16 +174,32 @@ static uint64_t count_segment(struct segments *s, struct segment *segment, uint6
     if (checkpoint_fingerprint(segment->fd, segment->file.counted, false, &segment->mark) != 0)
         segment->mark_offset = 0;
     segments_list_close_file(s, segment);
+    return looked > SEGMENTS_FILE_BYTES ? looked : SEGMENTS_FILE_BYTES;
+}
+
+/* Counts on in one segment; returns the bytes looked at. */
+static uint64_t count_segment(struct segments *s, struct segment *segment, uint64_t budget)
+{
+    const uint64_t looked = count_on(s, segment, budget);
+
+    if (segment->expected > 0 && looked < budget && !segment->suspect &&
+        !segment->file.unreadable) {
+        s->deleted += known_lines(segment) - segment->file.pending;
+        segment->expected = 0;
+    }
     return looked;
 }
 
 void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_hand)
 {
+    const uint64_t known = known_lines(segment);
+
     segments_list_before(s, segment);
-    if (segment->file.pending > in_hand)
-        s->deleted += segment->file.pending - in_hand;
+    if (known > in_hand)
+        s->deleted += known - in_hand;
     segment->file.offset = segment->file.counted = segment->file.pending = 0;
     segment->file.scanned = segment->file.in_line = 0;
+    segment->sought = segment->expected = 0;
     segment->print_offset = segment->mark_offset = 0;
     segment->print_into = false;
     segment->suspect = false;
@@ -211,8 +234,6 @@ static bool has_counted(const struct segment *segment)
 /* Someone else truncated the file, and it may have grown again since. */
 static void truncated(struct segments *s, struct segment *segment)
 {
-    const uint64_t known = segment->file.pending;
-
     if (!has_settled(segment)) {
         segments_replaced(s, segment, 0);
         return;
@@ -220,12 +241,11 @@ static void truncated(struct segments *s, struct segment *segment)
     /* What is settled is still there. */
     segments_list_before(s, segment);
     segment->suspect = false;
-    segment->file.pending = 0;
+    segment->expected = known_lines(segment);
+    segment->file.pending = segment->file.scanned = segment->sought = 0;
     segment->file.counted = segment->file.offset;
-    segment->file.scanned = 0;
     segments_list_after(s, segment);
-    (void)count_segment(s, segment, UINT64_MAX);
-    s->deleted += known > segment->file.pending ? known - segment->file.pending : 0;
+    (void)count_segment(s, segment, SEGMENTS_COUNT_BYTES);
 }
 
 bool segments_holds(struct segments *s, struct segment *segment, uint64_t offset, const char *bytes,
@@ -248,6 +268,8 @@ static bool look(struct segments *s, struct segment *segment)
         return errno != ENOENT;
     segments_list_before(s, segment);
     spool_segment_look(&segment->file, segment->fd);
+    if (segment->file.size < size)
+        segment->file.scanned = segment->sought = 0;
     if (segment->file.size != size)
         segment->suspect = segment->suspect || !has_settled(segment) || !has_counted(segment);
     segments_list_after(s, segment);
@@ -292,24 +314,45 @@ static void check_active(struct segments *s)
     limit_nameless(s);
 }
 
+/* Looks at the segment if it may grow. Returns whether it may. */
+static bool look_if_growing(struct segments *s, struct segment *segment)
+{
+    if (segment->file.final && !segment->suspect)
+        return false;
+    if (!segment->file.unreadable && !look(s, segment))
+        segments_gone(s, segment);
+    return true;
+}
+
 void segments_refresh(struct segments *s)
 {
-    size_t i, left;
+    size_t i, growing, looked = 0;
+    struct segment *active;
 
     check_active(s);
     if (segments_list_active(s) == NULL)
         find_active(s);
+    active = segments_list_active(s);
+    if (active != NULL)
+        (void)look_if_growing(s, active);
+    growing = s->sums.growing - (segments_list_active(s) != NULL);
+    i = s->look_seq != 0 ? segments_list_from(s, s->look_seq) : s->count;
     /* The newest first: those that grow are among them. */
-    left = s->sums.growing;
-    for (i = s->count; i-- > 0 && left > 0;) {
+    s->looks_left = false;
+    while (i-- > 0 && looked < growing) {
         struct segment *segment = &s->list[i];
+        const uint64_t seq = segment->file.seq;
 
-        if (segment->file.final && !segment->suspect)
+        if (segment->file.active)
             continue;
-        left--;
-        if (!segment->file.unreadable && !look(s, segment))
-            segments_gone(s, segment);
+        if (looked == SEGMENTS_LOOK_FILES) {
+            s->look_seq = seq + 1;
+            s->looks_left = true;
+            return;
+        }
+        looked += look_if_growing(s, segment);
     }
+    s->look_seq = 0;
 }
 
 void segments_rescan(struct segments *s)
@@ -384,9 +427,10 @@ uint64_t segments_count_lines(struct segments *s, uint64_t budget)
     return looked;
 }
 
-void segments_count_whole(struct segments *s, struct segment *segment)
+bool segments_count_whole(struct segments *s, struct segment *segment)
 {
-    (void)count_segment(s, segment, UINT64_MAX);
+    if (count_segment(s, segment, SEGMENTS_COUNT_BYTES) >= SEGMENTS_COUNT_BYTES)
+        return false;
     if (segment->file.final && segment->file.counted < segment->file.size) {
         segments_list_before(s, segment);
         segment->file.pending++;
@@ -394,6 +438,7 @@ void segments_count_whole(struct segments *s, struct segment *segment)
         segment->file.scanned = 0;
         segments_list_after(s, segment);
     }
+    return true;
 }
 
 int segments_give_up(struct segments *s, struct segment *segment)
@@ -422,6 +467,9 @@ void segments_settle(struct segments *s, struct segment *segment, uint64_t offse
         file->counted = offset;
         file->scanned = 0;
     }
+    segment->expected -= records < segment->expected ? records : segment->expected;
+    if (file->offset != offset)
+        segment->sought = 0;
     file->offset = offset;
     file->in_line = (uint32_t)in_line;
     segments_list_after(s, segment);
@@ -438,12 +486,15 @@ uint64_t segments_take_deleted(struct segments *s)
 uint64_t segments_oldest_ns(struct segments *s)
 {
     uint64_t oldest = 0;
-    size_t i;
+    size_t i, tries = 0;
 
-    for (i = 0; i < s->count && oldest == 0 && s->sums.pending > 0; i++) {
+    for (i = 0; i < s->count && oldest == 0 && s->sums.pending > 0 && tries < OLDEST_TRIES; i++) {
         struct segment *segment = &s->list[i];
 
-        if (segment->file.pending == 0 || segments_list_open_file(s, segment) != 0)
+        if (segment->file.pending == 0)
+            continue;
+        tries++;
+        if (segments_list_open_file(s, segment) != 0)
             continue;
         oldest = spool_segment_oldest_ns(&segment->file, s->signal, segment->fd);
         segments_list_close_file(s, segment);

@@ -20,6 +20,9 @@
 enum {
     SEGMENTS_NAMELESS_MAX = 16, /* so many files without a name are kept open */
     SEGMENTS_COPYING_MS = 5000, /* a sealed file that was written to since may still be copied */
+    SEGMENTS_LOOK_FILES = 1024, /* that one segments_refresh opens */
+    SEGMENTS_FILE_BYTES = 16 << 10, /* what opening a file counts for in a budget of bytes */
+    SEGMENTS_COUNT_BYTES = 8 << 20, /* what one step counts */
 };
 
 /*
@@ -32,9 +35,10 @@ int segments_open(struct segments *segments, enum spool_signal signal, int dir_f
 void segments_close(struct segments *segments);
 
 /*
- * Looks at the files that may grow: sizes, a new active file, finality, truncation. Truncation of
- * the held segment makes it suspect, and is dealt with when the batch is settled. Pointers to
- * segments end here.
+ * Looks at the files that may grow: sizes, a new active file, finality, truncation; at the active
+ * one and SEGMENTS_LOOK_FILES others, and goes on with the rest in the next call: `looks_left` is
+ * set until then. Truncation of the held segment makes it suspect, and is dealt with when the batch
+ * is settled. Pointers to segments end here.
  */
 void segments_refresh(struct segments *segments);
 
@@ -55,16 +59,17 @@ void segments_remove(struct segments *segments, struct segment *segment);
 void segments_gone(struct segments *segments, struct segment *segment);
 
 /*
- * Counts lines that were not counted yet, up to `budget` bytes; returns the bytes looked at. All
- * are counted when that is less than `budget`.
+ * Counts lines that were not counted yet, up to `budget` bytes (at least SEGMENTS_COUNT_BYTES, or
+ * 0); returns the bytes looked at, SEGMENTS_FILE_BYTES at least for each file. All are counted when
+ * that is less than `budget`.
  */
 uint64_t segments_count_lines(struct segments *segments, uint64_t budget);
 
 /*
- * Counts all of one segment, for it to be given up; of a final one an unterminated rest as a line
- * too.
+ * Counts on in one segment, SEGMENTS_COUNT_BYTES of it, for it to be given up. Returns true when
+ * all of it is counted; of a final one an unterminated rest is a line too.
  */
-void segments_count_whole(struct segments *segments, struct segment *segment);
+bool segments_count_whole(struct segments *segments, struct segment *segment);
 
 /*
  * Deletes the segment's file for the cap. The segment itself stays while a writer may append to it,

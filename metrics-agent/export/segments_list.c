@@ -78,10 +78,13 @@ void segments_list_forget(struct segments *s, struct segment *segment)
     if (segment->fd >= 0)
         (void)close(segment->fd);
     s->count--;
-    if (at == 0)
+    /* The shorter side moves: the oldest go first, and there may be a hundred thousand. */
+    if (at < s->count - at) {
+        memmove(s->list + 1, s->list, at * sizeof *segment);
         s->list++;
-    else
+    } else {
         memmove(segment, segment + 1, (s->count - at) * sizeof *segment);
+    }
 }
 
 struct segment *segments_list_active(struct segments *s)
@@ -96,21 +99,26 @@ bool segments_list_done(const struct segment *segment)
     return segment->file.final && segment->file.offset >= segment->file.size;
 }
 
-struct segment *segments_list_find(struct segments *s, uint64_t seq)
+size_t segments_list_from(const struct segments *s, uint64_t seq)
 {
     size_t low = 0, high = s->count;
 
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
 
-        if (s->list[middle].file.seq == seq)
-            return &s->list[middle];
         if (s->list[middle].file.seq < seq)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return low;
+}
+
+struct segment *segments_list_find(struct segments *s, uint64_t seq)
+{
+    const size_t at = segments_list_from(s, seq);
+
+    return at < s->count && s->list[at].file.seq == seq ? &s->list[at] : NULL;
 }
 
 /* Says it for the first of a signal's files that can't be opened, and when all can be again. */

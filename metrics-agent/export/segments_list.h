@@ -17,11 +17,13 @@ struct segment {
     uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
     uint64_t mark_offset;  /* the same, of what was counted */
     uint32_t print, mark;
-    bool print_into; /* `print` was taken into the line at print_offset */
-    int fd;          /* -1 while not open */
-    bool nameless;   /* renamed or deleted by someone else; read to its end, as long as we live */
-    bool suspect;    /* someone else changed what is in it; it is not read until that is settled */
-    bool given_up;   /* for the cap: nameless, what is still appended is dropped and counted */
+    bool print_into;   /* `print` was taken into the line at print_offset */
+    uint64_t sought;   /* the line at file.offset does not end before this */
+    uint64_t expected; /* lines that waited before others truncated the file, being counted again */
+    int fd;            /* -1 while not open */
+    bool nameless;     /* renamed or deleted by someone else; read to its end, as long as we live */
+    bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
+    bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
 };
 
 /* Sums over all segments, so that nobody has to go through a hundred thousand of them. */
@@ -48,6 +50,8 @@ struct segments {
     uint64_t active_seq; /* of the active file, existing or not */
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */
+    uint64_t look_seq;   /* segments_refresh goes on below this number; 0 for at the newest */
+    bool looks_left;     /* it has not come to the oldest one yet */
 };
 
 /* Every change of a segment in the list stands between these two, so that the sums stay true. */
@@ -65,6 +69,9 @@ struct segment *segments_list_active(struct segments *segments);
 
 /* Whether everything in the segment is settled and nothing can be added: it can be removed. */
 bool segments_list_done(const struct segment *segment);
+
+/* The index of the first segment with this number or a higher one; the count if there is none. */
+size_t segments_list_from(const struct segments *segments, uint64_t seq);
 
 /* The segment with this number, or NULL. */
 struct segment *segments_list_find(struct segments *segments, uint64_t seq);

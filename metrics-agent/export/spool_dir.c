@@ -17,14 +17,18 @@ enum { DIR_MODE = 02770 };
 static int fail(char reason[SPOOL_DIR_REASON_MAX], const char *before, const char *path,
                 const char *what)
 {
-    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "%s%s%s: %s", before, path, what, strerror(errno));
+    const int error = errno;
+
+    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "%s%s%s: %s", before, path, what, strerror(error));
+    errno = error;
     return -1;
 }
 
-static int second_agent(const char *path, char reason[SPOOL_DIR_REASON_MAX])
+static int second_agent(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
 {
     (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "another metrics-agent works on %s; end it first",
-                   path);
+                   dir->path);
+    dir->taken = true;
     return -1;
 }
 
@@ -50,13 +54,14 @@ static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
     if (fcntl(dir->lock_fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     if (errno == EAGAIN || errno == EACCES)
-        return second_agent(dir->path, reason);
+        return second_agent(dir, reason);
     return fail(reason, "", dir->path, "/" SPOOL_FILES_LOCK " can't be locked");
 }
 
 int spool_dir_open(struct spool_dir *dir, const char *path, bool make,
                    char reason[SPOOL_DIR_REASON_MAX])
 {
+    bool locked;
     int result = 0;
 
     *dir = (struct spool_dir){.path = path, .fd = -1, .lock_fd = -1};
@@ -66,10 +71,12 @@ int spool_dir_open(struct spool_dir *dir, const char *path, bool make,
     if (dir->fd < 0)
         return fail(reason, "MICROTRACE_SPOOL_DIR: ", path, " can't be opened");
     /* A file system without such locks leaves us agent.lock. */
-    if (flock(dir->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        result = second_agent(path, reason);
-    if (result == 0)
-        result = take_lock(dir, reason);
+    locked = flock(dir->fd, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno == EWOULDBLOCK)
+        result = second_agent(dir, reason);
+    else if (take_lock(dir, reason) != 0)
+        /* A disk without room or inodes gets them back only if we go on; nobody else can then. */
+        result = locked && dir->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT) ? 0 : -1;
     if (result != 0)
         spool_dir_close(dir);
     return result;

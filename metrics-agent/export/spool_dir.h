@@ -15,7 +15,8 @@ enum { SPOOL_DIR_REASON_MAX = 512 };
 struct spool_dir {
     const char *path; /* borrowed */
     int fd;           /* locked by flock(2): nobody can take that away, whatever becomes of names */
-    int lock_fd;      /* agent.lock, locked for all to see */
+    int lock_fd;      /* agent.lock, locked for all to see; -1 where the disk has no room for it */
+    bool taken;       /* it could not be opened because another agent works on it */
 };
 
 /*

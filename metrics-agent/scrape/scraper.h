@@ -1,0 +1,59 @@
+/*
+ * The thread that answers /metrics and /healthz. It reads the metrics file and nothing else, so
+ * that no disk, no spool and no collector can hold a scrape up: those are the main thread's, which
+ * may have to wait in a system call for as long as a disk takes (a read, a rename, an fdatasync of
+ * seconds).
+ *
+ * The two meet here alone. A scrape asks for fresh counts and waits SCRAPER_FRESH_MS for them at
+ * most; while a question is open the next scrapes do not wait at all, and all of them tell what the
+ * metrics file says. Besides that the main thread says what is wrong with the spool, and whether it
+ * is at work, which is what /healthz tells.
+ *
+ * All functions take NULL and do nothing then: a drain serves nobody.
+ */
+#ifndef METRICS_AGENT_SCRAPE_SCRAPER_H
+#define METRICS_AGENT_SCRAPE_SCRAPER_H
+
+#include "metrics-agent/scrape/http_server.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SCRAPER_FRESH_MS = 40,    /* that a scrape waits for counts, once until they have come */
+    SCRAPER_STUCK_S = 10,     /* after which /healthz calls the main thread stuck */
+    SCRAPER_PROBLEM_MAX = 512 /* bytes of what is wrong, with its NUL */
+};
+
+struct scraper;
+
+struct scraper_settings {
+    const char *listen, *run_dir;
+    void (*wake)(void *context); /* from the scraper's thread: ends the main thread's wait */
+    void *context;
+};
+
+/*
+ * Listens, and starts the thread; signals have to be blocked by now. Until scraper_problem is
+ * called /healthz answers that the agent is starting. Returns NULL with one line in `reason`.
+ */
+struct scraper *scraper_start(const struct scraper_settings *settings,
+                              char reason[HTTP_SERVER_REASON_MAX]);
+
+/* Ends the thread after the answer that it is making, and closes all connections. */
+void scraper_stop(struct scraper *scraper);
+
+/* Whether a scrape has asked for fresh counts since the last scraper_fresh. */
+bool scraper_asks(struct scraper *scraper);
+
+/* The counts in the metrics file are as fresh as they can be. */
+void scraper_fresh(struct scraper *scraper);
+
+/* What /healthz answers as 503, one line; "" while all is well. */
+void scraper_problem(struct scraper *scraper, const char *text);
+
+/* The main thread begins to wait for events, or to work. */
+void scraper_waiting(struct scraper *scraper);
+void scraper_working(struct scraper *scraper, uint64_t now_ns);
+
+#endif
