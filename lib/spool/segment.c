@@ -143,8 +143,9 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
     char small[COUNT_BUFFER], *buffer = small;
     size_t size = sizeof(small), after;
     uint64_t looked = 0, step = 1;
+    bool begun = false; /* a line for which the buffer was too short */
 
-    while (looked < budget && step > 0) {
+    while ((looked < budget || begun) && step > 0) {
         if (segment->scanned > segment->counted) {
             step = count_overlong(segment, fd, buffer, size, budget - looked);
             looked += step;
@@ -156,12 +157,14 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
         looked += step;
         segment->pending += waiting(segment, spool_lines_count(signal, buffer, step, &after));
         segment->counted += after;
+        begun = after == 0;
         if (after > 0)
             continue;
         if (step < size) {
             step = 0;
         } else if (size == SPOOL_LINE_MAX) {
             segment->scanned = segment->counted + size;
+            begun = false;
         } else {
             if (buffer != small)
                 free(buffer);

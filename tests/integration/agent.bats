@@ -130,7 +130,7 @@ teardown() { common_teardown; }
         printf '\n\n'
         printf '{"resourceSpans":[{"x":"\xff"}]}\n'
         printf '{"resourceSpans":[{"x":"\0"}]}\n'
-        head -c 2097152 /dev/zero | tr '\0' x
+        head -c 17000000 /dev/zero | tr '\0' x
         printf '\n'
         printf '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"str'
     } >>spool/traces.jsonl
@@ -145,7 +145,7 @@ teardown() { common_teardown; }
     everything_arrived
     [ "$(dropped traces torn)" = 2 ]
     [ "$(outcome traces quarantined)" = 5 ]
-    grep -q '"reason":"oversize","detail":"","length":2097152' spool/traces.quarantine.jsonl
+    grep -q '"reason":"oversize","detail":"","length":17000000' spool/traces.quarantine.jsonl
     grep -q '"reason":"utf8"' spool/traces.quarantine.jsonl
     grep -q '"reason":"control"' spool/traces.quarantine.jsonl
     books traces 18

@@ -273,7 +273,7 @@ lines_are() {
         echo
         printf '{"asctime":"a\xff"}\n{"asctime":"a\x01"}\nplain text\n{"other":1}\n'
         printf '{"asctime":"a",,}\n'
-        printf '{"asctime":"%*s"}\n' 2000000 x
+        printf '{"asctime":"%*s"}\n' 5000000 x
     } >"$DIR/damage"
     cat "$DIR/damage" >>"$SPOOL/logs.jsonl"
     put logs after 2
@@ -295,7 +295,7 @@ lines_are() {
     [[ ${lines[5]} == "logs.0000000001.jsonl:$((line += 17)): not JSON"* ]]
     [[ ${lines[6]} == "logs.0000000001.jsonl:$((line += 11)): not a record"* ]]
     [[ ${lines[7]} == "logs.0000000001.jsonl:$((line += 12)): not JSON"* ]]
-    [[ ${lines[8]} == "logs.0000000001.jsonl:$((line += 18)): oversize: a line of 2000015 bytes"* ]]
+    [[ ${lines[8]} == "logs.0000000001.jsonl:$((line += 18)): oversize: 5000014 bytes"* ]]
     [[ ${lines[9]} == "logs: 1 files, 5 good records, 8 wrong" ]]
 }
 
