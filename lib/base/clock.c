@@ -127,7 +127,8 @@ int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
     } fields[] = {{4, '-', 1970, 9999}, {2, '-', 1, 12}, {2, 'T', 1, 31}, {2, ':', 0, 23},
                   {2, ':', 0, 59},      {2, '.', 0, 59}, {3, 'Z', 0, 999}};
     int values[7];
-    int64_t days;
+    unsigned year, month, day;
+    uint64_t days, seconds;
 
     if (len != CLOCK_ISO8601_SIZE - 1)
         return -1;
@@ -136,10 +137,15 @@ int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
         if (values[i] < fields[i].min || values[i] > fields[i].max || *text++ != fields[i].end)
             return -1;
     }
-    days = days_from_civil((unsigned)values[0], (unsigned)values[1], (unsigned)values[2]);
-    *unix_ns = ((uint64_t)days * SECONDS_PER_DAY + (uint64_t)values[3] * 3600 +
-                (uint64_t)values[4] * 60 + (uint64_t)values[5]) *
-                   NS_PER_SECOND +
-               (uint64_t)values[6] * CLOCK_NS_PER_MS;
+    days = (uint64_t)days_from_civil((unsigned)values[0], (unsigned)values[1], (unsigned)values[2]);
+    /* 30 February is a day of March. */
+    civil_from_days((int64_t)days, &year, &month, &day);
+    if (day != (unsigned)values[2])
+        return -1;
+    seconds = days * SECONDS_PER_DAY + (uint64_t)values[3] * 3600 + (uint64_t)values[4] * 60 +
+              (uint64_t)values[5];
+    if (seconds >= UINT64_MAX / NS_PER_SECOND)
+        return -1;
+    *unix_ns = seconds * NS_PER_SECOND + (uint64_t)values[6] * CLOCK_NS_PER_MS;
     return 0;
 }

@@ -31,7 +31,8 @@ void clock_iso8601(char out[CLOCK_ISO8601_SIZE], uint64_t unix_ns);
 
 /*
  * The inverse: reads the 24 characters that clock_iso8601 writes, from `text` of `len` bytes.
- * Returns 0 and sets *unix_ns, or -1 if the text is anything else.
+ * Returns 0 and sets *unix_ns, or -1 if the text is anything else, a day that the calendar does not
+ * have, a leap second, or a time after 2554-07-21T23:34:32.999Z, whose nanoseconds leave 64 bits.
  */
 int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns);
 

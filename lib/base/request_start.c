@@ -25,8 +25,10 @@ static int parse_fraction(struct text text, uint64_t *billionths)
 {
     uint64_t value;
 
-    if (text.len > FRACTION_DIGITS)
-        text.len = FRACTION_DIGITS;
+    for (; text.len > FRACTION_DIGITS; text.len--) {
+        if (text.at[text.len - 1] < '0' || text.at[text.len - 1] > '9')
+            return -1;
+    }
     if (text_parse_uint(text, &value) != 0)
         return -1;
     for (size_t digits = text.len; digits < FRACTION_DIGITS; digits++)
@@ -54,8 +56,8 @@ int request_start_parse(struct text text, uint64_t *unix_ns)
         parse_fraction((struct text){point + 1, text.len - whole.len - 1}, &fraction) != 0)
         return -1;
     unit = unit_ns(number);
-    if (__builtin_mul_overflow(number, unit, &number))
-        return -1;
-    *unix_ns = number + fraction * unit / UINT64_C(1000000000);
-    return 0;
+    return __builtin_mul_overflow(number, unit, &number) ||
+                   __builtin_add_overflow(number, fraction * unit / UINT64_C(1000000000), unix_ns)
+               ? -1
+               : 0;
 }

@@ -208,7 +208,8 @@ static bool take_field(struct fields *fields, const struct member *member)
         return false;
     value = unquoted(value);
     if (text_is(member->key, "asctime"))
-        return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0;
+        return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0 &&
+               fields->unix_ns != 0; /* which means that it is not known */
     if (text_is(member->key, "levelname"))
         fields->level = value;
     else if (text_is(member->key, "trace_id"))

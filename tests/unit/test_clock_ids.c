@@ -30,6 +30,25 @@ static void iso8601_agrees_with_the_c_library(void **state)
     }
 }
 
+static void the_ends_of_what_can_be_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } cases[] = {{"1970-01-01T00:00:00.000Z", 0},
+                 {"2000-02-29T23:59:59.999Z", UINT64_C(951868799999000000)},
+                 {"2024-02-29T00:00:00.001Z", UINT64_C(1709164800001000000)},
+                 {"2554-07-21T23:34:32.999Z", UINT64_C(18446744072999000000)}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t ns = 1;
+
+        assert_int_equal(clock_parse_iso8601(cases[i].text, 24, &ns), 0);
+        assert_true(ns == cases[i].ns);
+    }
+}
+
 static void milliseconds_are_truncated(void **state)
 {
     char text[CLOCK_ISO8601_SIZE];
@@ -42,10 +61,35 @@ static void milliseconds_are_truncated(void **state)
 static void other_texts_are_refused(void **state)
 {
     static const char *const cases[] = {
-        "2025-01-03T12:00:00.234",  "2025-01-03T12:00:00.234z", "2025-01-03 12:00:00.234Z",
-        "2025-13-03T12:00:00.234Z", "2025-01-32T12:00:00.234Z", "2025-01-03T24:00:00.234Z",
-        "2025-01-03T12:60:00.234Z", "2025-01-03T12:00:60.234Z", "2025-01-03T12:00:00,234Z",
-        "1969-12-31T23:59:59.999Z", "x025-01-03T12:00:00.234Z", "",
+        "2025-01-03T12:00:00.234",
+        "2025-01-03T12:00:00.234z",
+        "2025-01-03 12:00:00.234Z",
+        "2025-13-03T12:00:00.234Z",
+        "2025-01-32T12:00:00.234Z",
+        "2025-01-03T24:00:00.234Z",
+        "2025-01-03T12:60:00.234Z",
+        "2025-01-03T12:00:60.234Z",
+        "2025-01-03T12:00:00,234Z",
+        "1969-12-31T23:59:59.999Z",
+        "x025-01-03T12:00:00.234Z",
+        "",
+        /* Days that are not in the calendar. */
+        "2025-02-30T12:00:00.234Z",
+        "2025-02-29T12:00:00.234Z",
+        "2100-02-29T12:00:00.234Z",
+        "2024-02-30T12:00:00.234Z",
+        "2025-04-31T12:00:00.234Z",
+        "2025-12-00T12:00:00.234Z",
+        /* Times whose nanoseconds leave 64 bits. */
+        "9999-12-31T23:59:59.999Z",
+        "2554-07-21T23:34:33.000Z",
+        "2554-07-22T00:00:00.000Z",
+        /* Offsets, other precisions, leap seconds. */
+        "2025-01-03T12:00:00+01:00",
+        "2025-01-03T12:00:00.234+01:00",
+        "2025-01-03T12:00:00Z",
+        "2025-01-03T12:00:00.23456Z",
+        "2016-12-31T23:59:60.000Z",
     };
     uint64_t ns;
 
@@ -115,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(iso8601_agrees_with_the_c_library),
+        cmocka_unit_test(the_ends_of_what_can_be_read),
         cmocka_unit_test(milliseconds_are_truncated),
         cmocka_unit_test(other_texts_are_refused),
         cmocka_unit_test(uuids_are_version_4),

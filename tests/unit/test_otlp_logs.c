@@ -97,6 +97,25 @@ static void every_kind_of_value(void **state)
         "\"\\u00fc\"}}]}");
 }
 
+static void a_time_that_cannot_be_had_is_an_attribute(void **state)
+{
+    static const char *const times[] = {"2025-02-30T12:00:01.234Z",  "9999-01-03T12:00:01.234Z",
+                                        "2025-01-03T24:00:01.234Z",  "2025-01-03T12:00:60.234Z",
+                                        "2025-01-03T12:00:01+01:00", "2025-01-03T12:00:01.234",
+                                        "1970-01-01T00:00:00.000Z"};
+    char line[128], expected[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        (void)snprintf(line, sizeof line, "{\"asctime\":\"%s\",\"message\":\"m\"}", times[i]);
+        (void)snprintf(expected, sizeof expected,
+                       "{\"attributes\":[{\"key\":\"asctime\",\"value\":{\"stringValue\":\"%s\"}}],"
+                       "\"body\":{\"stringValue\":\"m\"}}",
+                       times[i]);
+        expect_record(line, expected);
+    }
+}
+
 static void severities(void **state)
 {
     static const struct {
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_real_line),
         cmocka_unit_test(absent_ids_are_left_out),
         cmocka_unit_test(every_kind_of_value),
+        cmocka_unit_test(a_time_that_cannot_be_had_is_an_attribute),
         cmocka_unit_test(severities),
         cmocka_unit_test(grouped_by_who_wrote_them),
         cmocka_unit_test(more_writers_than_a_batch_groups_by),

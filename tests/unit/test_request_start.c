@@ -51,7 +51,10 @@ static void refuses_everything_else(void **state)
                                       "99999999999999999999",
                                       "0x5",
                                       "t=t=1512379167",
-                                      "1512379167.x"};
+                                      "1512379167.x",
+                                      "1512379167.1234567890x",
+                                      "18446744073.8" /* beyond 64 bits by its fraction alone */,
+                                      "18446744073709551.9"};
     uint64_t ns;
 
     (void)state;
