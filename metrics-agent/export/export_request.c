@@ -19,7 +19,7 @@ int export_request_open(struct export_request *r, enum spool_signal signal,
     /* Pages that no request has needed yet take no memory. */
     r->json = malloc(r->json_cap);
     if (protocol == AGENT_PROTOCOL_PROTOBUF)
-        r->wire = malloc(r->json_cap);
+        r->wire = malloc(r->json_cap * OTLP_PROTOBUF_GROWTH);
     if (r->json != NULL && (protocol != AGENT_PROTOCOL_PROTOBUF || r->wire != NULL))
         return 0;
     export_request_close(r);
@@ -37,11 +37,15 @@ void export_request_close(struct export_request *r)
 /* The JSON as it is to be sent. */
 static int finish(struct export_request *r, size_t len, struct export_request_body *body)
 {
+    struct otlp_fault fault;
+
     *body = (struct export_request_body){r->json, len};
     if (r->protocol == AGENT_PROTOCOL_JSON)
         return 0;
     body->bytes = (const char *)r->wire;
-    return otlp_protobuf_encode(r->wire, r->json_cap, &body->len, r->signal, r->json, len);
+    return otlp_protobuf_encode(r->wire, r->json_cap * OTLP_PROTOBUF_GROWTH, &body->len,
+                                otlp_schema_request(r->signal), (struct text){r->json, len},
+                                &fault);
 }
 
 int export_request_make(struct export_request *r, const struct otlp_line *lines, size_t count,

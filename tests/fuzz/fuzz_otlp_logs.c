@@ -58,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct otlp_line lines[SPOOL_LINES_MAX];
     const char *const text = (const char *)data;
     size_t count = 0, cap = 256, len, wire_len, bad;
+    struct otlp_fault fault;
     unsigned char *wire;
     char *out, *alone;
 
@@ -83,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
         for (size_t i = 0; i < count; i++)
             check_alone(out, len, &lines[i], alone, cap);
-        if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_LOGS, out, len) == 0)
+        if (otlp_protobuf_encode(wire, cap, &wire_len, otlp_schema_request(SPOOL_LOGS),
+                                 (struct text){out, len}, &fault) == 0)
             assert(wire_len <= len);
     }
     free(out);

@@ -1,6 +1,7 @@
 /*
  * Lines of a span spool, split as the agent does: what it takes for records is spliced into a
- * request that is one JSON object again, and in protobuf never longer; no byte is passed over.
+ * request that is one JSON object again, and in protobuf of a bounded length; no byte is passed
+ * over.
  */
 #include "lib/base/json_scan.h"
 #include "lib/spool/lines.h"
@@ -32,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct otlp_line lines[SPOOL_LINES_MAX];
     const char *const text = (const char *)data;
     size_t count = 0, cap = 64, len, wire_len, end = 0;
+    struct otlp_fault fault;
     unsigned char *wire;
     char *out;
 
@@ -49,13 +51,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (count == 0)
         return 0;
     out = malloc(cap);
-    wire = malloc(cap);
+    wire = malloc(cap * OTLP_PROTOBUF_GROWTH);
     assert(out != NULL && wire != NULL);
     len = otlp_traces_encode(out, cap, lines, count);
     assert(len > 0 && len <= cap);
     assert(json_scan_line(out, len) == JSON_SCAN_OBJECT);
-    if (otlp_protobuf_encode(wire, cap, &wire_len, SPOOL_TRACES, out, len) == 0)
-        assert(wire_len <= len);
+    if (otlp_protobuf_encode(wire, cap * OTLP_PROTOBUF_GROWTH, &wire_len,
+                             otlp_schema_request(SPOOL_TRACES), (struct text){out, len},
+                             &fault) == 0)
+        assert(wire_len <= len * OTLP_PROTOBUF_GROWTH);
+    else
+        assert(fault.what != NULL && fault.member != NULL);
     (void)otlp_protobuf_rejected(data, size);
     free(out);
     free(wire);
