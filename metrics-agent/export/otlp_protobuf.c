@@ -25,7 +25,8 @@ struct transcoder {
     unsigned depth;
 };
 
-static const char not_json[] = "invalid JSON", no_room[] = "too long for a request";
+static const char not_json[] = "invalid JSON", no_room[] = "too long for a request",
+                  not_hex[] = "not hexadecimal";
 
 /* For what returns false: notes why. */
 static bool fail(struct transcoder *t, const char *wrong)
@@ -40,9 +41,11 @@ static bool put(struct transcoder *t, bool done)
     return done || fail(t, no_room);
 }
 
+/* Few writers leave blanks, so it is asked here whether there are any. */
 static void skip_blank(struct transcoder *t)
 {
-    t->at = json_scan_blank(t->at, t->end);
+    if (t->at < t->end && (unsigned char)*t->at <= ' ')
+        t->at = json_scan_blank(t->at, t->end);
 }
 
 static bool is_next(struct transcoder *t, char c)
@@ -147,21 +150,23 @@ static bool undo_escapes(struct transcoder *t, struct text *text)
 
 static bool put_hex(struct transcoder *t, struct text text)
 {
-    static const char wrong[] = "not hexadecimal";
+    unsigned char *const to = t->out->bytes + t->out->len;
+    const size_t len = text.len / 2;
 
+    if (len > t->out->cap - t->out->len)
+        return fail(t, no_room);
     if (!undo_escapes(t, &text))
         return false;
     if (text.len % 2 != 0)
-        return fail(t, wrong);
-    for (size_t i = 0; i < text.len; i += 2) {
-        const int value = text_hex_byte(text.at + i);
-        const unsigned char byte = (unsigned char)value;
+        return fail(t, not_hex);
+    for (size_t i = 0; i < text.len / 2; i++) {
+        const int value = text_hex_byte(text.at + 2 * i);
 
         if (value < 0)
-            return fail(t, wrong);
-        if (!put(t, protobuf_put(t->out, &byte, 1)))
-            return false;
+            return fail(t, not_hex);
+        to[i] = (unsigned char)value;
     }
+    t->out->len += text.len / 2;
     return true;
 }
 
@@ -249,25 +254,37 @@ static bool find_enum(const struct otlp_enum *values, struct text name, struct o
     return false;
 }
 
+/* The text of a number: of a number of the JSON grammar, or a string's content. */
+static bool number_text(struct transcoder *t, struct text *value)
+{
+    if (!is_string(*value))
+        return json_walk_number(*value) != JSON_NUMBER_NONE || fail(t, "not a number");
+    *value = unquoted(*value);
+    return undo_escapes(t, value);
+}
+
+static bool read_whole(struct transcoder *t, const struct otlp_field *field, struct text value,
+                       struct otlp_number *number)
+{
+    const char *wrong = NULL;
+
+    if (!number_text(t, &value))
+        return false;
+    if (field->kind != OTLP_INT32 || !find_enum(field->values, value, number))
+        wrong = otlp_number_whole(value, number);
+    return wrong == NULL || fail(t, wrong);
+}
+
 static bool put_whole(struct transcoder *t, const struct otlp_field *field, struct text value)
 {
     const struct whole *const whole = &wholes[field->kind];
-    struct text text = value;
-    struct otlp_number number;
-    const char *wrong = NULL;
+    struct otlp_number number = {false, 0};
     uint64_t n;
 
-    if (is_string(value)) {
-        text = unquoted(value);
-        if (!undo_escapes(t, &text))
-            return false;
-    } else if (json_walk_number(value) == JSON_NUMBER_NONE) {
-        return fail(t, "not a number");
-    }
-    if (field->kind != OTLP_INT32 || !find_enum(field->values, text, &number))
-        wrong = otlp_number_whole(text, &number);
-    if (wrong != NULL)
-        return fail(t, wrong);
+    /* Most are strings of digits alone. */
+    if ((!is_string(value) || text_parse_uint(unquoted(value), &number.magnitude) != 0) &&
+        !read_whole(t, field, value, &number))
+        return false;
     if (number.magnitude > (number.negative ? whole->least : whole->most))
         return fail(t, "a number out of range");
     n = number.negative ? 0 - number.magnitude : number.magnitude;
@@ -280,19 +297,13 @@ static bool put_whole(struct transcoder *t, const struct otlp_field *field, stru
 
 static bool put_double(struct transcoder *t, struct text value)
 {
-    struct text text = value;
     const char *wrong;
     uint64_t bits;
     double n;
 
-    if (is_string(value)) {
-        text = unquoted(value);
-        if (!undo_escapes(t, &text))
-            return false;
-    } else if (json_walk_number(value) == JSON_NUMBER_NONE) {
-        return fail(t, "not a number");
-    }
-    wrong = otlp_number_double(text, &n);
+    if (!number_text(t, &value))
+        return false;
+    wrong = otlp_number_double(value, &n);
     if (wrong != NULL)
         return fail(t, wrong);
     memcpy(&bits, &n, sizeof bits);
