@@ -11,6 +11,7 @@ official JSON parser takes and refuses, with the same result.
 import base64
 import json
 import math
+import os
 import random
 import subprocess
 import sys
@@ -22,6 +23,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+import otlp_protobuf  # noqa: E402
+
 CLASSES = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest,
            "metrics": ExportMetricsServiceRequest}
 IDS = ("trace_id", "span_id", "parent_span_id")
@@ -29,6 +34,7 @@ RANGES = {Field.TYPE_INT32: (-2**31, 2**31 - 1), Field.TYPE_SINT32: (-2**31, 2**
           Field.TYPE_UINT32: (0, 2**32 - 1), Field.TYPE_FIXED32: (0, 2**32 - 1),
           Field.TYPE_INT64: (-2**63, 2**63 - 1), Field.TYPE_SFIXED64: (-2**63, 2**63 - 1),
           Field.TYPE_UINT64: (0, 2**64 - 1), Field.TYPE_FIXED64: (0, 2**64 - 1)}
+LONG = (Field.TYPE_INT64, Field.TYPE_SFIXED64, Field.TYPE_UINT64, Field.TYPE_FIXED64)
 DOUBLES = (0.0, -0.0, 1.0, 0.1, -10.5, 1e300, 5e-324, 2.0**53, 1.7976931348623157e308, math.nan,
            math.inf, -math.inf)
 CHARACTERS = "abcXYZ 019_-/\\\"{}[]:,\0\n\t\x1f\x7f\u00fc\u2028\ufffd\ufeff\U0001f600"
@@ -223,6 +229,21 @@ class Writer:
         return field.name if self.draw.random() < self.snake else field.json_name
 
 
+def as_the_sink_does(message):
+    """The dictionary that the test sink's own decoder makes of a message."""
+    def one(field, value):
+        if field.message_type is not None:
+            return as_the_sink_does(value)
+        if field.type == Field.TYPE_BYTES:
+            return value.hex() if field.name in IDS else base64.b64encode(value).decode()
+        return str(value) if field.type in LONG else value
+
+    result = {field.json_name: [one(field, v) for v in value] if field.is_repeated
+              else one(field, value) for field, value in message.ListFields()}
+    top = message.DESCRIPTOR.fields[0] if type(message) in CLASSES.values() else None
+    return result or ({top.json_name: []} if top is not None else {})
+
+
 def round_trips(transcoder, seed, count):
     sizes = []
 
@@ -233,6 +254,8 @@ def round_trips(transcoder, seed, count):
             assert got is not None, f"refused: {why}\n{text}"
             again = CLASSES[signal].FromString(got).SerializeToString(deterministic=True)
             assert again == wanted, f"not the same message:\n{text}\n{message}"
+            theirs, ours = as_the_sink_does(message), otlp_protobuf.decode(signal, wanted)
+            assert repr(theirs) == repr(ours), f"not read by the test sink:\n{theirs}\n{ours}"
             sizes.append(len(wanted))
 
         transcoder.ask(signal, Writer(draw).message(message), then)
