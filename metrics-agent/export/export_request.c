@@ -43,9 +43,13 @@ static int finish(struct export_request *r, size_t len, struct export_request_bo
     if (r->protocol == AGENT_PROTOCOL_JSON)
         return 0;
     body->bytes = (const char *)r->wire;
-    return otlp_protobuf_encode(r->wire, r->json_cap * OTLP_PROTOBUF_GROWTH, &body->len,
-                                otlp_schema_request(r->signal), (struct text){r->json, len},
-                                &fault);
+    if (otlp_protobuf_encode(r->wire, r->json_cap * OTLP_PROTOBUF_GROWTH, &body->len,
+                             otlp_schema_request(r->signal), (struct text){r->json, len},
+                             &fault) == 0)
+        return 0;
+    (void)snprintf(r->wrong, sizeof r->wrong, "%s%s%s", fault.member,
+                   fault.member[0] != '\0' ? ": " : "", fault.what);
+    return -1;
 }
 
 int export_request_make(struct export_request *r, const struct otlp_line *lines, size_t count,
@@ -54,6 +58,7 @@ int export_request_make(struct export_request *r, const struct otlp_line *lines,
     size_t len;
 
     *bad = count;
+    r->wrong[0] = '\0';
     len = r->signal == SPOOL_TRACES
               ? otlp_traces_encode(r->json, r->json_cap, lines, count)
               : otlp_logs_encode(r->json, r->json_cap, lines, count, r->resource, bad);

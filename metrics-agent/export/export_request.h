@@ -11,13 +11,16 @@
 
 #include <stddef.h>
 
+enum { EXPORT_REQUEST_WRONG_MAX = 80 };
+
 struct export_request {
     enum spool_signal signal;
     enum agent_protocol protocol;
     const struct resource *resource;
     char *json; /* NULL while closed */
     size_t json_cap;
-    unsigned char *wire; /* NULL but for protobuf */
+    unsigned char *wire;                  /* NULL but for protobuf */
+    char wrong[EXPORT_REQUEST_WRONG_MAX]; /* why the last request has no protobuf; "" if it has */
 };
 
 /* A body, borrowed until the next one is made. */

@@ -126,10 +126,14 @@ static void settle(struct exporter *e, size_t end, uint64_t rejected, const char
         } else if (item->kind == SPOOL_LINE_TORN) {
             e->counts->dropped[SPOOL_DROP_TORN]++;
         } else {
-            keep_apart(e, item->kind, item->kind == SPOOL_LINE_REFUSED ? detail : "",
+            keep_apart(e, item->kind,
+                       item->kind == SPOOL_LINE_REFUSED ? detail
+                       : item == e->misfit              ? e->request.wrong
+                                                        : "",
                        e->window + item->start, item->length, item->length);
         }
     }
+    e->misfit = NULL;
     if (rejected > delivered)
         rejected = delivered;
     e->counts->delivered += delivered - rejected;
@@ -306,10 +310,14 @@ static void send_next(struct exporter *e, uint64_t now_ns)
             start(e, &body, now_ns);
             return;
         }
-        if (bad < count || count == 1)
-            item_of_line(e, bad < count ? bad : 0)->kind = SPOOL_LINE_MALFORMED;
-        else
+        if (bad < count || count == 1) {
+            struct spool_line *const item = item_of_line(e, bad < count ? bad : 0);
+
+            item->kind = SPOOL_LINE_MALFORMED;
+            e->misfit = item;
+        } else {
             ranges_halve(&e->ranges, e->settled);
+        }
     }
     set_idle(e);
 }
