@@ -167,6 +167,12 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) 
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
 	    $(LIBS_metrics-agent)
 
+$(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
+                             $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+
 $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -233,7 +239,7 @@ fuzz: $(FUZZ_TARGETS)
 lint: $(MAN_PAGES) | $(READY)
 	@BUILD='$(BUILD)' CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
 
-interop: all docs-assets
+interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
 	@BUILD=$(BUILD) tests/interop/run
 
 bench: all $(BUILD)/tests/bench/metrics_bench

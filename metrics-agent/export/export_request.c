@@ -30,8 +30,7 @@ static int resize(struct export_request *r, size_t cap)
 int export_request_open(struct export_request *r, enum spool_signal signal,
                         enum agent_protocol protocol, const struct resource *resource, size_t usual)
 {
-    *r = (struct export_request){
-        .signal = signal, .protocol = protocol, .resource = resource, .fault = {"", ""}};
+    *r = (struct export_request){.signal = signal, .protocol = protocol, .resource = resource};
     r->usual = usual + 2 * RESOURCE_JSON_MAX;
     if (signal == SPOOL_LOGS)
         r->usual = usual * OTLP_LOGS_GROWTH + 2 * RESOURCE_JSON_MAX;
@@ -61,14 +60,20 @@ static void make_room(struct export_request *r, const struct otlp_record *record
 /* The JSON as it is to be sent. */
 static int finish(struct export_request *r, size_t len, struct export_request_body *body)
 {
-    r->fault = (struct otlp_fault){"", ""};
+    struct otlp_fault fault;
+
+    r->wrong[0] = '\0';
     *body = (struct export_request_body){r->json, len};
     if (r->protocol == AGENT_PROTOCOL_JSON)
         return 0;
     body->bytes = (const char *)r->wire;
-    return otlp_protobuf_encode(r->wire, r->cap * OTLP_PROTOBUF_GROWTH, &body->len,
-                                otlp_schema_request(r->signal), (struct text){r->json, len},
-                                &r->fault);
+    if (otlp_protobuf_encode(r->wire, r->cap * OTLP_PROTOBUF_GROWTH, &body->len,
+                             otlp_schema_request(r->signal), (struct text){r->json, len},
+                             &fault) == 0)
+        return 0;
+    (void)snprintf(r->wrong, sizeof r->wrong, "%s%s%s", fault.member,
+                   fault.member[0] != '\0' ? ": " : "", fault.what);
+    return -1;
 }
 
 static bool any_lines(const struct otlp_record *records, size_t count)

@@ -12,15 +12,17 @@
 
 #include <stddef.h>
 
+enum { EXPORT_REQUEST_WRONG_MAX = 80 };
+
 struct export_request {
     enum spool_signal signal;
     enum agent_protocol protocol;
     const struct resource *resource;
-    char *json;              /* NULL while closed */
-    unsigned char *wire;     /* NULL but for protobuf */
-    size_t cap;              /* bytes of each */
-    size_t usual;            /* what they have but for a record that needs more */
-    struct otlp_fault fault; /* why the last one can't be encoded; empty texts if it can */
+    char *json;                           /* NULL while closed */
+    unsigned char *wire;                  /* NULL but for protobuf */
+    size_t cap;                           /* bytes of each */
+    size_t usual;                         /* what they have but for a record that needs more */
+    char wrong[EXPORT_REQUEST_WRONG_MAX]; /* why the last request has no protobuf; "" if it has */
 };
 
 /* A body, borrowed until the next one is made. */

@@ -151,10 +151,14 @@ static void send_next(struct exporter *e, uint64_t now_ns)
             start(e, &body, now_ns);
             return;
         }
-        if (bad < count || count == 1)
-            item_of_record(e, bad < count ? bad : 0)->kind = SPOOL_LINE_MALFORMED;
-        else
+        if (bad < count || count == 1) {
+            struct spool_line *const item = item_of_record(e, bad < count ? bad : 0);
+
+            item->kind = SPOOL_LINE_MALFORMED;
+            e->misfit = item;
+        } else {
             ranges_halve(&e->ranges, e->settled);
+        }
     }
     exporter_batch_none(e);
 }

@@ -73,6 +73,8 @@ struct exporter {
 
     uint64_t batch_offset; /* of the window in the segment that segments.held_seq names */
     struct spool_lines batch;
+    /* The item of which request.wrong says why it can't be sent; NULL for none. */
+    const struct spool_line *misfit;
     size_t settled;       /* items of the batch that are settled */
     struct ranges ranges; /* the rest of the batch */
     unsigned refused;     /* records quarantined as refused since the endpoint last took one */

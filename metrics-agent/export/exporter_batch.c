@@ -102,11 +102,12 @@ void exporter_batch_settle(struct exporter *e, size_t end, uint64_t rejected, co
             e->counts->dropped[SPOOL_DROP_TORN] += item->records;
         else
             keep_apart(e, item,
-                       item->kind == SPOOL_LINE_REFUSED  ? detail
-                       : item->form == SPOOL_FORM_RECORD ? e->request.fault.what
-                                                         : "",
+                       item->kind == SPOOL_LINE_REFUSED ? detail
+                       : item == e->misfit              ? e->request.wrong
+                                                        : "",
                        item->length);
     }
+    e->misfit = NULL;
     if (delivered > 0)
         e->refused = 0;
     if (segment != NULL)

@@ -401,7 +401,7 @@ static bool put_members(struct transcoder *t, const struct otlp_message *message
 
     if (!take(t, '{'))
         return fail(t, "not an object");
-    if (t->depth == OTLP_PROTOBUF_DEPTH_MAX)
+    if (t->depth > OTLP_PROTOBUF_DEPTH_MAX)
         return fail(t, "nested too deep");
     if (take(t, '}'))
         return true;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    OTLP_PROTOBUF_DEPTH_MAX = 100, /* messages in messages; protobuf libraries refuse more */
+    OTLP_PROTOBUF_DEPTH_MAX = 100, /* messages within the request; libraries refuse more */
     OTLP_PROTOBUF_GROWTH = 4,      /* a list of numbers: "0," becomes eight bytes */
 };
 

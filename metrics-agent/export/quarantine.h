@@ -19,8 +19,8 @@ struct quarantine {
 
 /*
  * Adds one record, `len` bytes as they stand in the spool. `reason` is spool_line_reason's,
- * `detail` what the endpoint said or "". Returns 0, or -1 with errno; the record is given up either
- * way.
+ * `detail` what the endpoint said, why there is no protobuf of it, or "". Returns 0, or -1 with
+ * errno; the record is given up either way.
  */
 int quarantine_add(const struct quarantine *quarantine, const char *reason, const char *detail,
                    const char *record, size_t len, uint64_t full_len);

@@ -119,14 +119,18 @@ END
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)
     "$TOOL" spool traces a 100 10 >>written
     printf '%s\n' '{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"x","name":"odd"}]}]}]}' \
+        '{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"even","flags":1.5}]}]}]}' \
         >>spool/traces.jsonl
     "$TOOL" spool traces b 100 10 >>written
     start_agent
     until_true 20 nothing_waits traces
     everything_arrived --duplicate-requests 0
-    [ "$(outcome traces quarantined)" = 1 ]
-    grep -q '"reason":"malformed".*odd' spool/traces.quarantine.jsonl
-    books traces 201
+    [ "$(outcome traces quarantined)" = 2 ]
+    grep -q '"reason":"malformed","detail":"kind: not a whole number".*odd' \
+        spool/traces.quarantine.jsonl
+    grep -q '"reason":"malformed","detail":"flags: not a whole number".*even' \
+        spool/traces.quarantine.jsonl
+    books traces 202
 }
 
 # make_certificates: two CAs, a server's and a client's certificate of the first.

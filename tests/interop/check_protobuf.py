@@ -10,13 +10,19 @@ import sys
 
 from google.protobuf import json_format, unknown_fields
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
 import otlp_protobuf  # noqa: E402
 
-CLASSES = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
+CLASSES = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest,
+           "metrics": ExportMetricsServiceRequest}
+PARTS = {"traces": ("resourceSpans", "scopeSpans", "spans"),
+         "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+         "metrics": ("resourceMetrics", "scopeMetrics", "metrics")}
 IDS = ("traceId", "spanId", "parentSpanId")
 
 
@@ -47,9 +53,9 @@ def main():
             body = file.read()
         theirs, ours = normal(official(signal, body)), normal(otlp_protobuf.decode(signal, body))
         assert theirs == ours, f"{name}:\n{theirs}\n{ours}"
-        for resource in theirs.get("resourceSpans", []) + theirs.get("resourceLogs", []):
-            for scope in resource.get("scopeSpans", []) + resource.get("scopeLogs", []):
-                records += len(scope.get("spans", [])) + len(scope.get("logRecords", []))
+        resources, scopes, items = PARTS[signal]
+        for resource in theirs.get(resources, []):
+            records += sum(len(scope.get(items, [])) for scope in resource.get(scopes, []))
     print(f"{records} records in {len(os.listdir(sys.argv[1]))} requests")
     assert records == int(sys.argv[2]) > 0, sys.argv[2]
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Goal: what the agent sends as http/protobuf is what it sends as JSON: for the official Python
-# classes, for the real Collector, and for our own sink.
+# classes, for the real Collector, and for our own sink; and every legal form of JSON becomes the
+# message that the official classes have.
 
 load helpers
 
@@ -41,6 +42,12 @@ official_python() {
     wait_until metric_is 'microtrace_spool_backlog_records{signal="traces"}' 0
     wait_until metric_is 'microtrace_spool_backlog_records{signal="logs"}' 0
     "$official" "$HERE/check_protobuf.py" "$DIR/bodies" "$(wc -l <"$DIR/sink.jsonl")"
+}
+
+@test "any message in any style of JSON becomes that message for the official Python classes" {
+    official=$(official_python 2>"$DIR/pip.log") || absent "no opentelemetry-proto for Python"
+    "$official" "$HERE/check_transcoder.py" "$BUILD/tests/tools/otlp_transcode" "${SEED:-1}" \
+        "${MESSAGES:-2000}"
 }
 
 each_record_is_right() {
