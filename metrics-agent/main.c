@@ -347,6 +347,7 @@ int main(int argc, char **argv)
     agent.drain = arguments.drain;
     if (open_events(&agent) != 0 || open_multi(&agent) != 0 || open_scraper(&agent) != 0)
         return EXIT_FAILURE;
+    scraper_working(agent.scraper, clock_monotonic_ns());
     if (open_metrics(&agent) != 0 || open_exporters(&agent) != 0) {
         scraper_stop(agent.scraper);
         return EXIT_FAILURE;

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    ORPHANS_MAX = 1024, /* series whose family may still come */
+    SLACK = 1024,       /* records beyond the file's limits: processes that register at once */
+};
+
 /* A series and its label values, each with its NUL, with the label text behind them. */
 struct series_node {
     struct metrics_reader_series public;
@@ -90,6 +95,17 @@ static int by_offset(const void *a, const void *b)
            ((*fa)->record_offset < (*fb)->record_offset);
 }
 
+/* Into a sorted list of `count` with room for one more. */
+static void insert(struct metrics_reader_family **list, size_t count,
+                   struct metrics_reader_family *family, int (*order)(const void *, const void *))
+{
+    size_t at = count;
+
+    for (; at > 0 && order(&list[at - 1], &family) > 0; at--)
+        list[at] = list[at - 1];
+    list[at] = family;
+}
+
 /* Returns 0 if it was added, 1 if it is not a valid family, -1 if memory runs out. */
 static int add_family(struct metrics_catalog *catalog, uint64_t offset, const void *record,
                       size_t length)
@@ -119,8 +135,8 @@ static int add_family(struct metrics_catalog *catalog, uint64_t offset, const vo
         return 1;
     }
     family->public.record_offset = offset;
-    catalog->families[catalog->family_count] = &family->public;
-    catalog->by_offset[catalog->family_count] = &family->public;
+    insert(catalog->families, catalog->family_count, &family->public, by_name);
+    insert(catalog->by_offset, catalog->family_count, &family->public, by_offset);
     catalog->family_count++;
     return 0;
 }
@@ -270,76 +286,97 @@ static void sort_series(struct metrics_catalog *catalog, struct family_node *fam
     family->unsorted = false;
 }
 
-/*
- * Reads the records of `type` that the index got since the last time. A bucket changes once, so
- * what was read stays. Returns 0, or -1 if memory runs out.
- */
-static int read_index(struct metrics_catalog *catalog, const struct metrics_map *map, uint32_t type)
+/* Returns 0, 1 if the record is bad, 2 if it is a series of no known family, -1 without memory. */
+static int read_record(struct metrics_catalog *catalog, const struct metrics_map *map,
+                       uint64_t offset)
 {
-    const _Atomic uint64_t *index = metrics_file_index(map);
     _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
+    size_t length = metrics_file_record(map, offset, METRICS_FILE_RECORD_FAMILY, record);
 
-    for (uint64_t i = 0; i < map->at.buckets; i++) {
-        uint64_t word = atomic_load_explicit(&index[i], memory_order_acquire);
-        if (word == 0 || catalog->taken[i])
+    if (length > 0)
+        return catalog->family_count < map->at.max_families
+                   ? add_family(catalog, offset, record, length)
+                   : 1;
+    length = metrics_file_record(map, offset, METRICS_FILE_RECORD_SERIES, record);
+    return length >= sizeof(struct metrics_file_series)
+               ? add_series(catalog, map, offset, (const void *)record)
+               : 1;
+}
+
+/*
+ * Reads the records that the next `buckets` of the index got since the last time, to the index's
+ * end at most. A bucket changes once, so what was read stays. Returns 0, or -1 without memory.
+ */
+static int read_index(struct metrics_catalog *catalog, const struct metrics_map *map,
+                      uint64_t buckets)
+{
+    const uint64_t records_max = (uint64_t)map->at.max_series + map->at.max_families + SLACK;
+    const uint64_t left = map->at.buckets - catalog->at;
+    const uint64_t end = catalog->at + (buckets < left ? buckets : left);
+    const _Atomic uint64_t *index = metrics_file_index(map);
+
+    for (; catalog->at < end; catalog->at++) {
+        uint64_t word = atomic_load_explicit(&index[catalog->at], memory_order_acquire);
+        if (word == 0 || catalog->taken[catalog->at])
             continue;
-        uint64_t offset = word & (((uint64_t)1 << METRICS_FILE_OFFSET_BITS) - 1);
-        size_t length = metrics_file_record(map, offset, type, record);
         int result = 1;
-        if (length == 0 && type == METRICS_FILE_RECORD_FAMILY)
-            continue; /* a series, or damaged: the second pass finds out */
-        if (length > 0 && type == METRICS_FILE_RECORD_FAMILY)
-            result = add_family(catalog, offset, record, length);
-        else if (length >= sizeof(struct metrics_file_series))
-            result = add_series(catalog, map, offset, (const void *)record);
-        else if (metrics_file_record(map, offset, METRICS_FILE_RECORD_FAMILY, record) > 0)
-            continue; /* published since the first pass */
+        if (catalog->records < records_max)
+            result =
+                read_record(catalog, map, word & (((uint64_t)1 << METRICS_FILE_OFFSET_BITS) - 1));
         if (result < 0)
             return -1;
-        if (result == 2)
-            catalog->orphans++;
-        else
-            catalog->taken[i] = 1;
-        catalog->corrupt += result == 1;
+        if (result == 2 && (!catalog->strict || catalog->lap_orphans < ORPHANS_MAX)) {
+            catalog->lap_orphans++;
+            continue;
+        }
+        catalog->taken[catalog->at] = 1;
+        catalog->records++;
+        catalog->corrupt += result != 0;
     }
     return 0;
 }
 
-/* One walk for families and one for series. Returns 0, or -1 if memory runs out. */
-static int read_both(struct metrics_catalog *catalog, const struct metrics_map *map, bool *grew)
+/*
+ * At the index's end. A series may stand before its family, or the family have come meanwhile: then
+ * it takes another lap. Orphans are read again each time, so that of many most count as damage.
+ * Returns whether this lap was the last one.
+ */
+static bool end_lap(struct metrics_catalog *catalog)
 {
-    size_t before = catalog->family_count;
+    const bool grew = catalog->family_count != catalog->lap_families;
+    const bool again = catalog->lap_orphans > 0 &&
+                       (grew || (catalog->lap_orphans > ORPHANS_MAX && !catalog->strict));
 
-    catalog->orphans = 0;
-    if (read_index(catalog, map, METRICS_FILE_RECORD_FAMILY) < 0)
-        return -1;
-    *grew = catalog->family_count != before;
-    if (*grew) {
-        qsort(catalog->families, catalog->family_count, sizeof(*catalog->families), by_name);
-        qsort(catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset), by_offset);
-    }
-    return read_index(catalog, map, METRICS_FILE_RECORD_SERIES);
+    catalog->strict = again && !grew;
+    if (!again)
+        catalog->orphans = catalog->lap_orphans;
+    catalog->lap_families = catalog->family_count;
+    catalog->lap_orphans = 0;
+    catalog->at = 0;
+    return !again;
 }
 
-int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map)
+int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map,
+                         uint64_t buckets)
 {
-    bool grew;
+    bool whole = false;
 
     if (catalog->taken == NULL && (catalog->taken = calloc(map->at.buckets, 1)) == NULL)
         return -1;
-    if (read_both(catalog, map, &grew) < 0)
-        return -1;
-    /* A family published between the walks has series without it: no damage, only once more. */
-    for (grew = true; catalog->orphans > 0 && grew;) {
-        if (read_both(catalog, map, &grew) < 0)
+    while (!whole && buckets > 0) {
+        const uint64_t from = catalog->at;
+
+        if (read_index(catalog, map, buckets) < 0)
             return -1;
+        buckets -= catalog->at - from;
+        whole = catalog->at == map->at.buckets && end_lap(catalog);
     }
     for (size_t i = 0; i < catalog->family_count; i++) {
         struct family_node *family = (struct family_node *)catalog->families[i];
         if (family->unsorted)
             sort_series(catalog, family);
     }
-    return 0;
+    return whole ? 0 : 1;
 }
 
 void metrics_catalog_clear(struct metrics_catalog *catalog)

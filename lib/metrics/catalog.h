@@ -8,7 +8,9 @@
 #include "lib/metrics/file.h"
 #include "lib/metrics/reader.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* All zero is an empty catalog. */
 struct metrics_catalog {
@@ -17,15 +19,23 @@ struct metrics_catalog {
     size_t family_count, family_room;
     unsigned char *taken; /* one a bucket of the index: its record was read, once and for all */
     size_t series_count;
-    size_t corrupt; /* records that will never be read */
-    size_t orphans; /* series whose family was not found this time */
+    uint64_t records; /* that were read, good or not */
+    size_t corrupt;   /* records that will never be read */
+    size_t orphans;   /* series whose family was not found in the last lap through the index */
+
+    /* The lap under way. */
+    uint64_t at; /* the next bucket */
+    size_t lap_orphans, lap_families;
+    bool strict; /* more orphans than can be are damage */
 };
 
 /*
- * Adds what `map`'s index got since the last call; every call on one catalog is for the same map.
- * Returns 0, or -1 if memory runs out.
+ * Adds what `map`'s index got since the last call, looking at up to `buckets` of it; the next call
+ * goes on there. Every call on one catalog is for the same map. Returns 0, 1 if the buckets did not
+ * suffice to see all of it, -1 if memory runs out.
  */
-int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map);
+int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map,
+                         uint64_t buckets);
 
 /* Frees what the catalog holds and leaves it empty. */
 void metrics_catalog_clear(struct metrics_catalog *catalog);

@@ -22,6 +22,7 @@ enum {
     STRIPE_BYTES_PER_SERIES = 64,
     EXEMPLAR_BYTES_PER_SERIES = 256,
     CREATE_TRIES = 20,
+    BUCKETS_PER_RECORD = 4, /* at most; metrics_file_plan makes 2 to 4 */
 };
 
 const char *const metrics_file_refused_names[METRICS_REFUSED_COUNT] = {
@@ -169,10 +170,15 @@ enum metrics_file_state metrics_file_check(const struct metrics_file_header *hea
         return METRICS_FILE_TRUNCATED;
 
     uint64_t buckets = header->index_size / sizeof(uint64_t);
+    /* What a reader walks through, and adds up, follows from these. */
+    if (header->max_series == 0 || header->max_series > METRICS_SERIES_LIMIT ||
+        header->max_families == 0 || header->max_families > METRICS_FILE_MAX_FAMILIES ||
+        buckets > BUCKETS_PER_RECORD * ((uint64_t)header->max_series + METRICS_FILE_MAX_FAMILIES))
+        return METRICS_FILE_CORRUPT;
     if (header->header_size < sizeof(struct metrics_file_header) ||
         header->slot_count != METRICS_FILE_SLOTS || header->slot_size != METRICS_FILE_SLOT_SIZE ||
         header->live_gauge_max != METRICS_FILE_LIVE_GAUGES || header->stripe_count == 0 ||
-        header->stripe_count > 1024 ||
+        header->stripe_count > METRICS_FILE_STRIPES ||
         header->slots_size != METRICS_FILE_SLOTS * METRICS_FILE_SLOT_SIZE || buckets == 0 ||
         (buckets & (buckets - 1)) != 0 || header->arena_size < METRICS_FILE_RECORD_MAX ||
         header->instance_id[IDS_UUID_TEXT] != '\0' ||

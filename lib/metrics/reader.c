@@ -117,6 +117,12 @@ static void read_slots(struct metrics_reader *reader)
 
 int metrics_reader_refresh(struct metrics_reader *reader)
 {
+    return metrics_reader_step(reader, UINT64_MAX);
+}
+
+int metrics_reader_step(struct metrics_reader *reader, uint64_t buckets)
+{
+    int more = 0;
     bool kept = reader->map.base != NULL && metrics_file_unchanged(&reader->map, reader->path);
 
     if (!kept) {
@@ -124,7 +130,7 @@ int metrics_reader_refresh(struct metrics_reader *reader)
         reader->state = take_file(reader);
     }
     if (reader->state == METRICS_FILE_OK &&
-        metrics_catalog_read(&reader->catalog, &reader->map) < 0) {
+        (more = metrics_catalog_read(&reader->catalog, &reader->map, buckets)) < 0) {
         reader->state = METRICS_FILE_UNUSABLE;
         errno = ENOMEM;
     }
@@ -134,7 +140,7 @@ int metrics_reader_refresh(struct metrics_reader *reader)
             reader->state = METRICS_FILE_TRUNCATED;
     }
     if (reader->state == METRICS_FILE_OK)
-        return 0;
+        return more;
     snprintf(reader->problem, sizeof(reader->problem), "%.160s: %s", reader->path,
              metrics_file_state_text(reader->state));
     drop_file(reader);

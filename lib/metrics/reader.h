@@ -67,6 +67,12 @@ void metrics_reader_close(struct metrics_reader *reader);
  */
 int metrics_reader_refresh(struct metrics_reader *reader);
 
+/*
+ * The same, looking at up to `buckets` of the file's index, for whoever has no time for a large
+ * one. Returns 1 if that was not all of it: series may be missing yet, and the next call goes on.
+ */
+int metrics_reader_step(struct metrics_reader *reader, uint64_t buckets);
+
 enum metrics_file_state metrics_reader_state(const struct metrics_reader *reader);
 
 /* One line for people; NULL after a refresh that returned 0. Lives until the next refresh. */

@@ -27,6 +27,7 @@ struct scraper {
     struct metrics_reader *reader;
     pthread_t thread;
     int stop_fd;
+    bool reading; /* the metrics file's index was not seen whole yet */
 
     pthread_mutex_t lock; /* of what follows; held for a few instructions only */
     pthread_cond_t changed;
@@ -61,6 +62,15 @@ static void ask_for_counts(struct scraper *s)
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+/* Returns 0, or -1 where there is no file to read. */
+static int read_step(struct scraper *s)
+{
+    const int result = metrics_reader_step(s->reader, SCRAPER_BUCKETS);
+
+    s->reading = result > 0;
+    return result < 0 ? -1 : 0;
+}
+
 static int page_of_metrics(void *context, const char *accept, struct http_server_page *page,
                            char reason[HTTP_SERVER_REASON_MAX])
 {
@@ -69,7 +79,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
     struct exposition out;
 
     ask_for_counts(s);
-    if (metrics_reader_refresh(s->reader) != 0) {
+    if (read_step(s) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "%s", metrics_reader_problem(s->reader));
         return -1;
     }
@@ -111,7 +121,7 @@ static void *serve(void *context)
     for (;;) {
         struct pollfd fds[2] = {{.fd = s->stop_fd, .events = POLLIN},
                                 {.fd = http_server_fd(s->http), .events = POLLIN}};
-        const uint64_t timeout = http_server_timeout_ms(s->http);
+        const uint64_t due = http_server_timeout_ms(s->http), timeout = s->reading ? 0 : due;
         const int ready = poll(fds, 2, timeout < POLL_MAX_MS ? (int)timeout : POLL_MAX_MS);
 
         if (ready < 0 && errno != EINTR)
@@ -119,6 +129,8 @@ static void *serve(void *context)
         if (ready > 0 && fds[0].revents != 0)
             return NULL;
         http_server_run(s->http);
+        if (s->reading)
+            (void)read_step(s);
     }
 }
 

@@ -20,8 +20,11 @@
 #include <stdint.h>
 
 enum {
-    SCRAPER_FRESH_MS = 40,    /* that a scrape waits for counts, once until they have come */
-    SCRAPER_STUCK_S = 10,     /* after which /healthz calls the main thread stuck */
+    SCRAPER_FRESH_MS = 40, /* that a scrape waits for counts, once until they have come */
+    SCRAPER_STUCK_S = 10,  /* after which /healthz calls the main thread stuck */
+    /* Of the metrics file's index a scrape looks at so many: all of it for 65,536 series. The rest
+     * follows between scrapes. */
+    SCRAPER_BUCKETS = 1 << 18,
     SCRAPER_PROBLEM_MAX = 512 /* bytes of what is wrong, with its NUL */
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Asks http://127.0.0.1:PORT/metrics every 50 ms, each time by a new connection, until SIGTERM or for
---seconds. Prints one line as JSON: how many were answered 200, 503 and not at all, and the slowest
+"""Asks http://127.0.0.1:PORT/metrics every 50 ms, each time by a new connection, until SIGTERM (and
+20 answers) or for --seconds. Prints one line as JSON: how many were answered 200, 503 and not at all, and the slowest
 in ms. Before the first connection it waits for the port, and tells how long that took."""
 import argparse
 import http.client
@@ -10,6 +10,7 @@ import time
 
 EVERY_S = 0.05
 TIMEOUT_S = 60
+ANSWERS_MIN = 20
 
 
 def ask(port, path):
@@ -28,13 +29,19 @@ def main():
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--path", default="/metrics")
     arguments.add_argument("--seconds", type=float, default=3600)
+    arguments.add_argument("--started", help="a file to make when SIGTERM may come")
     options = arguments.parse_args()
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    if options.started is not None:
+        with open(options.started, "w", encoding="ascii"):
+            pass
     began = time.monotonic()
     counts = {"200": 0, "503": 0, "none": 0}
     slowest, slowest_at, up = 0.0, 0.0, None
-    while not stop and time.monotonic() - began < options.seconds:
+    while time.monotonic() - began < options.seconds:
+        if stop and sum(counts.values()) >= ANSWERS_MIN:
+            break
         before = time.monotonic()
         try:
             status = str(ask(options.port, options.path))
