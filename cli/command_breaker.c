@@ -49,6 +49,8 @@ static int print_status(void)
         printf(", for %.1f s", since);
     if (!status.forced)
         printf(", %u failure%s in a row", status.failures, status.failures == 1 ? "" : "s");
+    if (status.damaged)
+        printf("; its words are damaged: microtrace breaker reset mends them");
     printf("\n");
     return COMMAND_OK;
 }

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -100,14 +101,19 @@ static int print_status(void)
     metrics_words_close(&file);
     run_time = status.run_time.state != CHAOS_UNSET;
     on = (run_time ? status.run_time.state : status.environment.state) == CHAOS_ON;
-    printf("chaos is %s, by %s\n", on ? "on" : "off",
-           run_time ? "what was set at run time" : "the environment");
-    if (status.run_time.state == CHAOS_ON)
+    if (status.damaged)
+        printf("chaos is off: what was set at run time is damaged\n");
+    else
+        printf("chaos is %s, by %s\n", on ? "on" : "off",
+               run_time ? "what was set at run time" : "the environment");
+    if (run_time && on)
         print_set(&status.run_time);
     if (on)
         printf("  analyses so far: %llu\n", (unsigned long long)status.numbered);
     print_environment(&status.environment);
-    if (run_time)
+    if (status.environment.fixed)
+        printf("run time is forbidden (CHAOS_RUNTIME)\n");
+    else if (run_time)
         printf("run time wins until microtrace chaos reset\n");
     return COMMAND_OK;
 }
@@ -132,6 +138,26 @@ static int set(const struct chaos_set *wanted)
     return print_status();
 }
 
+/* A setting of the instance's processes, which store it, or of this one. */
+static bool is_forbidden(void)
+{
+    const char *const here = getenv("CHAOS_RUNTIME");
+    struct metrics_words_file file;
+    struct chaos_status status;
+    char path[PATH_MAX];
+
+    if (open_words(&file, path, false) != COMMAND_OK)
+        return true;
+    chaos_control_status(&file.words, &status);
+    metrics_words_close(&file);
+    if (!status.environment.fixed && (here == NULL || strcmp(here, "forbid") != 0))
+        return false;
+    (void)fprintf(stderr,
+                  "microtrace chaos: refused: CHAOS_RUNTIME=forbid is set for the instance in %s\n",
+                  instance_run_dir());
+    return true;
+}
+
 static uint64_t given; /* a bit for each row */
 
 static bool is_given(enum row row)
@@ -144,6 +170,8 @@ static int set_on(const struct values *values)
     const bool no_delay = (is_given(ERROR_RATE) || is_given(ABORT_RATE)) &&
                           !is_given(PROBABILITY) && !is_given(DELAY);
 
+    if (is_forbidden())
+        return COMMAND_FAILED;
     return set(&(const struct chaos_set){
         .state = CHAOS_ON,
         .probability = no_delay ? 0 : values->probability,

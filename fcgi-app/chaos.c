@@ -61,6 +61,7 @@ void chaos_attach(struct chaos *chaos, const struct settings *settings, struct m
         .delay_low_ms = (uint32_t)settings->chaos_delay_ms.low,
         .delay_high_ms = (uint32_t)settings->chaos_delay_ms.high,
         .seed = settings->chaos_seed,
+        .fixed = settings->chaos_runtime != 0,
     };
 
     chaos_control_attach(&chaos->control, metrics_words(metrics), &environment);
@@ -108,6 +109,7 @@ enum errors_kind chaos_inject(struct exchange *exchange, struct span *span)
     uint64_t number;
     bool enabled = chaos_control_next(&chaos->control, &number);
 
+    exchange_tell_damage(exchange, chaos->control.damaged, &chaos->told, "chaos", "off");
     if (enabled) {
         struct chaos_set set = chaos->control.set;
 

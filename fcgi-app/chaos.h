@@ -29,6 +29,7 @@ extern const char *const chaos_kind_names[CHAOS_KINDS];
 struct chaos {
     struct chaos_control control;
     uint64_t unseeded; /* this process's own seed, if none is set */
+    bool told;         /* of damaged words: it is said once */
 };
 
 /* The faults of one analysis. A delay may come before an error or an abort, never both of these. */

@@ -273,6 +273,8 @@ static enum downstream_verdict make_call(struct call *call, struct analysis_resu
         struct breaker_permit permit =
             breaker_ask(&call->downstream->breaker, clock_monotonic_ms());
 
+        exchange_tell_damage(call->exchange, permit.damaged, &call->downstream->told, "breaker",
+                             "closed");
         if (call->attempt == 0)
             span_set(call->span, attribute_string("microtrace.breaker.state",
                                                   breaker_state_names[permit.state]));

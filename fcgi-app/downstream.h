@@ -13,6 +13,7 @@
 #include "lib/metrics/metrics.h"
 #include "lib/trace/span.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct downstream_client;
@@ -23,6 +24,7 @@ struct downstream {
     struct downstream_client *client; /* NULL: not enabled */
     uint64_t budget_ms;
     struct breaker breaker;
+    bool told; /* of a damaged breaker: it is said once */
     struct metrics_counter *calls[DOWNSTREAM_VERDICTS];
     struct metrics_counter *attempts[DOWNSTREAM_OUTCOMES];
     struct metrics_counter *fallbacks;

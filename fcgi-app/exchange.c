@@ -1,5 +1,10 @@
 #include "fcgi-app/exchange.h"
 
+#include "lib/base/message.h"
+#include "lib/base/reminder.h"
+
+enum { ABOUT_MAX = 1024 };
+
 void exchange_fail(struct exchange *exchange, enum errors_kind error)
 {
     struct json_writer *w = &exchange->reply.body;
@@ -17,4 +22,20 @@ void exchange_log(struct exchange *exchange, enum log_level level, const char *n
 {
     telemetry_log(exchange->app->telemetry, level, name, message, &exchange->log, fields,
                   field_count);
+}
+
+void exchange_tell_damage(struct exchange *exchange, bool damaged, bool *told, const char *command,
+                          const char *state)
+{
+    const char *const dir = exchange->app->settings.telemetry.run_dir;
+    char about[ABOUT_MAX];
+
+    if (damaged == *told)
+        return;
+    *told = damaged;
+    (void)snprintf(about, sizeof(about), "%s\n%s", command, dir);
+    if (damaged && reminder_due(about))
+        message_print("%s/metrics.mmap: the %s words are damaged and count as %s; "
+                      "microtrace %s reset mends them",
+                      dir, command, state, command);
 }

@@ -22,6 +22,7 @@
 #include "lib/trace/redact.h"
 #include "lib/trace/span.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a process holds. */
@@ -65,5 +66,12 @@ void exchange_fail(struct exchange *exchange, enum errors_kind error);
 /* Logs a line that carries the ids of the request and of the active span. */
 void exchange_log(struct exchange *exchange, enum log_level level, const char *name,
                   const char *message, const struct attribute *fields, size_t field_count);
+
+/*
+ * Says on stderr, once while it is `damaged` and once a minute for all processes, that the words of
+ * the metrics file that `microtrace <command>` sets can't be believed and count as `state`.
+ */
+void exchange_tell_damage(struct exchange *exchange, bool damaged, bool *told, const char *command,
+                          const char *state);
 
 #endif

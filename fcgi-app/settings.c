@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+static const char *const chaos_runtime_choices[] = {"allow", "forbid", NULL};
+
 static const struct config_setting rows[] = {
     {
         .name = "MAX_BODY_BYTES",
@@ -72,6 +74,14 @@ static const struct config_setting rows[] = {
         .max = 1e15,
         .fallback = "0",
         .help = "Repeats the same faults, over all processes together; 0 for others each time.",
+    },
+    {
+        .name = "CHAOS_RUNTIME",
+        .type = CONFIG_CHOICE,
+        .choices = chaos_runtime_choices,
+        .offset = offsetof(struct settings, chaos_runtime),
+        .fallback = "allow",
+        .help = "Whether what microtrace chaos sets at run time counts here.",
     },
     {
         .name = "MICROTRACE_DOCS_ASSETS",

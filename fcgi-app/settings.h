@@ -23,6 +23,7 @@ struct settings {
     double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
     struct config_range chaos_delay_ms;
     uint64_t chaos_seed;          /* CHAOS_SEED; 0: other faults each time */
+    int chaos_runtime;            /* CHAOS_RUNTIME: 0 allow, 1 forbid */
     const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
     const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
     const char *known_methods;    /* OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, or NULL */

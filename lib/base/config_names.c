@@ -29,6 +29,7 @@ static const char *const names[] = {
     "CHAOS_DELAY_MS",
     "CHAOS_ENABLED",
     "CHAOS_PROBABILITY",
+    "CHAOS_RUNTIME",
     "CHAOS_SEED",
     "DOWNSTREAM_BACKOFF_MS",
     "DOWNSTREAM_ENABLED",

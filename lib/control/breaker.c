@@ -5,8 +5,10 @@
 #include <assert.h>
 
 /*
- * The word, from its lowest bit: 40 bits of milliseconds, 11 of generation, 10 of failures, one for
- * forced, 2 of state. Zero, as in a new file, is closed without a failure.
+ * The word, from its lowest bit: 40 bits of milliseconds, 11 of generation, 10 of failures, one
+ * that is 0, 2 of state. Zero, as in a new file, is closed without a failure.
+ *
+ * The word of what is done by hand: 0, or 40 bits of milliseconds and 24 of their checksum.
  */
 enum {
     SINCE_BITS = 40,
@@ -14,8 +16,8 @@ enum {
     FAILURES_BITS = 10,
     GENERATION_SHIFT = SINCE_BITS,
     FAILURES_SHIFT = GENERATION_SHIFT + GENERATION_BITS,
-    FORCED_SHIFT = FAILURES_SHIFT + FAILURES_BITS,
-    STATE_SHIFT = FORCED_SHIFT + 1,
+    ZERO_SHIFT = FAILURES_SHIFT + FAILURES_BITS,
+    STATE_SHIFT = ZERO_SHIFT + 1,
     FAILURES_HIGHEST = (1 << FAILURES_BITS) - 1,
     GENERATION_MASK = (1 << GENERATION_BITS) - 1,
 };
@@ -44,25 +46,52 @@ static const struct metrics_family_def transitions_def = {
     .labels = {"to"},
 };
 
-struct breaker_status breaker_decode(uint64_t word)
+/* What the word says without the other one. */
+static struct breaker_status decode(uint64_t word)
 {
     const unsigned state = (unsigned)(word >> STATE_SHIFT);
-
-    return (struct breaker_status){
-        .state = state < BREAKER_STATES ? (enum breaker_state)state : BREAKER_CLOSED,
-        .forced = (word >> FORCED_SHIFT & 1) != 0,
-        .failures = (unsigned)(word >> FAILURES_SHIFT) & FAILURES_HIGHEST,
+    struct breaker_status status = {
         .generation = (unsigned)(word >> GENERATION_SHIFT) & GENERATION_MASK,
-        .since_ms = word & SINCE_MASK,
+        .damaged = state >= BREAKER_STATES || (word >> ZERO_SHIFT & 1) != 0,
     };
+
+    if (status.damaged)
+        return status;
+    status.state = (enum breaker_state)state;
+    status.failures = (unsigned)(word >> FAILURES_SHIFT) & FAILURES_HIGHEST;
+    status.since_ms = word & SINCE_MASK;
+    return status;
 }
 
 static uint64_t encode(const struct breaker_status *status)
 {
-    return (uint64_t)status->state << STATE_SHIFT | (uint64_t)status->forced << FORCED_SHIFT |
-           (uint64_t)status->failures << FAILURES_SHIFT |
+    return (uint64_t)status->state << STATE_SHIFT | (uint64_t)status->failures << FAILURES_SHIFT |
            (uint64_t)(status->generation & GENERATION_MASK) << GENERATION_SHIFT |
            (status->since_ms & SINCE_MASK);
+}
+
+/* The word of a breaker that was opened by hand at `now_ms`. */
+static uint64_t encode_hand(uint64_t now_ms)
+{
+    const uint64_t since_ms = now_ms & SINCE_MASK;
+
+    return metrics_file_checksum(&since_ms, sizeof(since_ms)) << SINCE_BITS | since_ms;
+}
+
+struct breaker_status breaker_decode(uint64_t word, uint64_t hand)
+{
+    struct breaker_status status = decode(word);
+
+    if (hand == 0)
+        return status;
+    if (hand != encode_hand(hand)) {
+        status.damaged = true;
+        return status;
+    }
+    status.state = BREAKER_OPEN;
+    status.forced = true;
+    status.since_ms = hand & SINCE_MASK;
+    return status;
 }
 
 /* Asked for each access: if the file is replaced in between, an exchange finds other values. */
@@ -71,9 +100,15 @@ static _Atomic uint64_t *word_of(const struct breaker *breaker)
     return metrics_words_at(breaker->words, BREAKER_WORD);
 }
 
+static _Atomic uint64_t *hand_of(const struct breaker *breaker)
+{
+    return metrics_words_at(breaker->words, BREAKER_HAND_WORD);
+}
+
 struct breaker_status breaker_look(const struct metrics_words *words)
 {
-    return breaker_decode(atomic_load(metrics_words_at(words, BREAKER_WORD)));
+    return breaker_decode(atomic_load(metrics_words_at(words, BREAKER_WORD)),
+                          atomic_load(metrics_words_at(words, BREAKER_HAND_WORD)));
 }
 
 static enum breaker_state load_state(const struct breaker *breaker)
@@ -137,8 +172,6 @@ static uint64_t left_ms(uint64_t since_ms, uint64_t period_ms, uint64_t now_ms)
 static uint64_t refused_ms(const struct breaker *breaker, const struct breaker_status *status,
                            uint64_t now_ms)
 {
-    if (status->forced)
-        return breaker->limits.open_ms > 0 ? breaker->limits.open_ms : 1;
     return left_ms(
         status->since_ms,
         status->state == BREAKER_OPEN ? breaker->limits.open_ms : breaker->limits.probe_ms, now_ms);
@@ -151,7 +184,7 @@ struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
     /* Repairs the gauge if a process was killed between a change and its publication. */
     publish(breaker);
     for (;;) {
-        const struct breaker_status was = breaker_decode(word);
+        const struct breaker_status was = breaker_decode(word, atomic_load(hand_of(breaker)));
         struct breaker_status probe = {
             .state = BREAKER_HALF_OPEN,
             .failures = was.failures,
@@ -161,15 +194,19 @@ struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
         uint64_t wait_ms;
 
         if (was.state == BREAKER_CLOSED)
+            return (struct breaker_permit){.granted = true,
+                                           .damaged = was.damaged,
+                                           .state = BREAKER_CLOSED,
+                                           .generation = was.generation};
+        wait_ms = was.forced ? breaker->limits.open_ms : refused_ms(breaker, &was, now_ms);
+        if (was.forced || wait_ms > 0)
             return (struct breaker_permit){
-                .granted = true, .state = BREAKER_CLOSED, .generation = was.generation};
-        wait_ms = refused_ms(breaker, &was, now_ms);
-        if (wait_ms > 0)
-            return (struct breaker_permit){.state = was.state, .wait_ms = wait_ms};
+                .damaged = was.damaged, .state = was.state, .wait_ms = wait_ms > 0 ? wait_ms : 1};
         if (change(breaker, &word, &was, &probe))
             return (struct breaker_permit){
                 .granted = true,
                 .half_opened = was.state == BREAKER_OPEN,
+                .damaged = was.damaged,
                 .state = BREAKER_HALF_OPEN,
                 .generation = probe.generation,
             };
@@ -183,7 +220,7 @@ enum breaker_event breaker_report(struct breaker *breaker, const struct breaker_
 
     assert(permit->granted);
     for (;;) {
-        const struct breaker_status was = breaker_decode(word);
+        const struct breaker_status was = decode(word);
         struct breaker_status next = was;
 
         *failures = was.failures;
@@ -218,7 +255,7 @@ static void force(struct breaker *breaker, struct breaker_status next)
     uint64_t word = atomic_load(word_of(breaker));
 
     for (;;) {
-        const struct breaker_status was = breaker_decode(word);
+        const struct breaker_status was = decode(word);
 
         next.generation = was.generation + 1;
         if (change(breaker, &word, &was, &next))
@@ -226,19 +263,23 @@ static void force(struct breaker *breaker, struct breaker_status next)
     }
 }
 
+/* In either order of the two words a process that is killed between them leaves a whole state. */
 void breaker_force_open(struct breaker *breaker, uint64_t now_ms)
 {
-    force(breaker,
-          (struct breaker_status){.state = BREAKER_OPEN, .forced = true, .since_ms = now_ms});
+    atomic_store(hand_of(breaker), encode_hand(now_ms));
+    force(breaker, (struct breaker_status){.state = BREAKER_OPEN, .since_ms = now_ms});
 }
 
 void breaker_close(struct breaker *breaker)
 {
-    if (load_state(breaker) != BREAKER_CLOSED)
+    const struct breaker_status status = breaker_look(breaker->words);
+
+    if (status.state != BREAKER_CLOSED || status.damaged)
         breaker_reset(breaker);
 }
 
 void breaker_reset(struct breaker *breaker)
 {
+    atomic_store(hand_of(breaker), 0);
     force(breaker, (struct breaker_status){.state = BREAKER_CLOSED});
 }

@@ -1,7 +1,8 @@
 /*
- * A circuit breaker that all processes of an instance share. Its whole state is one word of the
- * metrics file (docs/downstream.md), changed only by compare and exchange: no process waits for
- * another, and one that is killed at any point leaves a state from which the others continue.
+ * A circuit breaker that all processes of an instance share. Its state is one word of the metrics
+ * file (docs/downstream.md), changed only by compare and exchange: no process waits for another,
+ * and one that is killed at any point leaves a state from which the others continue. A second word
+ * says that it was opened by hand, with a check: damage must not keep it open for ever.
  *
  *     closed     calls pass; `failures` of them in a row, over all processes, open it
  *     open       calls are refused for `open_ms`, then the next one becomes the probe
@@ -12,7 +13,7 @@
  * A result counts only for the state in which its call began: one that comes late changes nothing.
  * Times are monotonic milliseconds (clock_monotonic_ns), which all processes of a machine share. A
  * time in the word that lies ahead by more than the period it begins is from before a reboot, and
- * counts as over.
+ * counts as over. A word that no process of ours has left counts as closed.
  */
 #ifndef LIB_CONTROL_BREAKER_H
 #define LIB_CONTROL_BREAKER_H
@@ -24,7 +25,8 @@
 #include <stdint.h>
 
 enum {
-    BREAKER_WORD = 0, /* the index for metrics_words_at; 1 to 15 are reserved */
+    BREAKER_WORD = 0, /* the index for metrics_words_at */
+    BREAKER_HAND_WORD = 1,
     BREAKER_FAILURES_MAX = 1000,
 };
 
@@ -52,10 +54,11 @@ struct breaker {
     struct metrics_counter *transitions[BREAKER_STATES];
 };
 
-/* The word, decoded. */
+/* Both words, decoded. */
 struct breaker_status {
     enum breaker_state state;
     bool forced;         /* opened by hand: stays open until it is closed by hand */
+    bool damaged;        /* one of the words can't be believed, and counts as closed */
     unsigned failures;   /* in a row so far; counts up to BREAKER_FAILURES_MAX + 23 */
     unsigned generation; /* changes with each change of state and each new probe */
     uint64_t since_ms;   /* when it was opened, or the probe began; else without meaning */
@@ -65,6 +68,7 @@ struct breaker_status {
 struct breaker_permit {
     bool granted;
     bool half_opened;         /* this call is the first probe of an open breaker */
+    bool damaged;             /* breaker_status.damaged, as this call found it */
     enum breaker_state state; /* in which the call begins, or was refused */
     unsigned generation;
     uint64_t wait_ms; /* when refused: how long until asking again makes sense, at least 1 */
@@ -84,11 +88,11 @@ enum breaker_event {
  */
 void breaker_attach(struct breaker *breaker, struct metrics *metrics);
 
-/* The word's current value, decoded. */
+/* Their current values, decoded. */
 struct breaker_status breaker_look(const struct metrics_words *words);
 
-/* Decodes any value of the word, damaged ones too. */
-struct breaker_status breaker_decode(uint64_t word);
+/* Decodes any values of BREAKER_WORD and BREAKER_HAND_WORD, damaged ones too. */
+struct breaker_status breaker_decode(uint64_t word, uint64_t hand);
 
 /*
  * Asks whether a call may be made now; ask before each attempt. If it is granted, the caller makes

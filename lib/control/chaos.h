@@ -6,6 +6,8 @@
  *
  * Readers never wait: a new set is written beside the current one and becomes valid by one store.
  * While nothing changes, reading costs one load.
+ *
+ * Each set carries a checksum, and its limits are checked: what a damaged file holds counts as off.
  */
 #ifndef LIB_CONTROL_CHAOS_H
 #define LIB_CONTROL_CHAOS_H
@@ -36,6 +38,7 @@ struct chaos_set {
     double error_rate;      /* share that ends as an error */
     double abort_rate;      /* share that ends with its process */
     uint64_t seed;          /* the same seed gives the same faults; 0 in an environment without */
+    bool fixed;             /* an environment's only: nothing that is set at run time counts */
 };
 
 /* One process's view. */
@@ -44,6 +47,7 @@ struct chaos_control {
     const _Atomic uint64_t *seen; /* the words when last read: others mean a new file */
     struct chaos_set set;         /* the set in force, as last read */
     bool run_time;                /* it was set at run time */
+    bool damaged;                 /* what was set at run time can't be believed: chaos is off */
     struct chaos_set environment; /* this process's own */
     uint64_t generation;          /* of the set at run time */
 };
@@ -80,7 +84,8 @@ void chaos_control_restart(const struct metrics_words *words);
 
 struct chaos_status {
     struct chaos_set run_time;    /* CHAOS_UNSET: the environment applies */
-    struct chaos_set environment; /* CHAOS_UNSET: no process has stored it yet */
+    bool damaged;                 /* `run_time` could not be believed, and is CHAOS_OFF */
+    struct chaos_set environment; /* CHAOS_UNSET: no process has stored it, or it is damaged */
     uint64_t numbered;            /* analyses numbered under the set in force */
 };
 

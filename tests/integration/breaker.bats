@@ -214,6 +214,27 @@ prober() {
     [[ $output == 'closed, 0 failures in a row' ]]
 }
 
+@test "damaged words do not keep it open; it is said once, and reset mends them" {
+    local told
+    sink '{}'
+    # Open, with every other bit set; then such a word for what is done by hand.
+    set_word 0 0x7FFFFFFFFFFFFFFF
+    set_word 1 0xFFFFFFFFFFFFFFFF
+    many 20 4
+    [ "$(answered 200)" -eq 20 ]
+    told=$(grep -c 'the breaker words are damaged and count as closed; microtrace breaker reset mends them' "$LOG")
+    [ "$told" -eq 1 ]
+    breaker_is 'closed, 0 failures in a row; its words are damaged'
+    breaker reset
+    run -0 breaker status
+    [ "$output" = 'closed, 0 failures in a row' ]
+    # A time that lies far ahead, as after a reboot, counts as over.
+    set_word 0 $((1 << 62 | (1 << 40) - 1))
+    many 4 4
+    [ "$(answered 200)" -ge 1 ]
+    wait_until calls_until_closed
+}
+
 @test "opened by hand it stays open beyond BREAKER_OPEN_MS and a restart" {
     sink '{}'
     breaker open

@@ -311,6 +311,62 @@ environment (CHAOS_*): off' ]
     [ -z "$(ls "$DIR/empty")" ]
 }
 
+@test "damaged words switch nothing on; it is said once, and reset mends them" {
+    local told
+    # What would be a set of errors for every second request, but for its check.
+    set_word 26 $((2 << 60 | 500000000))
+    set_word 27 0
+    set_word 28 7
+    set_word 30 7
+    set_word 31 7
+    set_word 16 1000001
+    serve spoilt 20
+    [ -z "$(injected_by spoilt)" ]
+    told=$(grep -c 'the chaos words are damaged and count as off; microtrace chaos reset mends them' "$LOG")
+    [ "$told" -eq 1 ]
+    run -0 chaos status
+    [ "${lines[0]}" = 'chaos is off: what was set at run time is damaged' ]
+    chaos reset
+    run -0 chaos status
+    [ "${lines[0]}" = 'chaos is off, by the environment' ]
+    chaos on --error-rate 1
+    injects_an_error
+    # Any bytes.
+    for ((i = 16; i < 32; i++)); do set_word "$i" 0xFFFFFFFFFFFFFFFF; done
+    serve erased 8
+    [ -z "$(injected_by erased)" ]
+    chaos on --error-rate 1
+    injects_an_error
+}
+
+@test "CHAOS_RUNTIME=forbid: on is refused, and what is in the words all the same has no effect" {
+    chaos on --error-rate 1
+    injects_an_error
+    stop_instance
+    start_instance WORKERS=2 CHAOS_RUNTIME=forbid
+    serve forbidden 4
+    expect 200
+    [ -z "$(injected_by forbidden)" ]
+    run -1 --separate-stderr chaos on --error-rate 1
+    [ -z "$output" ]
+    [ "$stderr" = "microtrace chaos: refused: CHAOS_RUNTIME=forbid is set for the instance in $STATE/run" ]
+    serve forbidden 4
+    [ -z "$(injected_by forbidden)" ]
+    run -0 chaos status
+    [ "$output" = 'chaos is off, by the environment
+environment (CHAOS_*): off
+run time is forbidden (CHAOS_RUNTIME)' ]
+    chaos reset
+    CHAOS_RUNTIME=no run -2 "$BIN/analyze" --check
+    [[ $output == 'analyze: CHAOS_RUNTIME: "no" can'"'"'t be used; it takes allow or forbid' ]]
+    stop_instance
+    start_instance WORKERS=4
+    CHAOS_RUNTIME=forbid run -1 chaos on
+    [[ $output == *CHAOS_RUNTIME* ]]
+    chaos on --error-rate 1
+    injects_an_error
+}
+
 # Last: it starts the instance again.
 @test "CHAOS_* in the environment: status, seed, and run time over it" {
     local environment=(WORKERS=3 CHAOS_ENABLED=true CHAOS_PROBABILITY=0.5 CHAOS_DELAY_MS=1-3 CHAOS_SEED=11)

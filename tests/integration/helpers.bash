@@ -187,6 +187,15 @@ logs() {
     spooled logs | jq -c "select(${1:-true})"
 }
 
+# set_word INDEX VALUE: writes one of the metrics file's shared words, as damage would.
+set_word() {
+    /usr/bin/python3 - "$STATE/run/metrics.mmap" "$1" "$2" <<'PYTHON'
+import os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+os.pwrite(fd, struct.pack("=Q", int(sys.argv[3], 0)), 960 + 8 * int(sys.argv[2]))
+PYTHON
+}
+
 # scrape: prints the agent's answer.
 scrape() {
     curl -sS -m 10 "$AGENT_URL/metrics"

@@ -169,7 +169,23 @@ static void half_a_write_is_none(void **state)
     assert_int_equal(number, 0);
 }
 
-/* Whatever the words are, what comes out of them is a set that can be acted on. */
+/* A set that was written over damage is as good as any. */
+static void damage_is_mended(const struct metrics_words *words)
+{
+    struct chaos_control control;
+    struct chaos_status status;
+    uint64_t number;
+
+    chaos_control_attach(&control, words, &environment_off);
+    assert_true(chaos_control_next(&control, &number) && number == 0);
+    assert_false(control.damaged);
+    assert_same(&control.set, &everything);
+    chaos_control_status(words, &status);
+    assert_false(status.damaged);
+    assert_same(&status.run_time, &everything);
+}
+
+/* Whatever the words are, they switch nothing on, and nothing that the environment had stays on. */
 static void damaged_words_do_no_harm(void **state)
 {
     WORDS(words);
@@ -178,21 +194,79 @@ static void damaged_words_do_no_harm(void **state)
     (void)state;
     for (int i = 0; i < 200000; i++) {
         struct chaos_control control;
+        struct chaos_status status;
         uint64_t number;
 
         for (int k = 0; k < CHAOS_CONTROL_WORDS; k++) {
             random = random * 6364136223846793005 + 1442695040888963407;
-            atomic_store(&words_cells[CHAOS_CONTROL_WORD + k], random ^ random >> (random >> 59));
+            atomic_store(&words_cells[CHAOS_CONTROL_WORD + k],
+                         random ^ random >> (random >> 59 | 1));
         }
+        chaos_control_status(words, &status);
+        assert_int_equal(status.run_time.state, CHAOS_OFF);
+        assert_int_equal(status.environment.state, CHAOS_UNSET);
+        assert_true(status.damaged);
         chaos_control_attach(&control, words, &environment_on);
-        (void)chaos_control_next(&control, &number);
-        assert_true(control.set.state == CHAOS_ON || control.set.state == CHAOS_OFF);
-        assert_true(control.set.probability >= 0 && control.set.probability <= 1);
-        assert_true(control.set.error_rate >= 0 && control.set.error_rate <= 1);
-        assert_true(control.set.abort_rate >= 0 && control.set.abort_rate <= 1);
-        assert_true(control.set.delay_low_ms <= control.set.delay_high_ms);
-        assert_true(control.set.delay_high_ms <= CHAOS_CONTROL_DELAY_MAX_MS);
+        assert_false(chaos_control_next(&control, &number));
+        assert_true(control.damaged);
     }
+    chaos_control_write(words, &everything);
+    damage_is_mended(words);
+}
+
+/* One bit of what was set, of its generation or of its check: whichever it is, chaos is off. */
+static void each_bit_is_checked(void **state)
+{
+    WORDS(words);
+    static const int indexes[] = {0, 10, 11, 12, 15}; /* of the first set: the generation is 1 */
+    struct chaos_control control;
+    uint64_t number;
+
+    (void)state;
+    chaos_control_write(words, &everything);
+    for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+        for (int bit = 0; bit < 64; bit++) {
+            _Atomic uint64_t *const word = &words_cells[CHAOS_CONTROL_WORD + indexes[i]];
+
+            atomic_fetch_xor(word, UINT64_C(1) << bit);
+            chaos_control_attach(&control, words, &environment_off);
+            assert_false(chaos_control_next(&control, &number));
+            assert_true(control.damaged || atomic_load(&words_cells[CHAOS_CONTROL_WORD]) == 0);
+            atomic_fetch_xor(word, UINT64_C(1) << bit);
+        }
+    }
+    /* All bits set, as a medium that is erased has them: the next generation would be 0. */
+    for (int k = 0; k < CHAOS_CONTROL_WORDS; k++)
+        atomic_store(&words_cells[CHAOS_CONTROL_WORD + k], UINT64_MAX);
+    chaos_control_attach(&control, words, &environment_off);
+    assert_false(chaos_control_next(&control, &number));
+    assert_true(control.damaged);
+    chaos_control_write(words, &everything);
+    damage_is_mended(words);
+}
+
+static void a_fixed_environment_ignores_the_run_time(void **state)
+{
+    WORDS(words);
+    struct chaos_set fixed_off = environment_off, fixed_on = environment_on;
+    struct chaos_control off, on;
+    struct chaos_status status;
+    uint64_t number;
+
+    (void)state;
+    fixed_off.fixed = fixed_on.fixed = true;
+    chaos_control_write(words, &everything);
+    chaos_control_attach(&off, words, &fixed_off);
+    assert_false(chaos_control_next(&off, &number));
+    chaos_control_attach(&on, words, &fixed_on);
+    assert_true(chaos_control_next(&on, &number) && number == 0);
+    assert_same(&on.set, &fixed_on);
+    chaos_control_write(words, &everything);
+    assert_false(chaos_control_next(&off, &number));
+    chaos_control_status(words, &status);
+    assert_true(status.environment.fixed);
+    assert_int_equal(status.run_time.state, CHAOS_UNSET);
+    assert_int_equal(status.numbered, 1);
 }
 
 struct reader {
@@ -377,6 +451,8 @@ int main(void)
         cmocka_unit_test(values_out_of_range_are_cut),
         cmocka_unit_test(half_a_write_is_none),
         cmocka_unit_test(damaged_words_do_no_harm),
+        cmocka_unit_test(each_bit_is_checked),
+        cmocka_unit_test(a_fixed_environment_ignores_the_run_time),
         cmocka_unit_test(a_set_is_never_seen_in_part),
         cmocka_unit_test(each_number_is_given_out_once),
         cmocka_unit_test_setup_teardown(a_replaced_file_begins_with_the_environment, fixture_setup,
