@@ -49,9 +49,6 @@ void agent_metrics_close(struct agent_metrics *metrics);
 /* To be called now and then: metrics_refresh, and counts what could not be said on stderr. */
 void agent_metrics_refresh(struct agent_metrics *metrics);
 
-/* To be called now and then: metrics_refresh, and counts what could not be said on stderr. */
-void agent_metrics_refresh(struct agent_metrics *metrics);
-
 /*
  * Sets the signal's series. Counters only rise: after a restart they wait until the backlog has
  * been counted.

@@ -5,6 +5,9 @@
 #include "metrics-agent/agent_metrics.h"
 #include "tests/unit/metrics_fixture.h"
 
+#include <errno.h>
+#include <limits.h>
+
 static const struct spool_counts counts = {.delivered = 10, .quarantined = 2, .dropped = {3, 0, 1}};
 static const struct spool_counts untouched = {.delivered = 1, .rejected = 2, .dropped = {4, 5, 6}};
 
@@ -100,6 +103,55 @@ static void an_implausible_count_is_unknown(void **state)
     agent_metrics_close(&m);
 }
 
+static long callocs_left = LONG_MAX;
+
+void *__libc_calloc(size_t count, size_t size);
+
+/* The program's own, in place of the library's: fails once callocs_left have been given. */
+void *calloc(size_t count, size_t size)
+{
+    if (callocs_left <= 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    callocs_left--;
+    return __libc_calloc(count, size);
+}
+
+/* No handle is missing for good because memory was out in that moment: all are there, or none. */
+static void without_memory_it_has_all_series_or_does_not_open(void **state)
+{
+    struct fixture *f = *state;
+    bool opened = false, failed = false, enough = false;
+
+    for (long n = 0; !enough; n++) {
+        struct agent_metrics m;
+
+        assert_true(n < 100);
+        callocs_left = n;
+        const int result = agent_metrics_open(&m, f->dir, 0);
+        enough = callocs_left > 0;
+        callocs_left = LONG_MAX;
+        if (result != 0) {
+            failed = true;
+            continue;
+        }
+        opened = true;
+        while (metrics_problem(m.metrics) != NULL)
+            assert_true(fixture_refresh(m.metrics));
+        publish(&m);
+        assert_known(&m);
+        for (int reason = 1; reason <= SPOOL_OVERSIZE; reason++) {
+            uint64_t lost;
+
+            assert_true(agent_metrics_lost(&m, SPOOL_LOGS, (enum spool_result)reason, &lost));
+        }
+        agent_metrics_close(&m);
+        assert_int_equal(unlink(f->file), 0);
+    }
+    assert_true(opened && failed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -108,6 +160,7 @@ int main(void)
         TEST(refused_series_are_unknown),
         TEST(a_refused_series_works_in_the_next_file),
         TEST(an_implausible_count_is_unknown),
+        TEST(without_memory_it_has_all_series_or_does_not_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
