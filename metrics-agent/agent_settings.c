@@ -1,6 +1,7 @@
 #include "metrics-agent/agent_settings.h"
 
 #include "lib/base/text.h"
+#include "metrics-agent/header_file.h"
 
 #include <ctype.h>
 #include <stddef.h>
@@ -44,7 +45,7 @@ static const struct config_setting own_rows[] = {
      .help = "Whether log records are sent."},
 };
 
-/* The same eight variables for all signals and, with TRACES_ or LOGS_ in the name, for one. */
+/* The same nine variables for all signals and, with TRACES_ or LOGS_ in the name, for one. */
 #define EXPORT_ROW(variable, kind, member)                                                         \
     .name = "OTEL_EXPORTER_OTLP_" variable, .type = kind,                                          \
     .offset = offsetof(struct agent_export, member), .otel = true
@@ -53,6 +54,9 @@ static const struct config_setting own_rows[] = {
         {EXPORT_ROW(signal "ENDPOINT", CONFIG_STRING, endpoint), .help = endpoint_help},           \
             {EXPORT_ROW(signal "HEADERS", CONFIG_STRING, headers),                                 \
              .help = "Headers of each request: NAME=VALUE,... with percent-encoding."},            \
+            {EXPORT_ROW(signal "HEADERS_FILE", CONFIG_STRING, headers_file),                       \
+             .help = "File with these headers, in place of the variable; read again when it "      \
+                     "changes."},                                                                  \
             {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms),                                \
              .unit = CONFIG_UNIT_MS,                                                               \
              .min = 1,                                                                             \
@@ -73,7 +77,7 @@ static const struct config_setting own_rows[] = {
              .help = "PEM file of our certificate's key."},                                        \
     }
 
-enum { EXPORT_ROW_COUNT = 8, TIMEOUT_TEXT_MAX = 24 };
+enum { EXPORT_ROW_COUNT = 9, HEADERS_ROW = 1, HEADERS_FILE_ROW, TIMEOUT_TEXT_MAX = 24 };
 
 static const struct config_setting base_rows[EXPORT_ROW_COUNT] =
     EXPORT_ROWS("", "Base URL of the endpoint; /v1/traces and /v1/logs are appended.");
@@ -245,7 +249,8 @@ static int load_signal(const struct config_setting *rows, const struct agent_exp
     return config_load(own, EXPORT_ROW_COUNT, into, warn, error);
 }
 
-static void check_headers(const char *list, const char *variable, void (*warn)(const char *message))
+void agent_settings_check_headers(const char *list, const char *variable,
+                                  void (*warn)(const char *message))
 {
     char header[AGENT_SETTINGS_HEADER_MAX], line[CONFIG_ERROR_MAX];
     int found, count = 0;
@@ -261,6 +266,42 @@ static void check_headers(const char *list, const char *variable, void (*warn)(c
                        variable, AGENT_SETTINGS_HEADERS_MAX);
         warn(line);
     }
+}
+
+/* Of one level, a signal's own or the general one, the file counts and not the list. */
+static void check_own_headers(const char *list, const char *path, const struct config_setting *rows,
+                              void (*warn)(const char *message))
+{
+    struct header_file file = {.path = path, .variable = rows[HEADERS_FILE_ROW].name};
+    char line[CONFIG_ERROR_MAX];
+
+    if (path == NULL) {
+        agent_settings_check_headers(list, rows[HEADERS_ROW].name, warn);
+        return;
+    }
+    if (list != NULL) {
+        (void)snprintf(line, sizeof line, "%s has no effect: %s is set", rows[HEADERS_ROW].name,
+                       file.variable);
+        warn(line);
+    }
+    (void)header_file_look(&file, warn);
+    agent_settings_check_headers(file.text, file.variable, warn);
+}
+
+static void set_headers(struct agent_export *export, const struct agent_export *base,
+                        const struct config_setting *rows, void (*warn)(const char *message))
+{
+    const char *const list = export->headers != base->headers ? export->headers : NULL;
+    const char *const path =
+        export->headers_file != base->headers_file ? export->headers_file : NULL;
+
+    if (list == NULL && path == NULL) {
+        export->headers_variable = base_rows[HEADERS_FILE_ROW].name;
+        return;
+    }
+    export->headers_file = path;
+    export->headers_variable = rows[HEADERS_FILE_ROW].name;
+    check_own_headers(list, path, rows, warn);
 }
 
 static void set_url(struct agent_settings *settings, const struct agent_export *base,
@@ -305,11 +346,8 @@ int agent_settings_load(struct agent_settings *settings, void (*warn)(const char
         if (load_signal(signal_rows[i], &base, &settings->export[i], warn, error) != 0)
             return -1;
         set_url(settings, &base, (enum spool_signal)i, warn);
+        set_headers(&settings->export[i], &base, signal_rows[i], warn);
     }
-    check_headers(base.headers, "OTEL_EXPORTER_OTLP_HEADERS", warn);
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (settings->export[i].headers != base.headers)
-            check_headers(settings->export[i].headers, signal_rows[i][1].name, warn);
-    }
+    check_own_headers(base.headers, base.headers_file, base_rows, warn);
     return 0;
 }

@@ -25,6 +25,8 @@ enum agent_protocol { AGENT_PROTOCOL_JSON, AGENT_PROTOCOL_PROTOBUF };
 struct agent_export {
     const char *endpoint;             /* as in the environment; `url` is what counts */
     const char *headers;              /* the same; see agent_settings_header */
+    const char *headers_file;         /* a file in place of `headers` (header_file.h), or NULL */
+    const char *headers_variable;     /* the variable that named it */
     uint64_t timeout_ms;              /* of one request */
     int compression;                  /* enum agent_compression */
     int protocol;                     /* enum agent_protocol */
@@ -58,6 +60,10 @@ extern const struct config_table *const agent_settings_tables[];
  * the end, or -1 for a member that can't be used.
  */
 int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX]);
+
+/* Tells `warn` of members of `list`, which came from `variable`, that can't be used. */
+void agent_settings_check_headers(const char *list, const char *variable,
+                                  void (*warn)(const char *message));
 
 /* The URL for people: user name and password replaced by REDACTED. */
 void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url);

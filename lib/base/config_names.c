@@ -14,8 +14,9 @@ enum {
 
 #define EXPORT_NAMES(signal)                                                                       \
     "OTEL_EXPORTER_OTLP_" signal "ENDPOINT", "OTEL_EXPORTER_OTLP_" signal "HEADERS",               \
-        "OTEL_EXPORTER_OTLP_" signal "TIMEOUT", "OTEL_EXPORTER_OTLP_" signal "COMPRESSION",        \
-        "OTEL_EXPORTER_OTLP_" signal "PROTOCOL", "OTEL_EXPORTER_OTLP_" signal "CERTIFICATE",       \
+        "OTEL_EXPORTER_OTLP_" signal "HEADERS_FILE", "OTEL_EXPORTER_OTLP_" signal "TIMEOUT",       \
+        "OTEL_EXPORTER_OTLP_" signal "COMPRESSION", "OTEL_EXPORTER_OTLP_" signal "PROTOCOL",       \
+        "OTEL_EXPORTER_OTLP_" signal "CERTIFICATE",                                                \
         "OTEL_EXPORTER_OTLP_" signal "CLIENT_CERTIFICATE",                                         \
         "OTEL_EXPORTER_OTLP_" signal "CLIENT_KEY"
 

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "metrics-agent/export/otlp_protobuf.h"
+#include "metrics-agent/export/transfer_headers.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ enum {
 struct transfer {
     CURLM *multi;
     CURL *easy;
-    struct curl_slist *headers;
+    struct transfer_headers headers;
     const struct agent_export *export;
     bool busy;
     uint64_t started_ns;
@@ -94,37 +95,6 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *context)
     return len;
 }
 
-static int add_header(struct transfer *transfer, const char *header)
-{
-    struct curl_slist *longer = curl_slist_append(transfer->headers, header);
-
-    if (longer == NULL)
-        return -1;
-    transfer->headers = longer;
-    return 0;
-}
-
-static int make_headers(struct transfer *transfer)
-{
-    const char *list = transfer->export->headers;
-    char header[AGENT_SETTINGS_HEADER_MAX];
-    int found, count = 0;
-
-    if (add_header(transfer, transfer->export->protocol == AGENT_PROTOCOL_PROTOBUF
-                                 ? "Content-Type: application/x-protobuf"
-                                 : "Content-Type: application/json") != 0 ||
-        add_header(transfer, "Expect:") != 0)
-        return -1;
-    if (transfer->export->compression == AGENT_COMPRESSION_GZIP &&
-        add_header(transfer, "Content-Encoding: gzip") != 0)
-        return -1;
-    while (list != NULL && (found = agent_settings_header(&list, header)) != 0) {
-        if (found > 0 && count++ < AGENT_SETTINGS_HEADERS_MAX && add_header(transfer, header) != 0)
-            return -1;
-    }
-    return 0;
-}
-
 static bool set_string(CURL *easy, CURLoption option, const char *value)
 {
     return value == NULL || curl_easy_setopt(easy, option, value) == CURLE_OK;
@@ -149,7 +119,7 @@ static bool set_options(struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "MicroTrace/" MICROTRACE_VERSION) ==
                CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers.list) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout) == CURLE_OK &&
@@ -177,7 +147,8 @@ struct transfer *transfer_open(CURLM *multi, const struct agent_export *export)
     if (export->compression == AGENT_COMPRESSION_GZIP)
         transfer->gzip_ready = deflateInit2(&transfer->gzip, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
                                             GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
-    if (transfer->easy == NULL || make_headers(transfer) != 0 || !set_options(transfer) ||
+    if (transfer->easy == NULL || transfer_headers_open(&transfer->headers, export) != 0 ||
+        !set_options(transfer) ||
         (export->compression == AGENT_COMPRESSION_GZIP && !transfer->gzip_ready)) {
         transfer_close(transfer);
         return NULL;
@@ -191,7 +162,7 @@ void transfer_close(struct transfer *transfer)
         return;
     transfer_cancel(transfer);
     curl_easy_cleanup(transfer->easy);
-    curl_slist_free_all(transfer->headers);
+    transfer_headers_close(&transfer->headers);
     if (transfer->gzip_ready)
         (void)deflateEnd(&transfer->gzip);
     free(transfer->packed);
@@ -240,6 +211,9 @@ int transfer_send(struct transfer *transfer, const char *body, size_t len)
     transfer->answer_len = transfer->head_len = 0;
     transfer->head_complete = transfer->cut = false;
     transfer->error[0] = '\0';
+    if (transfer_headers_refresh(&transfer->headers, transfer->export) &&
+        curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers.list) != CURLE_OK)
+        return -1;
     if (curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len) !=
             CURLE_OK ||

@@ -38,6 +38,34 @@ teardown() { common_teardown; }
     [ "$(sink_number headers.Content-Encoding)" = gzip ]
 }
 
+@test "headers from a file: no secret in an environment or a message, followed when they change" {
+    start_sink
+    printf 'x-tenant=a%%20b\nauthorization=Bearer%%20hush-1\n' >headers
+    chmod 640 headers
+    ENVIRONMENT=("OTEL_EXPORTER_OTLP_HEADERS_FILE=$PWD/headers")
+    start_agent
+    "$TOOL" spool traces t 100 5 >>written
+    until_true 20 nothing_waits traces
+    [ "$(sink_number headers.x-tenant)" = "a b" ]
+    [ "$(sink_number headers.authorization)" = "Bearer hush-1" ]
+    ! tr '\0' '\n' <"/proc/$AGENT_PID/environ" | grep -q hush || return 1
+    # Renamed into its place, as a secret is renewed; a member that can't be used is left out.
+    printf 'authorization=Bearer%%20hush-2,hush-3' >headers.new
+    mv headers.new headers
+    "$TOOL" spool traces u 100 5 >>written
+    until_true 20 nothing_waits traces
+    [ "$(sink_number headers.authorization)" = "Bearer hush-2" ]
+    grep -q "OTEL_EXPORTER_OTLP_HEADERS_FILE: a member can't be used" agent.log
+    # Gone: the last ones stay.
+    rm headers
+    "$TOOL" spool traces v 100 5 >>written
+    until_true 20 nothing_waits traces
+    [ "$(sink_number headers.authorization)" = "Bearer hush-2" ]
+    [ "$(grep -c "OTEL_EXPORTER_OTLP_HEADERS_FILE: $PWD/headers: No such file or directory; the headers read before stay" agent.log)" -eq 1 ]
+    ! grep -q hush agent.log || return 1
+    everything_arrived
+}
+
 @test "sink away, refusing, hanging, closing and back: nothing is lost" {
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=300)
     start_agent

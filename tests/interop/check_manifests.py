@@ -38,6 +38,7 @@ def selects(selector, labels):
 
 def check_pod(spec, what):
     volumes = {volume["name"] for volume in spec["volumes"]}
+    secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
     need(spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] != 0, f"{what}: root")
     need(spec["automountServiceAccountToken"] is False, f"{what}: has a token")
     for container in spec["initContainers"] + spec["containers"]:
@@ -45,7 +46,9 @@ def check_pod(spec, what):
         rights = container["securityContext"]
         need(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
              and rights["capabilities"] == {"drop": ["ALL"]}, f"{name}: rights")
-        need({mount["name"] for mount in container["volumeMounts"]} == volumes, f"{name}: mounts")
+        # Secrets are the agent's alone.
+        need({mount["name"] for mount in container["volumeMounts"]}
+             == (volumes if container["name"] == "agent" else volumes - secrets), f"{name}: mounts")
         ports = {port["name"] for port in container["ports"]}
         for probe in ("startupProbe", "livenessProbe"):
             need(container[probe]["httpGet"]["port"] in ports, f"{name}: {probe}")

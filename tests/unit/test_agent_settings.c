@@ -3,18 +3,23 @@
  * values, header lists, and unusable values that warn and count as unset.
  */
 #include "metrics-agent/agent_settings.h"
+#include "metrics-agent/header_file.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static unsigned warnings;
+static char last[CONFIG_ERROR_MAX];
 static struct agent_settings settings;
 
 static void warn(const char *message)
 {
     assert_non_null(message);
     warnings++;
+    (void)snprintf(last, sizeof last, "%s", message);
 }
 
 static void load(void)
@@ -146,6 +151,114 @@ static void header_lists(void **state)
     assert_int_equal(agent_settings_header(&list, header), 0);
 }
 
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* Which list or file counts for which signal, and what is said of it. */
+static void header_files(void **state)
+{
+    char dir[] = "/tmp/microtrace.XXXXXX", general[64], own[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(general, sizeof general, "%s/general", dir);
+    (void)snprintf(own, sizeof own, "%s/own", dir);
+    write_file(general, "authorization=Bearer%20hush\r\nx=1,y=2\n", 0600);
+    write_file(own, "z=3", 0604);
+    setenv("OTEL_EXPORTER_OTLP_HEADERS_FILE", general, 1);
+    load();
+    assert_int_equal(warnings, 0);
+    assert_string_equal(settings.export[SPOOL_TRACES].headers_file, general);
+    assert_string_equal(settings.export[SPOOL_LOGS].headers_variable,
+                        "OTEL_EXPORTER_OTLP_HEADERS_FILE");
+    /* Others may read it. */
+    setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS_FILE", own, 1);
+    load();
+    assert_int_equal(warnings, 1);
+    assert_non_null(strstr(last, "OTEL_EXPORTER_OTLP_LOGS_HEADERS_FILE"));
+    assert_non_null(strstr(last, own));
+    assert_string_equal(settings.export[SPOOL_LOGS].headers_file, own);
+    assert_string_equal(settings.export[SPOOL_TRACES].headers_file, general);
+    /* A signal's own list wins over the general file, and a file over a list beside it. */
+    unsetenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS_FILE");
+    setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=b", 1);
+    load();
+    assert_int_equal(warnings, 0);
+    assert_null(settings.export[SPOOL_LOGS].headers_file);
+    assert_string_equal(settings.export[SPOOL_LOGS].headers, "a=b");
+    setenv("OTEL_EXPORTER_OTLP_HEADERS", "c=d", 1);
+    load();
+    assert_int_equal(warnings, 1);
+    assert_non_null(strstr(last, "OTEL_EXPORTER_OTLP_HEADERS has no effect"));
+    unsetenv("OTEL_EXPORTER_OTLP_HEADERS");
+    /* What is in the file is never said. */
+    write_file(general, "no pair, hush\n", 0600);
+    load();
+    assert_int_equal(warnings, 2);
+    assert_null(strstr(last, "hush"));
+    assert_int_equal(unlink(general), 0);
+    load();
+    assert_int_equal(warnings, 1);
+    assert_non_null(strstr(last, "No such file"));
+    assert_int_equal(unlink(own), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A file that is read again when it changed; one that can't be used leaves what was read. */
+static void a_header_file_is_followed(void **state)
+{
+    static struct header_file file;
+    char dir[] = "/tmp/microtrace.XXXXXX", path[64], other[64];
+    static char long_text[HEADER_FILE_MAX + 2];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/headers", dir);
+    (void)snprintf(other, sizeof other, "%s/other", dir);
+    file = (struct header_file){.path = path, .variable = "V"};
+    warnings = 0;
+    assert_false(header_file_look(&file, warn));
+    assert_false(header_file_look(&file, warn));
+    assert_int_equal(warnings, 1);
+    write_file(path, "a=1\nb=2\n", 0600);
+    assert_true(header_file_look(&file, warn));
+    assert_string_equal(file.text, "a=1,b=2,");
+    assert_false(header_file_look(&file, warn));
+    /* Renamed into its place, of the same length. */
+    write_file(other, "a=3\nb=4\n", 0600);
+    assert_int_equal(rename(other, path), 0);
+    assert_true(header_file_look(&file, warn));
+    assert_string_equal(file.text, "a=3,b=4,");
+    /* A link, as a mounted secret is one. */
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+    write_file(other, "a=5", 0600);
+    assert_true(header_file_look(&file, warn));
+    assert_string_equal(file.text, "a=5");
+    assert_int_equal(warnings, 1);
+    /* Too long, then a FIFO, which nobody writes to. */
+    memset(long_text, 'x', HEADER_FILE_MAX + 1);
+    write_file(other, long_text, 0600);
+    assert_false(header_file_look(&file, warn));
+    assert_non_null(strstr(last, "larger than 16384 bytes"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(header_file_look(&file, warn));
+    assert_non_null(strstr(last, "not a regular file"));
+    assert_string_equal(file.text, "a=5");
+    assert_int_equal(warnings, 3);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +269,8 @@ int main(void)
         cmocka_unit_test_setup(disabled, clean),
         cmocka_unit_test_setup(own_settings_are_strict, clean),
         cmocka_unit_test_setup(header_lists, clean),
+        cmocka_unit_test_setup(header_files, clean),
+        cmocka_unit_test_setup(a_header_file_is_followed, clean),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
