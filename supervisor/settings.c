@@ -70,6 +70,11 @@ static const struct config_setting rows[] = {
      .max = 3600,
      .fallback = "60",
      .help = "How long a request may wait for its answer; then it is answered 504."},
+    {.name = "METRICS_PUBLIC",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings, metrics_public),
+     .fallback = "false",
+     .help = "Whether lighttpd answers /metrics for other machines too, or 403."},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -217,6 +222,8 @@ int settings_export(const struct settings *s, const char *programs)
         {"AGENT_PORT", agent_port_text},
         {"MAX_REQUEST_KB", request_kb},
         {"REQUEST_TIMEOUT", request_timeout},
+        /* A regular expression of client addresses. */
+        {"LIGHTTPD_METRICS_CLIENTS", s->metrics_public ? "." : "^(127\\.|::1$|::ffff:127\\.)"},
         {"MICROTRACE_PROGRAMS", programs},
         {"MICROTRACE_RUN_DIR", s->run},
         {"MICROTRACE_SPOOL_DIR", s->spool},

@@ -19,6 +19,7 @@ struct settings {
     const char *state_dir;
     uint64_t max_body_bytes;
     uint64_t request_timeout; /* seconds */
+    bool metrics_public;
 
     /* Made of them. */
     char root[PATH_MAX]; /* STATE_DIR, absolute */

@@ -12,7 +12,7 @@ PATIENCE=20 # seconds that anything may take before it counts as failed
 for _name in $(compgen -e); do
     case $_name in
     OTEL_* | MICROTRACE_* | CHAOS_* | DOWNSTREAM_* | BREAKER_* | PORT | BIND | AGENT_LISTEN | \
-        WORKERS | STATE_DIR | LOG_LEVEL | MAX_BODY_BYTES | WORKER_DELAY_MS | MAKE* | MFLAGS)
+        WORKERS | STATE_DIR | LOG_LEVEL | MAX_BODY_BYTES | WORKER_DELAY_MS | METRICS_PUBLIC | RUN_AS | MAKE* | MFLAGS)
         unset "$_name" ;;
     esac
 done
