@@ -70,6 +70,12 @@ static const struct config_setting rows[] = {
      .max = 3600,
      .fallback = "60",
      .help = "How long a request may wait for its answer; then it is answered 504."},
+    {.name = "RUN_AS",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings, run_as),
+     .help = "The user that all of it runs as, where root starts it; root to stay root. Unset: "
+             "microtrace where there is such a user, or www-data, or root where that user can't "
+             "read the programs or pass STATE_DIR's parents, which is then said."},
     {.name = "METRICS_PUBLIC",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct settings, metrics_public),

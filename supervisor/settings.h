@@ -20,6 +20,7 @@ struct settings {
     uint64_t max_body_bytes;
     uint64_t request_timeout; /* seconds */
     bool metrics_public;
+    const char *run_as; /* NULL: to be chosen */
 
     /* Made of them. */
     char root[PATH_MAX]; /* STATE_DIR, absolute */

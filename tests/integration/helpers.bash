@@ -74,6 +74,7 @@ descendants() {
 # The folder of the test file, with the instance's ports and URL.
 new_folder() {
     DIR=$(mktemp -d "${TMPDIR:-/tmp}/microtrace.XXXXXX")
+    chmod 755 "$DIR" # started by root, an instance runs as another user
     STATE=$DIR/state
     LOG=$DIR/log
     read -r HTTP_PORT AGENT_PORT < <(free_ports 2)
