@@ -3,6 +3,7 @@
 const struct errors_def errors_table[ERRORS_COUNT] = {
     [ERRORS_NONE] = {"", 200, ""},
     [ERRORS_NOT_FOUND] = {"not_found", 404, "Not Found"},
+    [ERRORS_FORBIDDEN] = {"forbidden", 403, "Forbidden"},
     [ERRORS_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, "Method Not Allowed"},
     [ERRORS_BODY_TOO_LARGE] = {"body_too_large", 413, "Request body too large"},
     [ERRORS_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415, "Unsupported Media Type"},

@@ -160,7 +160,8 @@ void handlers_readyz(struct exchange *exchange)
 
 void handlers_metrics(struct exchange *exchange)
 {
-    exchange_fail(exchange, ERRORS_AGENT_UNREACHABLE);
+    exchange_fail(exchange, exchange->request.metrics_forbidden != NULL ? ERRORS_FORBIDDEN
+                                                                        : ERRORS_AGENT_UNREACHABLE);
 }
 
 void handlers_docs(struct exchange *exchange)

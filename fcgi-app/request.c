@@ -49,6 +49,7 @@ static const struct variable variables[] = {
     VARIABLE("HTTP_UBER_TRACE_ID", trace.uber_trace_id),
     VARIABLE("HTTP_BAGGAGE", baggage),
     VARIABLE("REDIRECT_STATUS", redirect_status),
+    VARIABLE("METRICS_FORBIDDEN", metrics_forbidden),
 };
 
 static const size_t variable_count = sizeof(variables) / sizeof(variables[0]);

@@ -46,6 +46,7 @@ struct request {
     struct propagation_carrier trace;
     const char *baggage;
     const char *redirect_status;
+    const char *metrics_forbidden; /* set where lighttpd.conf keeps /metrics from the client */
 
     /* Derived from them. */
     enum method method;

@@ -13,6 +13,7 @@
 #include "supervisor/children.h"
 #include "supervisor/instance.h"
 #include "supervisor/settings.h"
+#include "supervisor/unprivileged.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -50,6 +51,7 @@ struct supervisor {
     char analyze[PATH_MAX + 16];
     char agent_program[PATH_MAX + 16];
     char config[PATH_MAX];
+    char root_reason[UNPRIVILEGED_REASON_MAX]; /* why it stays root, "" if it does not or has to */
 
     pid_t lighttpd; /* 0: not running */
     pid_t agent;
@@ -195,6 +197,9 @@ static void announce(struct supervisor *in)
     char http[300], agent[300], line[1024 + PATH_MAX];
     int len;
 
+    if (in->root_reason[0] != '\0')
+        message_print("it runs as root: %s; RUN_AS names another user, or root for no such line",
+                      in->root_reason);
     settings_reachable(&in->settings.http, http, sizeof(http));
     settings_reachable(&in->settings.agent, agent, sizeof(agent));
     len = snprintf(line, sizeof(line),
@@ -362,6 +367,26 @@ static void stop(struct supervisor *in)
     instance_clear_sockets(&in->settings);
 }
 
+/* Returns STATUS_OK, or the status to end with. */
+static int drop_root(struct supervisor *in)
+{
+    const char *const assets = getenv("MICROTRACE_DOCS_ASSETS");
+    const char *needs[] = {in->analyze, in->agent_program, in->config, assets, NULL};
+
+    if (assets != NULL && assets[0] == '\0')
+        needs[3] = NULL;
+    switch (unprivileged_become(&in->settings, needs, in->root_reason)) {
+    case UNPRIVILEGED_FAILED:
+        return STATUS_USAGE;
+    case UNPRIVILEGED_DONE:
+        in->root_reason[0] = '\0';
+        break;
+    case UNPRIVILEGED_KEPT:
+        break;
+    }
+    return STATUS_OK;
+}
+
 static int exit_status(int result)
 {
     return result == INSTANCE_OK        ? STATUS_OK
@@ -384,7 +409,9 @@ int main(int argc, char **argv)
         return STATUS_USAGE;
     if (find_programs(&in) != 0)
         return STATUS_FAILED;
-    int bad = exit_status(instance_prepare(&in.settings));
+    int bad = drop_root(&in);
+    if (bad == STATUS_OK)
+        bad = exit_status(instance_prepare(&in.settings));
     if (bad == STATUS_OK && settings_export(&in.settings, in.programs) != 0)
         bad = STATUS_FAILED;
     if (bad == STATUS_OK)

@@ -70,6 +70,17 @@ static const struct config_setting rows[] = {
      .max = 3600,
      .fallback = "60",
      .help = "How long a request may wait for its answer; then it is answered 504."},
+    {.name = "RUN_AS",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct settings, run_as),
+     .help = "The user that all of it runs as, where root starts it; root to stay root. Unset: "
+             "microtrace where there is such a user, or www-data, or root where that user can't "
+             "read the programs or pass STATE_DIR's parents, which is then said."},
+    {.name = "METRICS_PUBLIC",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct settings, metrics_public),
+     .fallback = "false",
+     .help = "Whether lighttpd answers /metrics for other machines too, or 403."},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -217,6 +228,8 @@ int settings_export(const struct settings *s, const char *programs)
         {"AGENT_PORT", agent_port_text},
         {"MAX_REQUEST_KB", request_kb},
         {"REQUEST_TIMEOUT", request_timeout},
+        /* A regular expression of client addresses. */
+        {"LIGHTTPD_METRICS_CLIENTS", s->metrics_public ? "." : "^(127\\.|::1$|::ffff:127\\.)"},
         {"MICROTRACE_PROGRAMS", programs},
         {"MICROTRACE_RUN_DIR", s->run},
         {"MICROTRACE_SPOOL_DIR", s->spool},

@@ -19,6 +19,8 @@ struct settings {
     const char *state_dir;
     uint64_t max_body_bytes;
     uint64_t request_timeout; /* seconds */
+    bool metrics_public;
+    const char *run_as; /* NULL: to be chosen */
 
     /* Made of them. */
     char root[PATH_MAX]; /* STATE_DIR, absolute */

@@ -12,7 +12,7 @@ PATIENCE=20 # seconds that anything may take before it counts as failed
 for _name in $(compgen -e); do
     case $_name in
     OTEL_* | MICROTRACE_* | CHAOS_* | DOWNSTREAM_* | BREAKER_* | PORT | BIND | AGENT_LISTEN | \
-        WORKERS | STATE_DIR | LOG_LEVEL | MAX_BODY_BYTES | WORKER_DELAY_MS | MAKE* | MFLAGS)
+        WORKERS | STATE_DIR | LOG_LEVEL | MAX_BODY_BYTES | WORKER_DELAY_MS | METRICS_PUBLIC | RUN_AS | MAKE* | MFLAGS)
         unset "$_name" ;;
     esac
 done
@@ -74,6 +74,7 @@ descendants() {
 # The folder of the test file, with the instance's ports and URL.
 new_folder() {
     DIR=$(mktemp -d "${TMPDIR:-/tmp}/microtrace.XXXXXX")
+    chmod 755 "$DIR" # started by root, an instance runs as another user
     STATE=$DIR/state
     LOG=$DIR/log
     read -r HTTP_PORT AGENT_PORT < <(free_ports 2)
