@@ -143,6 +143,7 @@ die_at() {
     torn=$(dropped traces torn)
     echo "rotations $(segments_sealed traces), torn $torn of $victims"
     [ "$torn" -le "$victims" ]
+    [ ! -e spool/traces.quarantine.jsonl ] || head -c 3000 spool/traces.quarantine.jsonl
     [ "$(outcome traces quarantined)" = 0 ]
     [ "$(outcome traces delivered)" = "$(wc -l <dump)" ]
     books traces $(($(wc -l <dump) + torn))
