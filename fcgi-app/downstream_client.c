@@ -1,5 +1,7 @@
 #include "fcgi-app/downstream_client.h"
 
+#include "lib/base/answer_bound.h"
+
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,8 +19,9 @@ struct downstream_client {
     bool out_of_memory;        /* a field could not be put */
     const char *request;       /* what is to be sent */
     size_t request_length, request_sent;
-    size_t head_length, body_length;
-    bool too_long;
+    struct answer_bound bound;
+    size_t body_length;
+    bool too_long; /* the body */
     char body[DOWNSTREAM_CLIENT_BODY_MAX + 1];
 };
 
@@ -65,9 +68,28 @@ static size_t count_head(char *bytes, size_t size, size_t count, void *data)
     const size_t n = size * count;
 
     (void)bytes;
-    client->head_length += n;
-    client->too_long = client->head_length > DOWNSTREAM_CLIENT_HEAD_MAX;
-    return client->too_long ? 0 : n;
+    return answer_bound_head(&client->bound, n) ? n : 0;
+}
+
+/* Told of the body as it came, framing included; what it returns can't end the transfer. */
+static int count_wire(CURL *curl, curl_infotype type, char *bytes, size_t length, void *data)
+{
+    struct downstream_client *client = data;
+
+    (void)curl, (void)bytes;
+    if (type == CURLINFO_DATA_IN)
+        (void)answer_bound_wire(&client->bound, length);
+    return 0;
+}
+
+/* Called after each piece that was read; not 0 ends the transfer. */
+static int check_bound(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    const struct downstream_client *client = data;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    return !answer_bound_kept(&client->bound);
 }
 
 /* Returns whether all of it was accepted. */
@@ -94,7 +116,13 @@ static bool set_options(struct downstream_client *client,
            curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, count_head) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERDATA, client) == CURLE_OK;
+           curl_easy_setopt(curl, CURLOPT_HEADERDATA, client) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, count_wire) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_DEBUGDATA, client) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_bound) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client) == CURLE_OK;
 }
 
 static void put_line(struct downstream_client *client, const char *line)
@@ -151,6 +179,7 @@ static enum downstream_outcome outcome_of(const struct downstream_client *client
     case CURLE_OPERATION_TIMEDOUT:
         return DOWNSTREAM_TIMEOUT;
     case CURLE_WRITE_ERROR:
+    case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_FILESIZE_EXCEEDED:
         /* An overlong answer is not a result, but a status of failure needs no body. */
         return client->too_long ? downstream_policy_status(status) : DOWNSTREAM_BAD_RESPONSE;
@@ -188,9 +217,11 @@ void downstream_client_post(struct downstream_client *client, const char *body, 
     client->request = body;
     client->request_length = length;
     client->request_sent = 0;
-    client->head_length = client->body_length = 0;
+    client->body_length = 0;
     client->too_long = false;
+    answer_bound_begin(&client->bound, DOWNSTREAM_CLIENT_HEAD_MAX, DOWNSTREAM_CLIENT_BODY_MAX);
     code = perform(client, length, timeout_ms);
+    client->too_long = client->too_long || !answer_bound_kept(&client->bound);
     client->body[client->body_length] = '\0';
     *response = (struct downstream_response){
         .problem = client->too_long   ? "The answer is too long"

@@ -365,6 +365,11 @@ void segments_rescan(struct segments *s)
     if (added > 0)
         message_print("%zd sealed segments of %s were put there by someone else; they are sent too",
                       added, spool_signal_names[s->signal]);
+    for (i = 0; i < s->count && s->sums.stays > 0; i++) {
+        segments_list_before(s, &s->list[i]);
+        s->list[i].stays = false;
+        segments_list_after(s, &s->list[i]);
+    }
     for (i = s->count; i-- > 0 && left > 0;) {
         if (!s->list[i].file.unreadable)
             continue;
@@ -402,19 +407,32 @@ int segments_seal(struct segments *s)
     return 0;
 }
 
-static void unlink_file(const struct segments *s, const struct segment *segment)
+/* Returns 0, or -1 where the file stays; that is said once, until one can be deleted again. */
+static int unlink_file(struct segments *s, const struct segment *segment)
 {
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_files_sealed(name, s->signal, segment->file.seq);
-    if (!segment->nameless && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
-        message_print("%s can't be deleted: %s", name, strerror(errno));
+    if (segment->nameless || unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT) {
+        s->undeletable = false;
+        return 0;
+    }
+    if (!s->undeletable)
+        message_print("%s can't be deleted, trying again: %s", name, strerror(errno));
+    s->undeletable = true;
+    return -1;
 }
 
 void segments_remove(struct segments *s, struct segment *segment)
 {
-    unlink_file(s, segment);
-    segments_list_forget(s, segment);
+    if (unlink_file(s, segment) == 0) {
+        segments_list_forget(s, segment);
+        return;
+    }
+    /* Forgotten, it would be found again, and sent again as somebody else's. */
+    segments_list_before(s, segment);
+    segment->stays = true;
+    segments_list_after(s, segment);
 }
 
 uint64_t segments_count_lines(struct segments *s, uint64_t budget)
@@ -445,7 +463,10 @@ int segments_give_up(struct segments *s, struct segment *segment)
 {
     if (segments_list_open_file(s, segment) != 0)
         return -1;
-    unlink_file(s, segment);
+    if (unlink_file(s, segment) != 0) {
+        segments_list_close_file(s, segment);
+        return -1;
+    }
     segments_list_before(s, segment);
     segment->nameless = segment->given_up = true;
     segments_list_after(s, segment);

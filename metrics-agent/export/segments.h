@@ -52,7 +52,10 @@ void segments_rescan(struct segments *segments);
 /* Seals the active file by renaming it. Returns 0, or -1 with errno. */
 int segments_seal(struct segments *segments);
 
-/* Unlinks the segment's file, unless it has no name any more, and forgets the segment. */
+/*
+ * Unlinks the segment's file, unless it has no name any more, and forgets the segment. Where the
+ * file can't be unlinked the segment stays known, and is done again after the next rescan.
+ */
 void segments_remove(struct segments *segments, struct segment *segment);
 
 /* Forgets a segment whose file is gone; its records that waited are counted as deleted. */
@@ -73,7 +76,7 @@ bool segments_count_whole(struct segments *segments, struct segment *segment);
 
 /*
  * Deletes the segment's file for the cap. The segment itself stays while a writer may append to it,
- * so that what comes late is counted. Returns 0, or -1 where the file can't be opened for that.
+ * so that what comes late is counted. Returns 0, or -1 where the file can't be opened or deleted.
  */
 int segments_give_up(struct segments *segments, struct segment *segment);
 

@@ -13,12 +13,13 @@ enum { ROOM_FIRST = 16 };
 static void sum(struct segments *s, const struct segment *segment, uint64_t by)
 {
     s->sums.pending += by * segment->file.pending;
-    s->sums.bytes += by * (segment->given_up ? 0 : segment->file.size);
+    s->sums.bytes += by * (segment->given_up || segment->stays ? 0 : segment->file.size);
     s->sums.growing += by * (!segment->file.final || segment->suspect);
     s->sums.started += by * ((segment->file.offset > 0 || segment->file.in_line > 0));
     s->sums.done += by * segments_list_done(segment);
     s->sums.nameless += by * segment->nameless;
     s->sums.given_up += by * segment->given_up;
+    s->sums.stays += by * segment->stays;
     s->unreadable += by * segment->file.unreadable;
 }
 
@@ -96,7 +97,7 @@ struct segment *segments_list_active(struct segments *s)
 
 bool segments_list_done(const struct segment *segment)
 {
-    return segment->file.final && segment->file.offset >= segment->file.size;
+    return segment->file.final && !segment->stays && segment->file.offset >= segment->file.size;
 }
 
 size_t segments_list_from(const struct segments *s, uint64_t seq)

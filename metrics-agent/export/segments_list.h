@@ -24,17 +24,19 @@ struct segment {
     bool nameless;     /* renamed or deleted by someone else; read to its end, as long as we live */
     bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
     bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
+    bool stays;    /* done with, but it can't be deleted; tried again at the next rescan */
 };
 
 /* Sums over all segments, so that nobody has to go through a hundred thousand of them. */
 struct segments_sums {
     uint64_t pending; /* counted lines that wait */
-    uint64_t bytes;   /* of all files but those given up */
+    uint64_t bytes;   /* of all files but those given up and those that stay */
     size_t growing;   /* segments that are not final, the active one among them */
     size_t started;   /* settled in part or whole */
     size_t done;      /* settled whole, and final */
     size_t nameless;
     size_t given_up;
+    size_t stays;
 };
 
 struct segments {
@@ -47,6 +49,7 @@ struct segments {
     struct segments_sums sums;
     size_t unreadable; /* segments that can't be opened, the active file among them */
     bool active_unreadable;
+    bool undeletable;    /* a segment could not be deleted, and none could since */
     uint64_t active_seq; /* of the active file, existing or not */
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */
@@ -67,7 +70,7 @@ void segments_list_forget(struct segments *segments, struct segment *segment);
 /* The active one, or NULL. */
 struct segment *segments_list_active(struct segments *segments);
 
-/* Whether everything in the segment is settled and nothing can be added: it can be removed. */
+/* Whether everything in the segment is settled and nothing can be added: it is to be removed. */
 bool segments_list_done(const struct segment *segment);
 
 /* The index of the first segment with this number or a higher one; the count if there is none. */

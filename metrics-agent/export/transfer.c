@@ -1,5 +1,6 @@
 #include "metrics-agent/export/transfer.h"
 
+#include "lib/base/answer_bound.h"
 #include "lib/base/clock.h"
 #include "metrics-agent/export/otlp_protobuf.h"
 #include "metrics-agent/export/transfer_headers.h"
@@ -38,7 +39,7 @@ struct transfer {
     size_t packed_cap;
     char *answer;
     size_t answer_len, answer_room;
-    size_t head_len;    /* of head and trailers */
+    struct answer_bound bound;
     bool head_complete; /* of the final answer, not of a 1xx */
     bool cut;           /* we stopped reading: the body is too long, or there is no memory */
     char error[CURL_ERROR_SIZE];
@@ -85,14 +86,34 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *context)
     size_t len = size * count;
     long status = 0;
 
-    transfer->head_len += len;
-    if (transfer->head_len > TRANSFER_HEAD_MAX)
+    if (!answer_bound_head(&transfer->bound, len))
         return 0;
     if (!transfer->head_complete && len <= 2 && (bytes[0] == '\r' || bytes[0] == '\n')) {
         (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
         transfer->head_complete = status >= 200;
     }
     return len;
+}
+
+/* Told of the body as it came, framing included; what it returns can't end the transfer. */
+static int count_wire(CURL *easy, curl_infotype type, char *bytes, size_t len, void *context)
+{
+    struct transfer *transfer = context;
+
+    (void)easy, (void)bytes;
+    if (type == CURLINFO_DATA_IN)
+        (void)answer_bound_wire(&transfer->bound, len);
+    return 0;
+}
+
+/* Called after each piece that was read; not 0 ends the transfer. */
+static int check_bound(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    const struct transfer *transfer = context;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    return !answer_bound_kept(&transfer->bound);
 }
 
 static bool set_string(CURL *easy, CURLoption option, const char *value)
@@ -128,6 +149,12 @@ static bool set_options(struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, count_wire) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_bound) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer) == CURLE_OK &&
            /* A renewed file of CAs counts from the next connection on. */
            curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK &&
            set_authority(easy, export->certificate) &&
@@ -208,7 +235,8 @@ int transfer_send(struct transfer *transfer, const char *body, size_t len)
         transfer->answer = NULL;
         transfer->answer_room = 0;
     }
-    transfer->answer_len = transfer->head_len = 0;
+    transfer->answer_len = 0;
+    answer_bound_begin(&transfer->bound, TRANSFER_HEAD_MAX, TRANSFER_ANSWER_MAX);
     transfer->head_complete = transfer->cut = false;
     transfer->error[0] = '\0';
     if (transfer_headers_refresh(&transfer->headers, transfer->export) &&
@@ -428,7 +456,7 @@ void transfer_finish(struct transfer *transfer, CURLcode result, struct transfer
     outcome->verdict = verdict_of_error(result);
     (void)snprintf(outcome->code, sizeof outcome->code, "%s",
                    result == CURLE_OPERATION_TIMEDOUT ? "timeout" : "error");
-    if (transfer->head_len > TRANSFER_HEAD_MAX)
+    if (transfer->bound.head > TRANSFER_HEAD_MAX)
         (void)snprintf(outcome->detail, sizeof outcome->detail,
                        "the answer's head is longer than %d bytes", TRANSFER_HEAD_MAX);
     else if (result == CURLE_OK) /* libcurl takes an end within the head for the head's end */

@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 enum {
-    TRANSFER_ANSWER_MAX = 1 << 20, /* bytes of an answer's body; a longer one is not read on */
+    /* Bytes of an answer's body; a longer one, or framing beyond answer_bound.h, is not read on. */
+    TRANSFER_ANSWER_MAX = 1 << 20,
     TRANSFER_HEAD_MAX = 65536, /* bytes of its head and trailers; beyond that it is not an answer */
     TRANSFER_DETAIL_MAX = 512,
     TRANSFER_CODE_MAX = 12,

@@ -45,6 +45,21 @@ teardown() { common_teardown; }
     [ "$(resident "$AGENT_PID" | cut -d' ' -f2)" -lt 20000 ]
 }
 
+@test "a chunk extension without an end is not read until the timeout" {
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=3600000)
+    start_sink
+    start_agent
+    sink_answers '{"mode":"extension","count":2}'
+    "$TOOL" spool traces a 10 10 >>written
+    "$TOOL" spool logs b 10 10 >>written
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_waits logs
+    everything_arrived --duplicate-requests 0
+    [ "$(outcome traces delivered)" = 10 ]
+    [ "$(outcome logs delivered)" = 10 ]
+    grep -q 'could not be read to its end; taken as delivered' agent.log
+}
+
 @test "an answer that breaks off in its head is not a delivery" {
     start_sink
     start_agent

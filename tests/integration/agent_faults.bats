@@ -143,6 +143,7 @@ die_at() {
     torn=$(dropped traces torn)
     echo "rotations $(segments_sealed traces), torn $torn of $victims"
     [ "$torn" -le "$victims" ]
+    [ ! -e spool/traces.quarantine.jsonl ] || head -c 3000 spool/traces.quarantine.jsonl
     [ "$(outcome traces quarantined)" = 0 ]
     [ "$(outcome traces delivered)" = "$(wc -l <dump)" ]
     books traces $(($(wc -l <dump) + torn))
@@ -205,4 +206,26 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
     everything_arrived
     books traces "$(written_by t)"
     books logs "$(written_by l)"
+}
+
+@test "segments that can't be deleted are not sent again, and are deleted once they can be" {
+    # Root could write anyway.
+    [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    start_sink
+    sink_answers '{"mode":"hang"}'
+    start_agent
+    "$TOOL" spool traces a 500 10 >>written
+    until_true 20 test -e spool/traces.0000000001.jsonl
+    chmod 550 spool
+    stop_sink
+    start_sink
+    until_true 30 nothing_waits traces
+    until_true 30 grep -q "can't be deleted" agent.log
+    [ -e spool/traces.0000000001.jsonl ]
+    chmod 2770 spool
+    until_true 30 only_the_active_is_left
+    everything_arrived --duplicate-requests 0
+    books traces 500
+    [ "$(outcome traces delivered)" = 500 ]
+    [ "$(grep -c "can't be deleted" agent.log)" = 1 ]
 }

@@ -145,11 +145,11 @@ misbehaves() {
     misbehaves '{"mode": "noise"}' 502 'Downstream failed' 1 bad_response bad_response
 }
 
-@test "100 MB of body or header: 502, and no more memory than for others" {
+@test "100 MB of body, header or chunk extension: 502, and no more memory than for others" {
     local pid before after
     pid=$(analyze_pids)
     before=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status")
-    for mode in huge huge_chunked huge_head; do
+    for mode in huge huge_chunked huge_head huge_extension; do
         misbehaves "{\"mode\": \"$mode\"}" 502 'Downstream failed' 1 bad_response bad_response
     done
     misbehaves '{"mode": "text", "text": "'"$(head -c 60000 /dev/zero | tr '\0' '[')"'"}' 502 'Downstream failed' 1 bad_response bad_response

@@ -5,16 +5,19 @@
 bats_require_minimum_version 1.5.0
 load helpers
 
-setup() {
-    case $BUILD in */asan*) skip "the sanitizer ends a program that asks for 2^64 bytes, as libfcgi does" ;; esac
-}
-
+# With the address sanitizer too libfcgi is told that there is no memory for a parameter of 2^64
+# bytes; what it forgets to free is not of interest here. Other reports are.
 setup_file() {
     new_folder
+    export ASAN_OPTIONS="log_path=$DIR/report:allocator_may_return_null=1:detect_leaks=0"
     start_instance WORKERS=2
 }
 
 teardown_file() { remove_folder; }
+
+teardown() {
+    refute grep -h 'ERROR: \|SUMMARY: ' "$DIR"/report.* 2>/dev/null
+}
 
 # send_parameters PYTHON-BYTES: a request with these bytes after its parameters, to each process.
 send_parameters() {
@@ -30,6 +33,14 @@ for path in sys.argv[2:]:
         answer = b""
     assert b"200 OK" not in answer, answer
 PYTHON
+}
+
+# FASTCGI_SECONDS and FASTCGI_SEED make it longer, and another.
+@test "seconds of records in no order: after each connection the next request is answered" {
+    /usr/bin/python3 "$ROOT/tests/tools/fastcgi_fuzz.py" "${FASTCGI_SECONDS:-5}" "${FASTCGI_SEED:-1}" \
+        "$STATE"/run/analyze.sock-*
+    analyze '{"a": 1, "b": 2}'
+    expect 200 '.sum == 3'
 }
 
 @test "parameter lengths that nobody has are refused, and the next requests are answered" {

@@ -15,6 +15,7 @@ and forgets what was kept:
                  partial: the connection ends in the middle of the answer
                  huge: 200 with `bytes` bytes; huge_chunked: the same without a length
                  huge_head: 200 with a header of `bytes` bytes
+                 huge_extension: 200 with a chunk extension of `bytes` bytes
                  noise: bytes that are not HTTP
     count        how many requests to answer so, then compute again; 0 for all (default)
     delay_ms     pause before each answer
@@ -186,6 +187,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for _ in range(how["bytes"] // 65536):
             self.wfile.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+
+    def mode_huge_extension(self, how, body):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"1;x=")
+        for _ in range(how["bytes"] // 65536):
+            self.wfile.write(b"y" * 65536)
 
     def mode_huge_head(self, how, body):
         self.send_response(200)

@@ -12,7 +12,7 @@ DIR/NUMBER.SIGNAL.
 POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
 
     mode         accept (default), status, hang, close (in the head of a 200), cut (in its body),
-                 endless (trailers of a 200), partial, oversize, malformed, slow
+                 endless (trailers of a 200), extension (of a chunk of a 200, endless), partial, oversize, malformed, slow
     status       for mode status: the HTTP status
     retry_after  value of the Retry-After header; {"date": S} stands for the HTTP date in S seconds
     count        how many requests to answer so, then accept again; 0 for all (default)
@@ -259,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
-        elif mode in ("cut", "endless"):
+        elif mode in ("cut", "endless", "extension"):
             state.keep(signal, parsed)
             self.count(signal, 200)
             self.close_connection = True
@@ -284,10 +284,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self.wfile.write(b"Transfer-Encoding: chunked\r\nTrailer: x\r\n\r\n2\r\n{}\r\n0\r\n")
+        endless = mode == "endless"
+        self.wfile.write(b"Transfer-Encoding: chunked\r\nTrailer: x\r\n\r\n2\r\n{}\r\n" +
+                         (b"0\r\n" if endless else b"1;x="))
         try:
             while not self.server.state.stop.is_set():
-                self.wfile.write(b"x: " + b"y" * 4000 + b"\r\n")
+                self.wfile.write(b"x: " + b"y" * 4000 + (b"\r\n" if endless else b""))
         except OSError:
             pass
 
