@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
+#include "lib/base/printable.h"
 
 #include <errno.h>
 #include <math.h>
@@ -230,8 +231,8 @@ static void note_failure(struct run *run, const struct load_answer *answer)
     run->down_ns = answer->end_ns;
     set_retry(run, answer->end_ns, retry_first_ns);
     clear_live(run);
-    (void)fprintf(stderr, "microtrace load: %s does not answer (%s); trying again now and then\n",
-                  run->options.url, load_client_reason(answer->code));
+    printable_error("microtrace load: %s does not answer (%s); trying again now and then",
+                    run->options.url, load_client_reason(answer->code));
 }
 
 static void note_success(struct run *run, const struct load_answer *answer)
@@ -240,8 +241,8 @@ static void note_success(struct run *run, const struct load_answer *answer)
     if (run->down_ns == 0 || answer->sent_ns < run->down_ns)
         return;
     clear_live(run);
-    (void)fprintf(stderr, "microtrace load: %s answers again after %.1f s\n", run->options.url,
-                  (double)(answer->end_ns - run->down_ns) / (double)NS_PER_S);
+    printable_error("microtrace load: %s answers again after %.1f s", run->options.url,
+                    (double)(answer->end_ns - run->down_ns) / (double)NS_PER_S);
     run->down_ns = 0;
     run->due_ns = answer->end_ns;
 }
@@ -307,7 +308,7 @@ static int go(struct run *run)
 static int run_and_report(struct run *run)
 {
     if (open_descriptors(run) != 0) {
-        (void)fprintf(stderr, "microtrace load: %s\n", strerror(errno));
+        printable_error("microtrace load: %s", strerror(errno));
         return COMMAND_FAILED;
     }
     run->live = isatty(STDERR_FILENO) == 1;
@@ -317,7 +318,7 @@ static int run_and_report(struct run *run)
     errno = 0;
     if (go(run) != 0) {
         clear_live(run);
-        (void)fprintf(stderr, "microtrace load: %s\n", strerror(errno));
+        printable_error("microtrace load: %s", strerror(errno));
         return COMMAND_FAILED;
     }
     clear_live(run);
@@ -335,7 +336,7 @@ static int run_load(int argc, char **argv)
     int status;
 
     if (run == NULL) {
-        (void)fprintf(stderr, "microtrace load: out of memory\n");
+        printable_error("microtrace load: out of memory");
         return COMMAND_FAILED;
     }
     status = options_read(&options, &run->options, &argc, &argv);
@@ -346,7 +347,7 @@ static int run_load(int argc, char **argv)
     run->client = load_client_open(run->options.url, (unsigned)run->options.concurrency,
                                    run->options.timeout_s, &problem);
     if (run->client == NULL) {
-        (void)fprintf(stderr, "microtrace load: --url %s: %s\n", run->options.url, problem);
+        printable_error("microtrace load: --url %s: %s", run->options.url, problem);
         free(run);
         return COMMAND_USAGE;
     }

@@ -1,5 +1,6 @@
 #include "cli/instance.h"
 
+#include "lib/base/printable.h"
 #include "lib/metrics/file.h"
 #include "lib/spool/files.h"
 #include "lib/telemetry.h"
@@ -44,7 +45,7 @@ static int choose_below(const char *state)
     if (snprintf(run_dir, sizeof(run_dir), "%s/run", state) < (int)sizeof(run_dir) &&
         snprintf(spool_dir, sizeof(spool_dir), "%s/spool", state) < (int)sizeof(spool_dir))
         return 0;
-    (void)fprintf(stderr, "microtrace: --state: the path is too long\n");
+    printable_error("microtrace: --state: the path is too long");
     return -1;
 }
 
@@ -71,10 +72,10 @@ int instance_choose(const char *state)
             return -1;
         if (is_dir(run_dir) || is_dir(spool_dir))
             return 0;
-        (void)fprintf(stderr,
-                      "microtrace: --state %s: there is no run/ and no spool/ in it; it takes the "
-                      "STATE_DIR of an instance\n",
-                      state);
+        printable_error(
+            "microtrace: --state %s: there is no run/ and no spool/ in it; it takes the "
+            "STATE_DIR of an instance",
+            state);
         return -1;
     }
     if (run == NULL && spool == NULL && holds_instance("var"))

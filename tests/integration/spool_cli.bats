@@ -107,6 +107,7 @@ lines_are() {
     put logs l 40
     run spool status
     [ "$status" -eq 1 ]
+    [[ ${lines[0]} == *"/spool: no agent runs; no checkpoint yet" ]]
     [[ $output == *"wrong: traces: 25 records wait and no agent runs"* ]]
     [[ $output == *"wrong: logs: 40 records wait and no agent runs"* ]]
     status_holds ".agent_running == false and .checkpoint.state == \"missing\" and
