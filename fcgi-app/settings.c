@@ -122,8 +122,6 @@ const struct config_table *const settings_tables[] = {
 
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
 {
-    const char *warning;
-
     memset(settings, 0, sizeof(*settings));
     if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry,
                     message_say, error) != 0)
@@ -139,8 +137,6 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
     }
     if (downstream_settings_load(&settings->downstream, settings->redact_query, error) != 0)
         return -1;
-    warning = propagation_parse(&settings->propagators, settings->propagator_names);
-    if (warning != NULL)
-        message_say(warning);
+    config_warn(propagation_parse(&settings->propagators, settings->propagator_names));
     return 0;
 }
