@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "cli/instance.h"
 #include "cli/load_client.h"
 #include "cli/load_plan.h"
 #include "cli/load_report.h"
@@ -44,7 +45,9 @@ struct values {
 
 static const struct config_setting rows[] = {
     {OPTION("--url", CONFIG_STRING, url), .fallback = "http://127.0.0.1:8000",
-     .help = "The instance; /analyze is put behind it."},
+     .help =
+         "The server; /analyze is put behind it. Unless given, that of the instance, if make run "
+         "or microtrace-run started it."},
     {OPTION("--rate", CONFIG_DOUBLE, rate), .min = 0.01, .max = 100000, .fallback = "10",
      .help = "Requests a second; of the busiest moment if the shape is daily."},
     {OPTION("--concurrency", CONFIG_UINT, concurrency), .min = 1,
@@ -66,12 +69,14 @@ static const struct config_setting rows[] = {
 
 #undef OPTION
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), URL = 0 };
 
 static const struct options_switch switches[] = {
     {"--json", offsetof(struct values, json), "Print the summary as JSON."},
     {NULL, 0, NULL},
 };
+
+static uint64_t given; /* a bit for each row */
 
 static const struct options_table options = {
     .command = "microtrace load",
@@ -81,6 +86,8 @@ static const struct options_table options = {
     .rows = rows,
     .row_count = ROWS,
     .switches = switches,
+    .given = &given,
+    .state = instance_choose,
 };
 
 /* One run, from the first request to the summary. */
@@ -332,6 +339,7 @@ static int run_and_report(struct run *run)
 static int run_load(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof(*run));
+    char url[INSTANCE_URL_MAX];
     const char *problem;
     int status;
 
@@ -344,6 +352,8 @@ static int run_load(int argc, char **argv)
         free(run);
         return status;
     }
+    if ((given >> URL & 1) == 0 && instance_url(url) == 0)
+        run->options.url = url;
     run->client = load_client_open(run->options.url, (unsigned)run->options.concurrency,
                                    run->options.timeout_s, &problem);
     if (run->client == NULL) {

@@ -5,6 +5,7 @@
 #include "lib/spool/files.h"
 #include "lib/telemetry.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -94,6 +95,36 @@ bool instance_is_one(void)
 const char *instance_run_dir(void)
 {
     return run_dir;
+}
+
+/* Others of the group can write the file: nothing but an address is taken from it. */
+static bool is_address(const char *url)
+{
+    static const char scheme[] = "http://";
+    const char *const host = url + sizeof(scheme) - 1;
+
+    return strncmp(url, scheme, sizeof(scheme) - 1) == 0 && host[0] != '\0' &&
+           host[strspn(host, "0123456789abcdef.:[]")] == '\0';
+}
+
+int instance_url(char out[INSTANCE_URL_MAX])
+{
+    char path[PATH_MAX + sizeof("/lock")];
+    struct stat status;
+    ssize_t length = -1;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/lock", run_dir);
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        length = read(fd, out, INSTANCE_URL_MAX - 1);
+    (void)close(fd);
+    if (length <= 0 || out[length - 1] != '\n')
+        return -1;
+    out[length - 1] = '\0';
+    return is_address(out) ? 0 : -1;
 }
 
 const char *instance_spool_dir(void)
