@@ -91,7 +91,8 @@ static const struct config_setting rows[] = {
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, redact_query),
         .help = "Names in a query, with commas, whose values spans show as REDACTED, beside "
-                "AWSAccessKeyId, Signature, sig and X-Goog-Signature.",
+                "X-Amz-Signature, X-Amz-Credential, X-Amz-Security-Token, AWSAccessKeyId, "
+                "Signature, sig and X-Goog-Signature.",
     },
     {
         .name = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
