@@ -2,6 +2,7 @@
 
 #include "cli/instance.h"
 #include "lib/base/clock.h"
+#include "lib/base/printable.h"
 #include "lib/control/breaker.h"
 #include "lib/metrics/words.h"
 
@@ -19,11 +20,10 @@ static int read_status(struct breaker_status *status)
     (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE_NAME, instance_run_dir());
     state = metrics_words_open(&file, path, false);
     if (state != METRICS_FILE_OK) {
-        (void)fprintf(stderr, "microtrace breaker: %s: %s%s\n", path,
-                      metrics_file_state_text(state),
-                      state == METRICS_FILE_MISSING
-                          ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
-                          : "");
+        printable_error("microtrace breaker: %s: %s%s", path, metrics_file_state_text(state),
+                        state == METRICS_FILE_MISSING
+                            ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
+                            : "");
         return -1;
     }
     *status = breaker_look(&file.words);
@@ -66,9 +66,9 @@ static int change(void (*act)(struct breaker *breaker))
         return COMMAND_FAILED;
     metrics = metrics_open(instance_run_dir(), 0);
     if (metrics == NULL) {
-        (void)fprintf(stderr, "microtrace breaker: out of memory\n");
+        printable_error("microtrace breaker: out of memory");
     } else if (metrics_problem(metrics) != NULL) {
-        (void)fprintf(stderr, "microtrace breaker: %s\n", metrics_problem(metrics));
+        printable_error("microtrace breaker: %s", metrics_problem(metrics));
     } else {
         breaker_attach(&breaker, metrics);
         act(&breaker);
@@ -102,7 +102,7 @@ static int run(int argc, char **argv)
     if (result != OPTIONS_GO)
         return result;
     if (argc == 0) {
-        (void)fprintf(stderr, "microtrace breaker: one of status, open, close, reset is missing\n");
+        printable_error("microtrace breaker: one of status, open, close, reset is missing");
         return COMMAND_USAGE;
     }
     if (argc > 1)

@@ -3,6 +3,7 @@
 #include "cli/instance.h"
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
+#include "lib/base/printable.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
 
@@ -59,11 +60,12 @@ static int open_words(struct metrics_words_file *file, char path[PATH_MAX], bool
     state = metrics_words_open(file, path, writable);
     if (state == METRICS_FILE_OK)
         return COMMAND_OK;
-    (void)fprintf(stderr, "microtrace chaos: %s: %s%s\n", path,
-                  state == METRICS_FILE_UNUSABLE ? strerror(errno) : metrics_file_state_text(state),
-                  state == METRICS_FILE_MISSING
-                      ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
-                      : "");
+    printable_error("microtrace chaos: %s: %s%s", path,
+                    state == METRICS_FILE_UNUSABLE ? strerror(errno)
+                                                   : metrics_file_state_text(state),
+                    state == METRICS_FILE_MISSING
+                        ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
+                        : "");
     return COMMAND_FAILED;
 }
 
@@ -128,7 +130,7 @@ static int set(const struct chaos_set *wanted)
         return COMMAND_FAILED;
     lock = chaos_control_lock(path);
     if (lock < 0) {
-        (void)fprintf(stderr, "microtrace chaos: %s: %s\n", path, strerror(errno));
+        printable_error("microtrace chaos: %s: %s", path, strerror(errno));
         metrics_words_close(&file);
         return COMMAND_FAILED;
     }
@@ -206,8 +208,8 @@ static int run(int argc, char **argv)
     if (result != OPTIONS_GO)
         return result;
     if (argc == 0) {
-        (void)fprintf(stderr, "microtrace chaos: one of on, off, reset, status is missing; "
-                              "see microtrace chaos --help\n");
+        printable_error("microtrace chaos: one of on, off, reset, status is missing; "
+                        "see microtrace chaos --help");
         return COMMAND_USAGE;
     }
     if (argc > 1)

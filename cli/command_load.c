@@ -1,11 +1,13 @@
 #include "cli/command.h"
 
+#include "cli/instance.h"
 #include "cli/load_client.h"
 #include "cli/load_plan.h"
 #include "cli/load_report.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/ids.h"
+#include "lib/base/printable.h"
 
 #include <errno.h>
 #include <math.h>
@@ -43,7 +45,9 @@ struct values {
 
 static const struct config_setting rows[] = {
     {OPTION("--url", CONFIG_STRING, url), .fallback = "http://127.0.0.1:8000",
-     .help = "The instance; /analyze is put behind it."},
+     .help =
+         "The server; /analyze is put behind it. Unless given, that of the instance, if make run "
+         "or microtrace-run started it."},
     {OPTION("--rate", CONFIG_DOUBLE, rate), .min = 0.01, .max = 100000, .fallback = "10",
      .help = "Requests a second; of the busiest moment if the shape is daily."},
     {OPTION("--concurrency", CONFIG_UINT, concurrency), .min = 1,
@@ -65,12 +69,14 @@ static const struct config_setting rows[] = {
 
 #undef OPTION
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), URL = 0 };
 
 static const struct options_switch switches[] = {
     {"--json", offsetof(struct values, json), "Print the summary as JSON."},
     {NULL, 0, NULL},
 };
+
+static uint64_t given; /* a bit for each row */
 
 static const struct options_table options = {
     .command = "microtrace load",
@@ -80,6 +86,8 @@ static const struct options_table options = {
     .rows = rows,
     .row_count = ROWS,
     .switches = switches,
+    .given = &given,
+    .state = instance_choose,
 };
 
 /* One run, from the first request to the summary. */
@@ -230,8 +238,8 @@ static void note_failure(struct run *run, const struct load_answer *answer)
     run->down_ns = answer->end_ns;
     set_retry(run, answer->end_ns, retry_first_ns);
     clear_live(run);
-    (void)fprintf(stderr, "microtrace load: %s does not answer (%s); trying again now and then\n",
-                  run->options.url, load_client_reason(answer->code));
+    printable_error("microtrace load: %s does not answer (%s); trying again now and then",
+                    run->options.url, load_client_reason(answer->code));
 }
 
 static void note_success(struct run *run, const struct load_answer *answer)
@@ -240,8 +248,8 @@ static void note_success(struct run *run, const struct load_answer *answer)
     if (run->down_ns == 0 || answer->sent_ns < run->down_ns)
         return;
     clear_live(run);
-    (void)fprintf(stderr, "microtrace load: %s answers again after %.1f s\n", run->options.url,
-                  (double)(answer->end_ns - run->down_ns) / (double)NS_PER_S);
+    printable_error("microtrace load: %s answers again after %.1f s", run->options.url,
+                    (double)(answer->end_ns - run->down_ns) / (double)NS_PER_S);
     run->down_ns = 0;
     run->due_ns = answer->end_ns;
 }
@@ -307,7 +315,7 @@ static int go(struct run *run)
 static int run_and_report(struct run *run)
 {
     if (open_descriptors(run) != 0) {
-        (void)fprintf(stderr, "microtrace load: %s\n", strerror(errno));
+        printable_error("microtrace load: %s", strerror(errno));
         return COMMAND_FAILED;
     }
     run->live = isatty(STDERR_FILENO) == 1;
@@ -317,7 +325,7 @@ static int run_and_report(struct run *run)
     errno = 0;
     if (go(run) != 0) {
         clear_live(run);
-        (void)fprintf(stderr, "microtrace load: %s\n", strerror(errno));
+        printable_error("microtrace load: %s", strerror(errno));
         return COMMAND_FAILED;
     }
     clear_live(run);
@@ -331,11 +339,12 @@ static int run_and_report(struct run *run)
 static int run_load(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof(*run));
+    char url[INSTANCE_URL_MAX];
     const char *problem;
     int status;
 
     if (run == NULL) {
-        (void)fprintf(stderr, "microtrace load: out of memory\n");
+        printable_error("microtrace load: out of memory");
         return COMMAND_FAILED;
     }
     status = options_read(&options, &run->options, &argc, &argv);
@@ -343,10 +352,12 @@ static int run_load(int argc, char **argv)
         free(run);
         return status;
     }
+    if ((given >> URL & 1) == 0 && instance_url(url) == 0)
+        run->options.url = url;
     run->client = load_client_open(run->options.url, (unsigned)run->options.concurrency,
                                    run->options.timeout_s, &problem);
     if (run->client == NULL) {
-        (void)fprintf(stderr, "microtrace load: --url %s: %s\n", run->options.url, problem);
+        printable_error("microtrace load: --url %s: %s", run->options.url, problem);
         free(run);
         return COMMAND_USAGE;
     }

@@ -4,6 +4,7 @@
 #include "cli/metrics_json.h"
 #include "cli/metrics_selection.h"
 #include "cli/metrics_table.h"
+#include "lib/base/printable.h"
 #include "lib/metrics/exposition.h"
 #include "lib/metrics/reader.h"
 
@@ -68,25 +69,25 @@ static int read_and_print(struct metrics_reader *reader, const struct values *va
     const char *unmatched;
 
     if (reader == NULL) {
-        (void)fprintf(stderr, "microtrace metrics: out of memory\n");
+        printable_error("microtrace metrics: out of memory");
         return COMMAND_FAILED;
     }
     if (metrics_reader_refresh(reader) != 0) {
-        (void)fprintf(stderr, "microtrace metrics: %s\n", metrics_reader_problem(reader));
+        printable_error("microtrace metrics: %s", metrics_reader_problem(reader));
         return COMMAND_FAILED;
     }
     /* A misspelled name would pass for a metric without series. */
     unmatched = metrics_selection_unmatched(reader, text ? exposition_own_names : none);
     if (unmatched != NULL) {
-        (void)fprintf(stderr, "microtrace metrics: %s/" METRICS_FILE_NAME " has no metric %s\n",
-                      instance_run_dir(), unmatched);
+        printable_error("microtrace metrics: %s/" METRICS_FILE_NAME " has no metric %s",
+                        instance_run_dir(), unmatched);
         return COMMAND_FAILED;
     }
     if (print(reader, values) == 0 && !metrics_reader_lost(reader))
         return COMMAND_OK;
     /* Zeros that were read from a file cut off meanwhile must not pass for values. */
-    (void)fprintf(stderr, "microtrace metrics: %s/" METRICS_FILE_NAME ": %s\n", instance_run_dir(),
-                  metrics_reader_lost(reader) ? "truncated while read" : "out of memory");
+    printable_error("microtrace metrics: %s/" METRICS_FILE_NAME ": %s", instance_run_dir(),
+                    metrics_reader_lost(reader) ? "truncated while read" : "out of memory");
     return COMMAND_FAILED;
 }
 
@@ -99,8 +100,8 @@ static int run(int argc, char **argv)
     if (status != OPTIONS_GO)
         return status;
     if (values.json + values.prometheus + values.openmetrics > 1) {
-        (void)fprintf(stderr, "microtrace metrics: only one of --json, --prometheus and "
-                              "--openmetrics can be chosen\n");
+        printable_error("microtrace metrics: only one of --json, --prometheus and "
+                        "--openmetrics can be chosen");
         return COMMAND_USAGE;
     }
     metrics_selection_set(argv, (size_t)argc);

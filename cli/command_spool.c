@@ -5,6 +5,7 @@
 #include "cli/spool_status.h"
 #include "cli/spool_tail.h"
 #include "cli/spool_verify.h"
+#include "lib/base/printable.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -85,8 +86,8 @@ static const struct options_table tail_options = {
 
 static int bad_value(const char *option, const char *value, const char *accepted)
 {
-    (void)fprintf(stderr, "microtrace spool tail: %s: \"%s\" can't be used; it takes %s\n", option,
-                  value, accepted);
+    printable_error("microtrace spool tail: %s: \"%s\" can't be used; it takes %s", option, value,
+                    accepted);
     return COMMAND_USAGE;
 }
 

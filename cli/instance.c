@@ -1,9 +1,11 @@
 #include "cli/instance.h"
 
+#include "lib/base/printable.h"
 #include "lib/metrics/file.h"
 #include "lib/spool/files.h"
 #include "lib/telemetry.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,7 +46,7 @@ static int choose_below(const char *state)
     if (snprintf(run_dir, sizeof(run_dir), "%s/run", state) < (int)sizeof(run_dir) &&
         snprintf(spool_dir, sizeof(spool_dir), "%s/spool", state) < (int)sizeof(spool_dir))
         return 0;
-    (void)fprintf(stderr, "microtrace: --state: the path is too long\n");
+    printable_error("microtrace: --state: the path is too long");
     return -1;
 }
 
@@ -71,10 +73,10 @@ int instance_choose(const char *state)
             return -1;
         if (is_dir(run_dir) || is_dir(spool_dir))
             return 0;
-        (void)fprintf(stderr,
-                      "microtrace: --state %s: there is no run/ and no spool/ in it; it takes the "
-                      "STATE_DIR of an instance\n",
-                      state);
+        printable_error(
+            "microtrace: --state %s: there is no run/ and no spool/ in it; it takes the "
+            "STATE_DIR of an instance",
+            state);
         return -1;
     }
     if (run == NULL && spool == NULL && holds_instance("var"))
@@ -93,6 +95,36 @@ bool instance_is_one(void)
 const char *instance_run_dir(void)
 {
     return run_dir;
+}
+
+/* Others of the group can write the file: nothing but an address is taken from it. */
+static bool is_address(const char *url)
+{
+    static const char scheme[] = "http://";
+    const char *const host = url + sizeof(scheme) - 1;
+
+    return strncmp(url, scheme, sizeof(scheme) - 1) == 0 && host[0] != '\0' &&
+           host[strspn(host, "0123456789abcdef.:[]")] == '\0';
+}
+
+int instance_url(char out[INSTANCE_URL_MAX])
+{
+    char path[PATH_MAX + sizeof("/lock")];
+    struct stat status;
+    ssize_t length = -1;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/lock", run_dir);
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        length = read(fd, out, INSTANCE_URL_MAX - 1);
+    (void)close(fd);
+    if (length <= 0 || out[length - 1] != '\n')
+        return -1;
+    out[length - 1] = '\0';
+    return is_address(out) ? 0 : -1;
 }
 
 const char *instance_spool_dir(void)

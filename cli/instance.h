@@ -27,4 +27,12 @@ bool instance_is_one(void);
 const char *instance_run_dir(void);
 const char *instance_spool_dir(void);
 
+enum { INSTANCE_URL_MAX = 128 };
+
+/*
+ * Where the chosen instance answers, if microtrace-run started one there: http://HOST:PORT with a
+ * numeric host. Returns 0, or -1 if that is not known.
+ */
+int instance_url(char out[INSTANCE_URL_MAX]);
+
 #endif

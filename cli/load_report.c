@@ -1,6 +1,7 @@
 #include "cli/load_report.h"
 
 #include "lib/base/json_writer.h"
+#include "lib/base/printable.h"
 
 #include <math.h>
 #include <string.h>
@@ -207,7 +208,7 @@ void load_report_print_json(const struct load_report *report, FILE *to)
     write_latency(&w, &report->latency);
     json_writer_end_object(&w);
     if (w.overflow) /* only an address of that length can do it */
-        (void)fprintf(stderr, "microtrace load: the address is too long for the summary\n");
+        printable_error("microtrace load: the address is too long for the summary");
     else
         (void)fprintf(to, "%.*s\n", (int)w.len, text);
 }

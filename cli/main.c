@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/instance.h"
 #include "lib/base/config_names.h"
+#include "lib/base/printable.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -73,24 +74,21 @@ static const struct command *find(int argc, char **argv, int *words)
 static int unknown(int argc, char **argv)
 {
     const size_t length = strlen(argv[0]);
-    bool begins = false;
+    char names[256] = "";
+    size_t used = 0;
 
     for (const struct command *const *at = commands; *at != NULL; at++) {
         const char *const name = name_of(*at);
 
-        if (strncmp(name, argv[0], length) != 0 || name[length] != ' ')
-            continue;
-        if (!begins)
-            (void)fprintf(stderr, "microtrace %s: ", argv[0]);
-        (void)fprintf(stderr, "%s%s", begins ? ", " : "one of ", name + length + 1);
-        begins = true;
+        if (strncmp(name, argv[0], length) == 0 && name[length] == ' ' && used < sizeof(names))
+            used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+                                     used > 0 ? ", " : "", name + length + 1);
     }
-    if (begins)
-        (void)fprintf(stderr, " is expected%s%s; see microtrace --help\n", argc > 1 ? ", not " : "",
-                      argc > 1 ? argv[1] : "");
+    if (used > 0)
+        printable_error("microtrace %s: one of %s is expected%s%s; see microtrace --help", argv[0],
+                        names, argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
     else
-        (void)fprintf(stderr, "microtrace: unknown command or option %s; see microtrace --help\n",
-                      argv[0]);
+        printable_error("microtrace: unknown command or option %s; see microtrace --help", argv[0]);
     return COMMAND_USAGE;
 }
 
@@ -129,7 +127,7 @@ static int run(int argc, char **argv)
 
 static void warn(const char *message)
 {
-    (void)fprintf(stderr, "microtrace: %s\n", message);
+    printable_error("microtrace: %s", message);
 }
 
 int main(int argc, char **argv)
@@ -139,14 +137,14 @@ int main(int argc, char **argv)
     /* A limit on file sizes is an error of the write. */
     (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
-        (void)fprintf(stderr, "microtrace: a command is missing; see microtrace --help\n");
+        printable_error("microtrace: a command is missing; see microtrace --help");
         return COMMAND_USAGE;
     }
     config_names_check(warn);
     status = run(argc - 1, argv + 1);
     /* A full disk or a closed pipe shows only when the buffered text goes out. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        (void)fprintf(stderr, "microtrace: the output could not be written\n");
+        printable_error("microtrace: the output could not be written");
         return COMMAND_FAILED;
     }
     return status;

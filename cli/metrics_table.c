@@ -162,8 +162,9 @@ static void print_file(const struct metrics_reader *reader)
     clock_iso8601(created, info.created_unix_ns);
     printf("%zu of %" PRIu32 " series, %zu processes, %zu damaged records\n", info.series_count,
            info.max_series, info.living, info.corrupt_records);
-    printf("instance %s, since %s, %" PRIu64 " bytes: %s/" METRICS_FILE_NAME "\n", info.instance_id,
-           created, info.file_size, instance_run_dir());
+    printf("instance %s, since %s, %" PRIu64 " bytes: ", info.instance_id, created, info.file_size);
+    printable_write(stdout, instance_run_dir(), strlen(instance_run_dir()));
+    printf("/" METRICS_FILE_NAME "\n");
     for (size_t i = 0; i < METRICS_REFUSED_COUNT; i++) {
         if (info.refused[i] > 0)
             printf("refused: %" PRIu64 " %s\n", info.refused[i], metrics_file_refused_names[i]);

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/spool_report.h"
 #include "lib/base/json_writer.h"
+#include "lib/base/printable.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -149,6 +150,12 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
 
+/* For texts that others chose. */
+static void say(const char *text)
+{
+    printable_write(stdout, text, strlen(text));
+}
+
 /* How the last export of each signal went, a line for each. */
 static void print_exports(const struct spool_agent *agent)
 {
@@ -156,34 +163,48 @@ static void print_exports(const struct spool_agent *agent)
         const struct agent_status_signal *const s = &agent->status.signals[i];
 
         if (s->nowhere[0] != '\0') {
-            printf("%s are sent nowhere: %s\n", spool_signal_names[i], s->nowhere);
+            printf("%s are sent nowhere: ", spool_signal_names[i]);
+            say(s->nowhere);
+            printf("\n");
             continue;
         }
-        printf("%s are sent to %s", spool_signal_names[i], s->endpoint);
-        if (s->result_ms == 0)
+        printf("%s are sent to ", spool_signal_names[i]);
+        say(s->endpoint);
+        if (s->result_ms == 0) {
             printf(": nothing yet");
-        else
-            printf(": %.1f s ago %s", spool_agent_age_s(agent, s->result_ms), s->reason);
+        } else {
+            printf(": %.1f s ago ", spool_agent_age_s(agent, s->result_ms));
+            say(s->reason);
+        }
         if (agent->state == SPOOL_AGENT_LIVE && s->next_ms > agent->now_ms)
             printf("; next try in %.1f s", (double)(s->next_ms - agent->now_ms) / 1e3);
         printf("\n");
     }
 }
 
+static void print_texts(const char *head, const char texts[][SPOOL_REPORT_TEXT_MAX], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        printf("%s", head);
+        say(texts[i]);
+        printf("\n");
+    }
+}
+
 static void print_people(const struct spool_report *report, const char *dir)
 {
-    printf("%s: %s; checkpoint %s", dir, agent_text(report->view.agent),
-           checkpoint_text(report->view.checkpoint));
+    say(dir);
+    printf(": %s; ", agent_text(report->view.agent));
     if (report->view.checkpoint == CHECKPOINT_VALID)
-        printf(", number %llu, %.1f s old", (unsigned long long)report->view.state.generation,
-               report->checkpoint_age_s);
-    printf("\n");
+        printf("checkpoint number %llu, %.1f s old\n",
+               (unsigned long long)report->view.state.generation, report->checkpoint_age_s);
+    else
+        printf("%s\n", report->view.checkpoint == CHECKPOINT_MISSING ? "no checkpoint yet"
+                                                                     : "the checkpoint is damaged");
     print_signals(report);
     print_exports(&report->agent);
-    for (size_t i = 0; i < report->note_count; i++)
-        printf("note: %s\n", report->notes[i]);
-    for (size_t i = 0; i < report->wrong_count; i++)
-        printf("wrong: %s\n", report->wrong[i]);
+    print_texts("note: ", report->notes, report->note_count);
+    print_texts("wrong: ", report->wrong, report->wrong_count);
     if (report->wrong_count == 0)
         printf("Nothing is wrong.\n");
 }
@@ -347,7 +368,7 @@ static int print_json(const struct spool_report *report, const char *dir)
     write_texts(&w, "wrong", report->wrong, report->wrong_count);
     json_writer_end_object(&w);
     if (w.overflow) {
-        (void)fprintf(stderr, "microtrace spool status: too much to say\n");
+        printable_error("microtrace spool status: too much to say");
         return COMMAND_FAILED;
     }
     printf("%.*s\n", (int)w.len, text);
@@ -361,8 +382,8 @@ int spool_status_run(const struct spool_status_options *options)
     int result = COMMAND_OK;
 
     if (spool_report_make(&report, dir, options->rate) != 0) {
-        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
-                      dir, strerror(errno));
+        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", dir,
+                        strerror(errno));
         return COMMAND_FAILED;
     }
     if (options->json)

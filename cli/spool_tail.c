@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/spool_print.h"
 #include "cli/spool_view.h"
+#include "lib/base/printable.h"
 #include "lib/spool/lines.h"
 #include "lib/spool/writer.h"
 
@@ -81,7 +82,7 @@ static struct place *ring_at(struct ring *ring, size_t i)
 static void fail(struct tailer *t, const char *what)
 {
     if (!t->failed)
-        (void)fprintf(stderr, "microtrace spool: %s: %s\n", what, strerror(errno));
+        printable_error("microtrace spool: %s: %s", what, strerror(errno));
     t->failed = true;
 }
 
@@ -280,7 +281,7 @@ static void say_closed(struct tailer *t, const struct spool_segment *segment)
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_segment_name(name, t->options->signal, segment);
-    (void)fprintf(stderr, "microtrace spool: %s: %s\n", name, why);
+    printable_error("microtrace spool: %s: %s", name, why);
     t->failed = true;
 }
 
@@ -422,7 +423,7 @@ int spool_tail_run(const struct spool_tail_options *options)
     t.found = (struct ring){.places = calloc(options->last + 1, sizeof(*t.found.places)),
                             .room = options->last};
     if (t.found.places == NULL) {
-        (void)fprintf(stderr, "microtrace spool: out of memory\n");
+        printable_error("microtrace spool: out of memory");
         return COMMAND_FAILED;
     }
     for (int i = 0; i < SOURCES_MAX; i++)
@@ -430,8 +431,8 @@ int spool_tail_run(const struct spool_tail_options *options)
     t.colours = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
                 strcmp(term, "dumb") != 0;
     if (print_history(&t) != 0) {
-        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
-                      t.dir, strerror(errno));
+        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", t.dir,
+                        strerror(errno));
         result = COMMAND_FAILED;
     } else if (fflush(stdout) != 0 || (t.failed && !options->follow)) {
         result = COMMAND_FAILED;

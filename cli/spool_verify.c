@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/spool_view.h"
 #include "lib/base/json_walk.h"
+#include "lib/base/printable.h"
 #include "lib/spool/lines.h"
 #include "lib/spool/writer.h"
 
@@ -179,8 +180,8 @@ int spool_verify_run(void)
     struct spool_view view;
 
     if (spool_view_open(&view, dir) != 0) {
-        (void)fprintf(stderr, "microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)\n",
-                      dir, strerror(errno));
+        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", dir,
+                        strerror(errno));
         return COMMAND_FAILED;
     }
     if (view.checkpoint == CHECKPOINT_CORRUPT) {

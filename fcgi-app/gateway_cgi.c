@@ -1,13 +1,20 @@
 #include "fcgi-app/gateway.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* How long a process stays for a body that nobody wants: nginx's lingering_time and _timeout. */
+enum { LINGER_MS = 30000, LINGER_PAUSE_MS = 5000 };
+
 struct gateway_cgi {
     struct gateway base;
     bool done;
+    int64_t unread; /* bytes of the body that were not read; of a chunked one more than can come */
 };
 
 static int next(struct gateway *base, struct request *request)
@@ -25,14 +32,15 @@ static int next(struct gateway *base, struct request *request)
      */
     if (request->content_length == REQUEST_LENGTH_UNKNOWN && !request_is_chunked(request))
         request->content_length = 0;
+    gateway->unread = request_is_chunked(request) ? INT64_MAX : request->content_length;
     return GATEWAY_REQUEST;
 }
 
 static size_t read_body(struct gateway *base, char *buffer, size_t length)
 {
+    struct gateway_cgi *gateway = (struct gateway_cgi *)base;
     size_t got = 0;
 
-    (void)base;
     while (got < length) {
         ssize_t n = read(STDIN_FILENO, buffer + got, length - got);
 
@@ -42,7 +50,30 @@ static size_t read_body(struct gateway *base, char *buffer, size_t length)
             break;
         got += (size_t)n;
     }
+    gateway->unread = got < length ? 0 : gateway->unread - (int64_t)got;
     return got;
+}
+
+/*
+ * Apache's mod_cgid takes an answer only when it is rid of the whole body, and loses it if that
+ * can't be written: stdin and stdout are one socket, which a close with unread data resets.
+ */
+static void read_rest(struct gateway_cgi *gateway)
+{
+    const uint64_t end_ms = clock_monotonic_ms() + LINGER_MS;
+    struct pollfd body = {.fd = STDIN_FILENO, .events = POLLIN};
+    char ignored[16384];
+
+    while (gateway->unread > 0 && clock_monotonic_ms() < end_ms &&
+           poll(&body, 1, LINGER_PAUSE_MS) == 1) {
+        const size_t most =
+            gateway->unread < (int64_t)sizeof(ignored) ? (size_t)gateway->unread : sizeof(ignored);
+        const ssize_t n = read(STDIN_FILENO, ignored, most);
+
+        if (n <= 0)
+            return;
+        gateway->unread -= n;
+    }
 }
 
 static bool reply(struct gateway *base, const struct reply *reply)
@@ -53,7 +84,6 @@ static bool reply(struct gateway *base, const struct reply *reply)
         {.iov_base = reply->body.buf, .iov_len = reply_body_length(reply)},
     };
 
-    (void)base;
     while (parts[0].iov_len + parts[1].iov_len > 0) {
         ssize_t n = writev(STDOUT_FILENO, parts, 2);
         size_t left;
@@ -71,6 +101,7 @@ static bool reply(struct gateway *base, const struct reply *reply)
             left -= taken;
         }
     }
+    read_rest((struct gateway_cgi *)base);
     return true;
 }
 

@@ -368,8 +368,10 @@ int main(int argc, char **argv)
         message_say(error);
         return OPTIONS_USAGE;
     }
-    if (check)
+    if (check) {
+        telemetry_settings_check(&app.settings.telemetry);
         return EXIT_SUCCESS;
+    }
     if (!is_fastcgi && !is_cgi_request) {
         message_print("a web server starts this program, by FastCGI or CGI; "
                       "see analyze --help");

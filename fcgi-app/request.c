@@ -190,7 +190,7 @@ static void set_error_status(struct request *request)
     if (request->error_status == STATUS_LENGTH_REQUIRED) {
         /*
          * ... but for this status, which lighttpd has for POST alone. There may have been a body:
-         * behind an empty Content-Length, or over HTTP/2 before lighttpd 1.4.78.
+         * behind an empty Content-Length, or over HTTP/2 before lighttpd 1.4.78 in another's setup.
          */
         request->error_status = 0;
         request->method_text = method_names[METHOD_POST];

@@ -101,7 +101,8 @@ static const struct config_setting rows[] = {
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, redact_query),
         .help = "Names in a query, with commas, whose values spans show as REDACTED, beside "
-                "AWSAccessKeyId, Signature, sig and X-Goog-Signature.",
+                "X-Amz-Signature, X-Amz-Credential, X-Amz-Security-Token, AWSAccessKeyId, "
+                "Signature, sig and X-Goog-Signature.",
     },
     {
         .name = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
@@ -132,8 +133,6 @@ const struct config_table *const settings_tables[] = {
 
 int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
 {
-    const char *warning;
-
     memset(settings, 0, sizeof(*settings));
     if (config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry,
                     message_say, error) != 0)
@@ -149,8 +148,6 @@ int settings_load(struct settings *settings, char error[CONFIG_ERROR_MAX])
     }
     if (downstream_settings_load(&settings->downstream, settings->redact_query, error) != 0)
         return -1;
-    warning = propagation_parse(&settings->propagators, settings->propagator_names);
-    if (warning != NULL)
-        message_say(warning);
+    config_warn(propagation_parse(&settings->propagators, settings->propagator_names));
     return 0;
 }

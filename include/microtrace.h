@@ -299,7 +299,10 @@ void mt_span_set_request_id(struct mt_span *span, const char *request_id);
  * MT_STATUS_ERROR alone, or NULL. */
 void mt_span_set_status(struct mt_span *span, enum mt_status status, const char *message);
 
-/* Adds an event that happens now, with `count` attributes. */
+/*
+ * Adds an event that happens now, with `count` attributes: at most MT_SPAN_ATTRIBUTES_MAX, further
+ * ones are counted in the event's droppedAttributesCount. Of several with one key the last counts.
+ */
 void mt_span_add_event(struct mt_span *span, const char *name,
                        const struct mt_attribute *attributes, size_t count);
 
@@ -341,7 +344,8 @@ enum mt_level { MT_LOG_DEBUG, MT_LOG_INFO, MT_LOG_WARNING, MT_LOG_ERROR, MT_LOG_
 /*
  * Gathers a log record for the next mt_flush: `logger` names its source ("shop.import"; NULL for
  * the service's name), `message` is short and constant, and what varies is in the `count` fields
- * (at most 64; one named like a member of every log line, "message" say, becomes "field.message").
+ * (at most 64; of several of one name the last counts, and one named like a member of every log
+ * line, "message" say, becomes "field.message").
  * `span` ties it to a trace and a request, NULL for none. MICROTRACE_LOG_STDERR=true also prints
  * it.
  */

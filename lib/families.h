@@ -19,6 +19,7 @@ enum families {
     FAMILY_EXPORT_REQUESTS,
     FAMILY_EXPORT_DURATION,
     FAMILY_BUILD_INFO,
+    FAMILY_PROCESSES_DIED, /* by the agent */
     FAMILY_STDERR_DROPPED, /* by every program, what message_take_dropped counts */
     FAMILIES_COUNT,
 };

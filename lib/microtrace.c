@@ -87,7 +87,6 @@ static int settings_load(struct mt *mt)
 struct mt *mt_open(const char *name, const char *version)
 {
     struct mt *const mt = calloc(1, sizeof(*mt));
-    const char *problem;
 
     if (mt == NULL)
         return NULL;
@@ -103,9 +102,7 @@ struct mt *mt_open(const char *name, const char *version)
         free(mt);
         return NULL;
     }
-    problem = propagation_parse(&mt->propagators, getenv("OTEL_PROPAGATORS"));
-    if (problem != NULL)
-        message_say(problem);
+    config_warn(propagation_parse(&mt->propagators, getenv("OTEL_PROPAGATORS")));
     /* A CGI program would say it with each request. */
     if (getenv("GATEWAY_INTERFACE") == NULL)
         config_names_check(message_say);

@@ -24,6 +24,15 @@ struct mt {
 /* The same attribute as lib/trace has it; borrows what `from` borrows. */
 struct attribute microtrace_attribute(const struct mt_attribute *from);
 
+/*
+ * The `count` attributes at `from`, NULL for none, as lib/trace has them: without absent ones and
+ * those without a key; of several that `same` takes for one the last, as on a span. At most `max`
+ * go to `out`; the others are counted in `dropped`. Returns how many there are in `out`.
+ */
+size_t microtrace_attributes(struct attribute *out, size_t max, const struct mt_attribute *from,
+                             size_t count, bool (*same)(const char *a, const char *b),
+                             unsigned *dropped);
+
 /* What ties a log record to `span`, which may be NULL. Lives as long as the span. */
 struct log_context microtrace_log_context(const struct mt_span *span);
 

@@ -302,9 +302,15 @@ void mt_span_set_status(struct mt_span *span, enum mt_status status, const char 
 struct event {
     uint64_t unix_ns;
     const char *name;
-    const struct mt_attribute *attributes;
+    struct attribute attributes[MT_SPAN_ATTRIBUTES_MAX];
     size_t count;
+    unsigned dropped;
 };
+
+static bool is_same_key(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
 
 static void write_event(struct json_writer *w, const void *from)
 {
@@ -319,30 +325,32 @@ static void write_event(struct json_writer *w, const void *from)
     json_writer_string(w, event->name);
     json_writer_key(w, "attributes");
     json_writer_begin_array(w);
-    for (size_t i = 0; i < event->count; i++) {
-        const struct attribute attribute = microtrace_attribute(&event->attributes[i]);
-
-        if (attribute.key != NULL)
-            attribute_write_otlp(w, &attribute);
-    }
+    for (size_t i = 0; i < event->count; i++)
+        attribute_write_otlp(w, &event->attributes[i]);
     json_writer_end_array(w);
+    if (event->dropped > 0) {
+        json_writer_key(w, "droppedAttributesCount");
+        json_writer_uint(w, event->dropped);
+    }
     json_writer_end_object(w);
 }
 
 void mt_span_add_event(struct mt_span *span, const char *name,
                        const struct mt_attribute *attributes, size_t count)
 {
-    const struct event event = {.unix_ns = clock_unix_ns(),
-                                .name = name,
-                                .attributes = attributes,
-                                .count = attributes != NULL ? count : 0};
+    struct event event;
 
     if (span == NULL || name == NULL || !span->span.recording)
         return;
-    if (span->events.count == MT_SPAN_EVENTS_MAX)
+    if (span->events.count == MT_SPAN_EVENTS_MAX) {
         span->events.dropped++;
-    else
-        (void)list_append(&span->events, write_event, &event);
+        return;
+    }
+    event.unix_ns = clock_unix_ns();
+    event.name = name;
+    event.count = microtrace_attributes(event.attributes, MT_SPAN_ATTRIBUTES_MAX, attributes, count,
+                                        is_same_key, &event.dropped);
+    (void)list_append(&span->events, write_event, &event);
 }
 
 void mt_span_record_error(struct mt_span *span, const char *type, const char *message,

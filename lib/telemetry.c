@@ -84,16 +84,21 @@ struct telemetry {
     uint64_t notice_ns; /* no notice of a loss before this */
 };
 
-static void warn_if(const char *message)
-{
-    if (message != NULL)
-        message_print("%s", message);
-}
-
 static const char *describe_self(struct telemetry *t)
 {
     return resource_init(&t->resource, t->service, t->settings->service_name,
                          t->settings->resource_attributes, metrics_instance_id(t->metrics));
+}
+
+void telemetry_settings_check(const struct telemetry_settings *settings)
+{
+    static const struct resource_service any = {"", NULL};
+    static struct resource resource;
+    struct sampler sampler;
+
+    config_warn(resource_init(&resource, &any, settings->service_name,
+                              settings->resource_attributes, NULL));
+    config_warn(sampler_init(&sampler, settings->traces_sampler, settings->traces_sampler_arg));
 }
 
 struct telemetry *telemetry_open(const struct telemetry_settings *settings,
@@ -116,16 +121,16 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     t->dropped = metrics_declare(t->metrics, &families_table[FAMILY_SPOOL_DROPPED]);
     t->stderr_dropped =
         metrics_counter(metrics_declare(t->metrics, &families_table[FAMILY_STDERR_DROPPED]), NULL);
-    warn_if(describe_self(t));
+    config_warn(describe_self(t));
     scope_init(&t->scope, service->name, service->version);
-    warn_if(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
+    config_warn(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
 
         /* A writer sees only its own file, so each signal gets half of the limit. */
         if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
                               settings->spool_max_bytes / SPOOL_OWN_SIGNALS) != 0)
-            warn_if("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
+            config_warn("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
         channel->result = SPOOL_OK;
         json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
     }

@@ -43,6 +43,9 @@ extern const struct config_setting telemetry_settings_rows[];
 extern const size_t telemetry_settings_count;
 extern const struct config_table telemetry_settings_table; /* the same, for --help */
 
+/* Says on stderr what telemetry_open would of OTEL_* values that can't be used; for --check. */
+void telemetry_settings_check(const struct telemetry_settings *settings);
+
 struct telemetry; /* allocated once a process */
 
 /*

@@ -53,6 +53,7 @@ int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t ma
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
     m->stderr_dropped = metrics_counter(families[FAMILY_STDERR_DROPPED], NULL);
+    m->processes_died = metrics_counter(families[FAMILY_PROCESSES_DIED], NULL);
     metrics_gauge_set(m->build_info, 1);
     return 0;
 }
@@ -85,10 +86,14 @@ static void raise_to(struct metrics_counter *counter, uint64_t value)
 void agent_metrics_refresh(struct agent_metrics *m)
 {
     const uint64_t lines = message_take_dropped();
+    uint64_t died;
 
     (void)metrics_refresh(m->metrics);
+    died = metrics_died(m->metrics);
     if (lines > 0)
         metrics_add(m->stderr_dropped, lines);
+    if (died <= PLAUSIBLE_MAX)
+        raise_to(m->processes_died, died);
 }
 
 void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,

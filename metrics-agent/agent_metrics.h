@@ -24,7 +24,7 @@ struct agent_metrics {
     struct metrics *metrics;
     struct metrics_family *requests;
     struct metrics_gauge *build_info;
-    struct metrics_counter *stderr_dropped;
+    struct metrics_counter *stderr_dropped, *processes_died;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };
 
@@ -46,7 +46,10 @@ int agent_metrics_open(struct agent_metrics *metrics, const char *run_dir, uint3
 
 void agent_metrics_close(struct agent_metrics *metrics);
 
-/* To be called now and then: metrics_refresh, and counts what could not be said on stderr. */
+/*
+ * To be called now and then: metrics_refresh, and counts processes that died and what could not be
+ * said on stderr.
+ */
 void agent_metrics_refresh(struct agent_metrics *metrics);
 
 /*

@@ -342,13 +342,18 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
                     enum spool_signal signal, void (*warn)(const char *message))
 {
     struct agent_export *export = &settings->export[signal];
-    const char *why = "";
+    const char *why = "", *before = "";
     char line[CONFIG_ERROR_MAX], shown[AGENT_SETTINGS_URL_MAX];
 
     export->url[0] = '\0';
     if (settings->telemetry.sdk_disabled || settings->exporter[signal] != 0)
         return;
     if (join_url(export->url, base->endpoint, export->endpoint, signal, &why) == 0)
+        return;
+    /* The variable of all signals is named once, for the first that has need of it. */
+    if (export->endpoint == NULL && signal != SPOOL_TRACES &&
+        settings->export[SPOOL_TRACES].endpoint == NULL && settings->exporter[SPOOL_TRACES] == 0 &&
+        join_url(shown, base->endpoint, NULL, SPOOL_TRACES, &before) != 0)
         return;
     agent_settings_redact(shown, export->endpoint != NULL ? export->endpoint : base->endpoint);
     (void)snprintf(line, sizeof line, "%s: \"%.200s\" %s; it is treated as unset",

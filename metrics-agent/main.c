@@ -111,7 +111,6 @@ static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
     static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
-    const char *discarded;
 
     if (mkdir(telemetry->run_dir, DIR_MODE) != 0 && errno != EEXIST)
         message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", telemetry->run_dir,
@@ -124,10 +123,8 @@ static int open_metrics(struct agent *agent)
     if (metrics_problem(agent->metrics.metrics) != NULL)
         message_print("%s", metrics_problem(agent->metrics.metrics));
     /* For lines that name no resource. Which instance wrote them nobody knows. */
-    discarded = resource_init(&agent->resource, &service, telemetry->service_name,
-                              telemetry->resource_attributes, NULL);
-    if (discarded != NULL)
-        message_print("%s", discarded);
+    config_warn(resource_init(&agent->resource, &service, telemetry->service_name,
+                              telemetry->resource_attributes, NULL));
     return 0;
 }
 
@@ -342,8 +339,10 @@ int main(int argc, char **argv)
     if ((result = read_options(&arguments, argc, argv)) != OPTIONS_GO ||
         (result = read_settings(&agent)) != OPTIONS_GO)
         return result;
-    if (arguments.check)
+    if (arguments.check) {
+        telemetry_settings_check(&agent.settings.telemetry);
         return EXIT_SUCCESS;
+    }
     agent.drain = arguments.drain;
     if (open_events(&agent) != 0 || open_multi(&agent) != 0 || open_scraper(&agent) != 0)
         return EXIT_FAILURE;

@@ -62,6 +62,17 @@ static int prepare_directory(const struct settings *s, const char *path, int acc
     return INSTANCE_INVALID;
 }
 
+/* Tells whoever looks (microtrace load) where the instance answers; it is no loss if it can't. */
+static void write_address(int fd, const struct settings *s)
+{
+    char address[128], line[160];
+    settings_reachable(&s->http, address, sizeof(address));
+    int len = snprintf(line, sizeof(line), "http://%s\n", address);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, line, (size_t)len, 0) != len)
+        message_print("STATE_DIR '%s': the instance's address can't be kept: %s", s->state_dir,
+                      strerror(errno));
+}
+
 static int take_lock(const struct settings *s)
 {
     char path[PATH_MAX + 8];
@@ -80,6 +91,7 @@ static int take_lock(const struct settings *s)
         close(fd);
         return INSTANCE_TAKEN;
     }
+    write_address(fd, s);
     return INSTANCE_OK;
 }
 

@@ -15,7 +15,8 @@ enum {
 /*
  * Makes STATE_DIR with run/, run/upload/, run/errors/ and spool/ (mode 2770, group microtrace if
  * there is one; STATE_DIR itself may be read-only if the others exist), takes the instance's lock
- * for as long as this process lives, and removes sockets that a killed instance has left. Returns
+ * for as long as this process lives, writes the address of PORT into it (http://HOST:PORT and a
+ * newline), and removes sockets that a killed instance has left. Returns
  * INSTANCE_OK, or one of the others after one line on stderr.
  */
 int instance_prepare(const struct settings *settings);

@@ -159,31 +159,10 @@ static void start_agent(struct supervisor *in)
     in->agent_next_ms = in->agent_started_ms + in->backoff_ms;
 }
 
-/*
- * Whether this lighttpd takes every body of HTTP/2: before 1.4.78 it refuses a POST without
- * content-length, whose body is lost then.
- */
-static bool carries_http2(const char *lighttpd)
-{
-    unsigned major = 0, minor = 0, patch = 0;
-    char command[PATH_MAX + 8];
-    (void)snprintf(command, sizeof(command), "%s -v", lighttpd);
-    FILE *out = popen(command, "re");
-    if (out == NULL)
-        return false;
-    int found = fscanf(out, "lighttpd/%u.%u.%u", &major, &minor, &patch);
-    (void)pclose(out);
-    if (found != 3)
-        return false;
-    return major > 1 || (major == 1 && (minor > 4 || (minor == 4 && patch >= 78)));
-}
-
 static int start_lighttpd(struct supervisor *in)
 {
     const char *lighttpd = find_lighttpd();
     if (lighttpd == NULL)
-        return -1;
-    if (setenv("LIGHTTPD_HTTP2", carries_http2(lighttpd) ? "enable" : "disable", 0) != 0)
         return -1;
     const char *const arguments[] = {lighttpd, "-D", "-f", in->config, NULL};
     in->started_ms = clock_monotonic_ms();

@@ -1,6 +1,7 @@
 #include "lib/base/config.h"
 
 #include "lib/base/log_level.h"
+#include "lib/base/message.h"
 #include "lib/base/text.h"
 
 #include <assert.h>
@@ -246,6 +247,19 @@ int config_load(const struct config_setting *rows, size_t count, void *into,
             warn(error);
     }
     return 0;
+}
+
+void config_warn(const char *problem)
+{
+    const size_t length = problem != NULL ? strcspn(problem, " ") : 0;
+    const char *value;
+    char name[64];
+
+    if (problem == NULL)
+        return;
+    (void)snprintf(name, sizeof(name), "%.*s", (int)length, problem);
+    value = getenv(name);
+    message_print("%s: \"%.*s\"%s", name, SHOWN_MAX, value != NULL ? value : "", problem + length);
 }
 
 void config_describe(const struct config_setting *row, char *out, size_t size)

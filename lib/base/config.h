@@ -68,6 +68,12 @@ int config_read(const struct config_setting *row, const char *value, void *into,
 int config_load(const struct config_setting *rows, size_t count, void *into,
                 void (*warn)(const char *message), char error[CONFIG_ERROR_MAX]);
 
+/*
+ * Says on stderr why a variable's value can't be used: `problem` begins with the variable's name
+ * and goes on with a sentence about the value, which is put in between. NULL says nothing.
+ */
+void config_warn(const char *problem);
+
 /* The row's help, what it takes and its default, as sentences; cut to `size` bytes with the NUL. */
 void config_describe(const struct config_setting *row, char *out, size_t size);
 

@@ -1,4 +1,5 @@
 #include "lib/base/options.h"
+#include "lib/base/printable.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -17,8 +18,7 @@ enum {
 
 int options_unknown(const char *command, const char *argument)
 {
-    (void)fprintf(stderr, "%s: unexpected argument %s; see %s --help\n", command, argument,
-                  command);
+    printable_error("%s: unexpected argument %s; see %s --help", command, argument, command);
     return OPTIONS_USAGE;
 }
 
@@ -139,7 +139,7 @@ static size_t row_of_letter(const struct options_table *table)
 static int refuse(const struct options_table *table, const char *argument, int found)
 {
     if (found == ':') {
-        (void)fprintf(stderr, "%s: %s needs a value\n", table->command, argument);
+        printable_error("%s: %s needs a value", table->command, argument);
         return OPTIONS_USAGE;
     }
     return options_unknown(table->command, argument);
@@ -153,7 +153,7 @@ static int read_row(const struct options_table *table, size_t row, void *values)
         *table->given |= UINT64_C(1) << row;
     if (config_read(&table->rows[row], optarg, values, error) == 0)
         return OPTIONS_GO;
-    (void)fprintf(stderr, "%s: %s\n", table->command, error);
+    printable_error("%s: %s", table->command, error);
     return OPTIONS_USAGE;
 }
 

@@ -2,6 +2,7 @@
 
 #include "lib/base/utf8.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 /* A character of one to three bytes: none beyond U+FFFF is filtered. */
@@ -81,4 +82,17 @@ void printable_write(FILE *to, const char *text, size_t len)
         (void)fwrite(out, 1, printable_copy(out, sizeof(out), text, taken), to);
         text += taken;
     }
+}
+
+void printable_error(const char *format, ...)
+{
+    char text[PRINTABLE_LINE_MAX], line[PRINTABLE_LINE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    /* In one write: stderr is not buffered. */
+    (void)fprintf(stderr, "%.*s\n",
+                  (int)printable_copy(line, sizeof(line), text, strnlen(text, sizeof(text))), line);
 }

@@ -14,6 +14,7 @@
 
 enum {
     PRINTABLE_ESCAPE = 6, /* bytes of \uXXXX */
+    PRINTABLE_LINE_MAX = 8192,
 };
 
 /* Whether the well-formed character at `at`, of `len` bytes (utf8_sequence), may be passed on. */
@@ -30,5 +31,8 @@ size_t printable_copy(char *out, size_t size, const char *text, size_t len);
 
 /* The same to a stream, all of it; errors are left to ferror. */
 void printable_write(FILE *to, const char *text, size_t len);
+
+/* A line on stderr, of at most PRINTABLE_LINE_MAX bytes, through the filter. Adds the newline. */
+void printable_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -88,12 +88,24 @@ _Atomic uint64_t *metrics_attachment_live(const struct metrics_attachment *a, un
     return &metrics_file_slots(&a->map)[a->slot].live[live_index];
 }
 
-void metrics_attachment_retire(struct metrics_attachment *a)
+static void leave_slot(struct metrics_attachment *a)
 {
+    if (a->has_slot)
+        metrics_slot_release(&a->map, a->slot);
     if (a->lock_fd >= 0)
         close(a->lock_fd);
     a->lock_fd = -1;
     a->has_slot = false;
+}
+
+uint64_t metrics_attachment_died(const struct metrics_attachment *a)
+{
+    return a->has_slot ? metrics_slot_died(&a->map, a->lock_fd, a->slot) : 0;
+}
+
+void metrics_attachment_retire(struct metrics_attachment *a)
+{
+    leave_slot(a);
     /* One call, so that no thread finds the range unmapped. Where it fails the old file stays. */
     if (mmap(a->map.base, a->map.size, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
@@ -106,8 +118,6 @@ void metrics_attachment_close(struct metrics_attachment *a)
 {
     if (a->map.base == NULL)
         return;
-    if (a->lock_fd >= 0)
-        close(a->lock_fd);
-    a->lock_fd = -1;
+    leave_slot(a);
     metrics_file_unmap(&a->map);
 }

@@ -42,6 +42,9 @@ void metrics_attachment_fork(struct metrics_attachment *a);
 /* This process's cell of a live gauge, or NULL without a slot. */
 _Atomic uint64_t *metrics_attachment_live(const struct metrics_attachment *a, unsigned live_index);
 
+/* metrics_slot_died; 0 without a slot. */
+uint64_t metrics_attachment_died(const struct metrics_attachment *a);
+
 /*
  * Gives up slot and file. The addresses stay valid: they are memory of this process alone, to be
  * unmapped by metrics_attachment_close.

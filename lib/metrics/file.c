@@ -47,7 +47,7 @@ const char *metrics_file_state_text(enum metrics_file_state state)
     case METRICS_FILE_MISSING:
         return "missing";
     case METRICS_FILE_FOREIGN:
-        return "not a metrics file of this machine's byte order";
+        return "not a metrics file, or one of another byte order";
     case METRICS_FILE_NEWER:
         return "of another format version than this program's";
     case METRICS_FILE_TRUNCATED:

@@ -291,6 +291,16 @@ bool metrics_refresh(struct metrics *m)
     return moved;
 }
 
+uint64_t metrics_died(const struct metrics *m)
+{
+    uint64_t died;
+
+    pthread_mutex_lock(&lock);
+    died = metrics_attachment_died(&m->at);
+    pthread_mutex_unlock(&lock);
+    return died;
+}
+
 void metrics_close(struct metrics *m)
 {
     if (m == NULL)

@@ -118,6 +118,12 @@ const char *metrics_problem(const struct metrics *metrics);
  */
 bool metrics_refresh(struct metrics *metrics);
 
+/*
+ * How many processes ended without metrics_close, since the file was made; 0 if that can't be seen.
+ * It may be one too low for a moment: publish the highest.
+ */
+uint64_t metrics_died(const struct metrics *metrics);
+
 /* Releases the slot and the mapping; families, handles and words end here. */
 void metrics_close(struct metrics *metrics);
 

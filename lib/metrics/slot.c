@@ -53,6 +53,10 @@ int metrics_slot_claim(const struct metrics_map *map, const char *path, int *loc
 
         if (lock_byte(*lock_fd, slot_byte(map, number, CLAIM_BYTE)) < 0)
             continue;
+        /* Before the word goes that tells of it: seen twice would be once too often. */
+        if (atomic_load_explicit(&slot->start_unix_ns, memory_order_relaxed) != 0)
+            atomic_fetch_add_explicit(&header->shared[METRICS_SLOT_DIED_WORD], 1,
+                                      memory_order_release);
         /* Readers look at the second byte: what a dead process left is gone by then. */
         for (unsigned i = 0; i < METRICS_FILE_LIVE_GAUGES; i++)
             atomic_store_explicit(&slot->live[i], 0, memory_order_relaxed);
@@ -67,6 +71,11 @@ int metrics_slot_claim(const struct metrics_map *map, const char *path, int *loc
     close(*lock_fd);
     *lock_fd = -1;
     return -1;
+}
+
+void metrics_slot_release(const struct metrics_map *map, unsigned slot)
+{
+    atomic_store_explicit(&metrics_file_slots(map)[slot].start_unix_ns, 0, memory_order_relaxed);
 }
 
 /*
@@ -107,6 +116,36 @@ static int find_locks(const struct metrics_map *map, int fd, unsigned from, unsi
         from = last + 1;
     }
     return 0;
+}
+
+/* Whether nobody holds the slot, or is about to. */
+static bool is_free(const struct metrics_map *map, int fd, unsigned slot)
+{
+    struct flock lock = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = slot_byte(map, slot, CLAIM_BYTE),
+                         .l_len = 2};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own)
+{
+    const struct metrics_file_slot *slots = metrics_file_slots(map);
+    uint64_t died = atomic_load_explicit(&metrics_file_header(map)->shared[METRICS_SLOT_DIED_WORD],
+                                         memory_order_acquire);
+    uint64_t started[METRICS_FILE_SLOTS];
+    bool live[METRICS_FILE_SLOTS];
+
+    /* First who was there, then who lives: a process that starts in between is not taken for dead.
+     */
+    for (unsigned i = 0; i < METRICS_FILE_SLOTS; i++)
+        started[i] = atomic_load_explicit(&slots[i].start_unix_ns, memory_order_acquire);
+    if (metrics_slot_living(map, fd, live) < 0)
+        return died;
+    for (unsigned i = 0; i < METRICS_FILE_SLOTS; i++)
+        died += started[i] != 0 && !live[i] && i != own && is_free(map, fd, i);
+    return died;
 }
 
 int metrics_slot_living(const struct metrics_map *map, int fd, bool live[METRICS_FILE_SLOTS])

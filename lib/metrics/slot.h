@@ -10,6 +10,9 @@
 
 #include <stdbool.h>
 
+/* The shared word that counts the dead whose slots were claimed again. */
+enum { METRICS_SLOT_DIED_WORD = METRICS_SHARED_WORDS - 1 };
+
 /*
  * Claims a free slot of the file mapped by `map`, which goes by `path`, and empties it. Returns the
  * slot's number and sets *lock_fd to the descriptor that holds it: closing that frees the slot.
@@ -21,6 +24,19 @@
  */
 int metrics_slot_claim(const struct metrics_map *map, const char *path, int *lock_fd,
                        unsigned *stripe);
+
+/*
+ * Says that slot `slot` of this process ends in good order: it is not counted as died. Before the
+ * descriptor that holds it is closed.
+ */
+void metrics_slot_release(const struct metrics_map *map, unsigned slot);
+
+/*
+ * How many processes ended without releasing their slot, over all that the file knows; never more
+ * than there are, for moments fewer. `fd` is a descriptor of the file, and `own` the slot that it
+ * holds, or METRICS_FILE_SLOTS.
+ */
+uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own);
 
 /*
  * Sets live[i] for each slot that a living process holds, as seen through `fd`, any descriptor of

@@ -1,5 +1,7 @@
 #include "lib/trace/attribute.h"
 
+#include <math.h>
+
 static size_t kept(size_t length)
 {
     return length < ATTRIBUTE_STRING_MAX ? length : ATTRIBUTE_STRING_MAX;
@@ -32,6 +34,17 @@ static void write_base64(struct json_writer *w, const char *text, size_t length)
     json_writer_literal(w, "\"", true);
 }
 
+/* JSON has no number for some; protobuf's JSON mapping has these texts. */
+static void write_double(struct json_writer *w, double value)
+{
+    if (isfinite(value))
+        json_writer_double(w, value);
+    else if (isnan(value))
+        json_writer_literal(w, "\"NaN\"", true);
+    else
+        json_writer_string(w, value > 0 ? "Infinity" : "-Infinity");
+}
+
 void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute)
 {
     if (attribute_is_absent(attribute))
@@ -58,7 +71,7 @@ void attribute_write_otlp(struct json_writer *w, const struct attribute *attribu
         break;
     case ATTRIBUTE_DOUBLE:
         json_writer_literal(w, ",\"value\":{\"doubleValue\":", false);
-        json_writer_double(w, attribute->number);
+        write_double(w, attribute->number);
         break;
     case ATTRIBUTE_BOOL:
         json_writer_literal(w, ",\"value\":{\"boolValue\":", false);
@@ -87,7 +100,7 @@ void attribute_write_member(struct json_writer *w, const struct attribute *attri
         json_writer_int(w, attribute->integer);
         break;
     case ATTRIBUTE_DOUBLE:
-        json_writer_double(w, attribute->number);
+        write_double(w, attribute->number);
         break;
     case ATTRIBUTE_BOOL:
         json_writer_bool(w, attribute->boolean);

@@ -14,8 +14,7 @@ static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
     json_writer_bytes(w, hex, 2 * len);
 }
 
-/* Whether each line has a member of that name, which no field may repeat. */
-static bool is_taken(const char *key)
+bool log_has_member(const char *key)
 {
     static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
                                         "request_id", "trace_id",  "span_id", "resource"};
@@ -32,7 +31,7 @@ static void write_field(struct json_writer *w, const struct attribute *field)
     struct attribute renamed = *field;
     char key[sizeof("field.request_id")];
 
-    if (is_taken(field->key)) {
+    if (log_has_member(field->key)) {
         (void)snprintf(key, sizeof(key), "field.%s", field->key);
         renamed.key = key;
     }

@@ -10,6 +10,7 @@
 #include "lib/trace/context.h"
 #include "lib/trace/resource.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,14 @@ struct log_context {
     const struct trace_context *trace; /* the span that was active, NULL for none */
 };
 
+/* Whether every line has a member of that name, which no field may repeat. */
+bool log_has_member(const char *key);
+
 /*
  * Writes one line with its newline: asctime, levelname, name, message, request_id, trace_id,
  * span_id (absent ids as ""), then the fields, then who wrote it, `resource`, unless that is NULL.
- * A field of one of these names becomes "field.NAME". Overflow shows in the writer.
+ * A field of one of these names becomes "field.NAME"; no two fields may have the same name.
+ * Overflow shows in the writer.
  */
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
                const char *message, const struct log_context *context,

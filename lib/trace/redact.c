@@ -5,7 +5,8 @@
 
 enum { NAME_MAX_LENGTH = 128 }; /* of a name in a query; none that is longer is a secret's */
 
-static const char convention[] = "AWSAccessKeyId,Signature,sig,X-Goog-Signature";
+static const char convention[] = "X-Amz-Signature,X-Amz-Credential,X-Amz-Security-Token,"
+                                 "AWSAccessKeyId,Signature,sig,X-Goog-Signature";
 static const char replacement[] = "REDACTED";
 
 /* Whether `name` stands in a list with commas. */

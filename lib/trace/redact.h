@@ -1,7 +1,8 @@
 /*
  * Secrets in the query of a URL (OpenTelemetry HTTP semantic conventions, url.query and url.full):
- * the values of AWSAccessKeyId, Signature, sig and X-Goog-Signature become REDACTED, and so do
- * those of the names that a user adds. Names are compared in their case, percent-decoded. Pure.
+ * the values of X-Amz-Signature, X-Amz-Credential, X-Amz-Security-Token, AWSAccessKeyId, Signature,
+ * sig and X-Goog-Signature become REDACTED, and so do those of the names that a user adds. Names
+ * are compared in their case, percent-decoded. Pure.
  */
 #ifndef LIB_TRACE_REDACT_H
 #define LIB_TRACE_REDACT_H

@@ -175,6 +175,6 @@ const char *resource_init(struct resource *resource, const struct resource_servi
             service_name = NULL;
             continue;
         }
-        problem = "OTEL_RESOURCE_ATTRIBUTES or OTEL_SERVICE_NAME is too long: ignored";
+        problem = "OTEL_RESOURCE_ATTRIBUTES is too long, or OTEL_SERVICE_NAME: ignored";
     }
 }

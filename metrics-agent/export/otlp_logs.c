@@ -1,7 +1,9 @@
 #include "metrics-agent/export/otlp_logs.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/ids.h"
 #include "lib/base/json_walk.h"
+#include "metrics-agent/export/otlp_log_value.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -12,14 +14,6 @@
 enum {
     SOURCES_MAX = 64, /* that a batch groups by; records of further ones stand alone */
     SOURCE_NONE,      /* not a log line of our form */
-    INT_DIGITS_SAFE = 18,
-};
-
-struct body {
-    char *buf;
-    size_t cap, len;
-    size_t records; /* resourceLogs begun */
-    bool overflow;
 };
 
 struct member {
@@ -27,98 +21,10 @@ struct member {
     struct text value; /* the whole value */
 };
 
-static void put_n(struct body *body, const char *text, size_t len)
-{
-    if (len > body->cap - body->len) {
-        body->overflow = true;
-        return;
-    }
-    memcpy(body->buf + body->len, text, len);
-    body->len += len;
-}
-
-#define PUT(body, literal) put_n(body, literal, sizeof(literal) - 1)
-
-static bool is_string(struct text value)
-{
-    return value.len >= 2 && value.at[0] == '"';
-}
-
-static struct text unquoted(struct text value)
-{
-    return (struct text){value.at + 1, value.len - 2};
-}
-
 /* Takes the next member of an object; *at is NULL to begin. */
 static bool next_member(struct text object, const char **at, struct member *member)
 {
     return json_walk_next(object, at, &member->key, &member->value);
-}
-
-/* A value that is JSON, as the content of a JSON string. */
-static void put_escaped(struct body *body, struct text value)
-{
-    size_t i, from = 0;
-
-    for (i = 0; i < value.len; i++) {
-        char c = value.at[i];
-
-        if (c != '"' && c != '\\' && (unsigned char)c >= 0x20)
-            continue;
-        put_n(body, value.at + from, i - from);
-        from = i + 1;
-        if (c == '"')
-            PUT(body, "\\\"");
-        else if (c == '\\')
-            PUT(body, "\\\\");
-        else
-            PUT(body, " "); /* a tab or carriage return between values */
-    }
-    put_n(body, value.at + from, value.len - from);
-}
-
-/* Whether a whole number surely fits into 64 bits; -0 is a double's. */
-static bool is_int64(struct text value)
-{
-    return value.len <= INT_DIGITS_SAFE && !text_is(value, "-0");
-}
-
-/* Writes an AnyValue. Returns -1 for what is no JSON value. */
-static int put_value(struct body *body, struct text value)
-{
-    char first = value.at[0];
-
-    if (first == '"') {
-        PUT(body, "{\"stringValue\":");
-        put_n(body, value.at, value.len);
-    } else if (first == '{' || first == '[') {
-        PUT(body, "{\"stringValue\":\"");
-        put_escaped(body, value);
-        PUT(body, "\"");
-    } else if (text_is(value, "true") || text_is(value, "false")) {
-        PUT(body, "{\"boolValue\":");
-        put_n(body, value.at, value.len);
-    } else if (text_is(value, "null")) {
-        PUT(body, "{");
-    } else {
-        enum json_number number = json_walk_number(value);
-
-        if (number == JSON_NUMBER_NONE)
-            return -1;
-        if (number == JSON_NUMBER_WHOLE && is_int64(value)) {
-            PUT(body, "{\"intValue\":\"");
-            put_n(body, value.at, value.len);
-            PUT(body, "\"");
-        } else {
-            PUT(body, "{\"doubleValue\":");
-            put_n(body, value.at, value.len);
-            /* Some parsers refuse a whole number of this size before they know what it is for. */
-            if (number == JSON_NUMBER_WHOLE)
-                PUT(body, ".0");
-        }
-    }
-    PUT(body, "}");
-    return 0;
 }
 
 /* OpenTelemetry log data model, "Severity fields". */
@@ -140,9 +46,9 @@ static unsigned severity(struct text level)
 static int put_attribute(struct body *body, const struct member *member)
 {
     PUT(body, "{\"key\":\"");
-    put_n(body, member->key.at, member->key.len);
+    otlp_log_value_text(body, member->key);
     PUT(body, "\",\"value\":");
-    if (put_value(body, member->value) != 0)
+    if (otlp_log_value_put(body, member->value) != 0)
         return -1;
     PUT(body, "}");
     return 0;
@@ -196,6 +102,16 @@ struct fields {
     uint64_t unix_ns;
 };
 
+/* An id, or none: another text stays an attribute, as it would be refused in an id's place. */
+static bool is_id(struct text value, size_t digits)
+{
+    size_t i = 0;
+
+    while (i < value.len && text_hex_digit(value.at[i]) >= 0)
+        i++;
+    return i == value.len && (i == 0 || i == digits);
+}
+
 /* Takes a member that has a place of its own in a log record; false leaves it an attribute. */
 static bool take_field(struct fields *fields, const struct member *member)
 {
@@ -205,17 +121,17 @@ static bool take_field(struct fields *fields, const struct member *member)
         fields->message = value;
         return true;
     }
-    if (!is_string(value))
+    if (!otlp_log_value_is_string(value))
         return false;
-    value = unquoted(value);
+    value = otlp_log_value_unquoted(value);
     if (text_is(member->key, "asctime"))
         return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0 &&
                fields->unix_ns != 0; /* which means that it is not known */
     if (text_is(member->key, "levelname"))
         fields->level = value;
-    else if (text_is(member->key, "trace_id"))
+    else if (text_is(member->key, "trace_id") && is_id(value, IDS_TRACE_HEX))
         fields->trace = value;
-    else if (text_is(member->key, "span_id"))
+    else if (text_is(member->key, "span_id") && is_id(value, IDS_SPAN_HEX))
         fields->span = value;
     else
         return text_is(member->key, "name") ||
@@ -239,7 +155,7 @@ static void put_fields(struct body *body, const struct fields *fields)
         len = snprintf(numbers, sizeof numbers, ",\"severityNumber\":%u,\"severityText\":\"",
                        severity(fields->level));
         put_n(body, numbers, (size_t)len);
-        put_n(body, fields->level.at, fields->level.len);
+        otlp_log_value_text(body, fields->level);
         PUT(body, "\"");
     }
     if (fields->trace.len > 0) {
@@ -264,6 +180,8 @@ static int put_record(struct body *body, const struct otlp_record *line, struct 
     const char *at = NULL;
     bool first = true;
 
+    if (!otlp_log_value_escapes(whole))
+        return -1;
     PUT(body, "{\"attributes\":[");
     while ((last == NULL || at != last) && next_member(whole, &at, &member)) {
         if (take_field(&fields, &member) ||
@@ -281,7 +199,7 @@ static int put_record(struct body *body, const struct otlp_record *line, struct 
     put_fields(body, &fields);
     if (fields.message.at != NULL) {
         PUT(body, ",\"body\":");
-        if (put_value(body, fields.message) != 0)
+        if (otlp_log_value_put(body, fields.message) != 0)
             return -1;
     }
     PUT(body, "}");
@@ -327,8 +245,8 @@ static struct source source_of(const struct sources *sources, const struct otlp_
     const char *at = NULL;
 
     while (next_member(whole, &at, &member)) {
-        if (text_is(member.key, "name") && is_string(member.value)) {
-            source.scope = unquoted(member.value);
+        if (text_is(member.key, "name") && otlp_log_value_is_string(member.value)) {
+            source.scope = otlp_log_value_unquoted(member.value);
             if (known)
                 break;
         } else if (is_resource(&member)) {
@@ -388,7 +306,7 @@ static void open_scope(struct body *body, struct text name, bool first)
     if (!first)
         PUT(body, ",");
     PUT(body, "{\"scope\":{\"name\":\"");
-    put_n(body, name.at, name.len);
+    otlp_log_value_text(body, name);
     PUT(body, "\"},\"logRecords\":[");
 }
 

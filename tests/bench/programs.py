@@ -120,7 +120,7 @@ def bare(work, name="bare", *defines):
                     f"{ROOT}/tests/bench/bare.c", "-lfcgi", "-ljansson", "-lm"], check=True)
     env = {"PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state, "WORKERS": str(WORKERS),
            "AGENT_HOST": "127.0.0.1", "AGENT_PORT": str(agent), "MAX_REQUEST_KB": "1088",
-           "LIGHTTPD_HTTP2": "disable", "LIGHTTPD_METRICS_CLIENTS": "^127", "REQUEST_TIMEOUT": "60",
+           "LIGHTTPD_METRICS_CLIENTS": "^127", "REQUEST_TIMEOUT": "60",
            "MICROTRACE_PROGRAMS": programs, "MICROTRACE_DOCS_ASSETS": "",
            "MICROTRACE_RUN_DIR": f"{state}/run", "MICROTRACE_SPOOL_DIR": f"{state}/spool"}
     program = Program(name, [LIGHTTPD, "-D", "-f", f"{ROOT}/lighttpd.conf"], env, port,

@@ -147,6 +147,7 @@ said() {
             return 1
         }
     done
+    [ "$(grep -c " $variable: \"" agent.log)" = 1 ]
 }
 
 @test "an endpoint that can't be one: the variable, what is wrong, what to write, no password" {

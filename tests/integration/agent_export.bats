@@ -187,6 +187,34 @@ make_certificates() {
     [ "$(grep -cvE ': (serving|sending) ' agent.log)" = 0 ]
 }
 
+@test "TLS: a CA bundle that is renewed while the agent runs counts from the next connection on" {
+    make_certificates 2>openssl.log
+    start_sink --tls server.pem server.key
+    cp other.pem bundle.pem
+    "$TOOL" spool traces t 300 3 >>written
+    ENVIRONMENT=("OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:$SINK_PORT"
+        OTEL_EXPORTER_OTLP_CERTIFICATE="$PWD/bundle.pem")
+    start_agent
+    until_true 10 grep -q 'certificate' agent.log
+    [ "$(backlog traces)" = 300 ]
+    [ ! -s dump ]
+
+    cp ca.pem renewed.pem
+    mv renewed.pem bundle.pem
+    until_true 60 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+
+    # And away from a CA that no longer counts, once the connection is over.
+    cp other.pem renewed.pem
+    mv renewed.pem bundle.pem
+    stop_sink
+    start_sink --tls server.pem server.key
+    : >agent.log
+    "$TOOL" spool traces u 10 3 >>written
+    until_true 60 grep -q 'certificate' agent.log
+    [ "$(backlog traces)" = 10 ]
+}
+
 # one_bad_record STATUS: in 512, by that status.
 one_bad_record() {
     start_sink

@@ -26,6 +26,10 @@ CONF
     wait_until curl -s -o /dev/null "$URL/"
 }
 
+teardown() {
+    [ -z "${APACHE:-}" ] || kill "$APACHE" 2>/dev/null || true
+}
+
 teardown_file() {
     stop_instance
     rm -rf "$DIR"
@@ -104,4 +108,63 @@ cgi() {
     [ "$(sort "$DIR/statuses" | uniq -c | awk '{ print $1, $2 }')" = "200 200" ]
     [ "$(spooled logs | grep -c '"request_completed"')" -eq $((before + 200)) ]
     [ "$(spans | jq -r 'select(.kind == 2).attrs."microtrace.request_id".stringValue' | grep -c '^many-')" -eq 200 ]
+}
+
+# start_apache MPM MODULE: Apache, with analyze at /microtrace.cgi; a body over 70,000 bytes is too large.
+start_apache() {
+    local modules=/usr/lib/apache2/modules name
+    APACHE_DIR=$DIR/$2
+    mkdir "$APACHE_DIR" "$APACHE_DIR/run" "$APACHE_DIR/spool"
+    cp "$BIN/analyze" "$APACHE_DIR/"
+    read -r APACHE_PORT < <(free_ports 1)
+    {
+        for name in "mpm_$1" authz_core alias env "$2"; do
+            echo "LoadModule ${name}_module $modules/mod_$name.so"
+        done
+        # As root it hands its processes to somebody else, and everything belongs to them.
+        if [ "$(id -u)" -eq 0 ]; then
+            echo "User nobody"
+            echo "Group nogroup"
+        fi
+        [ "$2" != cgid ] || echo "ScriptSock $APACHE_DIR/cgid.sock"
+        cat <<CONF
+ServerName localhost
+Listen 127.0.0.1:$APACHE_PORT
+PidFile $APACHE_DIR/pid
+ErrorLog $APACHE_DIR/error.log
+Mutex file:$APACHE_DIR
+DocumentRoot $APACHE_DIR/run
+ScriptAlias /microtrace.cgi $APACHE_DIR/analyze
+SetEnv MICROTRACE_RUN_DIR $APACHE_DIR/run
+SetEnv MICROTRACE_SPOOL_DIR $APACHE_DIR/spool
+SetEnv MAX_BODY_BYTES 70000
+CONF
+    } >"$APACHE_DIR/conf"
+    [ "$(id -u)" -ne 0 ] || { chmod 711 "$DIR" && chown nobody:nogroup "$APACHE_DIR" "$APACHE_DIR"/run "$APACHE_DIR"/spool; }
+    # At its end Apache signals its whole process group.
+    setsid apache2 -d "$APACHE_DIR" -f "$APACHE_DIR/conf" -DFOREGROUND >"$APACHE_DIR/out" 2>&1 </dev/null 3>&- &
+    APACHE=$!
+    wait_until curl -s -o /dev/null "http://127.0.0.1:$APACHE_PORT/" || { cat "$APACHE_DIR/out" "$APACHE_DIR/error.log" && false; }
+}
+
+@test "by Apache: bodies of any framing and size are read whole or answered 413" {
+    local module mpm url length framing expected
+    for module in cgid cgi; do
+        mpm=event
+        [ "$module" = cgid ] || mpm=prefork
+        start_apache "$mpm" "$module"
+        url=http://127.0.0.1:$APACHE_PORT/microtrace.cgi/analyze
+        for length in 100 70000 70001 200000 20000000; do
+            printf '{"a":10.5,"b":3.5}%*s' $((length - 18)) '' >"$DIR/body.sent"
+            expected='{"sum": 14.0, "difference": 7.0} 200'
+            [ "$length" -le 70000 ] || expected='{"detail":"Request body too large"} 413'
+            for framing in "Content-Length: $length" 'Transfer-Encoding: chunked'; do
+                run curl -sS -m 30 -w ' %{http_code}' -H 'Content-Type: application/json' -H 'Expect:' -H "$framing" \
+                    --data-binary "@$DIR/body.sent" "$url"
+                [ "$output" = "$expected" ] || { echo "$module, $framing, $length: $output" && cat "$APACHE_DIR/error.log" && false; }
+            done
+        done
+        kill "$APACHE"
+        wait_until gone "$APACHE"
+    done
 }

@@ -230,3 +230,16 @@ misbehaves() {
         .attrs."microtrace.breaker.state".stringValue == "open" and .attrs."worker.sum".doubleValue == 14)' <"$DIR/spans"
     metric_is downstream_fallbacks_total 3
 }
+
+@test "what is secret in DOWNSTREAM_URL is sent, and in no record" {
+    stop_instance
+    start_instance WORKERS=1 DOWNSTREAM_ENABLED=true MICROTRACE_REDACT_QUERY=token \
+        DOWNSTREAM_URL="http://me:hidden-1@127.0.0.1:$SINK_PORT/analyze?sig=hidden-2&token=hidden-3&x=1"
+    sink '{}'
+    analyze '{"a": 10.5, "b": 3.5}' -H 'X-Request-ID: secret-1'
+    expect 200
+    seen | expect_json '.seen[0].path == "/analyze?sig=hidden-2&token=hidden-3&x=1"'
+    spans_of secret-1 | expect_json 'any(.[]; .attrs."url.full".stringValue ==
+        "http://REDACTED:REDACTED@127.0.0.1:" + env.SINK_PORT + "/analyze?sig=REDACTED&token=REDACTED&x=1")'
+    refute grep -rq 'hidden-[123]' "$STATE/spool" "$LOG"
+}

@@ -57,6 +57,30 @@ answered_some() {
     [ "$(total)" -eq $((before + 350)) ]
 }
 
+@test "without --url: the instance of --state, of the directories, of ./var" {
+    local before
+    before=$(total)
+    "$BIN/microtrace" load --state "$STATE" --count 3 --mix 0 >"$DIR/summary"
+    grep -q "^$URL: 3 requests" "$DIR/summary"
+    "$BIN/microtrace" --state "$STATE" load --count 3 --mix 0 >"$DIR/summary"
+    MICROTRACE_RUN_DIR=$STATE/run "$BIN/microtrace" load --count 3 --mix 0 >"$DIR/summary"
+    mkdir "$DIR/here"
+    ln -s "$STATE" "$DIR/here/var"
+    (cd "$DIR/here" && "$BIN/microtrace" load --count 3 --mix 0) >"$DIR/summary"
+    grep -q "^$URL: 3 requests" "$DIR/summary"
+    [ "$(total)" -eq $((before + 12)) ]
+}
+
+@test "what others could write into an instance's lock is no address" {
+    local text
+    mkdir -p "$DIR/other/run" "$DIR/other/spool"
+    for text in 'http://example.org:80' "$URL@example.org" "file:///etc/passwd" "$URL/x" '' "$URL"$'\n'"$URL"; do
+        printf '%s\n' "$text" >"$DIR/other/run/lock"
+        run timeout 20 "$BIN/microtrace" load --state "$DIR/other" --count 1 --timeout 0.1 --duration 0.3
+        [[ $output == *http://127.0.0.1:8000* ]] || { echo "$text: $output" && false; }
+    done
+}
+
 @test "the summary for people has the same numbers" {
     load_ --rate 1000 --count 40 --mix 0.5 >"$DIR/summary"
     grep -q "^$URL: 40 requests in .* 20 bad on purpose" "$DIR/summary"

@@ -185,6 +185,17 @@ spans_of() {
     [ "$(scrape | awk '/^chaos_injected_total\{kind="[a-z_]+"\}/ { n += $NF } END { print n + 0 }')" -ge 1 ]
 }
 
+@test "OTEL_SDK_DISABLED: no spans and no log lines; metrics and the caller's context go on" {
+    stop_instance
+    rm -rf "$STATE/spool"
+    start_instance WORKERS=1 OTEL_SDK_DISABLED=true
+    analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: disabled-1'
+    expect 200
+    [ "$(header X-Request-ID)" = disabled-1 ]
+    [ -z "$(find "$STATE/spool" -name '*.jsonl')" ]
+    [ "$(metric 'requests_total{method="POST",path="/analyze",status="200"}')" -ge 1 ]
+}
+
 @test "only true switches chaos on; a sampler that is off makes no spans" {
     stop_instance
     start_instance WORKERS=1 CHAOS_ENABLED=1 CHAOS_PROBABILITY=1 OTEL_TRACES_SAMPLER=always_off

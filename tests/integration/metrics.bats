@@ -139,9 +139,18 @@ two_unknown_paths() {
 }
 
 @test "a killed process takes nothing with it: counters stay, gauges return" {
-    local before victims
+    local before victims died
     analyze '{"a": 1, "b": 2}'
     before=$(metric 'requests_total{method="POST",path="/analyze",status="200"}')
+    victims=$(descendants "$INSTANCE" | while read -r pid; do
+        [ "$(cat "/proc/$pid/comm")" != analyze ] || echo "$pid"
+    done)
+    died=$(metric microtrace_processes_died_total)
+    # Who is asked to end has not died.
+    kill -TERM "${victims%%[!0-9]*}"
+    wait_until gone "${victims%%[!0-9]*}"
+    [ "$(metric microtrace_processes_died_total)" -eq "$died" ]
+    wait_until metric_is 'microtrace_workers{state="idle"}' 2
     victims=$(descendants "$INSTANCE" | while read -r pid; do
         [ "$(cat "/proc/$pid/comm")" != analyze ] || echo "$pid"
     done)
@@ -149,6 +158,7 @@ two_unknown_paths() {
     kill -KILL $victims
     # shellcheck disable=SC2086
     wait_until all_gone $victims
+    wait_until metric_is microtrace_processes_died_total $((died + 2))
     metric_is 'requests_total{method="POST",path="/analyze",status="200"}' "$before"
     wait_until metric_is 'microtrace_workers{state="idle"}' 2
     wait_until metric_is requests_in_progress 0

@@ -81,3 +81,23 @@ END
         '.families[] | select(.name == "hostile_total") | .help == $hostile' "$DIR/json"
     harmless "$DIR/json"
 }
+
+@test "an argument of the command line: every program" {
+    export LC_ALL=C
+    local program arguments
+    for program in analyze metrics-agent microtrace-run microtrace 'microtrace spool' 'microtrace load' \
+        'microtrace spool status --state' 'microtrace load --duration 1 --url' 'microtrace load --rate' 'microtrace metrics --json' \
+        'microtrace spool tail --trace' 'microtrace chaos on --seed'; do
+        read -ra arguments <<<"$program"
+        MICROTRACE_RUN_DIR=$STATE/run "$BIN/${arguments[0]}" "${arguments[@]:1}" "$HOSTILE" >"$DIR/out" 2>&1 && false
+        harmless "$DIR/out" || { echo "$program" && false; }
+    done
+    MICROTRACE_SPOOL_DIR="$DIR/$HOSTILE" "$BIN/microtrace" spool status >"$DIR/out" 2>&1 && false
+    harmless "$DIR/out"
+    mkdir -p "$DIR/$HOSTILE/spool"
+    cp -r "$STATE/run" "$DIR/$HOSTILE/"
+    "$BIN/microtrace" --state "$DIR/$HOSTILE" metrics | tail -n 2 >"$DIR/out"
+    harmless "$DIR/out"
+    "$BIN/microtrace" --state "$DIR/$HOSTILE" spool status >"$DIR/out" 2>&1 || true
+    harmless "$DIR/out"
+}

@@ -60,6 +60,27 @@ settings() {
     [ -z "$(ls -A "$DIR")" ]
 }
 
+@test "a value of OTEL_* that can't be used is named with its variable, and is no failure" {
+    local setting
+    for setting in OTEL_SDK_DISABLED=maybe OTEL_RESOURCE_ATTRIBUTES=no-list OTEL_TRACES_SAMPLER=sometimes; do
+        for program in analyze metrics-agent; do
+            run -0 env "$setting" "$BIN/$program" --check
+            [ "${#lines[@]}" -eq 1 ]
+            [[ $output == "$program: ${setting%=*}: \"${setting#*=}\" "* ]] || { echo "$output" && false; }
+        done
+    done
+    run -0 env OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=7 "$BIN/analyze" --check
+    [[ $output == 'analyze: OTEL_TRACES_SAMPLER_ARG: "7" '* ]]
+    run -0 env OTEL_PROPAGATORS=xray "$BIN/analyze" --check
+    [[ $output == 'analyze: OTEL_PROPAGATORS: "xray" '* ]]
+    # The same when it runs.
+    run -0 env OTEL_PROPAGATORS=xray OTEL_TRACES_SAMPLER=sometimes OTEL_RESOURCE_ATTRIBUTES=no-list \
+        REQUEST_METHOD=GET PATH_INFO=/healthz SCRIPT_NAME=/x MICROTRACE_RUN_DIR="$DIR" MICROTRACE_SPOOL_DIR="$DIR" "$BIN/analyze"
+    [[ $output == *'OTEL_PROPAGATORS: "xray" '* ]]
+    [[ $output == *'OTEL_TRACES_SAMPLER: "sometimes" '* ]]
+    [[ $output == *'OTEL_RESOURCE_ATTRIBUTES: "no-list" '* ]]
+}
+
 @test "sizes and times take units" {
     env MAX_BODY_BYTES=64KiB WORKER_DELAY_MS=0.1s CHAOS_DELAY_MS=1-2s MICROTRACE_SPOOL_MAX_BYTES=512M \
         DOWNSTREAM_ENABLED=true DOWNSTREAM_URL=http://127.0.0.1:1 DOWNSTREAM_TIMEOUT_MS=1s \

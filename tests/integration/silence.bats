@@ -6,58 +6,22 @@
 bats_require_minimum_version 1.5.0
 
 load helpers
+load spool
 
 setup() {
-    new_folder
-    SPOOL=$STATE/spool
-    mkdir -p "$SPOOL" "$STATE/run"
-    export MICROTRACE_SPOOL_DIR=$SPOOL MICROTRACE_RUN_DIR=$STATE/run TMPDIR=$DIR
-    PIDS=()
-    AGENT_LOG=$DIR/agent.log
+    new_spool
+    export TMPDIR=$DIR
 }
 
 teardown() {
-    local pid
-    for pid in "${PIDS[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
+    stop_background
     [ -n "${BATS_TEST_COMPLETED:-}" ] || { cat "$AGENT_LOG" "$DIR/status" || true; }
     remove_folder
-}
-
-# background COMMAND...: its pid is in STARTED.
-background() {
-    "$@" >>"$AGENT_LOG" 2>&1 </dev/null 3>&- &
-    STARTED=$!
-    PIDS+=("$STARTED")
-}
-
-start_sink() {
-    background /usr/bin/python3 "$ROOT/tests/tools/otlp_sink.py" --port-file "$DIR/port"
-    wait_until test -s "$DIR/port"
-    SINK=http://127.0.0.1:$(cat "$DIR/port")
-}
-
-sink_answers() {
-    curl -sf -o /dev/null -d "$1" "$SINK/control"
-}
-
-# start_agent [NAME=VALUE...]: its pid is in AGENT.
-start_agent() {
-    background env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$@" "$BIN/metrics-agent"
-    AGENT=$STARTED
-    wait_until curl -fs -m 5 -o /dev/null "$AGENT_URL/healthz"
 }
 
 stop_agent() {
     kill "-$1" "$AGENT"
     wait "$AGENT" || true
-}
-
-# put SIGNAL NAME COUNT: appends records.
-put() {
-    "$BUILD/tests/tools/spool_write" "$SPOOL" "$@" >/dev/null 2>&1
 }
 
 # status_says STATUS TEXT...: what `spool status` ends with, and prints.

@@ -6,50 +6,17 @@
 bats_require_minimum_version 1.5.0
 
 load helpers
+load spool
 
-setup() {
-    new_folder
-    SPOOL=$STATE/spool
-    mkdir -p "$SPOOL" "$STATE/run"
-    export MICROTRACE_SPOOL_DIR=$SPOOL MICROTRACE_RUN_DIR=$STATE/run
-    PIDS=()
-}
+setup() { new_spool; }
 
 teardown() {
-    local pid
-    for pid in "${PIDS[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
+    stop_background
     rm -rf "$DIR"
 }
 
 spool() {
     "$BIN/microtrace" spool "$@"
-}
-
-# put SIGNAL NAME COUNT: appends records NAME-0 and so on.
-put() {
-    "$BUILD/tests/tools/spool_write" "$SPOOL" "$@" >/dev/null 2>&1
-}
-
-# background COMMAND...: its pid is in STARTED.
-background() {
-    "$@" >>"$DIR/background.log" 2>&1 </dev/null 3>&- &
-    STARTED=$!
-    PIDS+=("$STARTED")
-}
-
-start_sink() {
-    background /usr/bin/python3 "$ROOT/tests/tools/otlp_sink.py" --port-file "$DIR/port"
-    wait_until test -s "$DIR/port"
-    SINK=http://127.0.0.1:$(cat "$DIR/port")
-}
-
-# start_agent [NAME=VALUE...]
-start_agent() {
-    background env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$@" "$BIN/metrics-agent"
-    wait_until curl -fs -m 5 -o /dev/null "$AGENT_URL/healthz"
 }
 
 # status_holds JQ-EXPRESSION: of `status --json`, whatever its exit status.
@@ -107,6 +74,7 @@ lines_are() {
     put logs l 40
     run spool status
     [ "$status" -eq 1 ]
+    [[ ${lines[0]} == *"/spool: no agent runs; no checkpoint yet" ]]
     [[ $output == *"wrong: traces: 25 records wait and no agent runs"* ]]
     [[ $output == *"wrong: logs: 40 records wait and no agent runs"* ]]
     status_holds ".agent_running == false and .checkpoint.state == \"missing\" and

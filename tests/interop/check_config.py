@@ -93,6 +93,7 @@ def check_services(stack):
 def published(stack):
     for name, service in stack.services.items():
         for text in service.get("ports", []):
+            need(text.startswith("${PUBLISH:-"), f"{name}: PUBLISH does not say where {text} is")
             address, host, container = re.sub(r"\$\{\w+:-([\d.]+)\}", r"\1", text).split(":")
             need(address == "127.0.0.1", f"{name}: port {host} is published on {address}")
             need(host == container, f"{name}: port {host} is {container} inside")

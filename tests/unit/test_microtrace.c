@@ -190,6 +190,50 @@ static void logs_take_the_ids_of_their_span(void **state)
     json_decref(lines);
 }
 
+static void of_fields_and_event_attributes_of_one_key_the_last_counts(void **state)
+{
+    enum { MORE = 3 };
+    struct mt *const mt = mt_open("shop", "1.0");
+    struct mt_span *const span = mt_span_start(mt, "x", MT_SPAN_INTERNAL, NULL);
+    const struct mt_attribute twice[] = {
+        mt_int("a", 1),         mt_int("message", 2),       mt_int("b", 3),
+        mt_string("a", "last"), mt_int("field.message", 4), mt_string("a", NULL),
+        mt_int("", 5)};
+    const size_t count = sizeof(twice) / sizeof(twice[0]);
+    static struct mt_attribute many[MT_SPAN_ATTRIBUTES_MAX + MORE];
+    static char keys[MT_SPAN_ATTRIBUTES_MAX + MORE][8];
+    const json_t *line, *event;
+    json_t *lines;
+
+    (void)state;
+    for (int i = 0; i < MT_SPAN_ATTRIBUTES_MAX + MORE; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+        many[i] = mt_int(keys[i], i);
+    }
+    mt_span_add_event(span, "e", twice, count);
+    mt_span_add_event(span, "many", many, MT_SPAN_ATTRIBUTES_MAX + MORE);
+    mt_log(mt, span, MT_LOG_INFO, NULL, "m", twice, count);
+    mt_span_end(span);
+    mt_close(mt);
+    lines = spooled("logs"); /* rejects a name that comes twice */
+    line = json_array_get(lines, 0);
+    assert_string_equal(text_of(line, "a"), "last");
+    assert_int_equal(json_integer_value(json_object_get(line, "b")), 3);
+    assert_int_equal(json_integer_value(json_object_get(line, "field.message")), 4);
+    assert_string_equal(text_of(line, "message"), "m");
+    json_decref(lines);
+    lines = spooled("traces");
+    line = json_object_get(span_of(json_array_get(lines, 0)), "events");
+    event = json_array_get(line, 0);
+    assert_int_equal(json_array_size(json_object_get(event, "attributes")), 4);
+    assert_string_equal(
+        text_of(attribute_of(json_object_get(event, "attributes"), "a"), "stringValue"), "last");
+    event = json_array_get(line, 1);
+    assert_int_equal(json_array_size(json_object_get(event, "attributes")), MT_SPAN_ATTRIBUTES_MAX);
+    assert_int_equal(json_integer_value(json_object_get(event, "droppedAttributesCount")), MORE);
+    json_decref(lines);
+}
+
 static void series_count_by_their_kind(void **state)
 {
     const char *const labels[] = {"kind", NULL}, *const book[] = {"book"}, *const pen[] = {"pen"};
@@ -329,6 +373,7 @@ int main(void)
         TEST(null_is_taken_everywhere),
         TEST(a_span_comes_out_with_all_that_was_set),
         TEST(too_many_attributes_and_events_are_counted),
+        TEST(of_fields_and_event_attributes_of_one_key_the_last_counts),
         TEST(a_span_of_huge_values_stays_one_record),
         TEST(logs_take_the_ids_of_their_span),
         TEST(series_count_by_their_kind),

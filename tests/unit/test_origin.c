@@ -197,6 +197,9 @@ static void hides_secrets_of_the_query(void **state)
         {"color=blue&sig=abc", "color=blue&sig=REDACTED"},
         {"sig=a&Signature=b&AWSAccessKeyId=c&X-Goog-Signature=d&x=e",
          "sig=REDACTED&Signature=REDACTED&AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED&x=e"},
+        {"X-Amz-Credential=a&X-Amz-Date=b&X-Amz-Signature=c&X-Amz-Security-Token=d",
+         "X-Amz-Credential=REDACTED&X-Amz-Date=b&X-Amz-Signature=REDACTED&"
+         "X-Amz-Security-Token=REDACTED"},
         {"SIG=a&signature=b", "SIG=a&signature=b"},
         {"sig=", "sig=REDACTED"},
         {"sig", "sig"},

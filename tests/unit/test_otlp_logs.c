@@ -287,12 +287,51 @@ static void grouped_by_name(void **state)
     json_decref(json);
 }
 
+static void what_some_parsers_refuse_is_sent_as_they_take_it(void **state)
+{
+    (void)state;
+    expect_record(
+        "{\"asctime\":\"\",\"a\\ud800\":\"x\\uDC00\\ud83d\\ude00\\\\ud800\",\"b\":1e400,\"c\":-"
+        "1E400,"
+        "\"d\":1e-400,\"message\":\"\\udfff\",\"trace_id\":\"zz\",\"span_id\":"
+        "\"00f067aa0ba902b7a\"}",
+        "{\"attributes\":[{\"key\":\"asctime\",\"value\":{\"stringValue\":\"\"}},"
+        "{\"key\":\"a\\ufffd\",\"value\":{\"stringValue\":\"x\\ufffd\\ud83d\\ude00\\\\ud800\"}},"
+        "{\"key\":\"b\",\"value\":{\"stringValue\":\"1e400\"}},{\"key\":\"c\",\"value\":{"
+        "\"stringValue\":"
+        "\"-1E400\"}},{\"key\":\"d\",\"value\":{\"doubleValue\":0.0}},"
+        "{\"key\":\"trace_id\",\"value\":{\"stringValue\":\"zz\"}},{\"key\":\"span_id\",\"value\":{"
+        "\"stringValue\":\"00f067aa0ba902b7a\"}}],\"body\":{\"stringValue\":\"\\ufffd\"}}");
+    /* The same in a resource and a scope. */
+    {
+        static const char *const line = "{\"asctime\":\"\",\"name\":\"n\\ud800\",\"resource\":{"
+                                        "\"a\\ud800\":\"\\udc00\",\"b\":1e999}}";
+        json_t *const json = encode(&line, 1);
+
+        assert_non_null(
+            strstr(out, "{\"resource\":{\"attributes\":[{\"key\":\"a\xef\xbf\xbd\",\"value\":{"
+                        "\"stringValue\":\"\xef\xbf\xbd\"}},{\"key\":\"b\",\"value\":{"
+                        "\"stringValue\":\"1e999\"}}]}"));
+        assert_non_null(strstr(out, "\"scope\":{\"name\":\"n\xef\xbf\xbd\"}"));
+        json_decref(json);
+    }
+}
+
 static void a_bad_line_is_named(void **state)
 {
-    static const char *const bad_lines[] = {"{\"asctime\":,}",     "{\"asctime\":\"\" \"a\":1}",
-                                            "{\"asctime\":\"\",}", "{\"asctime\":01}",
-                                            "{\"asctime\":1.}",    "{\"asctime\":tru}",
-                                            "{\"asctime\"}",       "{\"asctime\":\"\",1:2}"};
+    static const char *const bad_lines[] = {"{\"asctime\":,}",
+                                            "{\"asctime\":\"\" \"a\":1}",
+                                            "{\"asctime\":\"\",}",
+                                            "{\"asctime\":01}",
+                                            "{\"asctime\":1.}",
+                                            "{\"asctime\":tru}",
+                                            "{\"asctime\"}",
+                                            "{\"asctime\":\"\",1:2}",
+                                            "{\"asctime\":\"\\x\"}",
+                                            "{\"asctime\":\"\",\"a\\u12g4\":1}",
+                                            "{\"asctime\":\"\",\"resource\":{\"a\":\"\\q\"}}",
+                                            "{\"asctime\":\"\",\"name\":\"\\u1\"}",
+                                            "{\"asctime\":\"\",\"a\":[\"\\'\"]}"};
     struct otlp_record lines[2] = {{"{\"asctime\":\"\"}", 14, .is_line = true}};
     size_t i, bad;
 
@@ -344,6 +383,7 @@ int main(void)
         cmocka_unit_test(grouped_by_who_wrote_them),
         cmocka_unit_test(more_writers_than_a_batch_groups_by),
         cmocka_unit_test(grouped_by_name),
+        cmocka_unit_test(what_some_parsers_refuse_is_sent_as_they_take_it),
         cmocka_unit_test(a_bad_line_is_named),
         cmocka_unit_test(too_small_a_buffer),
         cmocka_unit_test(growth),

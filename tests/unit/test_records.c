@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,28 @@ static void a_span_has_canonical_bytes(void **state)
         "\"value\":{\"doubleValue\":14.0}},{\"key\":\"n\",\"value\":{\"intValue\":\"-3\"}},"
         "{\"key\":\"b\",\"value\":{\"boolValue\":true}},{\"key\":\"s\",\"value\":{\"stringValue\":"
         "\"a\\\"b\xef\xbf\xbd\"}}],\"status\":{\"code\":2}}]}]}]}\n");
+}
+
+static void doubles_that_json_has_no_number_for_are_texts(void **state)
+{
+    const struct attribute doubles[] = {attribute_double("n", NAN), attribute_double("p", INFINITY),
+                                        attribute_double("m", -INFINITY)};
+    struct json_writer w = start();
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        attribute_write_otlp(&w, &doubles[i]);
+    buffer[w.len] = '\0';
+    assert_string_equal(buffer, "{\"key\":\"n\",\"value\":{\"doubleValue\":\"NaN\"}},"
+                                "{\"key\":\"p\",\"value\":{\"doubleValue\":\"Infinity\"}},"
+                                "{\"key\":\"m\",\"value\":{\"doubleValue\":\"-Infinity\"}}");
+    w = start();
+    json_writer_begin_object(&w);
+    for (size_t i = 0; i < 3; i++)
+        attribute_write_member(&w, &doubles[i]);
+    json_writer_end_object(&w);
+    buffer[w.len] = '\0';
+    assert_string_equal(buffer, "{\"n\":\"NaN\",\"p\":\"Infinity\",\"m\":\"-Infinity\"}");
 }
 
 static void a_remote_parent_is_continued(void **state)
@@ -373,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_has_canonical_bytes),
+        cmocka_unit_test(doubles_that_json_has_no_number_for_are_texts),
         cmocka_unit_test(a_remote_parent_is_continued),
         cmocka_unit_test(what_is_not_sampled_is_propagated_but_not_written),
         cmocka_unit_test(a_ratio_agrees_with_the_id_of_each_span),
