@@ -100,6 +100,32 @@ static void an_implausible_count_is_unknown(void **state)
     agent_metrics_close(&m);
 }
 
+static double build_info(const struct fixture *f)
+{
+    const struct metrics_family_def def = {.name = "microtrace_build_info"};
+    struct metrics_reader *reader = fixture_read(f);
+    const struct metrics_reader_series *series =
+        fixture_series(reader, &def, VALUES(MICROTRACE_VERSION));
+    const double value = series != NULL ? metrics_reader_gauge(reader, series) : -1;
+
+    metrics_reader_close(reader);
+    return value;
+}
+
+static void a_new_file_is_told_who_we_are(void **state)
+{
+    struct fixture *f = *state;
+    struct agent_metrics m;
+
+    assert_int_equal(agent_metrics_open(&m, f->dir, 0), 0);
+    assert_true(build_info(f) == 1);
+    assert_int_equal(unlink(f->file), 0);
+    assert_true(fixture_refresh(m.metrics));
+    publish(&m);
+    assert_true(build_info(f) == 1);
+    agent_metrics_close(&m);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -108,6 +134,7 @@ int main(void)
         TEST(refused_series_are_unknown),
         TEST(a_refused_series_works_in_the_next_file),
         TEST(an_implausible_count_is_unknown),
+        TEST(a_new_file_is_told_who_we_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
