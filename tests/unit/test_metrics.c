@@ -428,6 +428,12 @@ static void test_more_processes_than_slots(void **state)
     for (size_t i = 0; i < METRICS_FILE_SLOTS + 3; i++)
         metrics_close(all[i]);
     assert_int_equal(fixture_live_value(f), 0);
+    /* What the last owners of the slots had set is not the next ones'. */
+    for (size_t i = 0; i < METRICS_FILE_SLOTS; i++)
+        all[i] = fixture_open(f);
+    assert_int_equal(fixture_live_value(f), 0);
+    for (size_t i = 0; i < METRICS_FILE_SLOTS; i++)
+        metrics_close(all[i]);
 }
 
 static void test_shared_words(void **state)
