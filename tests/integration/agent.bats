@@ -144,6 +144,24 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
         "$(dropped traces cap)"
 }
 
+some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
+
+@test "at the cap the batch in hand goes with its segment, and the next one is sent" {
+    start_sink
+    sink_answers '{"mode":"hang"}'
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536)
+    SEGMENT=4096 start_agent
+    "$TOOL" spool traces t 10 2 1000 >>written
+    until_true 10 eval '[ "$(sink_number signals.traces.requests)" -gt 0 ]'
+    "$TOOL" spool traces u 100 2 1000 >>written
+    until_true 20 some_dropped_for_the_cap
+    sink_answers '{}'
+    until_true 20 nothing_waits traces
+    books traces 110
+    [ "$(outcome traces delivered)" -gt 10 ]
+    [ "$(wc -l <dump)" = "$(outcome traces delivered)" ]
+}
+
 @test "at the cap what writers append to a segment that is gone is counted too" {
     SINK_PORT=1
     ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
