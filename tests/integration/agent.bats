@@ -144,6 +144,15 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
         "$(dropped traces cap)"
 }
 
+@test "at the cap an active file that is all there is goes too" {
+    SINK_PORT=1
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
+    SEGMENT=16777216 start_agent
+    "$TOOL" spool traces t 600 10 >>written
+    until_true 20 spool_bytes_within 65536
+    until_true 20 books traces 600
+}
+
 some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
 
 @test "at the cap the batch in hand goes with its segment, and the next one is sent" {

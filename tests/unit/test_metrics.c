@@ -185,8 +185,9 @@ static void test_exemplars(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
-    struct metrics_histogram *h =
-        metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
+    struct metrics_family *declared = metrics_declare(metrics, &fixture_histogram);
+    struct metrics_histogram *h = metrics_histogram(declared, VALUES("/")),
+                             *next = metrics_histogram(declared, VALUES("/next"));
     struct trace_id trace = ids_new_trace();
     struct span_id span = ids_new_span();
     struct metrics_reader_exemplar exemplar;
@@ -213,6 +214,14 @@ static void test_exemplars(void **state)
     assert_false(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
     metrics_observe_exemplar(h, 0.2, &trace, &span, 6);
     assert_true(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
+
+    /* The highest bucket's is followed by the next series' first. */
+    metrics_observe_exemplar(h, 2, &trace, &span, 7);
+    metrics_observe_exemplar(next, 0.01, &trace, &span, 8);
+    assert_true(metrics_reader_exemplar(reader, family, series, 3, &exemplar));
+    assert_true(exemplar.value == 2);
+    series = fixture_series(reader, &fixture_histogram, VALUES("/next"));
+    assert_true(metrics_reader_exemplar(reader, family, series, 0, &exemplar));
     metrics_reader_close(reader);
     metrics_close(metrics);
 }
