@@ -232,7 +232,7 @@ static void refuse(struct call *call, const struct breaker_permit *permit)
         attribute_int("retry_after_ms", (int64_t)permit->wait_ms),
     };
 
-    call->exchange->reply.retry_after_s = (unsigned)((permit->wait_ms + 999) / 1000);
+    call->exchange->reply.retry_after_s = downstream_policy_retry_after_s(permit->wait_ms);
     exchange_log(call->exchange, LOG_LEVEL_WARNING, logger, "call_refused", fields,
                  FIELD_COUNT(fields));
 }

@@ -74,6 +74,11 @@ uint64_t downstream_policy_pause_ms(struct config_range backoff, unsigned retry,
     return pause > retry_after_ms ? pause : retry_after_ms;
 }
 
+unsigned downstream_policy_retry_after_s(uint64_t wait_ms)
+{
+    return (unsigned)((wait_ms + 999) / 1000);
+}
+
 uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings)
 {
     uint64_t budget = settings->timeout_ms;

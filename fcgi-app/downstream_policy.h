@@ -67,6 +67,10 @@ uint64_t downstream_policy_backoff_limit(struct config_range backoff, unsigned r
 uint64_t downstream_policy_pause_ms(struct config_range backoff, unsigned retry, uint64_t random,
                                     uint64_t retry_after_ms);
 
+/* The Retry-After of an answer that names a wait: whole seconds, up, so that nobody comes too
+ * early. */
+unsigned downstream_policy_retry_after_s(uint64_t wait_ms);
+
 /* The longest that a whole call may take: all attempts and all pauses at their limits. */
 uint64_t downstream_policy_budget_ms(const struct downstream_settings *settings);
 

@@ -172,6 +172,33 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
         "$(dropped traces cap)"
 }
 
+@test "at the cap an active file that is all there is goes too" {
+    SINK_PORT=1
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
+    SEGMENT=16777216 start_agent
+    "$TOOL" spool traces t 600 10 >>written
+    until_true 20 spool_bytes_within 65536
+    until_true 20 books traces 600
+}
+
+some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
+
+@test "at the cap the batch in hand goes with its segment, and the next one is sent" {
+    start_sink
+    sink_answers '{"mode":"hang"}'
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536)
+    SEGMENT=4096 start_agent
+    "$TOOL" spool traces t 10 2 1000 >>written
+    until_true 10 eval '[ "$(sink_number signals.traces.requests)" -gt 0 ]'
+    "$TOOL" spool traces u 100 2 1000 >>written
+    until_true 20 some_dropped_for_the_cap
+    sink_answers '{}'
+    until_true 20 nothing_waits traces
+    books traces 110
+    [ "$(outcome traces delivered)" -gt 10 ]
+    [ "$(wc -l <dump)" = "$(outcome traces delivered)" ]
+}
+
 @test "at the cap what writers append to a segment that is gone is counted too" {
     SINK_PORT=1
     ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
@@ -226,6 +253,32 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
     until_true 40 nothing_waits traces
     everything_arrived --others gone
     books traces 8600
+}
+
+rest_of_570_waits() { [ "$(backlog traces)" = $((570 - $(outcome traces delivered))) ]; }
+bytes_are() { [ "$(metric microtrace_spool_bytes 'signal="traces"')" = "$1" ]; }
+
+@test "cut by another behind the batch in hand: what is left is counted anew before it is read" {
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    SEGMENT=16777216 start_agent
+    "$TOOL" spool traces a 600 10 >a
+    until_true 10 backlog_is traces 600
+    until_true 10 grep -q 'HTTP 503' agent.log
+    truncate -s "$(head -n 550 spool/traces.jsonl | wc -c)" spool/traces.jsonl
+    head -n 550 a >written
+    "$TOOL" spool traces b 20 10 >>written
+    until_true 10 bytes_are "$(wc -c <spool/traces.jsonl)"
+    # The batch in hand is taken; that with one of the last lines is not.
+    sink_answers '{"poison":"\"a-540\"","poison_status":503}'
+    until_true 20 grep -q 'delivering again' agent.log
+    until_true 20 rest_of_570_waits
+    sink_answers '{}'
+    until_true 20 nothing_waits traces
+    everything_arrived
+    [ "$(outcome traces delivered)" = 570 ]
+    [ "$(dropped traces deleted)" = 30 ]
+    books traces 600
 }
 
 @test "a damaged, missing or foreign checkpoint means duplicates, never loss" {

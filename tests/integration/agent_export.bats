@@ -215,6 +215,30 @@ make_certificates() {
     [ "$(backlog traces)" = 10 ]
 }
 
+@test "TLS: where an own CA is set, the system's are not trusted beside it" {
+    # For the agent, the system trusts the CA of the server.
+    local system=(unshare --user --map-root-user --mount sh -c 'mount --bind "$0" /etc/ssl/certs && exec "$@"' "$PWD/system")
+    make_certificates 2>openssl.log
+    mkdir system
+    cp ca.pem system/ca-certificates.crt
+    cp ca.pem "system/$(openssl x509 -hash -noout -in ca.pem).0"
+    [ "$(id -u)" != 0 ] || system=("${system[0]}" "${system[@]:3}")
+    "${system[@]}" true || skip "it takes a mount of its own"
+    start_sink --tls server.pem server.key
+    "$TOOL" spool traces t 30 3 >>written
+    PREFIX=("${system[@]}")
+    ENVIRONMENT=("OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:$SINK_PORT"
+        OTEL_EXPORTER_OTLP_CERTIFICATE="$PWD/other.pem")
+    start_agent
+    until_true 10 grep -q 'certificate' agent.log
+    [ "$(backlog traces)" = 30 ]
+    kill_agent TERM
+    ENVIRONMENT=("${ENVIRONMENT[0]}")
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived
+}
+
 # one_bad_record STATUS: in 512, by that status.
 one_bad_record() {
     start_sink

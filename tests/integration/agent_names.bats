@@ -134,6 +134,19 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     said 'put there by someone else'
 }
 
+@test "a sealed segment with the number that is next is not overwritten" {
+    start_sink
+    SEGMENT=4096 start_agent
+    seal 1 others 10 >>written
+    mv made/* spool/
+    # Sealed before the other one is known: that may still be copied, and is left alone for 5 s.
+    "$TOOL" spool traces a 200 20 >>written
+    until_true 40 sent_is 210
+    until_true 20 nothing_waits traces
+    everything_arrived
+    books traces 210
+}
+
 @test "a sealed segment that is still being copied is left alone until it is whole" {
     start_sink
     start_agent

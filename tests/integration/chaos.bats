@@ -202,6 +202,27 @@ cgi() {
     metric_is 'requests_total{method="POST",path="/analyze",status="200"}' $((requests + 3))
 }
 
+asleep() {
+    chaos status | grep -q "analyses so far: 1$" && [[ $(ps -o stat= -p "$1") == S* ]]
+}
+
+@test "a process killed in its delay has neither counted nor logged it" {
+    local before shell sleeper
+    before=$(injected delay)
+    chaos on --probability 1 --delay-ms 60000
+    cgi asleep 1 2>"$DIR/killed" 3>&- &
+    shell=$!
+    wait_until pgrep -P "$shell" -x analyze
+    sleeper=$(pgrep -P "$shell" -x analyze)
+    wait_until asleep "$sleeper"
+    kill -KILL "$sleeper"
+    wait_until gone "$sleeper"
+    wait_until metric_is requests_in_progress 0
+    [ "$(injected delay)" = "$before" ]
+    [ -z "$(injected_by asleep)" ]
+    [ ! -s "$DIR/answer" ]
+}
+
 @test "with a seed two runs inject the same faults, another seed others" {
     local on=(on --probability 0.3 --delay-ms 1-3 --error-rate 0.2)
     chaos "${on[@]}" --seed 42

@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load helpers
+load downstream
 
 setup() {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
@@ -15,7 +16,9 @@ setup() {
         "$ROOT/tests/tools/preload/kill_after_answer.c"
 }
 
-teardown() { [ -z "${DIR:-}" ] || rm -rf "$DIR"; }
+teardown() {
+    [ -z "${DIR:-}" ] || { stop_sinks && rm -rf "$DIR"; }
+}
 
 # recorded WAY NAME PATH BODY STATUS ERROR: what a client saw, and what must have been recorded then.
 recorded() {
@@ -40,6 +43,17 @@ killed() {
     COUNT=2 recorded "$1" bad /analyze '{"a": 1}' 422 missing
     COUNT=3 SAME=2 recorded "$1" broken /analyze '{"a"' 422 json_invalid
     COUNT=1 recorded "$1" unknown /nowhere '' 404 not_found
+
+    local good='{"a": 1, "b": 2}'
+    "$BIN/microtrace" chaos on --error-rate 1 --probability 0 >"$DIR/chaos"
+    COUNT=4 recorded "$1" injected /analyze "$good" 500 chaos_error
+    "$BIN/microtrace" chaos off >"$DIR/chaos"
+    start_sink
+    sink '{"mode": "hang"}'
+    export DOWNSTREAM_ENABLED=true DOWNSTREAM_URL=$SINK_URL/analyze DOWNSTREAM_RETRIES=0 DOWNSTREAM_TIMEOUT_MS=100
+    COUNT=5 recorded "$1" late /analyze "$good" 504 downstream_timeout
+    breaker open
+    COUNT=6 recorded "$1" refused /analyze "$good" 503 breaker_open
 }
 
 @test "FastCGI: killed as the answer goes out, the answer is recorded" {

@@ -155,6 +155,32 @@ static void without_memory_it_has_all_series_or_does_not_open(void **state)
 }
 #endif
 
+static double build_info(const struct fixture *f)
+{
+    const struct metrics_family_def def = {.name = "microtrace_build_info"};
+    struct metrics_reader *reader = fixture_read(f);
+    const struct metrics_reader_series *series =
+        fixture_series(reader, &def, VALUES(MICROTRACE_VERSION));
+    const double value = series != NULL ? metrics_reader_gauge(reader, series) : -1;
+
+    metrics_reader_close(reader);
+    return value;
+}
+
+static void a_new_file_is_told_who_we_are(void **state)
+{
+    struct fixture *f = *state;
+    struct agent_metrics m;
+
+    assert_int_equal(agent_metrics_open(&m, f->dir, 0), 0);
+    assert_true(build_info(f) == 1);
+    assert_int_equal(unlink(f->file), 0);
+    assert_true(fixture_refresh(m.metrics));
+    publish(&m);
+    assert_true(build_info(f) == 1);
+    agent_metrics_close(&m);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -166,6 +192,7 @@ int main(void)
 #ifndef __SANITIZE_ADDRESS__
         TEST(without_memory_it_has_all_series_or_does_not_open),
 #endif
+        TEST(a_new_file_is_told_who_we_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

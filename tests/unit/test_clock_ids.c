@@ -115,6 +115,26 @@ static void uuids_are_version_4(void **state)
     }
 }
 
+/* A sixteenth of them by chance. */
+static void no_two_digits_of_uuids_agree(void **state)
+{
+    enum { UUIDS = 1000 };
+    unsigned equal[IDS_UUID_TEXT][IDS_UUID_TEXT] = {0};
+
+    (void)state;
+    for (int i = 0; i < UUIDS; i++) {
+        char uuid[IDS_UUID_TEXT + 1];
+
+        ids_new_uuid4(uuid);
+        for (int a = 0; a < IDS_UUID_TEXT; a++)
+            for (int b = 0; b < a; b++)
+                equal[a][b] += uuid[a] == uuid[b] && uuid[a] != '-';
+    }
+    for (int a = 0; a < IDS_UUID_TEXT; a++)
+        for (int b = 0; b < a; b++)
+            assert_true(equal[a][b] < UUIDS / 4);
+}
+
 static void hex_is_strict_and_reads_back(void **state)
 {
     const struct trace_id id = ids_new_trace();
@@ -163,6 +183,7 @@ int main(void)
         cmocka_unit_test(milliseconds_are_truncated),
         cmocka_unit_test(other_texts_are_refused),
         cmocka_unit_test(uuids_are_version_4),
+        cmocka_unit_test(no_two_digits_of_uuids_agree),
         cmocka_unit_test(hex_is_strict_and_reads_back),
         cmocka_unit_test(a_forked_child_draws_other_ids),
     };

@@ -197,6 +197,18 @@ static void a_retry_after_is_the_least_pause(void **state)
     }
 }
 
+static void a_retry_after_of_ours_is_never_too_early(void **state)
+{
+    static const struct {
+        uint64_t wait_ms;
+        unsigned seconds;
+    } cases[] = {{0, 0}, {1, 1}, {999, 1}, {1000, 1}, {1001, 2}, {2000, 2}, {119999, 120}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(downstream_policy_retry_after_s(cases[i].wait_ms), cases[i].seconds);
+}
+
 static int read_result(const char *body, struct analysis_result *result)
 {
     return downstream_policy_read_result(body, strlen(body), result);
@@ -261,6 +273,7 @@ int main(void)
         TEST(outcomes_and_what_follows_from_them),
         TEST(pauses_double_up_to_a_limit_and_use_all_below_it),
         TEST(a_retry_after_is_the_least_pause),
+        TEST(a_retry_after_of_ours_is_never_too_early),
         TEST(bodies_that_are_a_result),
         TEST(bodies_that_are_none),
     };

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,40 @@ static void doubles_are_shortest_and_read_back(void **state)
     }
 }
 
+/* The gap below a power of two is half of that above: the nearest short text may not be the one. */
+static void powers_of_two_have_no_shorter_text(void **state)
+{
+    (void)state;
+    for (int k = -1074; k < 1024; k++) {
+        const double value = ldexp(1, k);
+        char text[JSON_WRITER_DOUBLE_SIZE], shorter[64];
+        size_t digits = 0, zeros = 0;
+
+        (void)json_writer_format_double(text, value);
+        assert_true(strtod(text, NULL) == value);
+        for (const char *at = text; *at != '\0' && *at != 'e'; at++) {
+            if (*at == '.' || (digits == 0 && *at == '0'))
+                continue;
+            digits++;
+            zeros = *at == '0' ? zeros + 1 : 0;
+        }
+        digits -= zeros;
+        for (int step = -1; digits > 1 && step <= 1; step++) {
+            unsigned long long whole = 0;
+            const char *at;
+
+            (void)snprintf(shorter, sizeof(shorter), "%.*e", (int)digits - 2, value);
+            for (at = shorter; *at != 'e'; at++)
+                if (*at != '.')
+                    whole = 10 * whole + (unsigned)(*at - '0');
+            (void)snprintf(shorter, sizeof(shorter), "%llue%d", whole + (unsigned long long)step,
+                           atoi(at + 1) - (int)digits + 2);
+            if (strtod(shorter, NULL) == value)
+                fail_msg("2^%d is %s, not %s", k, shorter, text);
+        }
+    }
+}
+
 static void random_doubles_read_back(void **state)
 {
     uint64_t x = 88172645463325252u;
@@ -181,6 +216,7 @@ int main(void)
         cmocka_unit_test(strings_are_escaped),
         cmocka_unit_test(each_stray_byte_becomes_the_replacement_character),
         cmocka_unit_test(doubles_are_shortest_and_read_back),
+        cmocka_unit_test(powers_of_two_have_no_shorter_text),
         cmocka_unit_test(random_doubles_read_back),
         cmocka_unit_test(infinities_are_null),
         cmocka_unit_test(overflow_stops_at_the_last_byte_that_fits),

@@ -185,8 +185,9 @@ static void test_exemplars(void **state)
 {
     struct fixture *f = *state;
     struct metrics *metrics = fixture_open(f);
-    struct metrics_histogram *h =
-        metrics_histogram(metrics_declare(metrics, &fixture_histogram), VALUES("/"));
+    struct metrics_family *declared = metrics_declare(metrics, &fixture_histogram);
+    struct metrics_histogram *h = metrics_histogram(declared, VALUES("/")),
+                             *next = metrics_histogram(declared, VALUES("/next"));
     struct trace_id trace = ids_new_trace();
     struct span_id span = ids_new_span();
     struct metrics_reader_exemplar exemplar;
@@ -213,6 +214,14 @@ static void test_exemplars(void **state)
     assert_false(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
     metrics_observe_exemplar(h, 0.2, &trace, &span, 6);
     assert_true(metrics_reader_exemplar(reader, family, series, 1, &exemplar));
+
+    /* The highest bucket's is followed by the next series' first. */
+    metrics_observe_exemplar(h, 2, &trace, &span, 7);
+    metrics_observe_exemplar(next, 0.01, &trace, &span, 8);
+    assert_true(metrics_reader_exemplar(reader, family, series, 3, &exemplar));
+    assert_true(exemplar.value == 2);
+    series = fixture_series(reader, &fixture_histogram, VALUES("/next"));
+    assert_true(metrics_reader_exemplar(reader, family, series, 0, &exemplar));
     metrics_reader_close(reader);
     metrics_close(metrics);
 }
@@ -425,9 +434,17 @@ static void test_more_processes_than_slots(void **state)
     assert_int_equal(fixture_live_value(f), METRICS_FILE_SLOTS);
     assert_int_equal(fixture_counter_value(f, VALUES("", "")), METRICS_FILE_SLOTS + 3);
     assert_int_equal(fixture_refused(f, METRICS_REFUSED_NO_SLOT), 3);
-    for (size_t i = 0; i < METRICS_FILE_SLOTS + 3; i++)
+    for (size_t i = 1; i < METRICS_FILE_SLOTS + 3; i++)
         metrics_close(all[i]);
+    assert_int_equal(fixture_live_value(f), 1);
+    metrics_close(all[0]);
     assert_int_equal(fixture_live_value(f), 0);
+    /* What the last owners of the slots had set is not the next ones'. */
+    for (size_t i = 0; i < METRICS_FILE_SLOTS; i++)
+        all[i] = fixture_open(f);
+    assert_int_equal(fixture_live_value(f), 0);
+    for (size_t i = 0; i < METRICS_FILE_SLOTS; i++)
+        metrics_close(all[i]);
 }
 
 static void test_shared_words(void **state)

@@ -188,6 +188,35 @@ static void test_file_size_limit(void **state)
     assert_int_equal(fixture_counter_value(f, VALUES("a", "")), 1);
 }
 
+/* Requests call it: a look at the file is a system call, and made once a second. */
+static void test_a_refresh_looks_once_a_second(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics *metrics = fixture_open(f);
+    uint64_t deadline = clock_monotonic_ns() + 60000000000u;
+    bool told = false;
+
+    /* A machine that stands still for the second tells nothing. */
+    for (int tries = 0; tries < 10 && !told; tries++) {
+        uint64_t looked_ns;
+        bool again;
+
+        assert_int_equal(unlink(f->file), 0);
+        do {
+            clock_sleep_ns(5 * CLOCK_NS_PER_MS);
+            looked_ns = clock_monotonic_ns();
+            assert_true(looked_ns < deadline);
+        } while (!metrics_refresh(metrics));
+        assert_int_equal(unlink(f->file), 0);
+        again = metrics_refresh(metrics);
+        told = clock_monotonic_ns() - looked_ns < 900 * (uint64_t)CLOCK_NS_PER_MS;
+        assert_false(told && again);
+        assert_true(again || fixture_refresh(metrics));
+    }
+    assert_true(told);
+    metrics_close(metrics);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -199,6 +228,7 @@ int main(void)
         TEST(test_truncation_under_a_writer),
         TEST(test_room_for_series),
         TEST(test_file_size_limit),
+        TEST(test_a_refresh_looks_once_a_second),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -296,6 +296,8 @@ static void resumes_in_a_line(void **state)
 
 static void oldest_record_of_each_signal(void **state)
 {
+    static const char start[] = "{\"asctime\":\"2023-11-14T22:13:20.250Z\",\"message\":\"";
+    static char line[20000];
     struct spool_segment segment = {.seq = 1, .active = true};
     int fd;
 
@@ -310,7 +312,10 @@ static void oldest_record_of_each_signal(void **state)
     assert_int_equal(spool_segment_oldest_ns(&segment, SPOOL_TRACES, fd), 0);
     close(fd);
 
-    put("logs.jsonl", "{\"asctime\":\"2023-11-14T22:13:20.250Z\",\"levelname\":\"INFO\"}\n");
+    /* Longer than what is looked at. */
+    memset(line, 'x', sizeof line - 1);
+    memcpy(line, start, sizeof start - 1);
+    put("logs.jsonl", line);
     segment = (struct spool_segment){.seq = 1, .active = true};
     assert_int_equal(spool_segment_stat(&segment, SPOOL_LOGS, dir_fd), 0);
     fd = spool_segment_open(&segment, SPOOL_LOGS, dir_fd);

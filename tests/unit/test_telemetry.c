@@ -73,6 +73,17 @@ static unsigned lines_of(const char *text)
     return lines;
 }
 
+/* Whether line number `line`, from 0, of the text holds `word`. */
+static bool has(const char *text, unsigned line, const char *word)
+{
+    const char *found;
+
+    for (; line > 0 && text != NULL; line--)
+        text = strchr(text, '\n') + 1;
+    found = strstr(text, word);
+    return found != NULL && found < strchr(text, '\n');
+}
+
 static uint64_t dropped(const char *signal, const char *reason)
 {
     static const char name[] = "microtrace_spool_dropped_records_total";
@@ -321,6 +332,35 @@ static void without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes(voi
     telemetry_close(t);
 }
 
+/* The instance is that of the file: records of two files are told apart by it. */
+static void a_new_metrics_file_gives_a_new_description(void **state)
+{
+    const struct timespec moment = {0, 50000000};
+    struct telemetry *const t = start();
+    char path[160], before[64], id[80];
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/metrics.mmap", run_dir);
+    (void)snprintf(before, sizeof(before), "%s", metrics_instance_id(telemetry_metrics(t)));
+    record(t);
+    assert_int_equal(unlink(path), 0);
+    for (int i = 0; i < 200 && strcmp(before, metrics_instance_id(telemetry_metrics(t))) == 0;
+         i++) {
+        (void)nanosleep(&moment, NULL);
+        telemetry_refresh(t);
+    }
+    assert_string_not_equal(before, metrics_instance_id(telemetry_metrics(t)));
+    record(t);
+    telemetry_flush(t);
+    for (int line = 0; line < 2; line++) {
+        (void)snprintf(id, sizeof(id), "\"%s\"",
+                       line == 0 ? before : metrics_instance_id(telemetry_metrics(t)));
+        assert_true(has(spool_text("traces"), line, id));
+        assert_true(has(spool_text("logs"), line, id));
+    }
+    telemetry_close(t);
+}
+
 #define ISOLATED(test) cmocka_unit_test_setup_teardown(test, make_dirs, remove_dirs)
 
 int main(void)
@@ -337,6 +377,7 @@ int main(void)
         ISOLATED(a_missing_spool_is_counted_and_found_again),
         ISOLATED(a_full_disk_is_counted_exactly),
         ISOLATED(without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes),
+        ISOLATED(a_new_metrics_file_gives_a_new_description),
     };
 
     return cmocka_run_group_tests_name("telemetry", tests, NULL, NULL);
