@@ -54,7 +54,7 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
     char known[SPOOL_FILES_NAME_MAX];
 
     if (strncmp(name, spool_signal_names[signal], len) != 0 || name[len] != '.' ||
-        strstr(name, ".probe.") != NULL)
+        strstr(name, ".probe.") != NULL || spool_files_import(name) != SPOOL_SIGNALS)
         return SPOOL_FILES_OTHER;
     spool_files_active(known, signal);
     if (strcmp(name, known) == 0)
@@ -67,6 +67,20 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
         return SPOOL_FILES_QUARANTINE;
     spool_files_quarantine_old(known, signal);
     return strcmp(name, known) == 0 ? SPOOL_FILES_QUARANTINE : SPOOL_FILES_FOREIGN;
+}
+
+enum spool_signal spool_files_import(const char *name)
+{
+    const size_t len = strlen(name);
+
+    for (int i = 0; i < SPOOL_SIGNALS && name[0] != '.'; i++) {
+        char end[SPOOL_FILES_NAME_MAX];
+        const int size = snprintf(end, sizeof(end), ".%s.jsonl", spool_signal_names[i]);
+
+        if (len > (size_t)size && strcmp(name + len - (size_t)size, end) == 0)
+            return (enum spool_signal)i;
+    }
+    return SPOOL_SIGNALS;
 }
 
 int spool_files_open(int dir_fd, const char *name)

@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum {
-    SPOOL_LINES_MAX = 2048, /* of one batch */
+    SPOOL_LINES_MAX = 2048,   /* of one batch */
+    SPOOL_LINE_MAX = 4 << 20, /* bytes of a line that another program wrote, with its newline */
 };
 
 enum spool_line_kind {

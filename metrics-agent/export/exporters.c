@@ -52,6 +52,8 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         if (exporter_open(&all->each[i], (enum spool_signal)i, &all->shared) != 0)
             return -1;
     }
+    if (importer_open(&all->importer, all->each, all->dir.path) != 0)
+        return -1;
     if (spool_watch_open(&all->watch, all->dir.path) != 0)
         message_print("the spool can't be watched, looking at it now and then: %s",
                       strerror(errno));
@@ -68,6 +70,7 @@ static void close_all(struct exporters *all)
 {
     int i;
 
+    importer_close(&all->importer);
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_close(&all->each[i]);
     checkpoint_close(&all->checkpoint);
@@ -122,6 +125,7 @@ void exporters_notify(struct exporters *all, uint64_t now_ns)
 
     if (all->publish_ns > publish_ns)
         all->publish_ns = publish_ns;
+    importer_notify(&all->importer);
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_notify(&all->each[i], now_ns);
 }
@@ -228,6 +232,8 @@ static uint64_t make_room(struct exporters *all, uint64_t now_ns)
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
+    /* First, so that the exporters see what it has added. */
+    const uint64_t import = importer_run(&all->importer, now_ns);
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
@@ -238,6 +244,8 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     }
     retention_enforce_cap(all->each, SPOOL_SIGNALS,
                           all->shared.settings->telemetry.spool_max_bytes);
+    if (import < next)
+        next = import;
     room = make_room(all, now_ns);
     if (room < next)
         next = room;
@@ -270,9 +278,14 @@ bool exporters_busy(const struct exporters *all)
 
 int exporters_drained(const struct exporters *all)
 {
-    bool done = true, any = false;
+    const int imported = importer_drained(&all->importer);
+    bool done = imported > 0, any = false;
     int i;
 
+    if (imported < 0)
+        message_print("the files of other programs can't be drained");
+    if (imported < 0)
+        return 1;
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         const struct exporter *exporter = &all->each[i];
 
