@@ -17,7 +17,7 @@ enum {
     WAITING_SHARE = 16,    /* the same, as a part of the spool's limit */
     ROOM_MIN = 64 << 10,   /* less is not worth a step */
     DISK_MIN = 128 << 10,  /* that is left free on the file system */
-    PASS_MS = 250,         /* between two passes, at least */
+    PASS_MS = 100,         /* between two passes, at least */
     PASS_PART = 20,        /* of the time goes to passes, at most */
     RETRY_MS = 1000,       /* after a step that failed, and while the spool has no room */
     DRAIN_FAILURES_MAX = 3,

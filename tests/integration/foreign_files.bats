@@ -7,7 +7,10 @@ bats_require_minimum_version 1.5.0
 load agent_helpers
 
 setup() { common_setup; }
-teardown() { common_teardown; }
+teardown() {
+    common_teardown
+    ! mountpoint -q spool || umount -l spool
+}
 
 # lines SIGNAL NAME COUNT: that many lines on stdout; their names go to `written`.
 lines() {
@@ -120,13 +123,17 @@ END
     local i
     start_sink
     start_agent
-    for i in 1 2 3 4 5 6; do
+    # The writer opens the name for each line, so it goes on in a new file.
+    for i in 1 2 3; do
         grow spool/x.traces.jsonl "r$i" 200
-        until_true 30 sent_at_least $((200 * (i - 1) + 50))
-        # The writer opens the name for each line, so it goes on in a new file.
+        until_true 30 sent_at_least $((400 * (i - 1) + 50))
         mv spool/x.traces.jsonl "spool/x.$i.traces.jsonl"
         wait "$GROWER"
+        all_sent
+        grow spool/x.traces.jsonl "s$i" 200
+        until_true 30 sent_at_least $((400 * (i - 1) + 250))
         mv spool/x.traces.jsonl "spool/x.traces.jsonl.$i"
+        wait "$GROWER"
         all_sent
     done
     books traces 1200
@@ -218,20 +225,10 @@ END
     cat new >spool/x.traces.jsonl
     start_agent
     all_sent
-    # One that does not append leaves a hole.
-    python3 - <<'END'
-import os
-at = os.path.getsize("spool/x.traces.jsonl")
-os.truncate("spool/x.traces.jsonl", 0)
-with open("spool/x.traces.jsonl", "r+b") as file:
-    file.seek(at)
-    file.write(b"")
-END
+    # A writer that does not append leaves a hole where it was.
     lines traces e 10 >new
-    python3 -c 'import sys
-with open("spool/x.traces.jsonl", "r+b") as file:
-    file.seek(300000)
-    file.write(open("new", "rb").read())'
+    truncate -s 0 spool/x.traces.jsonl
+    dd if=new of=spool/x.traces.jsonl bs=1 seek=300000 conv=notrunc 2>dd.log
     all_sent
     books traces 380
 }
@@ -248,7 +245,6 @@ with open("spool/x.traces.jsonl", "r+b") as file:
     printf '\n' >>spool/x.traces.jsonl
     lines traces b 1 >>spool/x.traces.jsonl
     all_sent
-    tail -c +101 three | sed 's/"name":"a-/"name":"b-/' >/dev/null
     books traces 4
 }
 
@@ -299,12 +295,12 @@ with open("spool/x.traces.jsonl", "r+b") as file:
 }
 
 @test "a file that may not be read is said once, and read when it may" {
-    [ "$(id -u)" = 0 ] || skip "only root can become somebody else here"
+    [ "$(id -u)" = 0 ] || skip "only root can give a file to somebody else"
     start_sink
-    chmod 777 . run spool
     lines traces a 5 >spool/x.traces.jsonl
+    chown 65534 spool/x.traces.jsonl
     chmod 600 spool/x.traces.jsonl
-    PREFIX=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
     start_agent
     until_true 10 said "x.traces.jsonl can't be read: Permission denied"
     lines traces b 5 >spool/y.traces.jsonl
@@ -427,12 +423,10 @@ with open("spool/x.traces.jsonl", "r+b") as file:
     lines traces a 200 >spool/x.traces.jsonl
     head -c 900k /dev/zero >spool/ballast 2>/dev/null || true
     start_agent
-    until_true 20 said "lines of other programs' files can't be added to"
+    until_true 20 said "they wait\|files wait"
     sent_is 0
     rm spool/ballast
     all_sent
-    [ "$(times_said "can't be added to")" = 1 ]
+    [ "$(times_said "they wait\|files wait")" = 1 ]
     books traces 200
-    kill_agent TERM
-    umount -l spool
 }
