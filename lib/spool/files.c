@@ -71,13 +71,16 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
 
 enum spool_signal spool_files_import(const char *name)
 {
+    static const char end[] = ".jsonl";
     const size_t len = strlen(name);
 
-    for (int i = 0; i < SPOOL_SIGNALS && name[0] != '.'; i++) {
-        char end[SPOOL_FILES_NAME_MAX];
-        const int size = snprintf(end, sizeof(end), ".%s.jsonl", spool_signal_names[i]);
+    if (name[0] == '.' || len < sizeof(end) || strcmp(name + len - (sizeof(end) - 1), end) != 0)
+        return SPOOL_SIGNALS;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const size_t of = strlen(spool_signal_names[i]), behind = of + sizeof(end) - 1;
 
-        if (len > (size_t)size && strcmp(name + len - (size_t)size, end) == 0)
+        if (len > behind + 1 && name[len - behind - 1] == '.' &&
+            memcmp(name + len - behind, spool_signal_names[i], of) == 0)
             return (enum spool_signal)i;
     }
     return SPOOL_SIGNALS;

@@ -393,7 +393,7 @@ static void see(struct import_files *f, const struct dirent *entry, uint64_t now
     size_t i;
 
     f->saved = f->saved || strcmp(name, SPOOL_FILES_IMPORTS) == 0;
-    if (!named && (is_ours(name) || !has_inode(f, entry->d_ino)))
+    if (!named && (!has_inode(f, entry->d_ino) || is_ours(name)))
         return;
     if (fstatat(f->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return;

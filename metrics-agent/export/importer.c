@@ -76,10 +76,11 @@ static uint64_t room_of(struct exporter *e)
     most = most > WAITING_MAX ? WAITING_MAX : most < 2 * ROOM_MIN ? 2 * ROOM_MIN : most;
     segments_refresh(&e->segments);
     for (size_t i = 0; i < e->segments.count && waiting < most; i++) {
-        const struct spool_segment *const segment = &e->segments.list[i].file;
+        const struct segment *const segment = &e->segments.list[i];
 
-        if (segment->size > segment->offset)
-            waiting += segment->size - segment->offset;
+        if (!segment->file.unreadable && !segment->given_up &&
+            segment->file.size > segment->file.offset)
+            waiting += segment->file.size - segment->file.offset;
     }
     return most >= waiting + ROOM_MIN ? most - waiting : 0;
 }

@@ -98,25 +98,37 @@ END
     [ "$(wc -l <dump)" -lt $((3000 + 5 * 1500)) ]
 }
 
-@test "killed between the append and the cursor: that step twice, and nothing else" {
+@test "killed between a step's append and its cursor: that step twice, and nothing else" {
+    local call before again=0
+    gcc -shared -fPIC -o kill.so "$ROOT/tests/tools/preload/kill_before_rename.c"
     start_sink
-    # The first one's lines go nowhere yet, so all is as it was but for the cursor.
-    lines traces k 100 >spool/x.traces.jsonl
     start_agent
+    lines traces a 100 >spool/x.traces.jsonl
     all_sent
     kill_agent TERM
-    cp spool/agent.imports earlier
-    lines traces l 50 >>spool/x.traces.jsonl
+    # About three steps; the first cursor that is written is that of the first of them.
+    lines traces k 4000 >>spool/x.traces.jsonl
+    for call in 1 2 1; do
+        launch_agent_that_dies "$call"
+    done
     start_agent
-    all_sent
-    kill_agent 9
-    cp earlier spool/agent.imports
-    start_agent
-    until_true 30 sent_is 200
+    until_true 30 everything_arrived
     until_true 30 nothing_waits traces
-    sent_is 200
-    [ "$(grep -c '"k-' dump)" = 100 ]
-    everything_arrived
+    # Each line of the steps that were cut short twice or thrice, the others once.
+    again=$(($(wc -l <dump) - 4100))
+    [ "$again" -gt 1500 ]
+    [ "$again" -le 6000 ]
+    [ "$(grep -c '"a-' dump)" = 100 ]
+    books traces "$(wc -l <dump)"
+}
+
+# launch_agent_that_dies CALL: before it writes its cursors for that time.
+launch_agent_that_dies() {
+    PREFIX=(env LD_PRELOAD="$PWD/kill.so" KILL_RENAME_NAME=agent.imports KILL_RENAME_CALL="$1")
+    launch_agent
+    PREFIX=()
+    wait "$AGENT_PID" || [ $? = 137 ]
+    AGENT_PID=''
 }
 
 @test "rotated by rename under a writer: to a name that is read, and to one that is not" {
@@ -349,6 +361,8 @@ END
     until_true 20 nothing_waits traces
     [ "$(dropped traces cap)" = 0 ]
     books traces 12000
+    # The agent is a writer that lets go of the files.
+    until_true 20 only_the_active_is_left
 }
 
 @test "with no endpoint nothing is taken; --drain takes what is there" {
