@@ -155,3 +155,9 @@ bool agent_metrics_lost(const struct agent_metrics *m, enum spool_signal signal,
 {
     return read_counter(m->signals[signal].lost[reason - 1], records);
 }
+
+void agent_metrics_lose(struct agent_metrics *m, enum spool_signal signal, enum spool_result reason,
+                        uint64_t records)
+{
+    metrics_add(m->signals[signal].lost[reason - 1], records);
+}

@@ -77,4 +77,8 @@ bool agent_metrics_counts(const struct agent_metrics *metrics, enum spool_signal
 bool agent_metrics_lost(const struct agent_metrics *metrics, enum spool_signal signal,
                         enum spool_result reason, uint64_t *records);
 
+/* Counts records that the agent itself, as a writer, has lost. */
+void agent_metrics_lose(struct agent_metrics *metrics, enum spool_signal signal,
+                        enum spool_result reason, uint64_t records);
+
 #endif

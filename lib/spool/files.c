@@ -54,7 +54,7 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
     char known[SPOOL_FILES_NAME_MAX];
 
     if (strncmp(name, spool_signal_names[signal], len) != 0 || name[len] != '.' ||
-        strstr(name, ".probe.") != NULL)
+        strstr(name, ".probe.") != NULL || spool_files_import(name) != SPOOL_SIGNALS)
         return SPOOL_FILES_OTHER;
     spool_files_active(known, signal);
     if (strcmp(name, known) == 0)
@@ -67,6 +67,23 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
         return SPOOL_FILES_QUARANTINE;
     spool_files_quarantine_old(known, signal);
     return strcmp(name, known) == 0 ? SPOOL_FILES_QUARANTINE : SPOOL_FILES_FOREIGN;
+}
+
+enum spool_signal spool_files_import(const char *name)
+{
+    static const char end[] = ".jsonl";
+    const size_t len = strlen(name);
+
+    if (name[0] == '.' || len < sizeof(end) || strcmp(name + len - (sizeof(end) - 1), end) != 0)
+        return SPOOL_SIGNALS;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const size_t of = strlen(spool_signal_names[i]), behind = of + sizeof(end) - 1;
+
+        if (len > behind + 1 && name[len - behind - 1] == '.' &&
+            memcmp(name + len - behind, spool_signal_names[i], of) == 0)
+            return (enum spool_signal)i;
+    }
+    return SPOOL_SIGNALS;
 }
 
 int spool_files_open(int dir_fd, const char *name)

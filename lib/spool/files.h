@@ -15,6 +15,7 @@ enum {
 
 #define SPOOL_FILES_LOCK          "agent.lock"
 #define SPOOL_FILES_CHECKPOINT    "agent.checkpoint"
+#define SPOOL_FILES_IMPORTS       "agent.imports"
 #define SPOOL_FILES_ACTIVE_FORMAT "%s.jsonl" /* takes the signal's name */
 
 /* "<signal>.jsonl", the file that writers append to. */
@@ -37,6 +38,12 @@ enum spool_files_kind {
 
 /* What a name in the directory is to the signal; *seq is set for SPOOL_FILES_SEALED. */
 enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *name, uint64_t *seq);
+
+/*
+ * The signal of a file that another program writes beside the spool, "<anything>.<signal>.jsonl"
+ * and not hidden; SPOOL_SIGNALS for any other name.
+ */
+enum spool_signal spool_files_import(const char *name);
 
 /* Opens a file for reading, without waiting for anybody. Returns the descriptor, or -1 with errno.
  */

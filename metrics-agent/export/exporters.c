@@ -52,6 +52,8 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         if (exporter_open(&all->each[i], (enum spool_signal)i, &all->shared) != 0)
             return -1;
     }
+    if (importer_open(&all->importer, all->each, all->dir.path) != 0)
+        return -1;
     if (spool_watch_open(&all->watch, all->dir.path) != 0)
         message_print("the spool can't be watched, looking at it now and then: %s",
                       strerror(errno));
@@ -64,6 +66,7 @@ static void close_all(struct exporters *all)
     int i;
 
     all->open = false;
+    importer_close(&all->importer);
     for (i = 0; i < SPOOL_SIGNALS; i++)
         exporter_close(&all->each[i]);
     checkpoint_close(&all->checkpoint);
@@ -138,6 +141,7 @@ void exporters_notify(struct exporters *all, uint64_t now_ns)
 
     if (all->publish_ns > publish_ns)
         all->publish_ns = publish_ns;
+    importer_notify(&all->importer);
     for (i = 0; all->open && i < SPOOL_SIGNALS; i++)
         exporter_notify(&all->each[i], now_ns);
 }
@@ -270,10 +274,13 @@ static uint64_t make_room(struct exporters *all, uint64_t now_ns)
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
+    uint64_t import;
     int i;
 
     if (!all->open)
         return next;
+    /* First, so that the exporters see what it has added. */
+    import = importer_run(&all->importer, now_ns);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         uint64_t due = exporter_run(&all->each[i], now_ns);
 
@@ -283,6 +290,8 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     if (!retention_enforce_cap(all->each, SPOOL_SIGNALS,
                                all->shared.settings->telemetry.spool_max_bytes))
         next = now_ns;
+    if (import < next)
+        next = import;
     room = make_room(all, now_ns);
     if (room < next)
         next = room;
@@ -315,9 +324,14 @@ bool exporters_busy(const struct exporters *all)
 
 int exporters_drained(const struct exporters *all)
 {
-    bool done = true, any = false;
+    const int imported = importer_drained(&all->importer);
+    bool done = imported > 0, any = false;
     int i;
 
+    if (imported < 0)
+        message_print("the files of other programs can't be drained");
+    if (imported < 0)
+        return 1;
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         const struct exporter *exporter = &all->each[i];
 

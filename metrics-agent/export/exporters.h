@@ -10,6 +10,7 @@
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporter.h"
+#include "metrics-agent/export/importer.h"
 #include "metrics-agent/export/spool_dir.h"
 #include "metrics-agent/export/spool_watch.h"
 
@@ -27,6 +28,7 @@ struct exporters {
     struct checkpoint checkpoint;
     struct exporter_shared shared;
     struct exporter each[SPOOL_SIGNALS];
+    struct importer importer;
     struct spool_watch watch;
     char problem[SPOOL_DIR_REASON_MAX]; /* with the directory, "" for none */
     uint64_t check_ns;                  /* when to compare the directory's names again */

@@ -1,5 +1,7 @@
 #include "metrics-agent/export/spool_watch.h"
 
+#include "lib/spool/files.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -35,7 +37,7 @@ static bool concerns_writers(const struct inotify_event *event)
 {
     if ((event->mask & IN_IGNORED) != 0)
         return false;
-    return event->len == 0 ||
+    return event->len == 0 || spool_files_import(event->name) != SPOOL_SIGNALS ||
            (strncmp(event->name, "agent.", 6) != 0 && strstr(event->name, ".quarantine.") == NULL);
 }
 

@@ -89,6 +89,8 @@ static void names_are_told_apart(void **state)
         {"logs.jsonl", SPOOL_FILES_OTHER, 0},
         {"agent.lock", SPOOL_FILES_OTHER, 0},
         {"tracesjsonl", SPOOL_FILES_OTHER, 0},
+        {"traces.traces.jsonl", SPOOL_FILES_OTHER, 0},
+        {"traces.logs.jsonl", SPOOL_FILES_OTHER, 0},
     };
 
     (void)state;
@@ -98,6 +100,33 @@ static void names_are_told_apart(void **state)
         assert_int_equal(spool_files_kind(SPOOL_TRACES, cases[i].name, &seq), cases[i].kind);
         assert_int_equal(seq, cases[i].seq);
     }
+}
+
+static void other_programs_files_are_known_by_name(void **state)
+{
+    static const struct {
+        const char *name;
+        enum spool_signal signal;
+    } cases[] = {
+        {"x.traces.jsonl", SPOOL_TRACES},
+        {"x.logs.jsonl", SPOOL_LOGS},
+        {"a b.0000000001.traces.jsonl", SPOOL_TRACES},
+        {"traces.traces.jsonl", SPOOL_TRACES},
+        {"traces.logs.jsonl", SPOOL_LOGS},
+        {"agent.traces.jsonl", SPOOL_TRACES},
+        {"traces.jsonl", SPOOL_SIGNALS},
+        {".traces.jsonl", SPOOL_SIGNALS},
+        {".x.traces.jsonl", SPOOL_SIGNALS},
+        {"xtraces.jsonl", SPOOL_SIGNALS},
+        {"x.traces.jsonl.1", SPOOL_SIGNALS},
+        {"traces.0000000001.jsonl", SPOOL_SIGNALS},
+        {"traces.quarantine.jsonl", SPOOL_SIGNALS},
+        {"", SPOOL_SIGNALS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(spool_files_import(cases[i].name), cases[i].signal);
 }
 
 static void listing_is_in_order(void **state)
@@ -327,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_told_apart),
+        cmocka_unit_test(other_programs_files_are_known_by_name),
         cmocka_unit_test_setup(listing_is_in_order, empty_dir),
         cmocka_unit_test_setup(a_replaced_file_is_gone, empty_dir),
         cmocka_unit_test_setup(final_when_no_writer_holds_it, empty_dir),

@@ -1,0 +1,186 @@
+#include "metrics-agent/export/import_cursors.h"
+
+#include "lib/spool/files.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define FILE_NEW SPOOL_FILES_IMPORTS ".new"
+
+static const char magic[8] = {'M', 'T', 'I', 'M', 'P', 'O', 'R', 'T'};
+
+enum { FLAG_SKIPPING = 1 };
+
+struct header {
+    char magic[8];
+    uint32_t version;
+    uint32_t checksum; /* CRC-32 of all that follows */
+    uint32_t count;
+    uint32_t reserved;
+};
+
+/* The name's bytes follow it. */
+struct entry {
+    uint64_t device, inode, offset;
+    uint32_t head, print;
+    uint16_t signal, flags, name_len, reserved;
+    uint64_t unused;
+};
+
+static_assert(sizeof(struct header) == 24, "layout of docs/spool.md");
+static_assert(sizeof(struct entry) == 48, "the same");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
+
+static uint32_t checksum(const unsigned char *bytes, size_t len)
+{
+    return (uint32_t)crc32(0, bytes + sizeof(struct header), (uInt)(len - sizeof(struct header)));
+}
+
+size_t import_cursors_encode(struct import_cursors *cursors)
+{
+    struct header header = {.version = IMPORT_CURSORS_VERSION, .count = (uint32_t)cursors->count};
+    size_t len = sizeof header;
+
+    for (size_t i = 0; i < cursors->count; i++) {
+        const struct import_cursor *const c = &cursors->items[i];
+        const struct entry entry = {
+            .device = c->device,
+            .inode = c->inode,
+            .offset = c->offset,
+            .head = c->head,
+            .print = c->print,
+            .signal = (uint16_t)c->signal,
+            .flags = c->skipping ? FLAG_SKIPPING : 0,
+            .name_len = (uint16_t)strlen(c->name),
+        };
+
+        memcpy(cursors->bytes + len, &entry, sizeof entry);
+        memcpy(cursors->bytes + len + sizeof entry, c->name, entry.name_len);
+        len += sizeof entry + entry.name_len;
+    }
+    memcpy(header.magic, magic, sizeof magic);
+    header.checksum = checksum(cursors->bytes, len);
+    memcpy(cursors->bytes, &header, sizeof header);
+    return len;
+}
+
+/* Returns the bytes it took, or 0 if they are not a cursor. */
+static size_t decode_entry(struct import_cursor *c, const unsigned char *bytes, size_t len)
+{
+    struct entry entry;
+
+    if (len < sizeof entry)
+        return 0;
+    memcpy(&entry, bytes, sizeof entry);
+    if (entry.signal >= SPOOL_SIGNALS || entry.name_len == 0 || entry.name_len > NAME_MAX ||
+        entry.name_len > len - sizeof entry || entry.head > CHECKPOINT_PRINT_BYTES)
+        return 0;
+    *c = (struct import_cursor){
+        .signal = (enum spool_signal)entry.signal,
+        .device = entry.device,
+        .inode = entry.inode,
+        .offset = entry.offset,
+        .head = entry.head,
+        .print = entry.print,
+        .skipping = (entry.flags & FLAG_SKIPPING) != 0,
+    };
+    memcpy(c->name, bytes + sizeof entry, entry.name_len);
+    if (strlen(c->name) != entry.name_len || strchr(c->name, '/') != NULL)
+        return 0;
+    return sizeof entry + entry.name_len;
+}
+
+int import_cursors_decode(struct import_cursors *cursors, size_t len)
+{
+    struct header header;
+    size_t at = sizeof header;
+
+    cursors->count = 0;
+    if (len < sizeof header)
+        return -1;
+    memcpy(&header, cursors->bytes, sizeof header);
+    if (memcmp(header.magic, magic, sizeof magic) != 0 ||
+        header.version != IMPORT_CURSORS_VERSION || header.count > IMPORT_CURSORS_MAX ||
+        header.checksum != checksum(cursors->bytes, len))
+        return -1;
+    for (size_t i = 0; i < header.count; i++) {
+        const size_t took = decode_entry(&cursors->items[i], cursors->bytes + at, len - at);
+
+        if (took == 0)
+            return -1;
+        at += took;
+    }
+    if (at != len)
+        return -1;
+    cursors->count = header.count;
+    return 0;
+}
+
+enum checkpoint_found import_cursors_read(struct import_cursors *cursors, int dir_fd)
+{
+    const int fd = spool_files_open(dir_fd, SPOOL_FILES_IMPORTS);
+    ssize_t got;
+
+    cursors->count = 0;
+    if (fd < 0)
+        return errno == ENOENT ? CHECKPOINT_MISSING : CHECKPOINT_CORRUPT;
+    got = read(fd, cursors->bytes, sizeof cursors->bytes);
+    (void)close(fd);
+    return got > 0 && import_cursors_decode(cursors, (size_t)got) == 0 ? CHECKPOINT_VALID
+                                                                       : CHECKPOINT_CORRUPT;
+}
+
+static int open_new(int dir_fd)
+{
+    return openat(dir_fd, FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+}
+
+int import_cursors_write(struct import_cursors *cursors, int dir_fd)
+{
+    const size_t len = import_cursors_encode(cursors);
+    int fd = open_new(dir_fd), error = 0;
+    ssize_t wrote;
+
+    /* What an agent that died has left. */
+    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, FILE_NEW, 0) == 0)
+        fd = open_new(dir_fd);
+    if (fd < 0)
+        return -1;
+    wrote = write(fd, cursors->bytes, len);
+    if (wrote != (ssize_t)len)
+        error = wrote < 0 ? errno : ENOSPC;
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    if (error == 0 && renameat(dir_fd, FILE_NEW, dir_fd, SPOOL_FILES_IMPORTS) == 0)
+        return 0;
+    if (error == 0)
+        error = errno;
+    (void)unlinkat(dir_fd, FILE_NEW, 0);
+    errno = error;
+    return -1;
+}
+
+void import_cursor_begin(struct import_cursor *cursor, int fd)
+{
+    unsigned char bytes[CHECKPOINT_PRINT_BYTES];
+    const ssize_t got = pread(fd, bytes, sizeof bytes, 0);
+
+    cursor->offset = 0;
+    cursor->skipping = false;
+    cursor->head = got > 0 ? (uint32_t)got : 0;
+    cursor->print = (uint32_t)crc32(0, bytes, cursor->head);
+}
+
+bool import_cursor_fits(const struct import_cursor *cursor, int fd)
+{
+    const uint64_t printed = cursor->offset > 0 ? cursor->offset : cursor->head;
+    uint32_t print;
+
+    return printed > 0 && checkpoint_fingerprint(fd, printed, false, &print) == 0 &&
+           print == cursor->print;
+}
