@@ -19,6 +19,18 @@ static void reconcile(struct exporter *e)
     exporter_files_save(e);
 }
 
+/* Until all has been counted after a start, what the one before knew of is the better number. */
+static uint64_t backlog(const struct exporter *e)
+{
+    const uint64_t settled = spool_counts_settled(e->counts), pending = e->segments.sums.pending;
+    uint64_t known;
+
+    if (e->counted_once || !agent_metrics_written(e->shared->metrics, e->signal, &known) ||
+        known < settled + pending)
+        return pending;
+    return known - settled;
+}
+
 bool accounting_publish(struct exporter *e, uint64_t budget, bool age)
 {
     struct agent_metrics_numbers numbers = {.counts = e->counts, .oldest_age_s = -1};
@@ -29,7 +41,7 @@ bool accounting_publish(struct exporter *e, uint64_t budget, bool age)
     all = segments_count_lines(&e->segments, budget) < budget;
     if (all && !e->counted_once)
         reconcile(e);
-    numbers.backlog = e->segments.sums.pending;
+    numbers.backlog = backlog(e);
     numbers.bytes = e->segments.sums.bytes;
     numbers.limit = e->shared->settings->telemetry.spool_max_bytes / SPOOL_OWN_SIGNALS;
     numbers.unreadable = e->segments.unreadable;
