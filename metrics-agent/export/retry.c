@@ -71,11 +71,12 @@ static uint64_t number_after(const char *at, const char *end)
 
 uint64_t retry_rejected(const char *answer, uint64_t len)
 {
-    static const char *const keys[] = {"\"rejectedSpans\"", "\"rejectedLogRecords\""};
+    static const char *const keys[] = {"\"rejectedSpans\"", "\"rejectedLogRecords\"",
+                                       "\"rejectedDataPoints\""};
     const char *end = answer + len;
     unsigned i;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         size_t key_len = strlen(keys[i]);
         const char *key = len > 0 ? memmem(answer, len, keys[i], key_len) : NULL;
 
