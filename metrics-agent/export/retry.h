@@ -32,7 +32,7 @@ uint64_t retry_delay_ms(enum retry_verdict verdict, unsigned failures, uint64_t 
 
 /*
  * The number of records that an answer of `len` bytes says were rejected: the value of
- * partialSuccess's rejectedSpans or rejectedLogRecords; 0 if it says nothing.
+ * partialSuccess's rejectedSpans, rejectedLogRecords or rejectedDataPoints; 0 if it says nothing.
  */
 uint64_t retry_rejected(const char *answer, uint64_t len);
 
