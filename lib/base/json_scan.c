@@ -94,7 +94,7 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
 enum json_scan json_scan_line(const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + len;
-    uint64_t arrays = 0; /* bit 0: whether the innermost open bracket is an array's */
+    uint64_t arrays[JSON_SCAN_DEPTH_MAX / 64] = {0}; /* a bit for each that is open */
     unsigned depth = 0;
 
     if (len == 0 || *p != '{')
@@ -111,15 +111,17 @@ enum json_scan json_scan_line(const char *text, size_t len)
             break;
         }
         case CLASS_OPEN:
-            if (depth++ == JSON_SCAN_DEPTH_MAX)
+            if (depth == JSON_SCAN_DEPTH_MAX)
                 return JSON_SCAN_MALFORMED;
-            arrays = arrays << 1 | (p[-1] == '[');
+            arrays[depth / 64] = arrays[depth / 64] << 1 | (p[-1] == '[');
+            depth++;
             break;
         case CLASS_CLOSE:
-            if ((arrays & 1) != (p[-1] == ']'))
+            depth--;
+            if ((arrays[depth / 64] & 1) != (p[-1] == ']'))
                 return JSON_SCAN_MALFORMED;
-            arrays >>= 1;
-            if (--depth == 0)
+            arrays[depth / 64] >>= 1;
+            if (depth == 0)
                 return json_scan_blank((const char *)p, (const char *)end) == (const char *)end
                            ? JSON_SCAN_OBJECT
                            : JSON_SCAN_MALFORMED;
