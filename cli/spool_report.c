@@ -146,6 +146,16 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
         r->verdict = moving ? SPOOL_REPORT_MOVING : SPOOL_REPORT_MISSING;
 }
 
+int spool_report_signals(const struct spool_report *report)
+{
+    const struct spool_view_signal *const others = &report->view.signals[SPOOL_METRICS];
+
+    return others->count > 0 || others->listing.quarantine_bytes > 0 ||
+                   spool_counts_settled(&others->counts) > 0
+               ? SPOOL_SIGNALS
+               : SPOOL_OWN_SIGNALS;
+}
+
 /* How sending goes. Returns whether something is wrong with it. */
 static bool judge_export(struct spool_report *report, int i)
 {
@@ -288,7 +298,7 @@ static void judge(struct spool_report *report, const double asked[SPOOL_SIGNALS]
         disk.f_bavail < disk.f_blocks / 100 * FREE_PERCENT_MIN)
         WRONG(report, "the file system is full to %d %%; writers are about to lose records",
               100 - FREE_PERCENT_MIN);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    for (int i = 0; i < spool_report_signals(report); i++)
         judge_signal(report, i, asked[i], now_ns);
 }
 

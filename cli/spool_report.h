@@ -50,6 +50,9 @@ struct spool_report {
  */
 int spool_report_make(struct spool_report *report, const char *dir, bool rate);
 
+/* How many of the signals there is anything to say of: the last are other programs' alone. */
+int spool_report_signals(const struct spool_report *report);
+
 void spool_report_free(struct spool_report *report);
 
 #endif

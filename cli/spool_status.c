@@ -67,25 +67,25 @@ static const char *balance_sentence(enum spool_report_balance verdict)
     return "nothing to compare with";
 }
 
-static void row(const char *head, const char cells[SPOOL_SIGNALS][64])
+static void row(const char *head, const char cells[SPOOL_SIGNALS][64], int signals)
 {
     printf("  %-18s", head);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    for (int i = 0; i < signals; i++)
         printf(" %-28s", cells[i]);
     printf("\n");
 }
 
-/* One row of numbers, the same member of both signals. */
+/* One row of numbers, the same member of all signals. */
 #define NUMBERS(head, expression)                                                                  \
     do {                                                                                           \
-        for (int i = 0; i < SPOOL_SIGNALS; i++) {                                                  \
+        for (int i = 0; i < signals; i++) {                                                        \
             const struct spool_report_signal *r = &report->signals[i];                             \
             const struct spool_view_signal *v = &report->view.signals[i];                          \
                                                                                                    \
             (void)r, (void)v;                                                                      \
             (void)snprintf(cells[i], sizeof(cells[i]), "%llu", (unsigned long long)(expression));  \
         }                                                                                          \
-        row(head, cells);                                                                          \
+        row(head, cells, signals);                                                                 \
     } while (0)
 
 static void rate_text(char cell[64], double rate)
@@ -98,33 +98,34 @@ static void rate_text(char cell[64], double rate)
 
 static void print_signals(const struct spool_report *report)
 {
+    const int signals = spool_report_signals(report);
     char cells[SPOOL_SIGNALS][64];
 
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    for (int i = 0; i < signals; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s", spool_signal_names[i]);
-    row("", cells);
+    row("", cells, signals);
     NUMBERS("backlog, records", r->waiting);
     NUMBERS("backlog, bytes", r->waiting_bytes);
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+    for (int i = 0; i < signals; i++) {
         if (report->signals[i].oldest_s < 0)
             (void)snprintf(cells[i], sizeof(cells[i]), "-");
         else
             (void)snprintf(cells[i], sizeof(cells[i]), "%.1f s", report->signals[i].oldest_s);
     }
-    row("oldest waits for", cells);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    row("oldest waits for", cells, signals);
+    for (int i = 0; i < signals; i++)
         rate_text(cells[i], report->signals[i].in_rate);
-    row("coming in", cells);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    row("coming in", cells, signals);
+    for (int i = 0; i < signals; i++)
         rate_text(cells[i], report->signals[i].out_rate);
-    row("going out", cells);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    row("going out", cells, signals);
+    for (int i = 0; i < signals; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%llu, %llu held by writers",
                        (unsigned long long)report->signals[i].segments,
                        (unsigned long long)report->signals[i].held);
-    row("segments", cells);
+    row("segments", cells, signals);
     NUMBERS("bytes on disk", v->bytes);
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+    for (int i = 0; i < signals; i++) {
         const struct spool_segment *at = report->signals[i].at;
 
         if (at == NULL)
@@ -134,7 +135,7 @@ static void print_signals(const struct spool_report *report)
                            (unsigned long long)at->offset, (unsigned long long)at->size,
                            (unsigned long long)at->seq);
     }
-    row("settled, bytes", cells);
+    row("settled, bytes", cells, signals);
     NUMBERS("written", r->written);
     NUMBERS("  delivered", v->counts.delivered);
     NUMBERS("  rejected", v->counts.rejected);
@@ -143,10 +144,10 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("  dropped: torn", v->counts.dropped[SPOOL_DROP_TORN]);
     NUMBERS("  dropped: deleted", v->counts.dropped[SPOOL_DROP_DELETED]);
     NUMBERS("  dropped: not kept", v->counts.dropped[SPOOL_DROP_UNKEPT]);
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    for (int i = 0; i < signals; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
                        balance_sentence(report->signals[i].verdict));
-    row("books", cells);
+    row("books", cells, signals);
     NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
 
@@ -157,9 +158,9 @@ static void say(const char *text)
 }
 
 /* How the last export of each signal went, a line for each. */
-static void print_exports(const struct spool_agent *agent)
+static void print_exports(const struct spool_agent *agent, int signals)
 {
-    for (int i = 0; i < SPOOL_SIGNALS && agent->state != SPOOL_AGENT_UNKNOWN; i++) {
+    for (int i = 0; i < signals && agent->state != SPOOL_AGENT_UNKNOWN; i++) {
         const struct agent_status_signal *const s = &agent->status.signals[i];
 
         if (s->nowhere[0] != '\0') {
@@ -202,7 +203,7 @@ static void print_people(const struct spool_report *report, const char *dir)
         printf("%s\n", report->view.checkpoint == CHECKPOINT_MISSING ? "no checkpoint yet"
                                                                      : "the checkpoint is damaged");
     print_signals(report);
-    print_exports(&report->agent);
+    print_exports(&report->agent, spool_report_signals(report));
     print_texts("note: ", report->notes, report->note_count);
     print_texts("wrong: ", report->wrong, report->wrong_count);
     if (report->wrong_count == 0)

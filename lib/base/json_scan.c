@@ -98,7 +98,7 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
 static enum json_scan skip_brackets(const unsigned char **at, const unsigned char *end)
 {
     const unsigned char *p = *at;
-    uint64_t arrays = 0; /* bit 0: whether the innermost open bracket is an array's */
+    uint64_t arrays[JSON_SCAN_DEPTH_MAX / 64] = {0}; /* a bit for each that is open */
     unsigned depth = 0;
 
     do {
@@ -113,15 +113,17 @@ static enum json_scan skip_brackets(const unsigned char **at, const unsigned cha
             break;
         }
         case CLASS_OPEN:
-            if (depth++ == JSON_SCAN_DEPTH_MAX)
+            if (depth == JSON_SCAN_DEPTH_MAX)
                 return JSON_SCAN_MALFORMED;
-            arrays = arrays << 1 | (p[-1] == '[');
+            arrays[depth / 64] = arrays[depth / 64] << 1 | (p[-1] == '[');
+            depth++;
             break;
         case CLASS_CLOSE:
-            if ((arrays & 1) != (p[-1] == ']'))
+            depth--;
+            if ((arrays[depth / 64] & 1) != (p[-1] == ']'))
                 return JSON_SCAN_MALFORMED;
-            arrays >>= 1;
-            if (--depth == 0) {
+            arrays[depth / 64] >>= 1;
+            if (depth == 0) {
                 *at = p;
                 return JSON_SCAN_OBJECT;
             }

@@ -16,7 +16,7 @@ enum json_scan {
     JSON_SCAN_UTF8,      /* a byte outside well-formed UTF-8 (RFC 3629) */
 };
 
-enum { JSON_SCAN_DEPTH_MAX = 64 };
+enum { JSON_SCAN_DEPTH_MAX = 256 }; /* 100 nested messages, protobuf's limit, have 201 */
 
 /* Looks at the `len` bytes at `text`, a line without its newline. */
 enum json_scan json_scan_line(const char *text, size_t len);

@@ -5,7 +5,6 @@
 #include "metrics-agent/export/otlp_number.h"
 #include "metrics-agent/export/protobuf.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -35,7 +34,7 @@ static bool fail(struct transcoder *t, const char *wrong)
     return false;
 }
 
-/* Fails for want of room, unless something was put. */
+/* What could not be put had no room. */
 static bool put(struct transcoder *t, bool done)
 {
     return done || fail(t, no_room);

@@ -351,7 +351,7 @@ static size_t camel(struct text name, char out[NAME_MAX_LEN])
         if ((c[0] == '\\' && json_walk_unescape(&at, end, c) != 1) || len == NAME_MAX_LEN)
             return 0;
         if (c[0] == '_') {
-            if (word || len == 0)
+            if (word)
                 return 0;
             snake = word = true;
             continue;

@@ -50,6 +50,14 @@ official_python() {
         "${MESSAGES:-2000}"
 }
 
+@test "the lines of a Collector's file exporter become the messages that it was sent" {
+    [[ -n $COLLECTOR ]] || absent "no OpenTelemetry Collector: it needs Go to be built"
+    official=$(official_python 2>"$DIR/pip.log") || absent "no opentelemetry-proto for Python"
+    start_collector otlp-to-file.yaml "$DIR/out"
+    "$official" "$HERE/check_collector_lines.py" "$BUILD/tests/tools/otlp_transcode" \
+        "http://127.0.0.1:$OTLP_PORT" "$DIR/out" "${SEED:-1}" 300
+}
+
 each_record_is_right() {
     [[ -n $COLLECTOR ]] || absent "no OpenTelemetry Collector: it needs Go to be built"
     start_collector otlp-to-file.yaml "$DIR/out"

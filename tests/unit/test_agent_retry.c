@@ -83,6 +83,7 @@ static void partial_success(void **state)
     assert_int_equal(
         rejected("{\"partialSuccess\":{\"rejectedSpans\" : 12,\"errorMessage\":\"\"}}"), 12);
     assert_int_equal(rejected("{\"partialSuccess\":{\"rejectedLogRecords\":\"3\"}}"), 3);
+    assert_int_equal(rejected("{\"partialSuccess\":{\"rejectedDataPoints\":4}}"), 4);
     assert_int_equal(rejected("{\"rejectedSpans\":\"99999999999999999999999\"}"), UINT64_MAX);
     assert_int_equal(rejected("{\"rejectedSpans\""), 0);
     assert_int_equal(rejected("{\"rejectedSpans\":-1}"), 0);

@@ -303,10 +303,27 @@ static void two_of_what_there_can_be_one(void **state)
          "a second value where one can be"},
         {"{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"sum\":{},\"gauge\":{}}]}]}]}",
          "gauge", "a second value where one can be"},
+        {"{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"summary\":{},\"histogram\":{}}]"
+         "}]}]}",
+         "histogram", "a second value where one can be"},
+        {VALUE("\"stringValueStrindex\":1,\"boolValue\":true"), "boolValue",
+         "a second value where one can be"},
     };
 
     (void)state;
     EXPECT_REFUSED(refusals);
+}
+
+/* Fields that only profiles have a use for: what a writer gave is not left out. */
+static void string_indices(void **state)
+{
+    struct bytes got;
+
+    (void)state;
+    assert_int_equal(encode(&got, VALUE("\"stringValueStrindex\":5")), 0);
+    assert_memory_equal(got.at + got.len - 2, "\x40\x05", 2);
+    assert_int_equal(encode(&got, SPAN("\"attributes\":[{\"keyStrindex\":6}]")), 0);
+    assert_memory_equal(got.at + got.len - 2, "\x18\x06", 2);
 }
 
 static void other_shapes(void **state)
@@ -317,6 +334,7 @@ static void other_shapes(void **state)
         {"[]", "", "not an object"},
         {"{}x", "", "invalid JSON"},
         {"{}{}", "", "invalid JSON"},
+        {"{\"resourceSpans\":[]}x", "", "invalid JSON"},
         {"{\"resourceSpans\"}", "", "invalid JSON"},
         {"{\"resourceSpans\":}", "resourceSpans", "not a list"},
         {"{\"resourceSpans\":{}}", "resourceSpans", "not a list"},
@@ -352,6 +370,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(absence),
         cmocka_unit_test(two_of_what_there_can_be_one),
+        cmocka_unit_test(string_indices),
         cmocka_unit_test(other_shapes),
     };
 

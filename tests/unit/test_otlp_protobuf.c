@@ -190,21 +190,49 @@ static void half_a_surrogate_pair_becomes_a_replacement(void **state)
     }
 }
 
-static void endless_nesting(void **state)
+/* Values within the body of a log record, which is four messages deep. */
+static int encode_nested(size_t levels)
 {
-    enum { LEVELS = 5000 };
-    static const char level[] = "{\"arrayValue\":{\"values\":[";
-    char *json = malloc(sizeof level * LEVELS + 200);
+    static const char level[] = "{\"arrayValue\":{\"values\":[", end[] = "]}}";
+    char *const json = malloc((sizeof level + sizeof end) * levels + 200);
     size_t at = (size_t)sprintf(json,
                                 "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":"),
            len;
+    int result;
+
+    for (size_t i = 0; i < levels; i++)
+        at += (size_t)sprintf(json + at, "%s", level);
+    at += (size_t)sprintf(json + at, "{}");
+    for (size_t i = 0; i < levels; i++)
+        at += (size_t)sprintf(json + at, "%s", end);
+    (void)sprintf(json + at, "}]}]}]}");
+    result = encode(LOGS, json, &len);
+    free(json);
+    return result;
+}
+
+static void endless_nesting(void **state)
+{
+    (void)state;
+    assert_int_equal(encode_nested((OTLP_PROTOBUF_DEPTH_MAX - 4) / 2), 0);
+    assert_int_equal(encode_nested((OTLP_PROTOBUF_DEPTH_MAX - 4) / 2 + 1), -1);
+    assert_string_equal(fault.what, "nested too deep");
+    assert_int_equal(encode_nested(5000), -1);
+    assert_string_equal(fault.what, "nested too deep");
+}
+
+static void messages_beside_each_other_are_not_nested(void **state)
+{
+    enum { COUNT = 3 * OTLP_PROTOBUF_DEPTH_MAX };
+    char json[COUNT * 20 + 64];
+    size_t at = (size_t)sprintf(json, "{\"resourceSpans\":["), len;
 
     (void)state;
-    for (int i = 0; i < LEVELS; i++)
-        at += (size_t)sprintf(json + at, "%s", level);
-    assert_int_equal(encode(LOGS, json, &len), -1);
-    assert_string_equal(fault.what, "nested too deep");
-    free(json);
+    for (int i = 0; i < COUNT; i++)
+        at += (size_t)sprintf(json + at, "%s{\"resource\":{}}", i > 0 ? "," : "");
+    (void)sprintf(json + at, "]}");
+    assert_int_equal(encode(TRACES, json, &len), 0);
+    assert_int_equal(len, COUNT * 4);
 }
 
 static void too_small_a_buffer(void **state)
@@ -268,6 +296,7 @@ int main(void)
         cmocka_unit_test(long_lengths),
         cmocka_unit_test(half_a_surrogate_pair_becomes_a_replacement),
         cmocka_unit_test(endless_nesting),
+        cmocka_unit_test(messages_beside_each_other_are_not_nested),
         cmocka_unit_test(too_small_a_buffer),
         cmocka_unit_test(partial_success),
         cmocka_unit_test(any_cut_of_an_answer),

@@ -212,15 +212,33 @@ static void no_more_than_a_batch(void **state)
     free(text);
 }
 
+/* Objects and arrays in turn; the closing bracket of level `wrong` is of the other kind. */
+static size_t nested(char *text, unsigned levels, unsigned wrong)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < levels; i++)
+        len += (size_t)sprintf(text + len, i % 3 == 0 ? "{\"a\":" : "[");
+    text[len++] = '1';
+    while (levels-- > 0)
+        text[len++] = (levels % 3 == 0) != (levels == wrong) ? '}' : ']';
+    return len;
+}
+
 static void nesting(void **state)
 {
-    char text[256] = "{\"asctime\":";
+    char text[JSON_SCAN_DEPTH_MAX * 8];
 
     (void)state;
-    memset(text + 11, '[', 100);
-    memset(text + 111, ']', 100);
-    text[211] = '}';
-    assert_int_equal(json_scan_line(text, 212), JSON_SCAN_MALFORMED);
+    for (unsigned levels = 1; levels <= JSON_SCAN_DEPTH_MAX; levels++) {
+        assert_int_equal(json_scan_line(text, nested(text, levels, levels)), JSON_SCAN_OBJECT);
+        assert_int_equal(json_scan_line(text, nested(text, levels, levels) - 1), JSON_SCAN_CUT);
+        for (unsigned wrong = 0; wrong < levels; wrong++)
+            assert_int_equal(json_scan_line(text, nested(text, levels, wrong)),
+                             JSON_SCAN_MALFORMED);
+    }
+    assert_int_equal(json_scan_line(text, nested(text, JSON_SCAN_DEPTH_MAX + 1, UINT32_MAX)),
+                     JSON_SCAN_MALFORMED);
     assert_int_equal(json_scan_line("{\"a\":[{}]}  ", 12), JSON_SCAN_OBJECT);
     assert_int_equal(json_scan_line("{\"a\":[{}]", 9), JSON_SCAN_CUT);
     assert_int_equal(json_scan_line("{\"a\":[}]", 8), JSON_SCAN_MALFORMED);
