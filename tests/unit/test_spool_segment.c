@@ -226,6 +226,36 @@ static void counts_lines_by_and_by(void **state)
     close(fd);
 }
 
+/* A line of any length, hole or not, is read once, in steps, and is one line. */
+static void counts_a_long_line_in_steps(void **state)
+{
+    enum { HOLE = 64 << 20, TEXT = 20 << 20, STEP = SPOOL_SEGMENT_TAIL_MAX + 65536 };
+    static char text[TEXT];
+    struct spool_segment segment;
+    uint64_t looked = 0, more;
+    int fd;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    fd = openat(dir_fd, "traces.jsonl", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(pwrite(fd, "{}\n", 3, 0), 3);
+    assert_int_equal(pwrite(fd, text, sizeof(text), HOLE), sizeof(text));
+    segment = seen(1, true);
+    while ((more = spool_segment_count(&segment, fd, STEP)) >= STEP)
+        looked += more;
+    looked += more;
+    assert_int_equal(segment.pending, 1);
+    assert_int_equal(segment.counted, 3);
+    assert_true(looked <= segment.size);
+    /* Nothing of it is read again, whatever follows. */
+    assert_int_equal(pwrite(fd, "\n{}\n", 4, HOLE + TEXT), 4);
+    segment.size += 4;
+    assert_int_equal(spool_segment_count(&segment, fd, STEP), 4);
+    assert_int_equal(segment.pending, 3);
+    assert_int_equal(segment.counted, segment.size);
+    close(fd);
+}
+
 static void oldest_record_of_each_signal(void **state)
 {
     struct spool_segment segment = {.seq = 1, .active = true};
@@ -259,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup(final_when_no_writer_holds_it, empty_dir),
         cmocka_unit_test_setup(resumes_by_fingerprint, empty_dir),
         cmocka_unit_test_setup(counts_lines_by_and_by, empty_dir),
+        cmocka_unit_test_setup(counts_a_long_line_in_steps, empty_dir),
         cmocka_unit_test_setup(oldest_record_of_each_signal, empty_dir),
     };
 
