@@ -12,8 +12,8 @@ enum {
     POOL_SIZE = 512,
 };
 
-/* Random bytes not yet handed out: a process has one generator, the kernel's. */
-static struct {
+/* Random bytes not yet handed out, of each thread: a process has one generator, the kernel's. */
+static _Thread_local struct {
     uint8_t bytes[POOL_SIZE];
     size_t left;
 } pool;

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "metrics-agent/export/exporter_files.h"
+#include "metrics-agent/export/segments_count.h"
 
 /* Records that vanished while no agent ran: the file of metrics knows more than is left. */
 static void reconcile(struct exporter *e)

@@ -11,10 +11,10 @@
 #include <sys/statvfs.h>
 
 enum {
-    PUBLISH_MS = 1000,   /* between two counts of what was written, without a scrape */
-    PUBLISH_MORE_MS = 5, /* until the next step if one was not all */
-    CHECK_MS = 500,      /* between two comparisons of the directory's names, at least */
-    MISSING_MS = 10000,  /* that a missing directory is left to whoever moved it away */
+    PUBLISH_MS = 1000,    /* between two counts of what was written, without a scrape */
+    PUBLISH_MORE_MS = 12, /* until the next step if one was not all */
+    CHECK_MS = 500,       /* between two comparisons of the directory's names, at least */
+    MISSING_MS = 10000,   /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
     ROOM_MS = 1000,           /* between two looks at the file system's room */
     ROOM_MIN_BYTES = 1 << 17, /* below which it counts as full */

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "metrics-agent/export/exporter_files.h"
+#include "metrics-agent/export/segments_count.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

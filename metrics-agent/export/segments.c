@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
 #include "lib/spool/listing.h"
+#include "metrics-agent/export/segments_count.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,15 +16,9 @@
 
 enum { OLDEST_TRIES = 16 /* files in which the oldest record's time is looked for */ };
 
-/* Lines that are known to wait, in a file that is being counted again too. */
-static uint64_t known_lines(const struct segment *segment)
-{
-    return segment->expected > segment->file.pending ? segment->expected : segment->file.pending;
-}
-
 void segments_gone(struct segments *s, struct segment *segment)
 {
-    s->deleted += known_lines(segment);
+    s->deleted += segments_count_known(segment);
     segments_list_forget(s, segment);
 }
 
@@ -160,39 +155,9 @@ void segments_close(struct segments *s)
     *s = (struct segments){.signal = s->signal, .dir_fd = s->dir_fd};
 }
 
-static uint64_t count_on(struct segments *s, struct segment *segment, uint64_t budget)
-{
-    uint64_t looked;
-
-    if (segment->file.counted >= segment->file.size || segment->suspect ||
-        segment->file.unreadable || segments_list_open_file(s, segment) != 0)
-        return 0;
-    segments_list_before(s, segment);
-    looked = spool_segment_count(&segment->file, s->signal, segment->fd, budget);
-    segments_list_after(s, segment);
-    segment->mark_offset = segment->file.counted;
-    if (checkpoint_fingerprint(segment->fd, segment->file.counted, false, &segment->mark) != 0)
-        segment->mark_offset = 0;
-    segments_list_close_file(s, segment);
-    return looked > SEGMENTS_FILE_BYTES ? looked : SEGMENTS_FILE_BYTES;
-}
-
-/* Counts on in one segment; returns the bytes looked at. */
-static uint64_t count_segment(struct segments *s, struct segment *segment, uint64_t budget)
-{
-    const uint64_t looked = count_on(s, segment, budget);
-
-    if (segment->expected > 0 && looked < budget && !segment->suspect &&
-        !segment->file.unreadable) {
-        s->deleted += known_lines(segment) - segment->file.pending;
-        segment->expected = 0;
-    }
-    return looked;
-}
-
 void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_hand)
 {
-    const uint64_t known = known_lines(segment);
+    const uint64_t known = segments_count_known(segment);
 
     segments_list_before(s, segment);
     if (known > in_hand)
@@ -241,11 +206,11 @@ static void truncated(struct segments *s, struct segment *segment)
     /* What is settled is still there. */
     segments_list_before(s, segment);
     segment->suspect = false;
-    segment->expected = known_lines(segment);
+    segment->expected = segments_count_known(segment);
     segment->file.pending = segment->file.scanned = segment->sought = 0;
     segment->file.counted = segment->file.offset;
     segments_list_after(s, segment);
-    (void)count_segment(s, segment, SEGMENTS_COUNT_BYTES);
+    (void)segments_count_some(s, segment, SEGMENTS_COUNT_BYTES);
 }
 
 bool segments_holds(struct segments *s, struct segment *segment, uint64_t offset, const char *bytes,
@@ -433,30 +398,6 @@ void segments_remove(struct segments *s, struct segment *segment)
     segments_list_before(s, segment);
     segment->stays = true;
     segments_list_after(s, segment);
-}
-
-uint64_t segments_count_lines(struct segments *s, uint64_t budget)
-{
-    uint64_t looked = 0;
-    size_t i;
-
-    for (i = 0; i < s->count && looked < budget; i++)
-        looked += count_segment(s, &s->list[i], budget - looked);
-    return looked;
-}
-
-bool segments_count_whole(struct segments *s, struct segment *segment)
-{
-    if (count_segment(s, segment, SEGMENTS_COUNT_BYTES) >= SEGMENTS_COUNT_BYTES)
-        return false;
-    if (segment->file.final && segment->file.counted < segment->file.size) {
-        segments_list_before(s, segment);
-        segment->file.pending++;
-        segment->file.counted = segment->file.size;
-        segment->file.scanned = 0;
-        segments_list_after(s, segment);
-    }
-    return true;
 }
 
 int segments_give_up(struct segments *s, struct segment *segment)

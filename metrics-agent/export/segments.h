@@ -21,8 +21,6 @@ enum {
     SEGMENTS_NAMELESS_MAX = 16, /* so many files without a name are kept open */
     SEGMENTS_COPYING_MS = 5000, /* a sealed file that was written to since may still be copied */
     SEGMENTS_LOOK_FILES = 1024, /* that one segments_refresh opens */
-    SEGMENTS_FILE_BYTES = 16 << 10, /* what opening a file counts for in a budget of bytes */
-    SEGMENTS_COUNT_BYTES = 8 << 20, /* what one step counts */
 };
 
 /*
@@ -60,19 +58,6 @@ void segments_remove(struct segments *segments, struct segment *segment);
 
 /* Forgets a segment whose file is gone; its records that waited are counted as deleted. */
 void segments_gone(struct segments *segments, struct segment *segment);
-
-/*
- * Counts lines that were not counted yet, up to `budget` bytes (at least SEGMENTS_COUNT_BYTES, or
- * 0); returns the bytes looked at, SEGMENTS_FILE_BYTES at least for each file. All are counted when
- * that is less than `budget`.
- */
-uint64_t segments_count_lines(struct segments *segments, uint64_t budget);
-
-/*
- * Counts on in one segment, SEGMENTS_COUNT_BYTES of it, for it to be given up. Returns true when
- * all of it is counted; of a final one an unterminated rest is a line too.
- */
-bool segments_count_whole(struct segments *segments, struct segment *segment);
 
 /*
  * Deletes the segment's file for the cap. The segment itself stays while a writer may append to it,

@@ -291,6 +291,36 @@ static void counting_records(void **state)
     close(fd);
 }
 
+/* A line of any length, hole or not, is read once, in steps, and is one line. */
+static void counts_a_long_line_in_steps(void **state)
+{
+    enum { HOLE = 64 << 20, TEXT = 20 << 20, STEP = 8 << 20 };
+    static char text[TEXT];
+    struct spool_segment segment;
+    uint64_t looked = 0, more;
+    int fd;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    fd = openat(dir_fd, "traces.jsonl", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(pwrite(fd, "{}\n", 3, 0), 3);
+    assert_int_equal(pwrite(fd, text, sizeof(text), HOLE), sizeof(text));
+    segment = seen(1, true);
+    while ((more = spool_segment_count(&segment, SPOOL_TRACES, fd, STEP)) >= STEP)
+        looked += more;
+    looked += more;
+    assert_int_equal(segment.pending, 1);
+    assert_int_equal(segment.counted, 3);
+    assert_true(looked <= segment.size);
+    /* Nothing of it is read again, whatever follows. */
+    assert_int_equal(pwrite(fd, "\n{}\n", 4, HOLE + TEXT), 4);
+    segment.size += 4;
+    assert_true(spool_segment_count(&segment, SPOOL_TRACES, fd, STEP) < 16);
+    assert_int_equal(segment.pending, 3);
+    assert_int_equal(segment.counted, segment.size);
+    close(fd);
+}
+
 /* A cursor in a line is told from one in another line by that line's start. */
 static void resumes_in_a_line(void **state)
 {
@@ -364,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup(counts_lines_by_and_by, empty_dir),
         cmocka_unit_test_setup(counting_records, empty_dir),
         cmocka_unit_test_setup(resumes_in_a_line, empty_dir),
+        cmocka_unit_test_setup(counts_a_long_line_in_steps, empty_dir),
         cmocka_unit_test_setup(oldest_record_of_each_signal, empty_dir),
     };
 
