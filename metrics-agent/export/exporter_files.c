@@ -38,7 +38,8 @@ static void remove_done(struct exporter *e)
     for (i = 0; i < e->segments.count && e->segments.sums.done > 0;) {
         struct segment *segment = &e->segments.list[i];
 
-        if (!segments_list_done(segment) || segment->file.seq == e->segments.held_seq) {
+        if (!segments_list_done(segment) || segment->kept ||
+            segment->file.seq == e->segments.held_seq) {
             i++;
             continue;
         }

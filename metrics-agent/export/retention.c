@@ -28,7 +28,7 @@ static struct segment *oldest_sealed(struct exporter *e)
     for (i = 0; i < e->segments.count; i++) {
         struct segment *segment = &e->segments.list[i];
 
-        if (!segment->file.active && !segment->given_up)
+        if (!segment->file.active && !segment->given_up && !segment->kept)
             return segment;
     }
     return NULL;

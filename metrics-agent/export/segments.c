@@ -310,6 +310,9 @@ void segments_rescan(struct segments *s)
     ssize_t added = scan(s, true);
     size_t i, left = s->unreadable;
 
+    for (i = 0; s->kept && i < s->count; i++)
+        s->list[i].kept = false;
+    s->kept = false;
     if (added < 0)
         message_print("the spool's directory can't be read: %s", strerror(errno));
     if (added > 0)
@@ -352,26 +355,32 @@ int segments_seal(struct segments *s)
     return 0;
 }
 
-static void unlink_file(const struct segments *s, const struct segment *segment)
+static int unlink_file(struct segments *s, const struct segment *segment)
 {
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_files_sealed(name, s->signal, segment->file.seq);
-    if (!segment->nameless && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
+    if (segment->nameless || unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (!s->kept)
         message_print("%s can't be deleted: %s", name, strerror(errno));
+    s->kept = true;
+    return -1;
 }
 
 void segments_remove(struct segments *s, struct segment *segment)
 {
-    unlink_file(s, segment);
-    segments_list_forget(s, segment);
+    if (unlink_file(s, segment) == 0)
+        segments_list_forget(s, segment);
+    else
+        segment->kept = true;
 }
 
 int segments_give_up(struct segments *s, struct segment *segment)
 {
     if (segments_list_open_file(s, segment) != 0)
         return -1;
-    unlink_file(s, segment);
+    (void)unlink_file(s, segment);
     segments_list_before(s, segment);
     segment->nameless = segment->given_up = true;
     segments_list_after(s, segment);

@@ -50,7 +50,10 @@ void segments_rescan(struct segments *segments);
 /* Seals the active file by renaming it. Returns 0, or -1 with errno. */
 int segments_seal(struct segments *segments);
 
-/* Unlinks the segment's file, unless it has no name any more, and forgets the segment. */
+/*
+ * Unlinks the segment's file, unless it has no name any more, and forgets the segment; one whose
+ * file stays is `kept`, since whoever forgets it would find it again and send it again.
+ */
 void segments_remove(struct segments *segments, struct segment *segment);
 
 /* Forgets a segment whose file is gone; its records that waited are counted as deleted. */

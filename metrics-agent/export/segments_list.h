@@ -22,6 +22,7 @@ struct segment {
     int fd;            /* -1 while not open */
     bool nameless;     /* renamed or deleted by someone else; read to its end, as long as we live */
     bool suspect;  /* someone else changed what is in it; it is not read until that is settled */
+    bool kept;     /* settled, but its file could not be deleted; tried again after a rescan */
     bool given_up; /* for the cap: nameless, what is still appended is dropped and counted */
 };
 
@@ -50,6 +51,7 @@ struct segments {
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */
     uint64_t look_seq;   /* segments_refresh goes on below this number; 0 for at the newest */
+    bool kept;           /* a file could not be deleted since the last rescan */
     bool looks_left;     /* it has not come to the oldest one yet */
 };
 

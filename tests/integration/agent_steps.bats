@@ -259,3 +259,31 @@ no_space() { health_is 503 && grep -q 'No space left on device' health; }
     everything_arrived
     books traces 5
 }
+
+@test "segments that can't be deleted are not sent again" {
+    ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -fPIC -shared -o fail_nth.so \
+        "$ROOT/tests/tools/preload/fail_nth.c"
+    case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
+    mkdir one
+    start_sink
+    start_agent
+    kill_agent TERM
+    one_line traces.0000000001.jsonl a
+    one_line traces.0000000002.jsonl b
+    # Not the two mkdir of the start, which an existing directory answers on any file system.
+    ENVIRONMENT=(LD_PRELOAD="$PWD/fail_nth.so" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY=name
+        FAIL_NTH_CALL=3 FAIL_NTH_FROM=1 FAIL_NTH_ERRNO=30)
+    start_agent
+    until_true 20 grep -q "traces.0000000001.jsonl can't be deleted" agent.log
+    # Past the next reading of the directory, which comes with a write, 5 s later at the earliest.
+    sleep 6
+    one_line traces.jsonl c
+    until_true 20 sent_is 3
+    sleep 2
+    one_line traces.jsonl d
+    until_true 20 sent_is 4
+    everything_arrived
+    [ -e spool/traces.0000000001.jsonl ]
+}
+
+sent_is() { [ "$(wc -l <dump)" = "$1" ]; }
