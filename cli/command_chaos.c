@@ -188,7 +188,9 @@ static const struct options_table options = {
     .command = "microtrace chaos",
     .operands = "on|off|reset|status",
     .summary = "Injects faults in all processes of the instance (on, with the options), stops that "
-               "(off), gives it back to the environment (reset), or prints what holds (status).",
+               "(off), gives it back to the environment (reset), or prints what holds (status). "
+               "Where the processes have CHAOS_RUNTIME=forbid, nothing of it counts, and on "
+               "is refused.",
     .rows = rows,
     .row_count = ROWS,
     .rows_with = "on",
