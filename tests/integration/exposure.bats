@@ -186,6 +186,19 @@ $STATE/mine" ]
     [ -z "$(not_of root)" ]
 }
 
+@test "what belongs to the user since an earlier start is not used by root" {
+    need_root
+    start_instance WORKERS=1
+    stop_instance
+    chmod 700 "$DIR"
+    run -2 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" \
+        "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
+    [ "$output" = "microtrace-run: user $USER_WANTED can't use $STATE: Permission denied, and STATE_DIR is that user's: mend that, or take it back: chown -R root '$STATE'" ]
+    chown -R root "$STATE"
+    start_instance WORKERS=1
+    all_run_as root
+}
+
 # low_port: prints a free port below 1024.
 low_port() {
     /usr/bin/python3 - <<'PYTHON'
