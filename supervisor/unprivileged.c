@@ -250,6 +250,9 @@ static void hand_over_files(const struct directory *dir, const struct user *user
     (void)closedir(entries);
 }
 
+/* What hand_over_all returns where an instance runs; others will tell. */
+enum { BUSY = 1 };
+
 /* Whether an instance runs there: its directories stay as they are. */
 static bool is_running(const struct directory *run)
 {
@@ -285,7 +288,7 @@ static int hand_over_all(const struct settings *s, const struct user *user,
         if (hand_over(dir, user) != 0)
             result = fail(reason, user, dir->path, errno);
         else if (count == RUN && is_running(dir))
-            result = fail(reason, user, dir->path, EBUSY);
+            result = BUSY;
     }
     if (result == 0)
         result = check_paths(user, paths, access, reason);
@@ -335,20 +338,32 @@ static void become(const struct settings *s, const struct user *user)
         keep_ports();
 }
 
-/* Tries it. Returns 0, or -1 and the reason, with nothing changed. */
+/* Tries it. Returns 0, BUSY, or -1 and the reason; if not 0, with nothing changed. */
 static int try(const struct settings *s, const struct user *user, const char *const needs[],
                char reason[UNPRIVILEGED_REASON_MAX])
 {
-    if (check_needs(user, needs, reason) != 0 || hand_over_all(s, user, reason) != 0)
-        return -1;
-    become(s, user);
-    return 0;
+    int result = check_needs(user, needs, reason);
+
+    if (result == 0)
+        result = hand_over_all(s, user, reason);
+    if (result == 0)
+        become(s, user);
+    return result;
+}
+
+/* Where that user prepares the names, root has no business. */
+static bool is_users(const char *path, const struct user *user)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && status.st_uid == user->uid;
 }
 
 enum unprivileged_result unprivileged_become(const struct settings *s, const char *const needs[],
                                              char reason[UNPRIVILEGED_REASON_MAX])
 {
     struct user user;
+    int result;
 
     if (s->run_as != NULL && find_user(s->run_as, &user) != 0) {
         message_print("RUN_AS: there is no user '%.60s'", s->run_as);
@@ -365,10 +380,18 @@ enum unprivileged_result unprivileged_become(const struct settings *s, const cha
         (void)snprintf(reason, UNPRIVILEGED_REASON_MAX, "there is no user microtrace or www-data");
         return UNPRIVILEGED_KEPT;
     }
-    if (try(s, &user, needs, reason) == 0)
+    result = try(s, &user, needs, reason);
+    if (result == 0)
         return UNPRIVILEGED_DONE;
-    if (s->run_as == NULL)
-        return UNPRIVILEGED_KEPT;
-    message_print("RUN_AS: %s", reason);
-    return UNPRIVILEGED_FAILED;
+    if (result != BUSY && s->run_as != NULL) {
+        message_print("RUN_AS: %s", reason);
+        return UNPRIVILEGED_FAILED;
+    }
+    if (result != BUSY && (is_users(s->root, &user) || is_users(s->run, &user))) {
+        message_print("%s, and STATE_DIR is that user's: mend that, or take it back: "
+                      "chown -R root '%s'",
+                      reason, s->root);
+        return UNPRIVILEGED_FAILED;
+    }
+    return UNPRIVILEGED_KEPT;
 }

@@ -12,7 +12,7 @@ enum { UNPRIVILEGED_REASON_MAX = 512 };
 enum unprivileged_result {
     UNPRIVILEGED_DONE,   /* it is another user now, or was not root, or is to stay root */
     UNPRIVILEGED_KEPT,   /* it is root still; *reason says why, and is to be told */
-    UNPRIVILEGED_FAILED, /* RUN_AS can't be had; it was told */
+    UNPRIVILEGED_FAILED, /* that must not be, or RUN_AS can't be had; it was told */
 };
 
 /*

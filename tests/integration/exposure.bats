@@ -59,7 +59,7 @@ own_address() {
 
 @test "METRICS_PUBLIC=true opens it; what is neither true nor false is refused" {
     local address
-    run -2 env METRICS_PUBLIC=1 "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
+    run -2 timeout 20 env METRICS_PUBLIC=1 "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
     [[ $output == 'microtrace-run: METRICS_PUBLIC: "1" can'"'"'t be used; it takes true or false' ]]
     address=$(own_address) || skip "this machine has no other IPv4 address"
     start_instance WORKERS=1 BIND=0.0.0.0 METRICS_PUBLIC=true
@@ -144,7 +144,7 @@ not_of() {
     [ -z "$(not_of root)" ]
     stop_instance
     for wrong in "$USER_WANTED" no-such-user; do
-        run -2 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" RUN_AS="$wrong" \
+        run -2 timeout 20 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" RUN_AS="$wrong" \
             "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
         [ "${#lines[@]}" -eq 1 ]
         [[ $output == "microtrace-run: RUN_AS: "*"$wrong"* ]]
@@ -180,10 +180,23 @@ $STATE/mine" ]
     # An instance that runs keeps its directories.
     STATE=$DIR/roots
     start_instance WORKERS=1 RUN_AS=root
-    run -1 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" \
+    run -1 timeout 20 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" \
         "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
     [[ $output == *"belongs to an instance that is running"* ]]
     [ -z "$(not_of root)" ]
+}
+
+@test "what belongs to the user since an earlier start is not used by root" {
+    need_root
+    start_instance WORKERS=1
+    stop_instance
+    chmod 700 "$DIR"
+    run -2 timeout 20 env PORT="$HTTP_PORT" AGENT_LISTEN="127.0.0.1:$AGENT_PORT" STATE_DIR="$STATE" \
+        "$BIN/microtrace-run" --config "$ROOT/lighttpd.conf"
+    [ "$output" = "microtrace-run: user $USER_WANTED can't use $STATE: Permission denied, and STATE_DIR is that user's: mend that, or take it back: chown -R root '$STATE'" ]
+    chown -R root "$STATE"
+    start_instance WORKERS=1
+    all_run_as root
 }
 
 # low_port: prints a free port below 1024.
