@@ -73,11 +73,14 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
     segments_refresh(s);
     last = segments_list_active(s);
     if (last != NULL && last->file.size >= e->shared->settings->segment_bytes) {
-        if (segments_seal(s) == 0)
+        const bool sealed = segments_seal(s) == 0;
+
+        if (!sealed && !s->unsealable)
+            message_print("%s.jsonl can't be sealed, trying again: %s",
+                          spool_signal_names[e->signal], strerror(errno));
+        s->unsealable = !sealed;
+        if (sealed)
             segments_refresh(s);
-        else
-            message_print("%s.jsonl can't be sealed: %s", spool_signal_names[e->signal],
-                          strerror(errno));
     }
     deleted = segments_take_deleted(s);
     if (deleted > 0) {

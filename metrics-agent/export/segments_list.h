@@ -50,6 +50,7 @@ struct segments {
     size_t unreadable; /* segments that can't be opened, the active file among them */
     bool active_unreadable;
     bool undeletable;    /* a segment could not be deleted, and none could since */
+    bool unsealable;     /* the active file could not be sealed, and none could since */
     uint64_t active_seq; /* of the active file, existing or not */
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */

@@ -208,7 +208,7 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
     books logs "$(written_by l)"
 }
 
-@test "segments that can't be deleted are not sent again, and are deleted once they can be" {
+@test "a directory that can't be written for a while: said once, nothing sent again, deleted afterwards" {
     # Root could write anyway.
     [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
     start_sink
@@ -217,6 +217,7 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
     "$TOOL" spool traces a 500 10 >>written
     until_true 20 test -e spool/traces.0000000001.jsonl
     chmod 550 spool
+    "$TOOL" spool traces b 200 10 >>written
     stop_sink
     start_sink
     until_true 30 nothing_waits traces
@@ -225,7 +226,8 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
     chmod 2770 spool
     until_true 30 only_the_active_is_left
     everything_arrived --duplicate-requests 0
-    books traces 500
-    [ "$(outcome traces delivered)" = 500 ]
+    books traces 700
+    [ "$(outcome traces delivered)" = 700 ]
     [ "$(grep -c "can't be deleted" agent.log)" = 1 ]
+    [ "$(grep -c "can't be sealed" agent.log)" = 1 ]
 }

@@ -35,7 +35,7 @@ def scrape(port, timeout):
         answer = connection.getresponse()
         text = answer.read().decode()
         if answer.status != 200:
-            raise OSError(f"status {answer.status}")
+            raise OSError(f"status {answer.status}: {text}")
         return parse(text)
     finally:
         connection.close()
@@ -198,7 +198,7 @@ def check_scrapes(v, soak):
                 continue
             away = in_windows(soak.windows["agent"], begin, begin + took) or (
                 # Until the file is made again the answer says that there is none.
-                error and "status 503" in error and in_windows(soak.windows["metrics"], begin, begin))
+                error and "status 503" in error and in_windows(soak.windows["metrics"], begin, begin + took))
             if not away:
                 times.append(took)
                 if error:
