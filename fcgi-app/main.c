@@ -271,7 +271,8 @@ static int serve(struct app *app)
 
 static int app_open(struct app *app)
 {
-    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION,
+                                                    "https://opentelemetry.io/schemas/1.45.0"};
     const struct settings *settings = &app->settings;
 
     docs_page_init(&app->docs_page, settings->docs_assets);

@@ -94,7 +94,7 @@ struct mt *mt_open(const char *name, const char *version)
         name = "unknown_service"; /* OpenTelemetry resource conventions, "Service" */
     if (settings_load(mt) != 0 || (mt->name = strdup(name)) == NULL ||
         (version != NULL && (mt->version = strdup(version)) == NULL) ||
-        (mt->service = (struct resource_service){mt->name, mt->version},
+        (mt->service = (struct resource_service){mt->name, mt->version, NULL},
          mt->telemetry = telemetry_open(&mt->settings, &mt->service)) == NULL) {
         settings_free(mt);
         free(mt->name);

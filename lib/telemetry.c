@@ -92,7 +92,7 @@ static const char *describe_self(struct telemetry *t)
 
 void telemetry_settings_check(const struct telemetry_settings *settings)
 {
-    static const struct resource_service any = {"", NULL};
+    static const struct resource_service any = {"", NULL, NULL};
     static struct resource resource;
     struct sampler sampler;
 
@@ -122,7 +122,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     t->stderr_dropped =
         metrics_counter(metrics_declare(t->metrics, &families_table[FAMILY_STDERR_DROPPED]), NULL);
     config_warn(describe_self(t));
-    scope_init(&t->scope, service->name, service->version);
+    scope_init(&t->scope, service->name, service->version, service->schema_url);
     config_warn(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
@@ -161,7 +161,7 @@ struct metrics *telemetry_metrics(struct telemetry *t)
 
 void telemetry_set_scope(struct telemetry *t, const char *name, const char *version)
 {
-    scope_init(&t->scope, name, version);
+    scope_init(&t->scope, name, version, NULL);
 }
 
 void telemetry_span_begin(const struct telemetry *t, struct span *span, const char *name,

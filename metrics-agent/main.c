@@ -110,7 +110,7 @@ static int read_settings(struct agent *agent)
 static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
-    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+    static const struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
 
     if (mkdir(telemetry->run_dir, DIR_MODE) != 0 && errno != EEXIST)
         message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", telemetry->run_dir,

@@ -128,7 +128,7 @@ static void set_defaults(struct pairs *pairs, const struct resource_service *ser
     (void)pairs_set(pairs, "host.name", host);
 }
 
-void scope_init(struct scope *scope, const char *name, const char *version)
+void scope_init(struct scope *scope, const char *name, const char *version, const char *schema_url)
 {
     struct json_writer w;
 
@@ -141,6 +141,10 @@ void scope_init(struct scope *scope, const char *name, const char *version)
         json_writer_string(&w, version);
     }
     json_writer_end_object(&w);
+    if (schema_url != NULL) {
+        json_writer_key(&w, "schemaUrl");
+        json_writer_string(&w, schema_url);
+    }
     if (w.overflow) {
         json_writer_init(&w, scope->json, sizeof(scope->json));
         json_writer_begin_object(&w);

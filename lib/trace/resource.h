@@ -23,12 +23,14 @@ struct resource {
 /* The program as it names itself. */
 struct resource_service {
     const char *name;
-    const char *version; /* NULL for none */
+    const char *version;    /* NULL for none */
+    const char *schema_url; /* of the conventions that its spans follow; NULL for none */
 };
 
 /* The instrumentation scope of spans (OTLP common.proto, InstrumentationScope). */
 struct scope {
-    char json[SCOPE_JSON_MAX]; /* {"name":"...","version":"..."} */
+    char json[SCOPE_JSON_MAX]; /* {"name":"...","version":"..."} and, behind it, ,"schemaUrl":"..."
+                                */
     size_t length;
 };
 
@@ -45,7 +47,7 @@ const char *resource_init(struct resource *resource, const struct resource_servi
                           const char *service_name, const char *attributes,
                           const char *instance_id);
 
-/* `version` may be NULL. A name or version that does not fit is left out. */
-void scope_init(struct scope *scope, const char *name, const char *version);
+/* `version` and `schema_url` may be NULL. What does not fit is left out. */
+void scope_init(struct scope *scope, const char *name, const char *version, const char *schema_url);
 
 #endif

@@ -27,7 +27,7 @@ enum { BUFFER = 1 << 20, LINE = 16384, SEGMENT = 16 << 20, ROUNDS = 9 };
 extern char **environ;
 
 static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
-static const struct resource_service service = {"microtrace", "0.1.0"};
+static const struct resource_service service = {"microtrace", "0.1.0", NULL};
 static struct scope scope;
 
 static struct resource resource;
@@ -189,7 +189,7 @@ static int once(const char *dir, bool append)
     static struct spool_writer spool;
     struct json_writer w;
 
-    scope_init(&scope, service.name, service.version);
+    scope_init(&scope, service.name, service.version, NULL);
     (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     json_writer_init(&w, buffer, sizeof(buffer));
     write_spans(&w);
@@ -242,7 +242,7 @@ int main(int argc, char **argv)
         return once(argv[2], true);
     if (argc == 3 && strcmp(argv[1], "nothing") == 0)
         return once(argv[2], false);
-    scope_init(&scope, service.name, service.version);
+    scope_init(&scope, service.name, service.version, NULL);
     (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     if (argc == 5 && strcmp(argv[1], "fill") == 0)
         return fill(argv[2], argv[3], strtoull(argv[4], NULL, 10));

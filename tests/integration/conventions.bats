@@ -90,3 +90,26 @@ send() {
     run "$BIN/analyze" --help
     [[ $output == *MICROTRACE_REDACT_QUERY* && $output == *OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS* ]]
 }
+
+@test "spans name the version of the conventions, in the spool and at the endpoint, in both protocols" {
+    local protocol sink
+    send schema-1
+    spooled traces | jq -s . >"$DIR/lines"
+    expect_json 'length > 0 and all(.[].resourceSpans[].scopeSpans[];
+        .schemaUrl | test("^https://opentelemetry.io/schemas/1[.][0-9]+[.][0-9]+$"))' <"$DIR/lines"
+    for protocol in http/json http/protobuf; do
+        mkdir -p "$DIR/copy/run" "$DIR/copy/spool"
+        cp "$STATE"/spool/traces*.jsonl "$DIR/copy/spool/"
+        rm -f "$DIR/port" "$DIR/dump"
+        /usr/bin/python3 "$ROOT/tests/tools/otlp_sink.py" --port-file "$DIR/port" --dump "$DIR/dump" 2>"$DIR/sink.log" 3>&- &
+        sink=$!
+        wait_until test -s "$DIR/port"
+        MICROTRACE_RUN_DIR=$DIR/copy/run MICROTRACE_SPOOL_DIR=$DIR/copy/spool OTEL_EXPORTER_OTLP_PROTOCOL=$protocol \
+            OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$DIR/port") "$BIN/metrics-agent" --drain
+        kill "$sink"
+        jq -s . "$DIR/dump" >"$DIR/received"
+        expect_json "length == $(jq length "$DIR/lines") and
+            all(.[]; .schema_url == $(jq '.[0].resourceSpans[0].scopeSpans[0].schemaUrl' "$DIR/lines"))" <"$DIR/received"
+        rm -r "$DIR/copy"
+    done
+}

@@ -132,7 +132,7 @@ class State:
                 "signal": signal, "id": ident, "record": record,
                 "hash": hashlib.sha256(text.encode()).hexdigest(),
                 "attributes": attributes_of(record),
-                "scope": scope.get("scope", {}),
+                "scope": scope.get("scope", {}), "schema_url": scope.get("schemaUrl", ""),
                 "resource": attributes_of(resource.get("resource", {})),
             })
         with self.lock:

@@ -73,7 +73,7 @@ static void write_log(struct json_writer *w, const char *name)
 /* Reads the options. Returns the index of the first argument after them, or -1. */
 static int describe(int argc, char **argv)
 {
-    struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+    struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
     int option;
 
     while ((option = getopt(argc, argv, "s:v:")) != -1) {
@@ -84,7 +84,7 @@ static int describe(int argc, char **argv)
         else
             return -1;
     }
-    scope_init(&scope, service.name, service.version);
+    scope_init(&scope, service.name, service.version, NULL);
     (void)resource_init(&resource, &service, NULL, NULL, "00000000-0000-4000-8000-000000000000");
     return optind;
 }

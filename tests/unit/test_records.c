@@ -124,6 +124,27 @@ static void doubles_that_json_has_no_number_for_are_texts(void **state)
     assert_string_equal(buffer, "{\"n\":\"NaN\",\"p\":\"Infinity\",\"m\":\"-Infinity\"}");
 }
 
+static void a_scope_may_name_its_conventions(void **state)
+{
+    static const char expected[] = "{\"name\":\"n\"},\"schemaUrl\":\"https://x/1.0.0\"";
+    const struct resource resource = tiny_resource();
+    struct json_writer w = start();
+    struct scope own;
+    struct span span;
+    json_t *line;
+
+    (void)state;
+    scope_init(&own, "n", NULL, "https://x/1.0.0");
+    assert_int_equal(own.length, sizeof(expected) - 1);
+    assert_memory_equal(own.json, expected, own.length);
+    span_begin(&span, "x", SPAN_SERVER, NULL, false, &always);
+    span_end(&span);
+    span_write(&span, &resource, &own, &w);
+    line = finish(&w);
+    assert_non_null(strstr(buffer, "\"schemaUrl\":\"https://x/1.0.0\",\"spans\":[{"));
+    json_decref(line);
+}
+
 static void a_remote_parent_is_continued(void **state)
 {
     static const char parent_text[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03";
@@ -259,7 +280,7 @@ static void a_log_line_without_a_request_has_empty_ids(void **state)
 
 static void a_log_line_ends_with_who_wrote_it(void **state)
 {
-    static const struct resource_service own = {"shop \"x\"", "1.2"};
+    static const struct resource_service own = {"shop \"x\"", "1.2", NULL};
     static struct resource resource;
     struct json_writer w = start();
     json_t *line, *tree;
@@ -283,7 +304,7 @@ static void a_field_never_takes_a_name_of_the_line(void **state)
     static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
                                         "request_id", "trace_id",  "span_id", "resource"};
     enum { TAKEN = sizeof(taken) / sizeof(taken[0]) };
-    static const struct resource_service own = {"shop", "1"};
+    static const struct resource_service own = {"shop", "1", NULL};
     static struct resource resource;
     struct attribute fields[TAKEN + 1];
     struct json_writer w = start();
@@ -314,7 +335,7 @@ static void a_field_never_takes_a_name_of_the_line(void **state)
 
 static void a_resource_without_an_instance(void **state)
 {
-    static const struct resource_service own = {"shop", NULL};
+    static const struct resource_service own = {"shop", NULL, NULL};
     static struct resource resource;
 
     (void)state;
@@ -327,7 +348,7 @@ static void a_resource_without_an_instance(void **state)
 
 static json_t *resource_of(const char *service, const char *attributes, const char **problem)
 {
-    static const struct resource_service own = {"microtrace", MICROTRACE_VERSION};
+    static const struct resource_service own = {"microtrace", MICROTRACE_VERSION, NULL};
     struct resource resource;
     json_t *tree;
 
@@ -397,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_has_canonical_bytes),
         cmocka_unit_test(doubles_that_json_has_no_number_for_are_texts),
+        cmocka_unit_test(a_scope_may_name_its_conventions),
         cmocka_unit_test(a_remote_parent_is_continued),
         cmocka_unit_test(what_is_not_sampled_is_propagated_but_not_written),
         cmocka_unit_test(a_ratio_agrees_with_the_id_of_each_span),

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static const struct sampler always = {.root = SAMPLER_ALWAYS_ON};
-static const struct resource_service service = {"microtrace", MICROTRACE_VERSION};
+static const struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
 
 static char root[64], run_dir[96], spool_dir[96];
 static struct telemetry_settings settings;
