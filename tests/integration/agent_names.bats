@@ -134,6 +134,19 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     said 'put there by someone else'
 }
 
+@test "a sealed segment that ends in the middle of a line longer than any record" {
+    start_sink
+    seal 1 whole 5 >>written
+    head -c 6000000 /dev/zero | tr '\0' x >>made/traces.0000000001.jsonl
+    mv made/* spool/
+    start_agent
+    until_true 20 only_the_active_is_left
+    until_true 20 books traces 6
+    everything_arrived --duplicate-requests 0
+    [ "$(outcome traces delivered)" = 5 ]
+    [ "$(outcome traces quarantined)" = 1 ]
+}
+
 @test "a sealed segment with the number that is next is not overwritten" {
     start_sink
     SEGMENT=4096 start_agent
