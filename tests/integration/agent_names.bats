@@ -67,6 +67,7 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     everything_arrived
     books traces 100
     # The other place is free again, and all of it is delivered.
+    [ "$(find "/proc/$AGENT_PID/fd" -lname "$PWD/elsewhere*" | wc -l)" = 0 ]
     env MICROTRACE_RUN_DIR="$PWD/run2" MICROTRACE_SPOOL_DIR="$PWD/elsewhere" \
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$SINK_PORT" "$AGENT" --drain
     sent_is 100
