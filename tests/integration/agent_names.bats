@@ -117,6 +117,23 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     books traces 100
 }
 
+@test "a checkpoint that can't be written is said once, and sending goes on" {
+    start_sink
+    choose_ports
+    # Too little for the two slots of a checkpoint.
+    local i
+    PREFIX=(prlimit --fsize=8000)
+    launch_agent
+    "$TOOL" spool traces a 5 5 >>written
+    until_true 20 sent_is 5
+    for i in 1 2 3; do
+        "$TOOL" spool traces "b$i" 5 5 >>written
+        until_true 20 sent_is $((5 + 5 * i))
+    done
+    [ "$(grep -c "checkpoint can't be written" agent.log)" = 1 ]
+    everything_arrived
+}
+
 @test "sealed segments that others put there are sent once, whatever their numbers" {
     local i
     start_sink
