@@ -90,7 +90,8 @@ def verdict(mutation, command, limit):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", default="")
     parser.add_argument("--limit", type=float, default=600)
     parser.add_argument("seed", type=int)
