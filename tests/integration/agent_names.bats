@@ -67,6 +67,7 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     everything_arrived
     books traces 100
     # The other place is free again, and all of it is delivered.
+    [ "$(find "/proc/$AGENT_PID/fd" -lname "$PWD/elsewhere*" | wc -l)" = 0 ]
     env MICROTRACE_RUN_DIR="$PWD/run2" MICROTRACE_SPOOL_DIR="$PWD/elsewhere" \
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$SINK_PORT" "$AGENT" --drain
     sent_is 100
@@ -116,6 +117,23 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     books traces 100
 }
 
+@test "a checkpoint that can't be written is said once, and sending goes on" {
+    start_sink
+    choose_ports
+    # Too little for the two slots of a checkpoint.
+    local i
+    PREFIX=(prlimit --fsize=8000)
+    launch_agent
+    "$TOOL" spool traces a 5 5 >>written
+    until_true 20 sent_is 5
+    for i in 1 2 3; do
+        "$TOOL" spool traces "b$i" 5 5 >>written
+        until_true 20 sent_is $((5 + 5 * i))
+    done
+    [ "$(grep -c "checkpoint can't be written" agent.log)" = 1 ]
+    everything_arrived
+}
+
 @test "sealed segments that others put there are sent once, whatever their numbers" {
     local i
     start_sink
@@ -132,6 +150,19 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     until_true 20 only_the_active_is_left
     books traces 440
     said 'put there by someone else'
+}
+
+@test "a sealed segment that ends in the middle of a line longer than any record" {
+    start_sink
+    seal 1 whole 5 >>written
+    head -c 6000000 /dev/zero | tr '\0' x >>made/traces.0000000001.jsonl
+    mv made/* spool/
+    start_agent
+    until_true 20 only_the_active_is_left
+    until_true 20 books traces 6
+    everything_arrived --duplicate-requests 0
+    [ "$(outcome traces delivered)" = 5 ]
+    [ "$(outcome traces quarantined)" = 1 ]
 }
 
 @test "a sealed segment with the number that is next is not overwritten" {

@@ -83,6 +83,25 @@ static void any_flipped_bit_is_seen(void **state)
     }
 }
 
+/* A checksum proves that it was written so, not that there is room for it. */
+static void more_cursors_than_there_is_room_for_are_refused(void **state)
+{
+    unsigned char slot[CHECKPOINT_SLOT_SIZE];
+    struct checkpoint_state read;
+
+    (void)state;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        struct checkpoint_state written = example();
+
+        written.signals[i].cursor_count = CHECKPOINT_CURSORS;
+        checkpoint_encode(slot, &written);
+        assert_int_equal(checkpoint_decode(slot, &read), 0);
+        written.signals[i].cursor_count++;
+        checkpoint_encode(slot, &written);
+        assert_int_equal(checkpoint_decode(slot, &read), -1);
+    }
+}
+
 static void missing_then_written_then_found(void **state)
 {
     struct checkpoint checkpoint;
@@ -162,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_back),
         cmocka_unit_test(any_flipped_bit_is_seen),
+        cmocka_unit_test(more_cursors_than_there_is_room_for_are_refused),
         cmocka_unit_test_setup(missing_then_written_then_found, fresh),
         cmocka_unit_test_setup(torn_slot_falls_back, fresh),
         cmocka_unit_test_setup(garbage_is_corrupt, fresh),
