@@ -122,8 +122,7 @@ END
     books traces "$(wc -l <dump)"
 }
 
-# Ended, and perhaps not waited for yet.
-is_dead() { [ "$(awk '{ print $3 }' "/proc/$1/stat")" = Z ]; }
+is_dead() { ! kill -0 "$1"; }
 
 # launch_agent_that_dies CALL: before it writes its cursors for that time.
 launch_agent_that_dies() {
