@@ -315,7 +315,7 @@ launch_agent_that_dies() {
     lines traces a 5 >spool/x.traces.jsonl
     chown 65534 spool/x.traces.jsonl
     chmod 600 spool/x.traces.jsonl
-    PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    PREFIX=(setpriv "--bounding-set=-dac_override,-dac_read_search")
     start_agent
     until_true 10 said "x.traces.jsonl can't be read: Permission denied"
     lines traces b 5 >spool/y.traces.jsonl
