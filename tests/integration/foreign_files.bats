@@ -428,7 +428,7 @@ drain() {
     lines traces a 2 >two
     {
         head -n 1 two
-        python3 -c 'print("{\"resourceSpans\":[" + " " * (9 << 20) + "]}")'
+        python3 -c 'print("{\"resourceSpans\":[" + " " * (17 << 20) + "]}")'
         tail -n 1 two
     } >spool/x.traces.jsonl
     all_sent

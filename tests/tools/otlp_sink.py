@@ -4,9 +4,9 @@
     otlp_sink.py [--port N] [--port-file FILE] [--dump FILE]
                  [--tls CERTIFICATE KEY [--client-ca FILE]] [--bodies DIR]
 
-POST /v1/traces and /v1/logs are the endpoint. Each span or log record of a request that is answered
-with 200 becomes a JSON line in the dump: signal, id, record, hash, attributes, scope, resource, and
-the number of its request. With --bodies each request body, uncompressed, becomes the file
+POST /v1/traces, /v1/logs and /v1/metrics are the endpoint. Each span, log record or metric of a
+request that is answered with 200 becomes a JSON line in the dump: signal, id, record, hash,
+attributes, scope, resource, and the number of its request. With --bodies each request body, uncompressed, becomes the file
 DIR/NUMBER.SIGNAL.
 
 POST /control with a JSON object sets how to answer from now on (fields left out are the defaults):
@@ -16,7 +16,7 @@ POST /control with a JSON object sets how to answer from now on (fields left out
     status       for mode status: the HTTP status
     retry_after  value of the Retry-After header; {"date": S} stands for the HTTP date in S seconds
     count        how many requests to answer so, then accept again; 0 for all (default)
-    signal       traces or logs: only those; others are accepted
+    signal       traces, logs or metrics: only those; others are accepted
     poison       answer 400 to each request that holds this text, whatever the mode
     poison_status  in place of 400
     max_bytes    answer 413 to each request with a larger body (uncompressed), whatever the mode
@@ -78,6 +78,16 @@ def logs_of(body):
                 yield resource, scope, record, str(attributes.get("id", ""))
 
 
+def metrics_of(body):
+    for resource in body["resourceMetrics"]:
+        for scope in resource.get("scopeMetrics", []):
+            for metric in scope["metrics"]:
+                yield resource, scope, metric, metric["name"]
+
+
+RECORDS = {"traces": spans_of, "logs": logs_of, "metrics": metrics_of}
+
+
 class State:
     def __init__(self, dump, bodies=None):
         self.lock = threading.Lock()
@@ -87,7 +97,7 @@ class State:
         self.left = 0
         self.signals = {s: {"requests": 0, "records": 0, "bytes": 0, "statuses": {}, "times": [],
                             "ids": set(), "open": 0, "most_open": 0, "connections": set()}
-                        for s in ("traces", "logs")}
+                        for s in RECORDS}
         self.taken = 0
         self.types, self.encodings, self.headers = set(), set(), {}
         self.errors = []
@@ -122,8 +132,7 @@ class State:
 
     def keep(self, signal, body):
         lines = []
-        records = spans_of(body) if signal == "traces" else logs_of(body)
-        for resource, scope, record, ident in records:
+        for resource, scope, record, ident in RECORDS[signal](body):
             text = json.dumps(record, sort_keys=True)
             lines.append({
                 "signal": signal, "id": ident, "record": record,
@@ -191,8 +200,8 @@ class Handler(BaseHTTPRequestHandler):
                 state.left = state.how["count"]
             self.reply(200)
             return
-        signal = {"/v1/traces": "traces", "/v1/logs": "logs"}.get(self.path.partition("?")[0])
-        if signal is None:
+        signal = self.path.partition("?")[0].removeprefix("/v1/")
+        if signal not in RECORDS:
             self.reply(404)
             return
         self.export(signal, body)
@@ -304,7 +313,8 @@ class Handler(BaseHTTPRequestHandler):
     @staticmethod
     def success(signal, how):
         if how["mode"] == "partial":
-            key = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
+            key = {"traces": "rejectedSpans", "logs": "rejectedLogRecords",
+                   "metrics": "rejectedDataPoints"}[signal]
             return json.dumps({"partialSuccess": {"errorMessage": how["message"],
                                                   key: str(how["rejected"])}}).encode()
         if how["mode"] == "oversize":
