@@ -122,11 +122,14 @@ END
     books traces "$(wc -l <dump)"
 }
 
+is_dead() { ! kill -0 "$1"; }
+
 # launch_agent_that_dies CALL: before it writes its cursors for that time.
 launch_agent_that_dies() {
     PREFIX=(env LD_PRELOAD="$PWD/kill.so" KILL_RENAME_NAME=agent.imports KILL_RENAME_CALL="$1")
     launch_agent
     PREFIX=()
+    until_true 30 is_dead "$AGENT_PID"
     wait "$AGENT_PID" || [ $? = 137 ]
     AGENT_PID=''
 }
@@ -312,7 +315,7 @@ launch_agent_that_dies() {
     lines traces a 5 >spool/x.traces.jsonl
     chown 65534 spool/x.traces.jsonl
     chmod 600 spool/x.traces.jsonl
-    PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    PREFIX=(setpriv "--bounding-set=-dac_override,-dac_read_search")
     start_agent
     until_true 10 said "x.traces.jsonl can't be read: Permission denied"
     lines traces b 5 >spool/y.traces.jsonl
@@ -365,6 +368,13 @@ launch_agent_that_dies() {
     until_true 20 only_the_active_is_left
 }
 
+drain() {
+    launch_agent --drain
+    until_true 60 is_dead "$AGENT_PID"
+    wait "$AGENT_PID"
+    AGENT_PID=''
+}
+
 @test "with no endpoint nothing is taken; --drain takes what is there" {
     start_sink
     lines traces a 3000 >spool/x.traces.jsonl
@@ -376,14 +386,10 @@ launch_agent_that_dies() {
     [ ! -e spool/agent.imports ]
     kill_agent TERM
     ENVIRONMENT=()
-    launch_agent --drain
-    wait "$AGENT_PID"
-    AGENT_PID=''
+    drain
     sent_is 5000
     everything_arrived --duplicate-requests 0
-    launch_agent --drain
-    wait "$AGENT_PID"
-    AGENT_PID=''
+    drain
     sent_is 5000
 }
 

@@ -110,6 +110,7 @@ static void other_programs_files_are_known_by_name(void **state)
     } cases[] = {
         {"x.traces.jsonl", SPOOL_TRACES},
         {"x.logs.jsonl", SPOOL_LOGS},
+        {"x.metrics.jsonl", SPOOL_METRICS},
         {"a b.0000000001.traces.jsonl", SPOOL_TRACES},
         {"traces.traces.jsonl", SPOOL_TRACES},
         {"traces.logs.jsonl", SPOOL_LOGS},
