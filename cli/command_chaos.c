@@ -58,8 +58,7 @@ static int open_words(struct metrics_words_file *file, char path[PATH_MAX], bool
     state = metrics_words_open(file, path, writable);
     if (state == METRICS_FILE_OK)
         return COMMAND_OK;
-    (void)fprintf(stderr, "microtrace chaos: %s: %s%s\n", path,
-                  state == METRICS_FILE_UNUSABLE ? strerror(errno) : metrics_file_state_text(state),
+    (void)fprintf(stderr, "microtrace chaos: %s: %s%s\n", path, metrics_file_state_text(state),
                   state == METRICS_FILE_MISSING
                       ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
                       : "");

@@ -13,6 +13,12 @@ enum {
     SPOOL_FILES_NAME_MAX = 64, /* any of the names below and its NUL */
 };
 
+/*
+ * The highest number of a segment. A name or a checkpoint with a higher one was not made by an
+ * agent: one segment each millisecond gets there in 30 years.
+ */
+#define SPOOL_FILES_SEQ_MAX UINT64_C(999999999999)
+
 #define SPOOL_FILES_LOCK          "agent.lock"
 #define SPOOL_FILES_CHECKPOINT    "agent.checkpoint"
 #define SPOOL_FILES_ACTIVE_FORMAT "%s.jsonl" /* takes the signal's name */
@@ -37,9 +43,5 @@ enum spool_files_kind {
 
 /* What a name in the directory is to the signal; *seq is set for SPOOL_FILES_SEALED. */
 enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *name, uint64_t *seq);
-
-/* Opens a file for reading, without waiting for anybody. Returns the descriptor, or -1 with errno.
- */
-int spool_files_open(int dir_fd, const char *name);
 
 #endif

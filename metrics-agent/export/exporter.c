@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_files.h"
@@ -106,7 +107,7 @@ static void keep_apart(struct exporter *e, enum spool_line_kind kind, const char
     }
     if (!e->unkept)
         message_print("%s.quarantine.jsonl can't be written, what belongs there is lost: %s",
-                      spool_signal_names[e->signal], strerror(errno));
+                      spool_signal_names[e->signal], instance_file_error(errno));
     e->unkept = true;
     e->counts->dropped[SPOOL_DROP_UNKEPT]++;
 }

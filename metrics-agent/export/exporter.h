@@ -63,6 +63,7 @@ struct exporter {
     bool counted_once;  /* all of the spool has been counted since the start */
     bool rejecting;     /* the last answer rejected records, and that was said */
     bool cut;           /* the last answer could not be read to its end, and that was said */
+    bool unsealed;      /* the active file could not be sealed; said once */
     bool unkept;        /* the last record for the quarantine file could not be written there */
     bool taken;         /* the endpoint has taken a request since we started */
     unsigned failures;  /* in a row */

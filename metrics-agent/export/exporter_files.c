@@ -1,6 +1,7 @@
 #include "metrics-agent/export/exporter_files.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ void exporter_files_save(struct exporter *e)
     }
     if (!e->shared->checkpoint_failed)
         message_print("the checkpoint can't be written, a restart would send again: %s",
-                      strerror(errno));
+                      instance_file_error(errno));
     e->shared->checkpoint_failed = true;
 }
 
@@ -65,11 +66,15 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
     segments_refresh(s);
     last = segments_list_active(s);
     if (last != NULL && last->file.size >= e->shared->settings->segment_bytes) {
-        if (segments_seal(s) == 0)
+        const bool failed = segments_seal(s) != 0;
+
+        if (!failed)
             segments_refresh(s);
-        else
+        else if (!e->unsealed)
             message_print("%s.jsonl can't be sealed: %s", spool_signal_names[e->signal],
-                          strerror(errno));
+                          errno == ERANGE ? "a sealed segment has the highest number there is"
+                                          : strerror(errno));
+        e->unsealed = failed;
     }
     deleted = segments_take_deleted(s);
     if (deleted > 0) {
