@@ -1,6 +1,7 @@
 #include "cli/spool_view.h"
 
 #include "cli/instance.h"
+#include "lib/base/instance_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@ const char *spool_view_dir(void)
 
 static enum spool_view_agent find_agent(int dir_fd)
 {
-    const int fd = spool_files_open(dir_fd, SPOOL_FILES_LOCK);
+    const int fd = instance_file_open(dir_fd, SPOOL_FILES_LOCK, O_RDONLY, NULL);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int result;
 
@@ -30,27 +31,27 @@ static enum spool_view_agent find_agent(int dir_fd)
 
 static void find_checkpoint(struct spool_view *view)
 {
-    const int fd = spool_files_open(view->dir_fd, SPOOL_FILES_CHECKPOINT);
     struct stat status;
+    const int fd = instance_file_open(view->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDONLY, &status);
 
     view->checkpoint = CHECKPOINT_MISSING;
     if (fd < 0)
         return;
     view->checkpoint = checkpoint_read(fd, &view->state);
-    if (view->checkpoint == CHECKPOINT_VALID && fstat(fd, &status) == 0)
+    if (view->checkpoint == CHECKPOINT_VALID)
         view->checkpoint_ns =
             (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
     (void)close(fd);
 }
 
-/* Adds the segment, unless it is gone or not a file of ours. */
+/* Adds the segment, unless it is gone. */
 static void see(struct spool_view *view, enum spool_signal which, struct spool_segment segment)
 {
     struct spool_view_signal *const signal = &view->signals[which];
     int fd;
 
     if (spool_segment_stat(&segment, which, view->dir_fd) != 0) {
-        if (errno == ENOENT || errno == EINVAL)
+        if (errno == ENOENT)
             return;
         segment.unreadable = true;
         signal->list[signal->count++] = segment;
@@ -101,7 +102,7 @@ static int find_segments(struct spool_view *view, enum spool_signal which)
 
 int spool_view_open(struct spool_view *view, const char *path)
 {
-    *view = (struct spool_view){.dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    *view = (struct spool_view){.dir_fd = instance_dir_open(AT_FDCWD, path)};
     if (view->dir_fd < 0)
         return -1;
     view->agent = find_agent(view->dir_fd);

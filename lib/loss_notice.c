@@ -1,5 +1,6 @@
 #include "lib/loss_notice.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/base/reminder.h"
 
@@ -54,7 +55,8 @@ static void explain_spool(const char *dir, const struct spool_writer *spool,
         (void)snprintf(out, WHY_MAX, "%s; make room on the file system",
                        strerror(spool->last_errno));
     else
-        (void)snprintf(out, WHY_MAX, "%.400s: %s", spool->path, strerror(spool->last_errno));
+        (void)snprintf(out, WHY_MAX, "%.400s: %s", spool->path,
+                       instance_file_error(spool->last_errno));
 }
 
 /* A directory that nobody set is the default: a CGI program may get no environment at all. */

@@ -1,6 +1,7 @@
 #include "lib/telemetry.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/families.h"
 #include "lib/loss_notice.h"
@@ -346,7 +347,7 @@ static const char *find_problem(struct telemetry *t)
                            "spool: %s has reached its limit; is the agent running?", spool->path);
         else
             (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", spool->path,
-                           strerror(spool->last_errno));
+                           instance_file_error(spool->last_errno));
         return t->problem;
     }
     return NULL;

@@ -4,6 +4,7 @@
  */
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "lib/trace/resource.h"
@@ -26,7 +27,6 @@
 #include <unistd.h>
 
 enum {
-    DIR_MODE = 02770,
     TICK_MS = 10000,     /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250, /* the same without inotify */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
@@ -107,14 +107,29 @@ static int read_settings(struct agent *agent)
     return OPTIONS_USAGE;
 }
 
+/* Returns -1 where the directory is not to be used, having said why. */
+static int prepare_run_dir(const char *path)
+{
+    enum instance_dir_state state = INSTANCE_DIR_SAFE;
+    char unsafe[INSTANCE_DIR_REASON_MAX];
+    struct stat status;
+
+    if (instance_dir_make(path, (gid_t)-1) != 0)
+        message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", path, strerror(errno));
+    else if (stat(path, &status) == 0)
+        state = instance_dir_check(&status, path, unsafe);
+    if (state != INSTANCE_DIR_SAFE)
+        message_print("MICROTRACE_RUN_DIR: %s", unsafe);
+    return state == INSTANCE_DIR_FOREIGN ? -1 : 0;
+}
+
 static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
     static const struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
 
-    if (mkdir(telemetry->run_dir, DIR_MODE) != 0 && errno != EEXIST)
-        message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", telemetry->run_dir,
-                      strerror(errno));
+    if (prepare_run_dir(telemetry->run_dir) != 0)
+        return -1;
     if (agent_metrics_open(&agent->metrics, telemetry->run_dir,
                            (uint32_t)telemetry->metrics_max_series) != 0) {
         message_print("out of memory");

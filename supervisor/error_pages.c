@@ -1,5 +1,6 @@
 #include "supervisor/error_pages.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 
 #include <errno.h>
@@ -35,7 +36,8 @@ static int write_page(const char *path, const char *detail)
 {
     char text[128];
     int len = snprintf(text, sizeof(text), "{\"detail\":\"%s\"}", detail);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+    (void)unlink(path); /* the last start's */
+    int fd = instance_file_make(AT_FDCWD, path, 0640);
     if (fd == -1)
         return -1;
     ssize_t written = write(fd, text, (size_t)len);

@@ -1,5 +1,6 @@
 #include "supervisor/instance.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
@@ -10,6 +11,7 @@
 #include <glob.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,6 @@
 #include <unistd.h>
 
 enum {
-    DIRECTORY_MODE = 02770,
     PORT_TRIES = 20, /* PORT_PAUSE_NS apart: one second */
     PORT_PAUSE_NS = 50000000,
 };
@@ -27,38 +28,58 @@ enum {
 /* Makes `path` and what is missing above it; only what is made gets the mode and the group. */
 static int make_directory(const char *path)
 {
+    const struct group *group = getgrnam("microtrace");
+    const gid_t gid = group != NULL ? group->gr_gid : (gid_t)-1;
     char parent[PATH_MAX];
+    if (instance_dir_make(path, gid) == 0)
+        return 0;
     snprintf(parent, sizeof(parent), "%s", path);
     char *slash = strrchr(parent, '/');
-    if (mkdir(path, 0770) != 0) {
-        if (errno == EEXIST)
-            return 0;
-        if (errno != ENOENT || slash == NULL || slash == parent)
-            return -1;
-        *slash = '\0';
-        if (make_directory(parent) != 0 || mkdir(path, 0770) != 0)
-            return -1;
-    }
-    const struct group *group = getgrnam("microtrace");
-    /* Who is not in the group has an instance of his own: not being allowed is no failure. */
-    if (group != NULL && chown(path, (uid_t)-1, group->gr_gid) != 0 && errno != EPERM)
+    if (errno != ENOENT || slash == NULL || slash == parent)
         return -1;
-    return chmod(path, DIRECTORY_MODE);
+    *slash = '\0';
+    return make_directory(parent) == 0 ? instance_dir_make(path, gid) : -1;
+}
+
+/* Root would do there whatever the directory's owner has prepared. */
+static bool is_strangers(const struct stat *st)
+{
+    const struct passwd *packages = NULL;
+    if (geteuid() != 0 || st->st_uid == 0)
+        return false;
+    packages = getpwnam("microtrace");
+    return packages == NULL || st->st_uid != packages->pw_uid;
+}
+
+/* A link below STATE_DIR is followed if it is ours: a member of the group may have put it there. */
+static int stat_directory(const struct settings *s, const char *path, struct stat *st)
+{
+    if (make_directory(path) != 0 || lstat(path, st) != 0)
+        return -1;
+    errno = ELOOP;
+    if (S_ISLNK(st->st_mode) &&
+        ((path != s->root && st->st_uid != geteuid() && st->st_uid != 0) || stat(path, st) != 0))
+        return -1;
+    errno = ENOTDIR;
+    return S_ISDIR(st->st_mode) ? 0 : -1;
 }
 
 static int prepare_directory(const struct settings *s, const char *path, int access_mode)
 {
+    char unsafe[INSTANCE_DIR_REASON_MAX];
     struct stat st;
-    if (make_directory(path) == 0 && stat(path, &st) == 0) {
-        if (!S_ISDIR(st.st_mode))
-            errno = ENOTDIR;
-        else if (access(path, access_mode) == 0)
-            return INSTANCE_OK;
-    }
-    message_print(
-        "STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write to, such as "
-        "STATE_DIR=/tmp/microtrace",
-        s->state_dir, path, strerror(errno));
+    if (stat_directory(s, path, &st) != 0 || access(path, access_mode) != 0)
+        message_print("STATE_DIR '%s' can't be used: %s: %s; choose a folder that you can write "
+                      "to, such as STATE_DIR=$HOME/microtrace",
+                      s->state_dir, path, instance_file_error(errno));
+    else if (instance_dir_check(&st, path, unsafe) != INSTANCE_DIR_SAFE)
+        message_print("STATE_DIR '%s' can't be used: %s", s->state_dir, unsafe);
+    else if (is_strangers(&st))
+        message_print("STATE_DIR '%s' can't be used: %s belongs to user %u: run this as that user, "
+                      "choose another STATE_DIR, or take it over: chown -R root %s",
+                      s->state_dir, path, (unsigned)st.st_uid, path);
+    else
+        return INSTANCE_OK;
     return INSTANCE_INVALID;
 }
 
@@ -77,9 +98,10 @@ static int take_lock(const struct settings *s)
 {
     char path[PATH_MAX + 8];
     snprintf(path, sizeof(path), "%s/lock", s->run);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    int fd = instance_file_open(AT_FDCWD, path, O_RDWR | O_CREAT, NULL);
     if (fd == -1) {
-        message_print("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path, strerror(errno));
+        message_print("STATE_DIR '%s' can't be used: %s: %s", s->state_dir, path,
+                      instance_file_error(errno));
         return INSTANCE_INVALID;
     }
     /* The descriptor stays open: the kernel gives the lock back when this process ends. */

@@ -137,7 +137,7 @@ static int absolute_state_dir(struct settings *s)
     if (len < 0 || (size_t)len > longest) {
         message_print(
             "STATE_DIR '%s' is too long for the sockets in it (%d bytes, at most %zu): use a "
-            "shorter path, such as STATE_DIR=/tmp/microtrace",
+            "shorter path, such as STATE_DIR=$HOME/microtrace",
             s->state_dir, len, longest);
         return -1;
     }

@@ -1,5 +1,7 @@
 #include "lib/base/reminder.h"
 
+#include "lib/base/instance_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,24 +40,11 @@ static bool is_due(int fd)
     return true;
 }
 
-/* Without O_CREAT: a sticky directory may refuse that for a file that exists. */
-static int open_existing(const char *path)
-{
-    const int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    struct stat status;
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid())
-        return fd;
-    (void)close(fd);
-    return -1;
-}
-
 bool reminder_due(const char *about)
 {
     const char *const set = getenv("TMPDIR");
     char path[PATH_MAX];
+    struct stat status;
     bool due;
     int fd;
 
@@ -63,16 +52,16 @@ bool reminder_due(const char *about)
                  set != NULL && set[0] != '\0' ? set : "/tmp", (unsigned)geteuid(),
                  (unsigned long long)hash(about)) >= (int)sizeof(path))
         return true;
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    fd = instance_file_make(AT_FDCWD, path, FILE_MODE);
     if (fd >= 0) {
         (void)close(fd);
         return true;
     }
-    fd = errno == EEXIST ? open_existing(path) : -1;
+    fd = errno == EEXIST ? instance_file_open(AT_FDCWD, path, O_RDWR, &status) : -1;
     if (fd < 0)
         return true;
     /* Whoever has the lock is just saying it. */
-    due = flock(fd, LOCK_EX | LOCK_NB) == 0 && is_due(fd);
+    due = status.st_uid != geteuid() || (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_due(fd));
     (void)close(fd);
     return due;
 }

@@ -1,5 +1,6 @@
 #include "lib/metrics/attachment.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/metrics/guard.h"
 #include "lib/metrics/slot.h"
 
@@ -19,9 +20,11 @@ static enum metrics_file_state map_or_create(struct metrics_map *map, const char
 
     for (int i = 0; i < CREATE_RACES; i++) {
         state = metrics_file_map(map, path, true);
-        if (state != METRICS_FILE_MISSING)
+        /* A second name is also what a creator has left that was killed between two calls. */
+        if (state != METRICS_FILE_MISSING &&
+            (state != METRICS_FILE_UNUSABLE || errno != EMLINK || i == CREATE_RACES - 1))
             return state;
-        int dir_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int dir_fd = instance_dir_open(AT_FDCWD, run_dir);
         if (dir_fd < 0)
             return METRICS_FILE_UNUSABLE;
         int made = metrics_file_create(dir_fd, max_series);

@@ -1,6 +1,7 @@
 #include "lib/metrics/file.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/metrics/guard.h"
 
 #include <dirent.h>
@@ -48,6 +49,8 @@ const char *metrics_file_state_text(enum metrics_file_state state)
         return "missing";
     case METRICS_FILE_FOREIGN:
         return "not a metrics file, or one of another byte order";
+    case METRICS_FILE_NOT_REGULAR:
+        return "not a metrics file, but a link, a directory or a FIFO; remove it";
     case METRICS_FILE_NEWER:
         return "of another format version than this program's";
     case METRICS_FILE_TRUNCATED:
@@ -57,7 +60,7 @@ const char *metrics_file_state_text(enum metrics_file_state state)
     case METRICS_FILE_UNUSABLE:
         break;
     }
-    return strerror(errno);
+    return instance_file_error(errno);
 }
 
 uint64_t metrics_file_hash(uint64_t hash, const void *bytes, size_t len)
@@ -219,19 +222,12 @@ enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *pa
     enum metrics_file_state state = METRICS_FILE_UNUSABLE;
     struct stat st;
 
-    /* O_NONBLOCK: a FIFO of that name must not block us. */
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = instance_file_open(AT_FDCWD, path, writable ? O_RDWR : O_RDONLY, &st);
     if (fd < 0) {
         if (errno == ENOENT)
             return METRICS_FILE_MISSING;
-        return errno == ELOOP || errno == EISDIR || errno == ENXIO ? METRICS_FILE_FOREIGN
-                                                                   : METRICS_FILE_UNUSABLE;
-    }
-    if (fstat(fd, &st) < 0)
-        goto out;
-    if (!S_ISREG(st.st_mode)) {
-        state = METRICS_FILE_FOREIGN;
-        goto out;
+        return errno == ELOOP || errno == EISDIR || errno == EINVAL ? METRICS_FILE_NOT_REGULAR
+                                                                    : METRICS_FILE_UNUSABLE;
     }
     /* Read, not mapped: what is checked here can't change or vanish under the check. */
     ssize_t n = pread(fd, &header, sizeof(header), 0);
@@ -296,7 +292,7 @@ bool metrics_file_unchanged(const struct metrics_map *map, const char *path)
     struct metrics_file_header header;
     struct stat st;
 
-    if (metrics_file_lost(map) || stat(path, &st) < 0 || st.st_dev != map->device ||
+    if (metrics_file_lost(map) || lstat(path, &st) < 0 || st.st_dev != map->device ||
         st.st_ino != map->inode || (uint64_t)st.st_size < map->size)
         return false;
     memcpy(&header, map->base, offsetof(struct metrics_file_header, arena_tail));
@@ -311,7 +307,7 @@ bool metrics_file_unchanged(const struct metrics_map *map, const char *path)
 static bool sweep_temps(int dir_fd)
 {
     bool busy = false;
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = instance_dir_open(dir_fd, ".");
     if (fd < 0)
         return false;
     DIR *dir = fdopendir(fd);
@@ -350,9 +346,6 @@ static int write_temp(int fd, uint32_t max_series)
         errno = EFBIG;
         return -1;
     }
-    /* The umask took bits away; the group is the directory's. */
-    if (fchmod(fd, 0660) < 0)
-        return -1;
     /* A hole would be SIGBUS at the first store on a full file system; this is ENOSPC, now. */
     do {
         error = posix_fallocate(fd, 0, (off_t)size);
@@ -374,15 +367,15 @@ static int create_once(int dir_fd, uint32_t max_series)
 
     snprintf(temp, sizeof(temp), METRICS_FILE_TEMP_PREFIX "%ld.%016" PRIx64, (long)getpid(),
              ids_random64());
-    int fd = openat(dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+    int fd = instance_file_make(dir_fd, temp, INSTANCE_FILE_MODE);
     if (fd < 0)
         return -1;
     int result = write_temp(fd, max_series);
     if (result == 0) {
-        result = linkat(dir_fd, temp, dir_fd, METRICS_FILE_NAME, 0);
-        /* Some file systems have no hard links. */
+        result = renameat2(dir_fd, temp, dir_fd, METRICS_FILE_NAME, RENAME_NOREPLACE);
+        /* Some file systems can't. A link gives the file a second name, for a moment. */
         if (result < 0 && errno != EEXIST)
-            result = renameat2(dir_fd, temp, dir_fd, METRICS_FILE_NAME, RENAME_NOREPLACE);
+            result = linkat(dir_fd, temp, dir_fd, METRICS_FILE_NAME, 0);
     }
     int saved = errno;
     unlinkat(dir_fd, temp, 0);
@@ -395,6 +388,8 @@ int metrics_file_create(int dir_fd, uint32_t max_series)
 {
     for (int tries = 0;; tries++) {
         bool others = sweep_temps(dir_fd);
+        if (faccessat(dir_fd, METRICS_FILE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return 0;
         if (create_once(dir_fd, max_series) == 0)
             return 0;
         int saved = errno;

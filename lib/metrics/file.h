@@ -161,8 +161,9 @@ static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2, "");
 enum metrics_file_state {
     METRICS_FILE_OK,
     METRICS_FILE_MISSING,
-    METRICS_FILE_FOREIGN, /* not a metrics file */
-    METRICS_FILE_NEWER,   /* a format version that this program does not know */
+    METRICS_FILE_FOREIGN,     /* not a metrics file */
+    METRICS_FILE_NOT_REGULAR, /* a link, a directory, a FIFO, ... */
+    METRICS_FILE_NEWER,       /* a format version that this program does not know */
     METRICS_FILE_TRUNCATED,
     METRICS_FILE_CORRUPT,
     METRICS_FILE_UNUSABLE, /* a system call failed: permission, space, memory */

@@ -1,5 +1,6 @@
 #include "lib/metrics/reader.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/metrics/catalog.h"
 #include "lib/metrics/slot.h"
 
@@ -69,8 +70,8 @@ static enum metrics_file_state take_file(struct metrics_reader *reader)
 
     if (state != METRICS_FILE_OK)
         return state;
-    reader->fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (reader->fd < 0 || fstat(reader->fd, &st) < 0)
+    reader->fd = instance_file_open(AT_FDCWD, reader->path, O_RDONLY, &st);
+    if (reader->fd < 0)
         return METRICS_FILE_UNUSABLE;
     if (st.st_dev != reader->map.device || st.st_ino != reader->map.inode)
         return METRICS_FILE_MISSING; /* replaced just now; the next refresh has it */

@@ -1,6 +1,7 @@
 #include "lib/metrics/slot.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -26,11 +27,11 @@ static int lock_byte(int fd, off_t offset)
 static int open_again(const struct metrics_map *map, const char *path)
 {
     struct stat st;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = instance_file_open(AT_FDCWD, path, O_RDWR, &st);
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &st) < 0 || st.st_dev != map->device || st.st_ino != map->inode) {
+    if (st.st_dev != map->device || st.st_ino != map->inode) {
         close(fd);
         return -1;
     }

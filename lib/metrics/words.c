@@ -1,5 +1,7 @@
 #include "lib/metrics/words.h"
 
+#include "lib/base/instance_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@ int metrics_words_lock(const char *path, unsigned index)
         .l_start = (off_t)(offsetof(struct metrics_file_header, shared) + index * sizeof(uint64_t)),
         .l_len = 1,
     };
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = instance_file_open(AT_FDCWD, path, O_RDWR, NULL);
 
     if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
         int saved = errno;

@@ -1,5 +1,6 @@
 #include "lib/spool/agent_status.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/printable.h"
@@ -130,15 +131,15 @@ int agent_status_write(const char *run_dir, const char *text, size_t len)
     static const char temporary[] = AGENT_STATUS_FILE ".new";
     int dir, fd, error = 0;
 
-    dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir = instance_dir_open(AT_FDCWD, run_dir);
     if (dir < 0)
         return -1;
     /* One that an agent left which died in between. */
     (void)unlinkat(dir, temporary, 0);
-    fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-    if (fd < 0 || fchmod(fd, FILE_MODE) != 0)
+    fd = instance_file_make(dir, temporary, FILE_MODE);
+    if (fd < 0) {
         error = errno;
-    if (fd >= 0 && error == 0) {
+    } else {
         const ssize_t wrote = write(fd, text, len);
 
         if (wrote < 0 || (size_t)wrote < len)
@@ -248,7 +249,7 @@ int agent_status_read(const char *run_dir, struct agent_status *status)
         errno = ENAMETOOLONG;
         return -1;
     }
-    fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = instance_file_open(AT_FDCWD, path, O_RDONLY, NULL);
     if (fd < 0)
         return -1;
     got = read(fd, text, sizeof(text));

@@ -1,5 +1,6 @@
 #include "lib/spool/checkpoint.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/spool/files.h"
 
 #include <assert.h>
@@ -99,7 +100,7 @@ int checkpoint_decode(const unsigned char slot[CHECKPOINT_SLOT_SIZE],
         const struct slot_signal *const from = &content.signals[i];
         struct checkpoint_signal *const to = &state->signals[i];
 
-        to->active_seq = from->active_seq;
+        to->active_seq = from->active_seq <= SPOOL_FILES_SEQ_MAX + 1 ? from->active_seq : 0;
         to->counts.delivered = from->delivered;
         to->counts.rejected = from->rejected;
         to->counts.quarantined = from->quarantined;
@@ -116,8 +117,8 @@ static int open_file(struct checkpoint *checkpoint)
 {
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];
 
-    checkpoint->fd = openat(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT,
-                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
+    checkpoint->fd =
+        instance_file_open(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CREAT, NULL);
     if (checkpoint->fd < 0)
         return -1;
     if (lseek(checkpoint->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
@@ -160,8 +161,7 @@ enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
 {
     memset(checkpoint, 0, sizeof *checkpoint);
     checkpoint->dir_fd = dir_fd;
-    checkpoint->fd =
-        openat(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    checkpoint->fd = instance_file_open(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR, NULL);
     if (checkpoint->fd < 0) {
         if (open_file(checkpoint) != 0)
             checkpoint_close(checkpoint);

@@ -29,7 +29,7 @@ struct checkpoint_cursor {
 };
 
 struct checkpoint_signal {
-    uint64_t active_seq; /* the number that the active file gets when it is sealed */
+    uint64_t active_seq; /* the number that the active file gets when it is sealed; 0: unknown */
     struct spool_counts counts;
     uint32_t cursor_count;
     struct checkpoint_cursor cursors[CHECKPOINT_CURSORS];

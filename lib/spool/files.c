@@ -1,7 +1,6 @@
 #include "lib/spool/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,7 @@ static uint64_t number_of(enum spool_signal signal, const char *name)
         return 0;
     errno = 0;
     seq = strtoull(name + len + 1, NULL, 10);
-    if (errno != 0)
+    if (errno != 0 || seq > SPOOL_FILES_SEQ_MAX)
         return 0;
     spool_files_sealed(again, signal, seq);
     return strcmp(again, name) == 0 ? seq : 0;
@@ -84,9 +83,4 @@ enum spool_signal spool_files_import(const char *name)
             return (enum spool_signal)i;
     }
     return SPOOL_SIGNALS;
-}
-
-int spool_files_open(int dir_fd, const char *name)
-{
-    return openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
 }

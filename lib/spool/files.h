@@ -13,6 +13,12 @@ enum {
     SPOOL_FILES_NAME_MAX = 64, /* any of the names below and its NUL */
 };
 
+/*
+ * The highest number of a segment. A name or a checkpoint with a higher one was not made by an
+ * agent: one segment each millisecond gets there in 30 years.
+ */
+#define SPOOL_FILES_SEQ_MAX UINT64_C(999999999999)
+
 #define SPOOL_FILES_LOCK          "agent.lock"
 #define SPOOL_FILES_CHECKPOINT    "agent.checkpoint"
 #define SPOOL_FILES_IMPORTS       "agent.imports"
@@ -44,9 +50,5 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
  * and not hidden; SPOOL_SIGNALS for any other name.
  */
 enum spool_signal spool_files_import(const char *name);
-
-/* Opens a file for reading, without waiting for anybody. Returns the descriptor, or -1 with errno.
- */
-int spool_files_open(int dir_fd, const char *name);
 
 #endif

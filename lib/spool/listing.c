@@ -1,5 +1,6 @@
 #include "lib/spool/listing.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/spool/files.h"
 
 #include <dirent.h>
@@ -49,7 +50,7 @@ static int see(struct spool_listing *listing, size_t *room, enum spool_signal si
     case SPOOL_FILES_SEALED:
         return add(listing, room, seq);
     case SPOOL_FILES_QUARANTINE:
-        if (fstatat(dir_fd, name, &status, 0) == 0)
+        if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
             listing->quarantine_bytes += (uint64_t)status.st_size;
         break;
     case SPOOL_FILES_FOREIGN:
@@ -62,7 +63,7 @@ static int see(struct spool_listing *listing, size_t *room, enum spool_signal si
 
 int spool_listing_read(struct spool_listing *listing, enum spool_signal signal, int dir_fd)
 {
-    const int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = instance_dir_open(dir_fd, ".");
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
     int result = 0, error;

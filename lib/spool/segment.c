@@ -1,6 +1,7 @@
 #include "lib/spool/segment.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/spool/lines.h"
 
 #include <errno.h>
@@ -38,12 +39,11 @@ int spool_segment_stat(struct spool_segment *segment, enum spool_signal signal, 
     struct stat status;
 
     spool_segment_name(name, signal, segment);
-    if (fstatat(dir_fd, name, &status, segment->active ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return -1;
-    if (!S_ISREG(status.st_mode)) {
-        errno = EINVAL;
+    errno = instance_file_check(&status);
+    if (errno != 0)
         return -1;
-    }
     take(segment, &status);
     return 0;
 }
@@ -52,20 +52,14 @@ int spool_segment_open(const struct spool_segment *segment, enum spool_signal si
 {
     char name[SPOOL_FILES_NAME_MAX];
     struct stat status;
-    int fd, error;
+    int fd;
 
     spool_segment_name(name, signal, segment);
-    fd = spool_files_open(dir_fd, name);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) == 0) {
-        if (status.st_ino == segment->inode)
-            return fd;
-        errno = ENOENT;
-    }
-    error = errno;
+    fd = instance_file_open(dir_fd, name, O_RDONLY, &status);
+    if (fd < 0 || status.st_ino == segment->inode)
+        return fd;
     (void)close(fd);
-    errno = error;
+    errno = ENOENT;
     return -1;
 }
 

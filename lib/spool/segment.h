@@ -34,8 +34,8 @@ void spool_segment_name(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
                         const struct spool_segment *segment);
 
 /*
- * Takes size, inode and time from the name. Returns 0, or -1 with errno: EINVAL for what is not a
- * regular file.
+ * Takes size, inode and time from the name. Returns 0, or -1 with errno, as instance_file_check
+ * has it where that is not a file to be read.
  */
 int spool_segment_stat(struct spool_segment *segment, enum spool_signal signal, int dir_fd);
 

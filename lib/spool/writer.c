@@ -1,11 +1,14 @@
 #include "lib/spool/writer.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/base/instance_file.h"
 #include "lib/spool/files.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +20,8 @@
 #include <unistd.h>
 
 enum {
-    FILE_MODE = 0660,
     PROBE_SIZE = 4096,
+    PROBE_PATH_MAX = SPOOL_PATH_MAX + 32,
     REOPEN_TRIES = 64, /* far more than segments sealed between two of our calls */
 };
 
@@ -71,27 +74,17 @@ static bool is_limited(void)
 static int open_file(struct spool_writer *spool)
 {
     struct stat status;
-    const int fd = open(
-        spool->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW,
-        FILE_MODE);
+    const int fd = instance_file_open(AT_FDCWD, spool->path, O_RDWR | O_APPEND | O_CREAT, &status);
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) != 0 || lock_shared(fd) != 0) {
+    if (lock_shared(fd) != 0) {
         const int error = errno;
 
         (void)close(fd);
         errno = error;
         return -1;
     }
-    if (!S_ISREG(status.st_mode)) {
-        (void)close(fd);
-        errno = EINVAL;
-        return -1;
-    }
-    /* The group must be able to write whatever our umask is; only the owner can set the mode. */
-    if ((status.st_mode & 0777) != FILE_MODE && status.st_size == 0)
-        (void)fchmod(fd, FILE_MODE);
     spool->fd = fd;
     spool->device = status.st_dev;
     spool->inode = status.st_ino;
@@ -119,7 +112,7 @@ static int compare(struct spool_writer *spool, bool *same)
     struct statx status;
 
     *same = false;
-    if (statx(AT_FDCWD, spool->path, 0, STATX_INO | STATX_SIZE, &status) != 0)
+    if (statx(AT_FDCWD, spool->path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_SIZE, &status) != 0)
         return errno == ENOENT ? 0 : -1;
     *same = status.stx_ino == spool->inode &&
             makedev(status.stx_dev_major, status.stx_dev_minor) == spool->device;
@@ -242,9 +235,23 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
     return failure(spool, ENOSPC);
 }
 
+/* A file beside the spool, of a name that nobody can have guessed if the usual one is taken. */
+static int make_probe(const struct spool_writer *spool, char path[PROBE_PATH_MAX])
+{
+    int fd;
+
+    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%ld", spool->path, (long)getpid());
+    (void)unlink(path); /* an earlier process's of this number, which was killed */
+    fd = instance_file_make(AT_FDCWD, path, INSTANCE_FILE_MODE);
+    if (fd >= 0 || errno != EEXIST)
+        return fd;
+    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%016" PRIx64, spool->path, ids_random64());
+    return instance_file_make(AT_FDCWD, path, INSTANCE_FILE_MODE);
+}
+
 enum spool_result spool_writer_probe(struct spool_writer *spool)
 {
-    char path[SPOOL_PATH_MAX + 32], page[PROBE_SIZE] = {0};
+    char path[PROBE_PATH_MAX], page[PROBE_SIZE] = {0};
     enum spool_result result = SPOOL_OK;
     ssize_t wrote;
     int fd;
@@ -254,8 +261,7 @@ enum spool_result spool_writer_probe(struct spool_writer *spool)
         return failure(spool, errno);
     if (spool->size >= spool->max_bytes)
         return SPOOL_FULL;
-    (void)snprintf(path, sizeof(path), "%s.probe.%ld", spool->path, (long)getpid());
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+    fd = make_probe(spool, path);
     if (fd < 0)
         return failure(spool, errno);
     wrote = write_limited(fd, &(const struct iovec){page, sizeof(page)}, 1);

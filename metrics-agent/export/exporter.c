@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_batch.h"

@@ -1,5 +1,6 @@
 #include "metrics-agent/export/exporter_batch.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/writer.h"
 #include "metrics-agent/export/exporter_files.h"
@@ -49,7 +50,7 @@ static void keep_apart(struct exporter *e, const struct spool_line *item, const 
     }
     if (!e->unkept)
         message_print("%s.quarantine.jsonl can't be written, what belongs there is lost: %s",
-                      spool_signal_names[e->signal], strerror(errno));
+                      spool_signal_names[e->signal], instance_file_error(errno));
     e->unkept = true;
     e->counts->dropped[SPOOL_DROP_UNKEPT] += item->records;
 }

@@ -1,6 +1,7 @@
 #include "metrics-agent/export/exporter_files.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ void exporter_files_save(struct exporter *e)
     }
     if (!e->shared->checkpoint_failed)
         message_print("the checkpoint can't be written, a restart would send again: %s",
-                      strerror(errno));
+                      instance_file_error(errno));
     e->shared->checkpoint_failed = true;
 }
 
@@ -77,7 +78,9 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
 
         if (!sealed && !s->unsealable)
             message_print("%s.jsonl can't be sealed, trying again: %s",
-                          spool_signal_names[e->signal], strerror(errno));
+                          spool_signal_names[e->signal],
+                          errno == ERANGE ? "a sealed segment has the highest number there is"
+                                          : strerror(errno));
         s->unsealable = !sealed;
         if (sealed)
             segments_refresh(s);

@@ -1,5 +1,6 @@
 #include "metrics-agent/export/import_cursors.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/spool/files.h"
 
 #include <assert.h>
@@ -123,7 +124,7 @@ int import_cursors_decode(struct import_cursors *cursors, size_t len)
 
 enum checkpoint_found import_cursors_read(struct import_cursors *cursors, int dir_fd)
 {
-    const int fd = spool_files_open(dir_fd, SPOOL_FILES_IMPORTS);
+    const int fd = instance_file_open(dir_fd, SPOOL_FILES_IMPORTS, O_RDONLY, NULL);
     ssize_t got;
 
     cursors->count = 0;
@@ -135,20 +136,15 @@ enum checkpoint_found import_cursors_read(struct import_cursors *cursors, int di
                                                                        : CHECKPOINT_CORRUPT;
 }
 
-static int open_new(int dir_fd)
-{
-    return openat(dir_fd, FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
-}
-
 int import_cursors_write(struct import_cursors *cursors, int dir_fd)
 {
     const size_t len = import_cursors_encode(cursors);
-    int fd = open_new(dir_fd), error = 0;
+    int fd = instance_file_make(dir_fd, FILE_NEW, INSTANCE_FILE_MODE), error = 0;
     ssize_t wrote;
 
     /* What an agent that died has left. */
     if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, FILE_NEW, 0) == 0)
-        fd = open_new(dir_fd);
+        fd = instance_file_make(dir_fd, FILE_NEW, INSTANCE_FILE_MODE);
     if (fd < 0)
         return -1;
     wrote = write(fd, cursors->bytes, len);

@@ -1,6 +1,7 @@
 #include "metrics-agent/export/import_files.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/files.h"
 
@@ -113,7 +114,7 @@ static void keep_open(struct import_files *f, size_t i, int fd)
 /* Opens a regular file. Returns the descriptor and its status, or -1 with errno. */
 static int open_file(const struct import_files *f, const char *name, struct stat *status)
 {
-    const int fd = spool_files_open(f->dir_fd, name);
+    const int fd = instance_file_open(f->dir_fd, name, O_RDONLY, NULL);
 
     if (fd < 0)
         return -1;

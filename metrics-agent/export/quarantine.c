@@ -1,6 +1,7 @@
 #include "metrics-agent/export/quarantine.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/json_writer.h"
 #include "lib/spool/files.h"
 #include "lib/spool/writer.h"
@@ -17,27 +18,30 @@ enum {
     WORST_GROWTH = 6, /* a byte as \u00xx */
 };
 
-static void rotate(const struct quarantine *q, const char *name)
+/* The file for the next record: a new one where the last is full. Returns -1 with errno. */
+static int open_file(const struct quarantine *q)
 {
-    char old[SPOOL_FILES_NAME_MAX];
+    char name[SPOOL_FILES_NAME_MAX], old[SPOOL_FILES_NAME_MAX];
     struct stat status;
+    int fd;
 
-    if (fstatat(q->dir_fd, name, &status, 0) != 0 || (uint64_t)status.st_size < q->max_bytes)
-        return;
+    spool_files_quarantine(name, q->signal);
+    fd = instance_file_open(q->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT, &status);
+    if (fd < 0 || (uint64_t)status.st_size < q->max_bytes)
+        return fd;
+    (void)close(fd);
     spool_files_quarantine_old(old, q->signal);
-    (void)renameat(q->dir_fd, name, q->dir_fd, old);
+    if (renameat(q->dir_fd, name, q->dir_fd, old) != 0)
+        return -1;
+    return instance_file_open(q->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT, NULL);
 }
 
 static int append(const struct quarantine *q, const char *line, size_t len)
 {
-    char name[SPOOL_FILES_NAME_MAX];
+    const int fd = open_file(q);
     ssize_t written;
-    int fd, error;
+    int error;
 
-    spool_files_quarantine(name, q->signal);
-    rotate(q, name);
-    fd = openat(q->dir_fd, name,
-                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
     if (fd < 0)
         return -1;
     written = write(fd, line, len);

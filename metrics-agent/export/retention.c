@@ -1,6 +1,7 @@
 #include "metrics-agent/export/retention.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/segments_count.h"
 
@@ -149,11 +150,11 @@ static void punch(const struct segments *s, const struct segment *segment)
     if (length == 0)
         return;
     spool_segment_name(name, s->signal, &segment->file);
-    fd = openat(s->dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    fd = instance_file_open(s->dir_fd, name, O_WRONLY, &status);
     if (fd < 0)
         return;
     /* Where the file system can't do it, the segment's deletion gives the room back later. */
-    if (fstat(fd, &status) == 0 && status.st_ino == segment->file.inode &&
+    if (status.st_ino == segment->file.inode &&
         status.st_blocks * BLOCK_BYTES > status.st_size - length + PUNCH_BYTES)
         (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
     (void)close(fd);

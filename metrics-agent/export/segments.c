@@ -71,17 +71,30 @@ static void find_active(struct segments *s)
         (void)close(new.fd);
 }
 
-/* Takes up a sealed segment that is not known yet. Returns whether it did. */
-static bool take_up(struct segments *s, uint64_t seq, bool others)
+/* Whether somebody may still be writing to a file that was put there. */
+static bool being_copied(const struct spool_segment *file)
+{
+    const uint64_t now = clock_unix_ns();
+
+    return !file->unreadable && file->written_ns <= now &&
+           now - file->written_ns < (uint64_t)SEGMENTS_COPYING_MS * CLOCK_NS_PER_MS;
+}
+
+/* Takes up a sealed segment that is not known yet. Returns NULL if it did not. */
+static const struct segment *take_up(struct segments *s, uint64_t seq, bool others)
 {
     struct segment sealed = {.file = {.seq = seq}, .fd = -1};
     struct segment *const last = segments_list_active(s);
-    const uint64_t now = clock_unix_ns();
+    const size_t before = s->unreadable;
+    const struct segment *added;
+    char name[SPOOL_FILES_NAME_MAX];
+    int error = 0;
 
-    if (spool_segment_stat(&sealed.file, s->signal, s->dir_fd) != 0 ||
-        (others && sealed.file.written_ns <= now &&
-         now - sealed.file.written_ns < (uint64_t)SEGMENTS_COPYING_MS * CLOCK_NS_PER_MS))
-        return false;
+    if (spool_segment_stat(&sealed.file, s->signal, s->dir_fd) != 0)
+        error = errno;
+    sealed.file.unreadable = error != 0;
+    if (error == ENOENT || (others && being_copied(&sealed.file)))
+        return NULL;
     if (seq >= s->active_seq) {
         s->active_seq = seq + 1;
         if (last != NULL && s->held_seq == last->file.seq)
@@ -89,7 +102,10 @@ static bool take_up(struct segments *s, uint64_t seq, bool others)
         if (last != NULL)
             last->file.seq = s->active_seq;
     }
-    return segments_list_add(s, &sealed) != NULL;
+    added = segments_list_add(s, &sealed);
+    spool_files_sealed(name, s->signal, seq);
+    segments_list_say_unreadable(s, before, name, error);
+    return added;
 }
 
 /*
@@ -111,10 +127,10 @@ static ssize_t scan(struct segments *s, bool others)
         if (known == NULL && k == there.count)
             break;
         if (known == NULL || (k < there.count && there.sealed[k] < known->file.seq)) {
-            const bool new = take_up(s, there.sealed[k++], others);
+            const struct segment *new = take_up(s, there.sealed[k++], others);
 
-            i += new;
-            added += new;
+            i += new != NULL;
+            added += new != NULL && !new->file.unreadable;
         } else if (k < there.count && there.sealed[k] == known->file.seq) {
             k++;
             i++;
@@ -267,8 +283,9 @@ static void check_active(struct segments *s)
     if (last == NULL)
         return;
     spool_files_active(name, s->signal);
-    if (fstatat(s->dir_fd, name, &status, 0) == 0 ? status.st_ino == last->file.inode
-                                                  : errno != ENOENT)
+    if (fstatat(s->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+            ? status.st_ino == last->file.inode
+            : errno != ENOENT)
         return;
     segments_list_before(s, last);
     last->file.active = false;
@@ -348,12 +365,22 @@ int segments_seal(struct segments *s)
 {
     struct segment *last = segments_list_active(s);
     char from[SPOOL_FILES_NAME_MAX], to[SPOOL_FILES_NAME_MAX];
-    const bool held = last != NULL && last->file.seq == s->held_seq;
+    uint64_t seq;
 
     assert(last != NULL);
+    seq = last->file.seq;
+    /* Somebody else's had the highest number there is; once it is gone we begin anew. */
+    if (seq > SPOOL_FILES_SEQ_MAX)
+        seq = s->count > 1 ? last[-1].file.seq + 1 : 1;
     spool_files_active(from, s->signal);
-    spool_files_sealed(to, s->signal, last->file.seq);
-    while (renameat2(s->dir_fd, from, s->dir_fd, to, RENAME_NOREPLACE) != 0) {
+    for (;; seq++) {
+        if (seq > SPOOL_FILES_SEQ_MAX) {
+            errno = ERANGE;
+            return -1;
+        }
+        spool_files_sealed(to, s->signal, seq);
+        if (renameat2(s->dir_fd, from, s->dir_fd, to, RENAME_NOREPLACE) == 0)
+            break;
         if (errno == EINVAL || errno == ENOSYS) {
             /* A file system without the flag; we are alone in giving out numbers. */
             if (renameat(s->dir_fd, from, s->dir_fd, to) != 0)
@@ -362,12 +389,12 @@ int segments_seal(struct segments *s)
         }
         if (errno != EEXIST)
             return -1;
-        spool_files_sealed(to, s->signal, ++last->file.seq);
     }
+    if (s->held_seq == last->file.seq)
+        s->held_seq = seq;
+    last->file.seq = seq;
     last->file.active = false;
-    s->active_seq = last->file.seq + 1;
-    if (held)
-        s->held_seq = last->file.seq;
+    s->active_seq = seq + 1;
     segments_list_close_file(s, last);
     return 0;
 }

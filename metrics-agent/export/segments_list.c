@@ -1,5 +1,6 @@
 #include "metrics-agent/export/segments_list.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 
 #include <errno.h>
@@ -129,7 +130,7 @@ void segments_list_say_unreadable(const struct segments *s, size_t before, const
     if (before == 0 && s->unreadable > 0)
         message_print("%s can't be opened: %s; looking again every few seconds, at others like it "
                       "too",
-                      name, strerror(error));
+                      name, instance_file_error(error));
     else if (before > 0 && s->unreadable == 0)
         message_print("%s: all files can be opened again", spool_signal_names[s->signal]);
 }

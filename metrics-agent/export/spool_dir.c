@@ -1,5 +1,6 @@
 #include "metrics-agent/export/spool_dir.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/files.h"
 
@@ -11,15 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DIR_MODE = 02770 };
-
 /* "<before><path><what>: <errno's text>" */
 static int fail(char reason[SPOOL_DIR_REASON_MAX], const char *before, const char *path,
                 const char *what)
 {
     const int error = errno;
 
-    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "%s%s%s: %s", before, path, what, strerror(error));
+    (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "%s%s%s: %s", before, path, what,
+                   instance_file_error(error));
     errno = error;
     return -1;
 }
@@ -35,9 +35,10 @@ static int second_agent(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX]
 /* Whether `name` in the directory `at` is the file that `fd` is open on. */
 static bool same(int at, const char *name, int fd)
 {
+    const int flags = at == AT_FDCWD ? 0 : AT_SYMLINK_NOFOLLOW;
     struct stat named, held;
 
-    return fd >= 0 && fstat(fd, &held) == 0 && fstatat(at, name, &named, 0) == 0 &&
+    return fd >= 0 && fstat(fd, &held) == 0 && fstatat(at, name, &named, flags) == 0 &&
            named.st_ino == held.st_ino && named.st_dev == held.st_dev;
 }
 
@@ -45,8 +46,7 @@ static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-    dir->lock_fd = openat(dir->fd, SPOOL_FILES_LOCK,
-                          O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
+    dir->lock_fd = instance_file_open(dir->fd, SPOOL_FILES_LOCK, O_RDWR | O_CREAT, NULL);
     if (dir->lock_fd < 0)
         return fail(reason, "", dir->path,
                     "/" SPOOL_FILES_LOCK " can't be opened (the agent has to be able to write "
@@ -61,22 +61,33 @@ static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
 int spool_dir_open(struct spool_dir *dir, const char *path, bool make,
                    char reason[SPOOL_DIR_REASON_MAX])
 {
+    char unsafe[INSTANCE_DIR_REASON_MAX];
+    enum instance_dir_state state = INSTANCE_DIR_SAFE;
+    struct stat status;
     bool locked;
     int result = 0;
 
     *dir = (struct spool_dir){.path = path, .fd = -1, .lock_fd = -1};
-    if (make && mkdir(path, DIR_MODE) != 0 && errno != EEXIST)
+    if (make && instance_dir_make(path, (gid_t)-1) != 0)
         return fail(reason, "MICROTRACE_SPOOL_DIR: ", path, " can't be made");
-    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir->fd = instance_dir_open(AT_FDCWD, path);
     if (dir->fd < 0)
         return fail(reason, "MICROTRACE_SPOOL_DIR: ", path, " can't be opened");
+    if (fstat(dir->fd, &status) == 0)
+        state = instance_dir_check(&status, path, unsafe);
+    if (state == INSTANCE_DIR_FOREIGN) {
+        (void)snprintf(reason, SPOOL_DIR_REASON_MAX, "MICROTRACE_SPOOL_DIR: %.480s", unsafe);
+        result = -1;
+    }
     /* A file system without such locks leaves us agent.lock. */
-    locked = flock(dir->fd, LOCK_EX | LOCK_NB) == 0;
-    if (!locked && errno == EWOULDBLOCK)
+    locked = result == 0 && flock(dir->fd, LOCK_EX | LOCK_NB) == 0;
+    if (result == 0 && !locked && errno == EWOULDBLOCK)
         result = second_agent(dir, reason);
-    else if (take_lock(dir, reason) != 0)
+    else if (result == 0 && take_lock(dir, reason) != 0)
         /* A disk without room or inodes gets them back only if we go on; nobody else can then. */
         result = locked && dir->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT) ? 0 : -1;
+    if (result == 0 && state == INSTANCE_DIR_OPEN)
+        message_print("MICROTRACE_SPOOL_DIR: %s", unsafe);
     if (result != 0)
         spool_dir_close(dir);
     return result;

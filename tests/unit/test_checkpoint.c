@@ -3,6 +3,7 @@
  * bit, a cut, zeros, another version) passes for a checkpoint.
  */
 #include "lib/spool/checkpoint.h"
+#include "lib/spool/files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -66,6 +67,27 @@ static void comes_back(void **state)
     checkpoint_encode(slot, &written);
     assert_int_equal(checkpoint_decode(slot, &read), 0);
     assert_memory_equal(&written, &read, sizeof read);
+}
+
+static void a_number_beyond_the_limit_is_unknown(void **state)
+{
+    static const uint64_t numbers[] = {SPOOL_FILES_SEQ_MAX + 2, UINT64_MAX};
+    unsigned char slot[CHECKPOINT_SLOT_SIZE];
+    struct checkpoint_state written = example(), read;
+
+    (void)state;
+    /* After the highest one comes none, but an agent may have got there. */
+    written.signals[SPOOL_TRACES].active_seq = SPOOL_FILES_SEQ_MAX + 1;
+    checkpoint_encode(slot, &written);
+    assert_int_equal(checkpoint_decode(slot, &read), 0);
+    assert_memory_equal(&written, &read, sizeof read);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        written.signals[SPOOL_TRACES].active_seq = numbers[i];
+        checkpoint_encode(slot, &written);
+        assert_int_equal(checkpoint_decode(slot, &read), 0);
+        assert_int_equal(read.signals[SPOOL_TRACES].active_seq, 0);
+        assert_int_equal(read.signals[SPOOL_TRACES].counts.delivered, 100);
+    }
 }
 
 static void any_flipped_bit_is_seen(void **state)
@@ -180,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_back),
+        cmocka_unit_test(a_number_beyond_the_limit_is_unknown),
         cmocka_unit_test(any_flipped_bit_is_seen),
         cmocka_unit_test(more_cursors_than_there_is_room_for_are_refused),
         cmocka_unit_test_setup(missing_then_written_then_found, fresh),

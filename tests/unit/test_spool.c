@@ -6,6 +6,7 @@
 #include "lib/spool/writer.h"
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64], active[128], sealed[128];
+static char dir[64], active[128], sealed[128], elsewhere[128];
 
 static int make_dir(void **state)
 {
@@ -29,6 +30,7 @@ static int make_dir(void **state)
         return -1;
     (void)snprintf(active, sizeof(active), "%s/traces.jsonl", dir);
     (void)snprintf(sealed, sizeof(sealed), "%s/traces.0000000001.jsonl", dir);
+    (void)snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", dir);
     return 0;
 }
 
@@ -37,6 +39,7 @@ static int remove_dir(void **state)
     (void)state;
     (void)unlink(active);
     (void)unlink(sealed);
+    (void)unlink(elsewhere);
     return rmdir(dir);
 }
 
@@ -317,6 +320,69 @@ static void what_is_no_regular_file_is_refused(void **state)
     assert_int_equal(spool.fd, -1);
 }
 
+/* How many files there are in the folder of the test. */
+static unsigned files(void)
+{
+    DIR *const folder = opendir(dir);
+    unsigned count = 0;
+
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        count += entry->d_name[0] != '.';
+    assert_int_equal(closedir(folder), 0);
+    return count;
+}
+
+static void a_probe_harms_nobody_whatever_has_its_name(void **state)
+{
+    struct spool_writer spool = open_spool();
+    char probe[SPOOL_PATH_MAX + 32], text[64];
+
+    (void)state;
+    (void)snprintf(probe, sizeof(probe), "%s.probe.%ld", active, (long)getpid());
+    write_file(elsewhere, "secret");
+    assert_int_equal(symlink(elsewhere, probe), 0);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_OK);
+    assert_int_equal(link(elsewhere, probe), 0);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_OK);
+    assert_int_equal(mkfifo(probe, 0660), 0);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_OK);
+    assert_int_equal(files(), 2);
+    (void)read_file(elsewhere, text, sizeof(text));
+    assert_string_equal(text, "secret");
+    /* One that can't be removed does not make the spool look unwritable. */
+    assert_int_equal(mkdir(probe, 0770), 0);
+    assert_int_equal(spool_writer_probe(&spool), SPOOL_OK);
+    assert_int_equal(files(), 3);
+    assert_int_equal(rmdir(probe), 0);
+    spool_writer_close(&spool);
+}
+
+static void a_link_in_the_active_files_place_is_left_for_the_next_file(void **state)
+{
+    struct spool_writer spool = open_spool();
+    char text[64];
+    unsigned lost;
+
+    (void)state;
+    append(&spool, "{1}\n");
+    /* The same file by a link: the writer has it open, and stops all the same. */
+    assert_int_equal(rename(active, elsewhere), 0);
+    assert_int_equal(symlink(elsewhere, active), 0);
+    assert_int_equal(spool_writer_append(&spool, "{2}\n", 4, &lost), SPOOL_UNWRITABLE);
+    assert_int_equal(lost, 1);
+    assert_int_equal(spool.last_errno, ELOOP);
+    assert_int_equal(unlink(active), 0);
+    assert_int_equal(link(elsewhere, active), 0);
+    assert_int_equal(spool_writer_append(&spool, "{3}\n", 4, &lost), SPOOL_UNWRITABLE);
+    assert_int_equal(spool.last_errno, EMLINK);
+    assert_int_equal(unlink(active), 0);
+    append(&spool, "{4}\n");
+    (void)read_file(elsewhere, text, sizeof(text));
+    assert_string_equal(text, "{1}\n");
+    spool_writer_close(&spool);
+}
+
 /* Writers and a rotator in earnest: every line is in exactly one segment, whole. */
 static void no_line_is_lost_while_segments_are_sealed(void **state)
 {
@@ -400,6 +466,8 @@ int main(void)
         ISOLATED(nothing_grows_beyond_the_limit),
         ISOLATED(a_missing_directory_is_a_loss_until_it_is_back),
         ISOLATED(what_is_no_regular_file_is_refused),
+        ISOLATED(a_probe_harms_nobody_whatever_has_its_name),
+        ISOLATED(a_link_in_the_active_files_place_is_left_for_the_next_file),
         ISOLATED(no_line_is_lost_while_segments_are_sealed),
     };
 
