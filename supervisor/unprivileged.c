@@ -287,7 +287,7 @@ static int hand_over_all(const struct settings *s, const struct user *user,
         access[count] = count == ROOT ? X_OK : R_OK | W_OK | X_OK;
         if (hand_over(dir, user) != 0)
             result = fail(reason, user, dir->path, errno);
-        else if (count == RUN && is_running(dir))
+        else if (count == RUN && dir->handed && is_running(dir))
             result = BUSY;
     }
     if (result == 0)
