@@ -210,13 +210,14 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
 
 @test "segments that can't be deleted are not sent again, and are deleted once they can be" {
     # Root could write anyway.
-    [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv "--bounding-set=-dac_override,-dac_read_search")
     start_sink
     sink_answers '{"mode":"hang"}'
     start_agent
     "$TOOL" spool traces a 500 10 >>written
     until_true 20 test -e spool/traces.0000000001.jsonl
     chmod 550 spool
+    "$TOOL" spool traces b 200 10 >>written
     stop_sink
     start_sink
     until_true 30 nothing_waits traces
@@ -225,7 +226,7 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
     chmod 2770 spool
     until_true 30 only_the_active_is_left
     everything_arrived --duplicate-requests 0
-    books traces 500
-    [ "$(outcome traces delivered)" = 500 ]
+    books traces 700
+    [ "$(outcome traces delivered)" = 700 ]
     [ "$(grep -c "can't be deleted" agent.log)" = 1 ]
 }

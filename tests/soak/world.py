@@ -138,6 +138,11 @@ class World:
     def pids(self, name):
         return [p for p, n in process_tree(self.instance.pid).items() if n == name]
 
+    def note(self, what, count=1, detail=""):
+        self.counts[what] += count
+        with open(self.folder + "/events", "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%T')} {now():.2f} {what} {detail}\n")
+
     def pause(self, what, seconds):
         """`what` (web, agent, metrics) may be away for that long from now on."""
         self.windows[what].append((now(), now() + seconds))
