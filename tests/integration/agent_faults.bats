@@ -210,7 +210,7 @@ assert len(gaps) == 3 and min(gaps) >= 2.0'
 
 @test "a directory that can't be written for a while: said once, nothing sent again, deleted afterwards" {
     # Root could write anyway.
-    [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    [ "$(id -u)" -ne 0 ] || PREFIX=(setpriv "--bounding-set=-dac_override,-dac_read_search")
     start_sink
     sink_answers '{"mode":"hang"}'
     start_agent
