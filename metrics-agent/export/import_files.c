@@ -66,7 +66,7 @@ void import_files_say(struct import_files *f, const char *name, const char *what
         return;
     f->said[f->said_count++] = key;
     message_print("%s %s%s%s%s", name, what, error != 0 ? ": " : "",
-                  error != 0 ? strerror(error) : "",
+                  error != 0 ? instance_file_error(error) : "",
                   f->said_count == IMPORT_FILES_SAID_MAX ? "; no more is said of such files" : "");
 }
 
@@ -114,16 +114,7 @@ static void keep_open(struct import_files *f, size_t i, int fd)
 /* Opens a regular file. Returns the descriptor and its status, or -1 with errno. */
 static int open_file(const struct import_files *f, const char *name, struct stat *status)
 {
-    const int fd = instance_file_open(f->dir_fd, name, O_RDONLY, NULL);
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, status) != 0 || !S_ISREG(status->st_mode)) {
-        (void)close(fd);
-        errno = EINVAL;
-        return -1;
-    }
-    return fd;
+    return instance_file_open(f->dir_fd, name, O_RDONLY, status);
 }
 
 static bool is_file(const struct import_cursor *cursor, const struct stat *status)
@@ -349,10 +340,7 @@ static void meet(struct import_files *f, const char *name, struct stat *status, 
     }
     if (resumes)
         i = find_resumed(f, name, status, fd);
-    /* A second name of a segment of ours, say, would have us read what we write. */
-    if (i == NONE && named && status->st_nlink != 1)
-        import_files_say(f, name, "has other names, too (hard links), and is not read", 0);
-    else if (i == NONE && named && (i = add(f, name, status)) != NONE)
+    if (i == NONE && named && (i = add(f, name, status)) != NONE)
         import_cursor_begin(&f->cursors->items[i], fd);
     if (i == NONE) {
         (void)close(fd);

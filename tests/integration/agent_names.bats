@@ -155,7 +155,7 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
 @test "a sealed segment that ends in the middle of a line longer than any record" {
     start_sink
     seal 1 whole 5 >>written
-    head -c 6000000 /dev/zero | tr '\0' x >>made/traces.0000000001.jsonl
+    head -c 17000000 /dev/zero | tr '\0' x >>made/traces.0000000001.jsonl
     mv made/* spool/
     start_agent
     until_true 20 only_the_active_is_left
