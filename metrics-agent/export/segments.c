@@ -4,6 +4,7 @@
 #include "lib/base/message.h"
 #include "lib/spool/listing.h"
 #include "metrics-agent/export/segments_count.h"
+#include "metrics-agent/export/segments_prints.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,19 +23,6 @@ void segments_gone(struct segments *s, struct segment *segment)
     segments_list_forget(s, segment);
 }
 
-/* Takes the fingerprint of what is settled. Returns 0, or -1 where it can't be read. */
-static int print_settled(struct segment *segment)
-{
-    const bool into = segment->file.in_line > 0;
-
-    segment->print_offset = 0;
-    if (checkpoint_fingerprint(segment->fd, segment->file.offset, into, &segment->print) != 0)
-        return -1;
-    segment->print_offset = segment->file.offset;
-    segment->print_into = into;
-    return 0;
-}
-
 /* Goes on where the checkpoint left this file, if it is the same. */
 static void resume(struct segments *s, struct segment *segment,
                    const struct checkpoint_signal *from)
@@ -47,7 +35,7 @@ static void resume(struct segments *s, struct segment *segment,
         return;
     segments_list_before(s, segment);
     spool_segment_resume(&segment->file, segment->fd, from);
-    (void)print_settled(segment);
+    (void)segments_prints_settled(segment);
     segments_list_after(s, segment);
     segments_list_close_file(s, segment);
 }
@@ -187,35 +175,10 @@ void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_
     segments_list_after(s, segment);
 }
 
-/* Whether the file still has before `offset` what it had. */
-static bool has(const struct segment *segment, uint64_t offset, bool into, uint32_t print)
-{
-    uint32_t now;
-
-    return checkpoint_fingerprint(segment->fd, offset, into, &now) == 0 && now == print;
-}
-
-static bool has_settled(const struct segment *segment)
-{
-    const uint64_t offset = segment->file.offset;
-
-    return segment->file.size >= offset &&
-           ((offset == 0 && segment->file.in_line == 0) || offset != segment->print_offset ||
-            has(segment, offset, segment->print_into, segment->print));
-}
-
-static bool has_counted(const struct segment *segment)
-{
-    const uint64_t counted = segment->file.counted;
-
-    return segment->file.size >= counted && (counted == 0 || counted != segment->mark_offset ||
-                                             has(segment, counted, false, segment->mark));
-}
-
 /* Someone else truncated the file, and it may have grown again since. */
 static void truncated(struct segments *s, struct segment *segment)
 {
-    if (!has_settled(segment)) {
+    if (!segments_prints_has_settled(segment)) {
         segments_replaced(s, segment, 0);
         return;
     }
@@ -252,7 +215,8 @@ static bool look(struct segments *s, struct segment *segment)
     if (segment->file.size < size)
         segment->file.scanned = segment->sought = 0;
     if (segment->file.size != size)
-        segment->suspect = segment->suspect || !has_settled(segment) || !has_counted(segment);
+        segment->suspect = segment->suspect || !segments_prints_has_settled(segment) ||
+                           !segments_prints_has_counted(segment);
     segments_list_after(s, segment);
     if (segment->suspect && segment->file.seq != s->held_seq)
         truncated(s, segment);
@@ -491,21 +455,6 @@ uint64_t segments_oldest_ns(struct segments *s)
     return oldest;
 }
 
-/* The fingerprint of what is settled; read only where that has changed. */
-static int take_print(struct segments *s, struct segment *segment)
-{
-    int result;
-
-    if (segment->print_offset == segment->file.offset &&
-        segment->print_into == (segment->file.in_line > 0))
-        return 0;
-    if (segments_list_open_file(s, segment) != 0)
-        return -1;
-    result = print_settled(segment);
-    segments_list_close_file(s, segment);
-    return result;
-}
-
 void segments_save(struct segments *s, struct checkpoint_signal *into)
 {
     size_t i = s->count, left = s->sums.started;
@@ -519,7 +468,7 @@ void segments_save(struct segments *s, struct checkpoint_signal *into)
         if (segment->file.offset == 0 && segment->file.in_line == 0)
             continue;
         left--;
-        if (take_print(s, segment) != 0)
+        if (segments_prints_take(s, segment) != 0)
             continue;
         into->cursors[into->cursor_count++] =
             (struct checkpoint_cursor){.seq = segment->file.seq,
