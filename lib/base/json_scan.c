@@ -150,7 +150,7 @@ enum json_scan json_scan_line(const char *text, size_t len)
     if (found != JSON_SCAN_OBJECT)
         return found;
     return json_scan_blank((const char *)p, text + len) == text + len ? JSON_SCAN_OBJECT
-                                                                       : JSON_SCAN_MALFORMED;
+                                                                      : JSON_SCAN_MALFORMED;
 }
 
 const char *json_scan_object(const char *at, const char *end)

@@ -108,7 +108,7 @@ static void an_implausible_count_is_unknown(void **state)
 static long callocs_left = LONG_MAX;
 
 /* The sanitizer has an allocator of its own. */
-#ifndef __SANITIZE_ADDRESS__
+#    ifndef __SANITIZE_ADDRESS__
 void *__libc_calloc(size_t count, size_t size);
 
 /* The program's own, in place of the library's: fails once callocs_left have been given. */
@@ -121,7 +121,7 @@ void *calloc(size_t count, size_t size)
     callocs_left--;
     return __libc_calloc(count, size);
 }
-#endif
+#    endif
 
 /* No handle is missing for good because memory was out in that moment: all are there, or none. */
 static void without_memory_it_has_all_series_or_does_not_open(void **state)
@@ -129,9 +129,9 @@ static void without_memory_it_has_all_series_or_does_not_open(void **state)
     struct fixture *f = *state;
     bool opened = false, failed = false, enough = false;
 
-#ifdef __SANITIZE_ADDRESS__
+#    ifdef __SANITIZE_ADDRESS__
     skip();
-#endif
+#    endif
     for (long n = 0; !enough; n++) {
         struct agent_metrics m;
 
