@@ -2,6 +2,7 @@
 OpenTelemetry Collector as the forwarder of the same span spool."""
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -55,7 +56,7 @@ class Sink:
 
 
 class Filled:
-    """Spool files that are written once; each run gets links of its own to them."""
+    """Spool files that are written once; each run gets copies of its own of them."""
 
     def __init__(self, tool, work, signal, size):
         self.folder = os.path.join(work, f"filled-{signal}-{size}")
@@ -63,12 +64,23 @@ class Filled:
         self.signal, self.size = signal, size
         self.records = int(numbers([tool, "fill", self.folder, signal, str(size)])["records"])
 
-    def links(self, work):
+    def copy(self, work):
         folder = os.path.join(work, f"spool-{time.monotonic_ns()}")
         os.mkdir(folder)
         for name in os.listdir(self.folder):
-            os.link(os.path.join(self.folder, name), os.path.join(folder, name))
+            shutil.copyfile(os.path.join(self.folder, name), os.path.join(folder, name))
         return folder
+
+    def as_others_write(self):
+        """The same records in another form than ours: a blank behind each colon."""
+        self.size = 0
+        for name in os.listdir(self.folder):
+            path = os.path.join(self.folder, name)
+            with open(path, "rb") as ours, open(f"{path}.new", "wb") as others:
+                for line in ours:
+                    self.size += others.write(line.replace(b'":', b'": '))
+            os.rename(f"{path}.new", path)
+        return self
 
     def remove(self):
         for name in os.listdir(self.folder):
@@ -105,7 +117,7 @@ def result(records, seen, cpu_s, rss_mb):
 
 def agent(work, filled, sink, compression):
     """The agent drains a spool, on one core."""
-    spool = filled.links(work)
+    spool = filled.copy(work)
     env = {**os.environ, **IDLE, "MICROTRACE_SPOOL_DIR": spool,
            "MICROTRACE_RUN_DIR": os.path.join(spool, "run"),
            "MICROTRACE_SPOOL_MAX_BYTES": str(16 << 30), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
@@ -127,7 +139,7 @@ def agent(work, filled, sink, compression):
 
 def collector(work, binary, filled, sink, compression, **settings):
     """The Collector reads a spool and sends it, on one core, until the sink has all of it."""
-    spool = filled.links(work)
+    spool = filled.copy(work)
     storage = os.path.join(spool, "storage")
     os.mkdir(storage)
     env = {**os.environ, **IDLE, "SPOOL": spool, "STORAGE": storage, "SINK_PORT": str(sink.port),
@@ -176,10 +188,12 @@ def ratio(rounds, base, key):
 def rates(work, tool, sink_binary, collector_binary, rounds, table):
     spans = Filled(tool, work, "traces", RATE_BYTES)
     logs = Filled(tool, work, "logs", LOG_BYTES)
+    foreign = Filled(tool, work, "traces", LOG_BYTES).as_others_write()
     sinks = [Sink(sink_binary, work), Sink(sink_binary, work, "count")]
     contenders = {
         "agent, spans": lambda: agent(work, spans, sinks[0], "none"),
         "agent, spans, gzip": lambda: agent(work, spans, sinks[0], "gzip"),
+        "agent, spans in another form than ours": lambda: agent(work, foreign, sinks[0], "none"),
         "agent, log lines": lambda: agent(work, logs, sinks[0], "none"),
         "agent, log lines, gzip": lambda: agent(work, logs, sinks[0], "gzip"),
     }
@@ -211,8 +225,8 @@ def rates(work, tool, sink_binary, collector_binary, rounds, table):
           f"{logs.size / logs.records:.0f} B, {rounds} rounds",
           ["forwarder", "1000 records/s", "1000 records/CPU s", "CPU ms/1000 records",
            "memory MiB", "records/s, times the Collector's", "records/CPU s, the same"], rows)
-    spans.remove()
-    logs.remove()
+    for filled in (spans, logs, foreign):
+        filled.remove()
 
 
 def memory(work, tool, sink_binary, full, table):

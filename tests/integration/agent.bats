@@ -205,6 +205,8 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     SEGMENT=4096 start_agent
     "$TOOL" spool traces t 6000 2 100 >>written
     until_true 20 books traces 6000
+    # What is left is not counted as gone.
+    [ "$(backlog traces)" = "$(cat spool/traces*.jsonl | wc -l)" ]
 }
 
 @test "deletion and truncation by others are counted and stall nothing" {

@@ -60,11 +60,11 @@ static void set_example(size_t count)
                                     .head = i % 3 == 0 ? 77 : 0,
                                     .print = 0xdeadbeef + (uint32_t)i,
                                     .skipping = i % 5 == 1};
-        (void)snprintf(
-            c->name, sizeof c->name, "%zu%.*s.traces.jsonl", i, (int)(i % 230),
-            "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
-            "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
-            "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn");
+        /* Names of all lengths. */
+        memset(c->name, 'n', sizeof c->name);
+        (void)snprintf(c->name + 20 + i % 220, 16, ".traces.jsonl");
+        (void)snprintf(c->name, 21, "%020zu", i);
+        c->name[20] = i % 220 > 0 ? 'n' : '.';
     }
 }
 
