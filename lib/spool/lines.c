@@ -18,6 +18,7 @@ struct cut {
     const struct spool_head *around; /* of the record before, in the walk through this line */
     struct text list;                /* of the record before */
     size_t lists;                    /* that the line has */
+    bool headed;                     /* the head of the list in hand is found */
     bool full;                       /* an item of this line found no room */
 };
 
@@ -223,8 +224,13 @@ static bool take_record(void *context, const struct spool_record *record)
     if (record->list.at != cut->list.at) {
         cut->list = record->list;
         cut->lists++;
+        cut->headed = false;
+    }
+    /* A head that only records have which are passed over takes no room from the others. */
+    if (cut->skip == 0 && !cut->headed) {
         if (!find_head(cut, record->head))
             return false;
+        cut->headed = true;
     }
     return add_record(cut, record->text, record->count, SPOOL_FORM_RECORD, cut->recent);
 }
@@ -286,13 +292,14 @@ static int take_records(struct cut *cut, struct text line)
 
     cut->list = (struct text){NULL, 0};
     cut->lists = 0;
+    cut->headed = false;
     if (spool_records_walk(cut->signal, line, take_record, cut) != 0) {
         batch->count = count;
         batch->head_count = head_count;
         cut->skip = skip;
         return -1;
     }
-    if (cut->lists == 1 && !cut->full) {
+    if (cut->lists == 1 && cut->headed && !cut->full) {
         struct spool_lines_head *const head = &batch->heads[cut->recent];
         const char *const list_end = cut->list.at + cut->list.len - 1;
 

@@ -314,6 +314,39 @@ static void records_of_one_line(void **state)
     free(text);
 }
 
+/* More heads than a batch has room for: each batch goes on behind those that were read. */
+static void heads_of_one_line(void **state)
+{
+    enum { HEADS = 2 * SPOOL_LINES_HEADS_MAX + 10, EACH = 3 };
+    static char text[HEADS * 200];
+    size_t len, seen = 0, from = 0;
+    uint32_t skip = 0;
+
+    (void)state;
+    len = (size_t)sprintf(text, "{\"resourceSpans\":[");
+    for (int i = 0; i < HEADS; i++)
+        len += (size_t)sprintf(
+            text + len, "%s{\"resource\":{\"n\":%d},\"scopeSpans\":[{\"spans\":[{},{},{}]}]}",
+            i > 0 ? "," : "", i);
+    len += (size_t)sprintf(text + len, "]}\n");
+    while (from < len) {
+        spool_lines_split(&batch, SPOOL_TRACES, text + from, len - from, skip, false);
+        assert_true(batch.count > 0);
+        for (size_t i = 0; i < batch.count; i++, seen++) {
+            char resource[64];
+            const struct spool_head *const head = &batch.heads[batch.items[i].head].around;
+            const int length =
+                snprintf(resource, sizeof(resource), "\"resource\":{\"n\":%d}", (int)seen / EACH);
+
+            assert_int_equal(head->resource[0].len, length);
+            assert_memory_equal(head->resource[0].at, resource, (size_t)length);
+        }
+        skip = spool_lines_open(&batch, skip);
+        from += batch.consumed;
+    }
+    assert_int_equal(seen, HEADS * EACH);
+}
+
 /* What a line counts for is the same before it is read and after. */
 static void counts_are_the_records(void **state)
 {
@@ -396,6 +429,7 @@ int main(void)
         cmocka_unit_test(mutations),
         cmocka_unit_test(counting),
         cmocka_unit_test(records_of_one_line),
+        cmocka_unit_test(heads_of_one_line),
         cmocka_unit_test(counts_are_the_records),
         cmocka_unit_test(nothing_hides_behind_a_known_head),
     };
