@@ -72,10 +72,15 @@ static bool begins(struct text text, const char *prefix)
 
 /* --- Counting ------------------------------------------------------------------------------- */
 
-static bool count_record(void *context, const struct spool_record *record)
+static void count_record(void *context, const struct spool_record *record)
 {
     *(uint64_t *)context += record->count;
-    return true;
+}
+
+/* A log line of our own form, whatever the order of its members. */
+static bool is_log(enum spool_signal signal, struct text line)
+{
+    return signal == SPOOL_LOGS && json_walk_get(line, "asctime").at != NULL;
 }
 
 /* A span has one; its links, events and attributes have none. */
@@ -107,7 +112,8 @@ static uint64_t count_line(enum spool_signal signal, struct text line)
             return count;
     }
     if (json_scan_line(line.at, line.len) == JSON_SCAN_OBJECT &&
-        spool_records_walk(signal, line, count_record, &count) == 0)
+        spool_records_walk(signal, line, count_record, &count) == 0 &&
+        (count > 0 || !is_log(signal, line)))
         return count;
     return 1;
 }
@@ -163,27 +169,20 @@ static void end_line(struct cut *cut, size_t end)
     batch->consumed = end;
 }
 
-/* Adds a record below head number `head`, or one that has none. */
-static bool add_record(struct cut *cut, struct text text, uint32_t records,
+/* Adds a record below head number `head`, or one that has none; none after one without room. */
+static void add_record(struct cut *cut, struct text text, uint32_t records,
                        enum spool_line_form form, size_t head)
 {
     const bool fits = text.len <= SPOOL_LINES_RECORD_MAX;
 
     if (cut->skip > 0) {
         cut->skip -= records < cut->skip ? records : cut->skip;
-        return true;
+        return;
     }
-    if (!add(cut, fits ? SPOOL_LINE_RECORD : SPOOL_LINE_OVERSIZE, text, records))
-        return false;
+    if (cut->full || !add(cut, fits ? SPOOL_LINE_RECORD : SPOOL_LINE_OVERSIZE, text, records))
+        return;
     cut->batch->items[cut->batch->count - 1].form = (uint8_t)form;
     cut->batch->items[cut->batch->count - 1].head = (uint16_t)head;
-    return true;
-}
-
-/* A log line of our own form. */
-static bool add_log(struct cut *cut, struct text line)
-{
-    return add_record(cut, line, 1, SPOOL_FORM_LINE, 0);
 }
 
 static bool same(struct text a, struct text b)
@@ -197,29 +196,29 @@ static bool same_head(const struct spool_head *a, const struct spool_head *b)
            same(a->scope[0], b->scope[0]) && same(a->scope[1], b->scope[1]);
 }
 
-/* Makes the head the one in use. Returns false where there is no room. */
-static bool find_head(struct cut *cut, const struct spool_head *around)
+/* Makes the head the one in use; the batch is full where there is no room for it. */
+static void find_head(struct cut *cut, const struct spool_head *around)
 {
     struct spool_lines *const batch = cut->batch;
 
     if (cut->recent < batch->head_count && same_head(&batch->heads[cut->recent].around, around))
-        return true;
+        return;
     if (batch->head_count == SPOOL_LINES_HEADS_MAX) {
         cut->full = true;
-        return false;
+        return;
     }
     cut->recent = batch->head_count++;
     batch->heads[cut->recent] = (struct spool_lines_head){.around = *around};
-    return true;
 }
 
-static bool take_record(void *context, const struct spool_record *record)
+static void take_record(void *context, const struct spool_record *record)
 {
     struct cut *const cut = context;
 
     if (record->head == NULL) {
         cut->lists += 2; /* there is more in the line than a list */
-        return add_record(cut, record->text, record->count, SPOOL_FORM_ELEMENT, 0);
+        add_record(cut, record->text, record->count, SPOOL_FORM_ELEMENT, 0);
+        return;
     }
     if (record->list.at != cut->list.at) {
         cut->list = record->list;
@@ -227,12 +226,20 @@ static bool take_record(void *context, const struct spool_record *record)
         cut->headed = false;
     }
     /* A head that only records have which are passed over takes no room from the others. */
-    if (cut->skip == 0 && !cut->headed) {
-        if (!find_head(cut, record->head))
-            return false;
+    if (cut->skip == 0 && !cut->full && !cut->headed) {
+        find_head(cut, record->head);
         cut->headed = true;
     }
-    return add_record(cut, record->text, record->count, SPOOL_FORM_RECORD, cut->recent);
+    add_record(cut, record->text, record->count, SPOOL_FORM_RECORD, cut->recent);
+}
+
+/* Takes back what was taken of a line that is not what it seemed to be. */
+static void undo(struct cut *cut, size_t count, size_t head_count, uint32_t skip)
+{
+    cut->batch->count = count;
+    cut->batch->head_count = head_count;
+    cut->skip = skip;
+    cut->full = false;
 }
 
 /*
@@ -250,19 +257,18 @@ static bool take_known(struct cut *cut, struct text line, const struct spool_lin
         memcmp(line.at, head->prefix.at, head->prefix.len) != 0 ||
         memcmp(end, head->suffix.at, head->suffix.len) != 0)
         return false;
-    while (!cut->full) {
+    for (;;) {
         const char *const stop = json_scan_object(at, end);
 
         if (stop == NULL || (stop < end && *stop != ','))
             break;
-        (void)add_record(cut, (struct text){at, (size_t)(stop - at)}, 1, SPOOL_FORM_RECORD,
-                         (size_t)(head - cut->batch->heads));
-        if (stop == end || cut->full)
+        add_record(cut, (struct text){at, (size_t)(stop - at)}, 1, SPOOL_FORM_RECORD,
+                   (size_t)(head - cut->batch->heads));
+        if (stop == end)
             return true;
         at = stop + 1;
     }
-    cut->batch->count = count;
-    cut->skip = skip;
+    undo(cut, count, cut->batch->head_count, skip);
     return false;
 }
 
@@ -294,9 +300,7 @@ static int take_records(struct cut *cut, struct text line)
     cut->lists = 0;
     cut->headed = false;
     if (spool_records_walk(cut->signal, line, take_record, cut) != 0) {
-        batch->count = count;
-        batch->head_count = head_count;
-        cut->skip = skip;
+        undo(cut, count, head_count, skip);
         return -1;
     }
     if (cut->lists == 1 && cut->headed && !cut->full) {
@@ -334,15 +338,15 @@ static enum spool_line_kind take_line(struct cut *cut, struct text line)
     case JSON_SCAN_MALFORMED:
         return SPOOL_LINE_MALFORMED;
     }
-    if (cut->signal == SPOOL_LOGS && ours) {
-        (void)add_log(cut, line);
-        return SPOOL_LINE_RECORD;
+    if (!(cut->signal == SPOOL_LOGS && ours)) {
+        const bool otlp = take_records(cut, line) == 0;
+
+        if (otlp && (cut->lists > 0 || !is_log(cut->signal, line)))
+            return SPOOL_LINE_RECORD;
+        if (!otlp && !is_log(cut->signal, line))
+            return SPOOL_LINE_MALFORMED;
     }
-    if (take_records(cut, line) == 0)
-        return SPOOL_LINE_RECORD;
-    if (cut->signal != SPOOL_LOGS || json_walk_get(line, "asctime").at == NULL)
-        return SPOOL_LINE_MALFORMED;
-    (void)add_log(cut, line);
+    add_record(cut, line, 1, SPOOL_FORM_LINE, 0);
     return SPOOL_LINE_RECORD;
 }
 
@@ -394,6 +398,7 @@ void spool_lines_split(struct spool_lines *batch, enum spool_signal signal, cons
             batch->consumed = at = end;
             continue;
         }
+        batch->consumed = (size_t)(start - window);
         kind = take_line(&cut, cut.line);
         if (cut.full)
             return;

@@ -10,7 +10,6 @@ struct walk {
     spool_records_take *take;
     void *context;
     struct spool_head head;
-    bool stopped;
     bool broken; /* it is not JSON */
 };
 
@@ -88,17 +87,12 @@ static uint32_t points_of(struct text metric)
 /* The next element of a list; w->broken is set where it does not go on as it should. */
 static bool next_element(struct walk *w, struct text list, const char **at, struct text *element)
 {
-    if (w->stopped || w->broken || list.at == NULL)
+    if (w->broken || list.at == NULL)
         return false;
     if (json_walk_next(list, at, NULL, element))
         return true;
     w->broken = !json_walk_ended(list, *at);
     return false;
-}
-
-static void give(struct walk *w, const struct spool_record *record)
-{
-    w->stopped = !w->take(w->context, record);
 }
 
 /* Whether the parts of all scopes can be told apart. */
@@ -127,7 +121,7 @@ static void walk_scope(struct walk *w, struct text scope)
     w->head.scope[1] = found.after;
     while (next_element(w, found.list, &at, &record.text)) {
         record.count = w->signal == SPOOL_METRICS ? points_of(record.text) : 1;
-        give(w, &record);
+        w->take(w->context, &record);
     }
 }
 
@@ -137,9 +131,14 @@ static void walk_resource(struct walk *w, struct text element)
     const char *at = NULL;
     struct text scope;
 
+    const bool regular =
+        found.regular && (found.list.at != NULL || found.plain) && all_regular(w, found.list);
+
     w->broken = w->broken || found.broken;
-    if (!found.regular || (found.list.at == NULL && !found.plain) || !all_regular(w, found.list)) {
-        give(w, &(struct spool_record){.text = element, .count = 1});
+    if (w->broken)
+        return;
+    if (!regular) {
+        w->take(w->context, &(struct spool_record){.text = element, .count = 1});
         return;
     }
     w->head.resource[0] = found.before;
@@ -166,7 +165,7 @@ int spool_records_walk(enum spool_signal signal, struct text line, spool_records
     }
     if (!json_walk_ended(line, at))
         return -1;
-    for (at = NULL; found && !w.stopped && json_walk_next(line, &at, &key, &value);) {
+    for (at = NULL; found && json_walk_next(line, &at, &key, &value);) {
         const char *inner = NULL;
 
         if (value.at[0] != '[' || !json_walk_is(key, w.words->resources))

@@ -26,11 +26,11 @@ struct spool_record {
     uint32_t count;                /* as OTLP counts: a metric's data points, else 1; at least 1 */
 };
 
-/* Returns whether to go on. */
-typedef bool spool_records_take(void *context, const struct spool_record *record);
+typedef void spool_records_take(void *context, const struct spool_record *record);
 
 /*
- * Calls `take` for each record of `line`, which json_scan_line accepts. Returns 0; or -1 if it is
+ * Calls `take` for each record of `line`, which json_scan_line accepts. Returns 0; or -1, whatever
+ * was given to `take` before, if it is
  * not of the signal's form, or is not JSON between its records. What is inside a record, or a
  * member that is not on the way to one, is left to whoever reads it.
  */

@@ -347,6 +347,59 @@ static void heads_of_one_line(void **state)
     assert_int_equal(seen, HEADS * EACH);
 }
 
+/* A line that breaks behind more records than a batch holds gives none of them, and is not stuck.
+ */
+static void broken_behind_a_full_batch(void **state)
+{
+    static const char *const ends[] = {
+        "]},{\"spans\":1 2}]}]}",
+        "]}]},{\"scopeSpans\":1 2}]}",
+        ",{} {}]}]}]}",
+        "]}]}] 1}",
+    };
+    static char text[SPOOL_LINES_MAX * 4 + 1000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        /* With and without a line before it that makes its head known. */
+        for (int known = 0; known < 2; known++) {
+            size_t len = known ? (size_t)sprintf(text, MULTI("{}") "\n") : 0;
+            const size_t first = len;
+
+            len +=
+                (size_t)sprintf(text + len, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{}");
+            for (int n = 1; n < SPOOL_LINES_MAX; n++)
+                len += (size_t)sprintf(text + len, ",{}");
+            len += (size_t)sprintf(text + len, "%s\n", ends[i]);
+            split_n(SPOOL_TRACES, text, len, false);
+            assert_int_equal(batch.count, known + 1);
+            assert_int_equal(batch.items[known].kind, SPOOL_LINE_MALFORMED);
+            assert_int_equal(batch.items[known].line_start, first);
+            assert_int_equal(batch.consumed, len);
+        }
+    }
+}
+
+/* Blanks before a line belong to none of its records: all positions in it are at its start. */
+static void blanks_before_a_long_line(void **state)
+{
+    static char text[SPOOL_LINES_MAX * 8];
+    size_t len = (size_t)sprintf(text, " \t{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{}");
+
+    (void)state;
+    for (int n = 1; n < SPOOL_LINES_MAX + 10; n++)
+        len += (size_t)sprintf(text + len, ",{}");
+    len += (size_t)sprintf(text + len, "]}]}]}\n");
+    split_n(SPOOL_TRACES, text, len, false);
+    assert_int_equal(batch.count, SPOOL_LINES_MAX);
+    assert_int_equal(batch.consumed, 2);
+    for (size_t i = 0; i < batch.count; i++)
+        assert_int_equal(batch.items[i].end, batch.consumed);
+    spool_lines_split(&batch, SPOOL_TRACES, text + 2, len - 2, SPOOL_LINES_MAX, false);
+    assert_int_equal(batch.count, 10);
+    assert_int_equal(batch.consumed, len - 2);
+}
+
 /* What a line counts for is the same before it is read and after. */
 static void counts_are_the_records(void **state)
 {
@@ -362,6 +415,8 @@ static void counts_are_the_records(void **state)
         {SPOOL_TRACES, MULTI(""), 0},
         {SPOOL_LOGS, LOG("a"), 1},
         {SPOOL_LOGS, "{\"message\":\"x\",\"asctime\":\"y\"}", 1},
+        {SPOOL_LOGS, "{\"x\":1,\"resourceLogs\":[],\"asctime\":\"y\"}", 1},
+        {SPOOL_LOGS, "{\"resourceLogs\":[]}", 0},
         {SPOOL_LOGS, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{},{}]}]}]}", 2},
         {SPOOL_METRICS,
          "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"a\",\"gauge\":{"
@@ -430,6 +485,8 @@ int main(void)
         cmocka_unit_test(counting),
         cmocka_unit_test(records_of_one_line),
         cmocka_unit_test(heads_of_one_line),
+        cmocka_unit_test(broken_behind_a_full_batch),
+        cmocka_unit_test(blanks_before_a_long_line),
         cmocka_unit_test(counts_are_the_records),
         cmocka_unit_test(nothing_hides_behind_a_known_head),
     };
