@@ -15,7 +15,11 @@ setup_file() {
 }
 
 setup() { common_setup; }
-teardown() { common_teardown; }
+teardown() {
+    # A web server that is killed leaves the programs that it spawned.
+    [ -z "${SERVER:-}" ] || { kill "$SERVER" && wait "$SERVER" || true; }
+    common_teardown
+}
 
 # compile OUT SOURCE PKG-CONFIG-ARGUMENT... [-- FLAG...]
 compile() {
@@ -131,17 +135,17 @@ server.bind = "127.0.0.1"
 server.port = $port
 server.modules = ("mod_fastcgi")
 fastcgi.server = ("/" => (("socket" => "$PWD/socket", "bin-path" => "$PWD/guestbook",
-    "check-local" => "disable", "max-procs" => 1)))
+    "check-local" => "disable", "max-procs" => 1, "kill-signal" => 9)))
 END
     run_program lighttpd -D -f lighttpd.conf 2>lighttpd.log 3>&- &
-    WRITERS+=($!)
+    SERVER=$!
     until_true 10 curl -sf -o answer "http://127.0.0.1:$port/"
     for i in $(seq 50); do
         [ "$(curl -sf -H "X-Request-ID: visit-$i" \
             -H "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" \
             "http://127.0.0.1:$port/")" = "Welcome." ]
     done
-    pid=$(pgrep -P "${WRITERS[0]}")
+    pid=$(pgrep -P "$SERVER")
     kill -9 "$pid"
     until_true 20 arrived traces 51
     until_true 20 arrived logs 51
