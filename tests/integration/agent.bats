@@ -190,7 +190,8 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     SEGMENT=4096 start_agent
     "$TOOL" spool traces t 10 2 1000 >>written
     until_true 10 eval '[ "$(sink_number signals.traces.requests)" -gt 0 ]'
-    "$TOOL" spool traces u 100 2 1000 >>written
+    # Slow enough for many segments: all of it in one would go as one.
+    "$TOOL" spool traces u 100 2 10000 >>written
     until_true 20 some_dropped_for_the_cap
     sink_answers '{}'
     until_true 20 nothing_waits traces
