@@ -137,7 +137,9 @@ server.modules = ("mod_fastcgi")
 fastcgi.server = ("/" => (("socket" => "$PWD/socket", "bin-path" => "$PWD/guestbook",
     "check-local" => "disable", "max-procs" => 1, "kill-signal" => 9)))
 END
-    run_program lighttpd -D -f lighttpd.conf 2>lighttpd.log 3>&- &
+    # Not by run_program: the pid would be that of a shell around it.
+    env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" \
+        lighttpd -D -f lighttpd.conf 2>lighttpd.log 3>&- &
     SERVER=$!
     until_true 10 curl -sf -o answer "http://127.0.0.1:$port/"
     for i in $(seq 50); do
@@ -146,6 +148,7 @@ END
             "http://127.0.0.1:$port/")" = "Welcome." ]
     done
     pid=$(pgrep -P "$SERVER")
+    [ "$(readlink "/proc/$pid/exe")" = "$PWD/guestbook" ]
     kill -9 "$pid"
     until_true 20 arrived traces 51
     until_true 20 arrived logs 51
