@@ -86,6 +86,34 @@ int instance_file_make(int dir_fd, const char *path, mode_t mode)
     return make(dir_fd, path, O_RDWR, mode);
 }
 
+int instance_file_replace(int dir_fd, const char *name, mode_t mode, const void *bytes, size_t len)
+{
+    char temporary[NAME_MAX + 1];
+    int fd, error = 0;
+    ssize_t wrote;
+
+    if (snprintf(temporary, sizeof(temporary), "%s.new", name) >= (int)sizeof(temporary)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    (void)unlinkat(dir_fd, temporary, 0);
+    fd = instance_file_make(dir_fd, temporary, mode);
+    if (fd < 0)
+        return -1;
+    wrote = write(fd, bytes, len);
+    if (wrote < 0 || (size_t)wrote < len)
+        error = wrote < 0 ? errno : ENOSPC;
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    if (error == 0 && renameat(dir_fd, temporary, dir_fd, name) == 0)
+        return 0;
+    if (error == 0)
+        error = errno;
+    (void)unlinkat(dir_fd, temporary, 0);
+    errno = error;
+    return -1;
+}
+
 /* Whoever made the file may have died before it had its mode; and `chmod -R 777` is a reflex. */
 static void mend_mode(int fd, const struct stat *status)
 {

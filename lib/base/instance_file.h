@@ -32,6 +32,13 @@ int instance_file_open(int dir_fd, const char *path, int flags, struct stat *sta
 /* Makes and opens a file for reading and writing that did not exist. Returns -1 with errno. */
 int instance_file_make(int dir_fd, const char *path, mode_t mode);
 
+/*
+ * Puts a file of the `len` bytes in the place of `name`, as a whole: by `name`.new, which is taken
+ * away first where a process that died has left it. Not synced. Returns 0, or -1 with errno and
+ * what was there before.
+ */
+int instance_file_replace(int dir_fd, const char *name, mode_t mode, const void *bytes, size_t len);
+
 /* The first of the above rules, of what fstat(2) or lstat(2) found: 0, or the errno. */
 int instance_file_check(const struct stat *status);
 

@@ -128,32 +128,16 @@ size_t agent_status_format(char text[AGENT_STATUS_FILE_MAX], const struct agent_
 
 int agent_status_write(const char *run_dir, const char *text, size_t len)
 {
-    static const char temporary[] = AGENT_STATUS_FILE ".new";
-    int dir, fd, error = 0;
+    const int dir = instance_dir_open(AT_FDCWD, run_dir);
+    int result, error;
 
-    dir = instance_dir_open(AT_FDCWD, run_dir);
     if (dir < 0)
         return -1;
-    /* One that an agent left which died in between. */
-    (void)unlinkat(dir, temporary, 0);
-    fd = instance_file_make(dir, temporary, FILE_MODE);
-    if (fd < 0) {
-        error = errno;
-    } else {
-        const ssize_t wrote = write(fd, text, len);
-
-        if (wrote < 0 || (size_t)wrote < len)
-            error = wrote < 0 ? errno : ENOSPC;
-    }
-    if (fd >= 0 && close(fd) != 0 && error == 0)
-        error = errno;
-    if (error == 0 && renameat(dir, temporary, dir, AGENT_STATUS_FILE) != 0)
-        error = errno;
-    if (error != 0 && fd >= 0)
-        (void)unlinkat(dir, temporary, 0);
+    result = instance_file_replace(dir, AGENT_STATUS_FILE, FILE_MODE, text, len);
+    error = errno;
     (void)close(dir);
     errno = error;
-    return error == 0 ? 0 : -1;
+    return result;
 }
 
 /*

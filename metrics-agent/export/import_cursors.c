@@ -11,8 +11,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define FILE_NEW SPOOL_FILES_IMPORTS ".new"
-
 static const char magic[8] = {'M', 'T', 'I', 'M', 'P', 'O', 'R', 'T'};
 
 enum { FLAG_SKIPPING = 1 };
@@ -139,26 +137,9 @@ enum checkpoint_found import_cursors_read(struct import_cursors *cursors, int di
 int import_cursors_write(struct import_cursors *cursors, int dir_fd)
 {
     const size_t len = import_cursors_encode(cursors);
-    int fd = instance_file_make(dir_fd, FILE_NEW, INSTANCE_FILE_MODE), error = 0;
-    ssize_t wrote;
 
-    /* What an agent that died has left. */
-    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, FILE_NEW, 0) == 0)
-        fd = instance_file_make(dir_fd, FILE_NEW, INSTANCE_FILE_MODE);
-    if (fd < 0)
-        return -1;
-    wrote = write(fd, cursors->bytes, len);
-    if (wrote != (ssize_t)len)
-        error = wrote < 0 ? errno : ENOSPC;
-    if (close(fd) != 0 && error == 0)
-        error = errno;
-    if (error == 0 && renameat(dir_fd, FILE_NEW, dir_fd, SPOOL_FILES_IMPORTS) == 0)
-        return 0;
-    if (error == 0)
-        error = errno;
-    (void)unlinkat(dir_fd, FILE_NEW, 0);
-    errno = error;
-    return -1;
+    return instance_file_replace(dir_fd, SPOOL_FILES_IMPORTS, INSTANCE_FILE_MODE, cursors->bytes,
+                                 len);
 }
 
 void import_cursor_begin(struct import_cursor *cursor, int fd)
