@@ -97,28 +97,48 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
     }
 }
 
-/* A line beyond SPOOL_LINE_MAX is one record. Returns the bytes looked at for its end. */
-static uint64_t count_overlong(struct spool_segment *segment, int fd, char *buffer, size_t size,
-                               uint64_t budget)
+/*
+ * The first offset from `at` on that may hold something else than NUL, the file's end if none does:
+ * what lies in between is a hole, and so has no newline.
+ */
+static uint64_t skip_hole(int fd, uint64_t at)
 {
-    uint64_t at = segment->scanned > segment->counted ? segment->scanned : segment->counted;
-    uint64_t looked = 0;
+    off_t next = lseek(fd, (off_t)at, SEEK_DATA);
 
-    while (looked < budget) {
-        const ssize_t got = pread(fd, buffer, size, (off_t)at);
+    if (next < 0 && errno == ENXIO)
+        next = lseek(fd, 0, SEEK_END);
+    return next > (off_t)at ? (uint64_t)next : at;
+}
+
+uint64_t spool_segment_line_end(int fd, uint64_t *at, uint64_t budget, uint64_t *looked)
+{
+    char buffer[COUNT_BUFFER];
+
+    *looked = 0;
+    while (*looked < budget) {
+        const ssize_t got = pread(fd, buffer, sizeof(buffer), (off_t)*at);
         const char *const newline = got > 0 ? memchr(buffer, '\n', (size_t)got) : NULL;
 
         if (got <= 0)
             break;
-        looked += (uint64_t)got;
-        if (newline != NULL) {
-            segment->pending++;
-            segment->counted = at + (uint64_t)(newline - buffer) + 1;
-            segment->scanned = 0;
-            return looked;
-        }
-        at = spool_segment_skip_hole(fd, at + (uint64_t)got);
-        segment->scanned = at;
+        *looked += (uint64_t)got;
+        if (newline != NULL)
+            return *at + (uint64_t)(newline - buffer) + 1;
+        *at = skip_hole(fd, *at + (uint64_t)got);
+    }
+    return 0;
+}
+
+/* A line beyond SPOOL_LINE_MAX is one record. Returns the bytes looked at for its end. */
+static uint64_t count_overlong(struct spool_segment *segment, int fd, uint64_t budget)
+{
+    uint64_t looked;
+    const uint64_t end = spool_segment_line_end(fd, &segment->scanned, budget, &looked);
+
+    if (end > 0) {
+        segment->pending++;
+        segment->counted = end;
+        segment->scanned = 0;
     }
     return looked;
 }
@@ -141,7 +161,7 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
 
     while ((looked < budget || begun) && step > 0) {
         if (segment->scanned > segment->counted) {
-            step = count_overlong(segment, fd, buffer, size, budget - looked);
+            step = count_overlong(segment, fd, budget - looked);
             looked += step;
             continue;
         }
@@ -171,15 +191,6 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
         free(buffer);
     /* What is left has no end yet, however long it is. */
     return step == 0 && looked >= budget ? budget - 1 : looked;
-}
-
-uint64_t spool_segment_skip_hole(int fd, uint64_t at)
-{
-    off_t next = lseek(fd, (off_t)at, SEEK_DATA);
-
-    if (next < 0 && errno == ENXIO)
-        next = lseek(fd, 0, SEEK_END);
-    return next > (off_t)at ? (uint64_t)next : at;
 }
 
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -69,10 +69,11 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
                              uint64_t budget);
 
 /*
- * The first offset from `at` on that may hold something else than NUL, the file's end if none does:
- * what lies in between is a hole, and so has no newline. Moves the descriptor's own offset.
+ * Looks for the next newline from *at on, in about `budget` bytes; holes are skipped. Returns the
+ * offset behind it; 0 if there is none in these, or before the file's end: *looked is less than
+ * `budget` then. *at is where to go on. Moves the descriptor's own offset.
  */
-uint64_t spool_segment_skip_hole(int fd, uint64_t at);
+uint64_t spool_segment_line_end(int fd, uint64_t *at, uint64_t budget, uint64_t *looked);
 
 /* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,

@@ -10,10 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    SCAN_STEP = 65536,
-    SCAN_STEPS = 128, /* of them at a time, for the end of one line */
-};
+enum { SEEK_BYTES = 8 << 20 /* in which the end of one line is looked for at a time */ };
 
 /*
  * The batch was read from a file that may since have been truncated and written anew. Then what is
@@ -129,29 +126,14 @@ void exporter_batch_settle(struct exporter *e, size_t end, uint64_t rejected, co
  */
 static bool settle_overlong(struct exporter *e, struct segment *segment)
 {
-    uint64_t at = segment->file.offset, end = 0, length;
-    char buffer[SCAN_STEP];
-    unsigned steps = 0;
+    uint64_t at = segment->file.offset < segment->sought ? segment->sought : segment->file.offset;
+    uint64_t looked, length;
+    uint64_t end = spool_segment_line_end(segment->fd, &at, SEEK_BYTES, &looked);
 
-    if (at < segment->sought)
-        at = segment->sought;
-    while (end == 0 && at < segment->file.size) {
-        if (steps++ == SCAN_STEPS) {
-            e->look_ns = 0;
-            return false;
-        }
-        ssize_t got = pread(segment->fd, buffer, sizeof buffer, (off_t)at);
-        const char *newline;
-
-        if (got <= 0)
-            return false;
-        newline = memchr(buffer, '\n', (size_t)got);
-        if (newline != NULL)
-            end = at + (uint64_t)(newline - buffer) + 1;
-        at = spool_segment_skip_hole(segment->fd, at + (uint64_t)got);
-        segment->sought = end == 0 ? at : 0;
-    }
-    if (end == 0 && !segment->file.final)
+    segment->sought = end == 0 ? at : 0;
+    if (end == 0 && looked >= SEEK_BYTES)
+        e->look_ns = 0;
+    if (end == 0 && (looked >= SEEK_BYTES || at < segment->file.size || !segment->file.final))
         return false;
     length = (end > 0 ? end - 1 : segment->file.size) - segment->file.offset;
     if (end == 0)
