@@ -10,7 +10,7 @@ enum {
 };
 
 /* A value that is JSON, as the content of a JSON string. */
-static void put_escaped(struct body *body, struct text value)
+static void put_escaped(struct json_writer *body, struct text value)
 {
     size_t i, from = 0;
 
@@ -19,7 +19,7 @@ static void put_escaped(struct body *body, struct text value)
 
         if (c != '"' && c != '\\' && (unsigned char)c >= 0x20)
             continue;
-        put_n(body, value.at + from, i - from);
+        json_writer_bytes(body, value.at + from, i - from);
         from = i + 1;
         if (c == '"')
             PUT(body, "\\\"");
@@ -28,7 +28,7 @@ static void put_escaped(struct body *body, struct text value)
         else
             PUT(body, " "); /* a tab or carriage return between values */
     }
-    put_n(body, value.at + from, value.len - from);
+    json_writer_bytes(body, value.at + from, value.len - from);
 }
 
 /* Where a backslash stands, a string is. */
@@ -45,7 +45,7 @@ bool otlp_log_value_escapes(struct text line)
     return true;
 }
 
-void otlp_log_value_text(struct body *body, struct text content)
+void otlp_log_value_text(struct json_writer *body, struct text content)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     const char *const end = content.at + content.len, *from = content.at, *at = from;
@@ -56,13 +56,13 @@ void otlp_log_value_text(struct body *body, struct text content)
         const size_t len = json_walk_unescape(&after, end, character);
 
         if (len == sizeof(replacement) - 1 && memcmp(character, replacement, len) == 0) {
-            put_n(body, from, (size_t)(at - from));
-            put_n(body, replacement, len);
+            json_writer_bytes(body, from, (size_t)(at - from));
+            json_writer_bytes(body, replacement, len);
             from = after;
         }
         at = after;
     }
-    put_n(body, from, (size_t)(end - from));
+    json_writer_bytes(body, from, (size_t)(end - from));
 }
 
 /* Whether a number may be beyond a double's range. */
@@ -81,7 +81,7 @@ static bool is_int64(struct text value)
     return value.len <= INT_DIGITS_SAFE && !text_is(value, "-0");
 }
 
-int otlp_log_value_put(struct body *body, struct text value)
+int otlp_log_value_put(struct json_writer *body, struct text value)
 {
     char first = value.at[0];
 
@@ -95,7 +95,7 @@ int otlp_log_value_put(struct body *body, struct text value)
         PUT(body, "\"");
     } else if (text_is(value, "true") || text_is(value, "false")) {
         PUT(body, "{\"boolValue\":");
-        put_n(body, value.at, value.len);
+        json_writer_bytes(body, value.at, value.len);
     } else if (text_is(value, "null")) {
         PUT(body, "{");
     } else {
@@ -105,15 +105,15 @@ int otlp_log_value_put(struct body *body, struct text value)
             return -1;
         if (number == JSON_NUMBER_WHOLE && is_int64(value)) {
             PUT(body, "{\"intValue\":\"");
-            put_n(body, value.at, value.len);
+            json_writer_bytes(body, value.at, value.len);
             PUT(body, "\"");
         } else if (is_vast(value)) {
             PUT(body, "{\"stringValue\":\"");
-            put_n(body, value.at, value.len);
+            json_writer_bytes(body, value.at, value.len);
             PUT(body, "\"");
         } else {
             PUT(body, "{\"doubleValue\":");
-            put_n(body, value.at, value.len);
+            json_writer_bytes(body, value.at, value.len);
             /* Some parsers refuse a whole number of this size before they know what it is for. */
             if (number == JSON_NUMBER_WHOLE)
                 PUT(body, ".0");

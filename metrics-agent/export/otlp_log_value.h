@@ -4,31 +4,13 @@
 #ifndef METRICS_AGENT_EXPORT_OTLP_LOG_VALUE_H
 #define METRICS_AGENT_EXPORT_OTLP_LOG_VALUE_H
 
+#include "lib/base/json_writer.h"
 #include "lib/base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
-/* A buffer that fills; what finds no room shows in `overflow`. */
-struct body {
-    char *buf;
-    size_t cap, len;
-    size_t records; /* resourceLogs begun */
-    bool overflow;
-};
-
-static inline void put_n(struct body *body, const char *text, size_t len)
-{
-    if (len > body->cap - body->len) {
-        body->overflow = true;
-        return;
-    }
-    memcpy(body->buf + body->len, text, len);
-    body->len += len;
-}
-
-#define PUT(body, literal) put_n(body, literal, sizeof(literal) - 1)
+#define PUT(body, literal) json_writer_bytes(body, literal, sizeof(literal) - 1)
 
 static inline bool otlp_log_value_is_string(struct text value)
 {
@@ -47,12 +29,12 @@ bool otlp_log_value_escapes(struct text line);
  * Writes the content of a string of a line with good escapes. Half a surrogate pair, for which some
  * parsers would refuse the whole request, becomes U+FFFD.
  */
-void otlp_log_value_text(struct body *body, struct text content);
+void otlp_log_value_text(struct json_writer *body, struct text content);
 
 /*
  * Writes an AnyValue; a number beyond a double's range is a string. Returns 0, or -1 for what is no
  * JSON value.
  */
-int otlp_log_value_put(struct body *body, struct text value);
+int otlp_log_value_put(struct json_writer *body, struct text value);
 
 #endif

@@ -43,7 +43,7 @@ static unsigned severity(struct text level)
     return 0;
 }
 
-static int put_attribute(struct body *body, const struct member *member)
+static int put_attribute(struct json_writer *body, const struct member *member)
 {
     PUT(body, "{\"key\":\"");
     otlp_log_value_text(body, member->key);
@@ -139,7 +139,7 @@ static bool take_field(struct fields *fields, const struct member *member)
     return true;
 }
 
-static void put_fields(struct body *body, const struct fields *fields)
+static void put_fields(struct json_writer *body, const struct fields *fields)
 {
     char numbers[128];
     int len;
@@ -149,29 +149,30 @@ static void put_fields(struct body *body, const struct fields *fields)
 
         len = snprintf(numbers, sizeof numbers,
                        ",\"timeUnixNano\":\"%llu\",\"observedTimeUnixNano\":\"%llu\"", ns, ns);
-        put_n(body, numbers, (size_t)len);
+        json_writer_bytes(body, numbers, (size_t)len);
     }
     if (fields->level.len > 0) {
         len = snprintf(numbers, sizeof numbers, ",\"severityNumber\":%u,\"severityText\":\"",
                        severity(fields->level));
-        put_n(body, numbers, (size_t)len);
+        json_writer_bytes(body, numbers, (size_t)len);
         otlp_log_value_text(body, fields->level);
         PUT(body, "\"");
     }
     if (fields->trace.len > 0) {
         PUT(body, ",\"traceId\":\"");
-        put_n(body, fields->trace.at, fields->trace.len);
+        json_writer_bytes(body, fields->trace.at, fields->trace.len);
         PUT(body, "\"");
     }
     if (fields->span.len > 0) {
         PUT(body, ",\"spanId\":\"");
-        put_n(body, fields->span.at, fields->span.len);
+        json_writer_bytes(body, fields->span.at, fields->span.len);
         PUT(body, "\"");
     }
 }
 
 /* `resource` is the line's own, which the record does not repeat; empty for none. */
-static int put_record(struct body *body, const struct otlp_record *line, struct text resource)
+static int put_record(struct json_writer *body, const struct otlp_record *line,
+                      struct text resource)
 {
     const struct text whole = {line->text, line->length};
     const char *const last = known_resource(line, resource);
@@ -277,20 +278,21 @@ static void collect_sources(struct sources *sources, const struct otlp_record *l
 }
 
 /* The resource as OTLP has it; lines that name none are taken for the agent's own service's. */
-static int open_resource(struct body *body, struct text resource, const struct resource *own)
+static int open_resource(struct json_writer *body, struct text resource, const struct resource *own)
 {
     const char *at = NULL, *separator = "";
     struct member member;
 
-    if (body->records++ > 0)
+    if (body->comma)
         PUT(body, ",");
+    body->comma = true;
     PUT(body, "{\"resource\":");
     if (resource.len == 0) {
-        put_n(body, own->json, own->length);
+        json_writer_bytes(body, own->json, own->length);
     } else {
         PUT(body, "{\"attributes\":[");
         while (next_member(resource, &at, &member)) {
-            put_n(body, separator, strlen(separator));
+            json_writer_bytes(body, separator, strlen(separator));
             if (put_attribute(body, &member) != 0)
                 return -1;
             separator = ",";
@@ -301,7 +303,7 @@ static int open_resource(struct body *body, struct text resource, const struct r
     return 0;
 }
 
-static void open_scope(struct body *body, struct text name, bool first)
+static void open_scope(struct json_writer *body, struct text name, bool first)
 {
     if (!first)
         PUT(body, ",");
@@ -312,7 +314,7 @@ static void open_scope(struct body *body, struct text name, bool first)
 
 /* A batch on its way into a body. */
 struct batch {
-    struct body body;
+    struct json_writer body;
     const struct otlp_record *lines;
     size_t count;
     const struct resource *own;
@@ -330,7 +332,7 @@ static int put_scope(struct batch *batch, size_t which, bool first)
     for (i = 0; i < batch->count && !batch->body.overflow; i++) {
         if (batch->sources.of[i] != which)
             continue;
-        put_n(&batch->body, separator, strlen(separator));
+        json_writer_bytes(&batch->body, separator, strlen(separator));
         separator = ",";
         if (put_record(&batch->body, &batch->lines[i], batch->sources.list[which].resource) != 0) {
             batch->bad = i;

@@ -1,6 +1,7 @@
 #include "metrics-agent/export/otlp_splice.h"
 
-#include <stdint.h>
+#include "lib/base/json_writer.h"
+
 #include <string.h>
 
 struct otlp_record otlp_splice_record(const struct spool_lines *batch, const char *window,
@@ -13,39 +14,23 @@ struct otlp_record otlp_splice_record(const struct spool_lines *batch, const cha
         .is_line = item->form == SPOOL_FORM_LINE};
 }
 
-struct body {
-    char *buf;
-    size_t cap, len;
-    bool overflow;
-};
-
-static void put_n(struct body *body, const char *text, size_t len)
+static void put(struct json_writer *body, const char *text)
 {
-    if (len > body->cap - body->len) {
-        body->overflow = true;
-        return;
-    }
-    memcpy(body->buf + body->len, text, len);
-    body->len += len;
+    json_writer_bytes(body, text, strlen(text));
 }
 
-static void put(struct body *body, const char *text)
-{
-    put_n(body, text, strlen(text));
-}
-
-static void put_members(struct body *body, const struct text members[2])
+static void put_members(struct json_writer *body, const struct text members[2])
 {
     for (int i = 0; i < 2; i++) {
         if (members[i].len == 0)
             continue;
-        put_n(body, members[i].at, members[i].len);
+        json_writer_bytes(body, members[i].at, members[i].len);
         put(body, ",");
     }
 }
 
 /* `{...,"scopeSpans":[{...,"spans":[` */
-static void open_list(struct body *body, const struct spool_signal_words *words,
+static void open_list(struct json_writer *body, const struct spool_signal_words *words,
                       const struct spool_head *head)
 {
     put(body, "{");
@@ -65,10 +50,13 @@ size_t otlp_splice(char *out, size_t cap, size_t len, enum spool_signal signal,
                    const struct otlp_record *records, size_t count)
 {
     const struct spool_signal_words *const words = &spool_signal_words[signal];
-    struct body body = {.buf = out, .cap = cap, .len = len > 0 ? len - strlen(request_end) : 0};
     const struct spool_head *open = NULL;
+    struct json_writer body;
 
-    if (len == 0) {
+    json_writer_init(&body, out, cap);
+    if (len > 0) {
+        body.len = len - strlen(request_end);
+    } else {
         put(&body, "{\"");
         put(&body, words->resources);
         put(&body, "\":[");
@@ -89,7 +77,7 @@ size_t otlp_splice(char *out, size_t cap, size_t len, enum spool_signal signal,
                 open_list(&body, words, record->head);
             open = record->head;
         }
-        put_n(&body, record->text, record->length);
+        json_writer_bytes(&body, record->text, record->length);
     }
     if (open != NULL)
         put(&body, list_end);
