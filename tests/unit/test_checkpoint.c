@@ -17,31 +17,18 @@
 
 #include <cmocka.h>
 
-static char path[] = "/tmp/test_checkpoint.XXXXXX";
-static int dir_fd;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (mkdtemp(path) == NULL)
-        return -1;
-    dir_fd = open(path, O_RDONLY | O_DIRECTORY);
-    return dir_fd < 0 ? -1 : 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    (void)unlinkat(dir_fd, "agent.checkpoint", 0);
-    (void)close(dir_fd);
-    return rmdir(path);
-}
+#include "tests/unit/unit_dir.h"
 
 static int fresh(void **state)
 {
     (void)state;
     (void)unlinkat(dir_fd, "agent.checkpoint", 0);
     return 0;
+}
+
+static int remove_all(void **state)
+{
+    return fresh(state) != 0 ? -1 : remove_dir(state);
 }
 
 static struct checkpoint_state example(void)
@@ -210,5 +197,5 @@ int main(void)
         cmocka_unit_test_setup(garbage_is_corrupt, fresh),
     };
 
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, make_dir, remove_all);
 }

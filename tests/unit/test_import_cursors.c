@@ -6,6 +6,7 @@
 #include "metrics-agent/export/import_cursors.h"
 
 #include "tests/unit/unit.h"
+#include "tests/unit/unit_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,25 +17,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static char path[] = "/tmp/test_import_cursors.XXXXXX";
-static int dir_fd;
 static struct import_cursors written, found;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (mkdtemp(path) == NULL)
-        return -1;
-    dir_fd = open(path, O_RDONLY | O_DIRECTORY);
-    return dir_fd < 0 ? -1 : 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    (void)close(dir_fd);
-    return rmdir(path);
-}
 
 static int fresh(void **state)
 {

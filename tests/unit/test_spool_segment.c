@@ -21,35 +21,20 @@
 
 #include <cmocka.h>
 
-static char path[] = "/tmp/test_spool_segment.XXXXXX";
-static int dir_fd;
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (mkdtemp(path) == NULL)
-        return -1;
-    dir_fd = open(path, O_RDONLY | O_DIRECTORY);
-    return dir_fd < 0 ? -1 : 0;
-}
-
-static int remove_dir(void **state)
-{
-    char command[sizeof path + 16];
-
-    (void)state;
-    (void)close(dir_fd);
-    (void)snprintf(command, sizeof command, "rm -rf %s", path);
-    return system(command);
-}
+#include "tests/unit/unit_dir.h"
 
 static int empty_dir(void **state)
 {
-    char command[sizeof path + 16];
+    char command[sizeof unit_dir + 16];
 
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf %s/*", path);
+    (void)snprintf(command, sizeof command, "rm -rf %s/*", unit_dir);
     return system(command);
+}
+
+static int remove_all(void **state)
+{
+    return empty_dir(state) != 0 ? -1 : remove_dir(state);
 }
 
 static void put(const char *name, const char *text)
@@ -185,7 +170,7 @@ static void final_when_no_writer_holds_it(void **state)
     int fd;
 
     (void)state;
-    assert_int_equal(spool_writer_init(&writer, path, "traces", 1 << 20), 0);
+    assert_int_equal(spool_writer_init(&writer, unit_dir, "traces", 1 << 20), 0);
     assert_int_equal(spool_writer_append(&writer, "{}\n", 3, &lost), SPOOL_OK);
     segment = seen(1, true);
     fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
@@ -403,5 +388,5 @@ int main(void)
         cmocka_unit_test_setup(oldest_record_of_each_signal, empty_dir),
     };
 
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, make_dir, remove_all);
 }
