@@ -8,16 +8,17 @@ load agent_helpers
 setup() { common_setup && : >expected; }
 teardown() { common_teardown; }
 
-foreign() { python3 "$ROOT/tests/tools/foreign_lines.py" make "$@"; }
-as_it_was() { python3 "$ROOT/tests/tools/foreign_lines.py" check expected dump; }
+# foreign SIGNAL NAME COUNT [STYLE [BYTES]]: one line of so many records.
+foreign() { python3 "$ROOT/tests/tools/otlp_lines.py" make "${4:-php}" "$1" "$2" 1 "$3" "${5:-0}"; }
+as_it_was() { python3 "$ROOT/tests/tools/otlp_lines.py" check dump; }
 delivered_is() { [ "$(outcome "$1" delivered)" = "$2" ]; }
 backlog_is_all_of() { backlog_is "$1" "$2"; }
 
-# all_styles SIGNAL: 40 records, in lines of every style, into the active file.
+# all_styles SIGNAL: 48 records, in lines of every style, into the active file.
 all_styles() {
     local style
-    for style in collector python scopes unknown bare; do
-        foreign "$1" "$1-$style" 8 --style "$style" >>"spool/$1.jsonl"
+    for style in php python java collector odd bare; do
+        foreign "$1" "$1-$style" 8 "$style" >>"spool/$1.jsonl"
     done
 }
 
@@ -27,8 +28,8 @@ all_styles() {
     for signal in traces logs metrics; do all_styles "$signal"; done
     start_agent
     for signal in traces logs metrics; do
-        until_true 30 delivered_is "$signal" 40
-        books "$signal" 40
+        until_true 30 delivered_is "$signal" 48
+        books "$signal" 48
     done
     as_it_was
 }
@@ -39,8 +40,8 @@ all_styles() {
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)
     for signal in traces logs metrics; do all_styles "$signal"; done
     start_agent
-    for signal in traces logs metrics; do until_true 30 delivered_is "$signal" 40; done
-    [ "$(wc -l <dump)" = 120 ]
+    for signal in traces logs metrics; do until_true 30 delivered_is "$signal" 48; done
+    [ "$(wc -l <dump)" = 144 ]
     [ "$(outcome traces quarantined)$(outcome logs quarantined)$(outcome metrics quarantined)" = 000 ]
 }
 
@@ -66,7 +67,7 @@ all_styles() {
 @test "records wait, are counted and are dropped one by one, too" {
     AGENT_PORT=$(free_port) SINK_PORT=$(free_port)
     foreign traces a 78 >>spool/traces.jsonl
-    foreign logs b 30 --style python >>spool/logs.jsonl
+    foreign logs b 30 python >>spool/logs.jsonl
     foreign metrics c 5 >>spool/metrics.jsonl
     start_agent
     until_true 20 backlog_is_all_of traces 78
@@ -86,7 +87,7 @@ all_styles() {
 @test "a record that is refused takes none of its line with it" {
     start_sink
     sink_answers '{"poison":"a-57\""}'
-    foreign traces a 200 --style scopes >>spool/traces.jsonl
+    foreign traces a 200 collector >>spool/traces.jsonl
     foreign traces b 3 >>spool/traces.jsonl
     start_agent
     until_true 60 nothing_waits traces
@@ -102,7 +103,7 @@ line = json.loads(kept["record"])
 assert kept["reason"] == "refused", kept
 element = line["resourceSpans"][0]
 assert element["scopeSpans"][0]["spans"][0]["name"] == "a-57"
-assert element["resource"]["attributes"][0]["value"]["stringValue"] == "r0"
+assert element["resource"]["attributes"][0]["value"]["stringValue"] == "shop 0"
 END
     grep -v '"a-57"' expected >others
     mv others expected
@@ -122,12 +123,12 @@ END
 
 @test "lines of 338 kB and 4 MB pass, one of 12 MB is sent in parts, a single record may have 3 MB" {
     start_sink
-    foreign traces batch 512 --size 100 >>spool/traces.jsonl
-    foreign traces large 4000 --size 600 >>spool/traces.jsonl
-    foreign traces huge 12000 --size 500 >>spool/traces.jsonl
-    foreign traces one 1 --size 3000000 >>spool/traces.jsonl
+    foreign traces batch 512 bare 500 >>spool/traces.jsonl
+    foreign traces large 4000 bare 800 >>spool/traces.jsonl
+    foreign traces huge 12000 bare 800 >>spool/traces.jsonl
+    foreign traces one 1 bare 3000000 >>spool/traces.jsonl
     [ "$(wc -L <spool/traces.jsonl)" -gt 11000000 ]
-    foreign logs line 2000 --size 2000 --style python >>spool/logs.jsonl
+    foreign logs line 2000 python 500 >>spool/logs.jsonl
     SEGMENT=1000000
     start_agent
     until_true 90 delivered_is traces 16513
@@ -162,7 +163,7 @@ END
 @test "killed inside a line: the records that were settled are not sent again" {
     local kills=0 before=0 now
     start_sink
-    foreign traces a 12000 --size 500 >>spool/traces.jsonl
+    foreign traces a 12000 bare 800 >>spool/traces.jsonl
     foreign traces b 100 >>spool/traces.jsonl
     sink_answers '{"mode":"slow","count":0}'
     start_agent

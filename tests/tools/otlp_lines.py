@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """OTLP JSON lines as other programs' file exporters write them, and whether they arrived.
 
-    otlp_lines.py make STYLE traces|logs|metrics NAME LINES [PER_LINE]
+    otlp_lines.py make STYLE traces|logs|metrics NAME LINES [PER_LINE [BYTES]]
     otlp_lines.py check DUMP
 
 `make` prints LINES lines of PER_LINE (1) records, which are named NAME-0, NAME-1, ..., and notes
-each record with its resource and scope in the file `expected`. STYLE is how it is written:
+each record with its resource and scope in the file `expected`. With BYTES each has a text of that
+length. STYLE is how it is written:
 
     php        compact, one resource, slashes and other characters escaped
     python     a blank after each comma and colon
     java       members in another order, numbers as strings
     collector  several resources and scopes in a line, in turn; schema URLs
     odd        blanks everywhere, members that nobody knows, a carriage return and empty lines
+    bare       compact, neither resource nor scope; spans without times and most other members
 
 `check` compares `expected` with what tests/tools/otlp_sink.py has taken: each once, as it was.
 """
@@ -72,6 +74,13 @@ def metric(name, i):
     return {"name": name, "unit": "By", "description": "d", kind[i % 3][0]: kind[i % 3][1]}
 
 
+def reduced(signal, record):
+    keep = ("traceId", "spanId", "name", "body")
+    if signal == "traces":
+        record = {k: v for k, v in record.items() if k in keep}
+    return record
+
+
 RECORDS = {"traces": span, "logs": log, "metrics": metric}
 
 
@@ -92,7 +101,9 @@ def grouped(style, signal, records):
         scopes = []
         for _, s, some in group:
             scope = {"name": f"scope {s}", "version": "1"}
-            if style == "java":
+            if style == "bare":
+                scopes.append({leaf: some})
+            elif style == "java":
                 scopes.append({leaf: some, "scope": scope})
             else:
                 scopes.append({"scope": scope, leaf: some})
@@ -100,7 +111,9 @@ def grouped(style, signal, records):
                 scopes[-1]["schemaUrl"] = "https://opentelemetry.io/schemas/1.26.0"
             if style == "odd":
                 scopes[-1] = {"ext": [1, {leaf: [{}]}], **scopes[-1], "more": None}
-        if style == "java":
+        if style == "bare":
+            resources.append({inner: scopes})
+        elif style == "java":
             resources.append({inner: scopes, "resource": resource(group[0][0])})
         else:
             resources.append({"resource": resource(group[0][0]), inner: scopes})
@@ -111,25 +124,31 @@ def grouped(style, signal, records):
 def write(style, value):
     if style == "php":
         return json.dumps(value, separators=(",", ":")).replace("/", "\\/") + "\n"
-    if style in ("java", "collector"):
+    if style in ("java", "collector", "bare"):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
     if style == "odd":
         return "\t " + json.dumps(value, separators=(" ,\t", " : ")) + " \r\n\r\n \n"
     return json.dumps(value) + "\n"
 
 
-def make(style, signal, name, lines, per_line):
+def make(style, signal, name, lines, per_line=1, size=0):
     with open("expected", "a", encoding="utf-8") as expected:
         for n in range(lines):
             records = [RECORDS[signal](f"{name}-{n * per_line + i}", n * per_line + i)
                        for i in range(per_line)]
+            if style == "bare":
+                records = [reduced(signal, record) for record in records]
+            for record in records if size else ():
+                record.setdefault("attributes", []).append(
+                    {"key": "long", "value": {"stringValue": "x" * size}})
             value = grouped(style, signal, records)
             outer, inner, leaf = WORDS[signal]
             for r in value[outer]:
                 for s in r[inner]:
                     for record in s[leaf]:
-                        expected.write(json.dumps([signal, record, r["resource"]["attributes"],
-                                                   s["scope"]], sort_keys=True) + "\n")
+                        expected.write(json.dumps(
+                            [signal, record, r.get("resource", {}).get("attributes", []),
+                             s.get("scope", {})], sort_keys=True) + "\n")
             sys.stdout.write(write(style, value))
 
 
@@ -154,9 +173,9 @@ def check(dump):
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "check":
         return check(sys.argv[2])
-    if len(sys.argv) not in (6, 7) or sys.argv[1] != "make":
+    if len(sys.argv) not in (6, 7, 8) or sys.argv[1] != "make":
         sys.exit(__doc__)
-    make(*sys.argv[2:5], int(sys.argv[5]), int(sys.argv[6]) if len(sys.argv) == 7 else 1)
+    make(*sys.argv[2:5], *map(int, sys.argv[5:]))
     return 0
 
 
