@@ -224,7 +224,7 @@ static void say_losses(struct telemetry *t)
     }
     if ((metrics == NULL && failed == NULL) || clock_monotonic_ns() < t->notice_ns)
         return;
-    t->notice_ns = clock_monotonic_ns() + (uint64_t)NOTICE_MS * CLOCK_NS_PER_MS;
+    t->notice_ns = clock_monotonic_ns() + clock_ms_to_ns(NOTICE_MS);
     loss_notice_say(t->settings, metrics, failed != NULL ? &failed->spool : NULL,
                     failed != NULL ? failed->result : SPOOL_OK);
 }

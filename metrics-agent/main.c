@@ -216,7 +216,7 @@ static void read_signal(struct agent *agent, uint64_t now)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (agent->stop_ns == 0)
-        agent->stop_ns = now + (uint64_t)STOP_MS * NS_PER_MS;
+        agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
 }
 
 static void read_transfers(struct agent *agent)
@@ -304,7 +304,7 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     scraper_waiting(agent->scraper);
     if (curl_multi_poll(agent->multi, fds, count, (int)timeout, &ready) != CURLM_OK) {
         /* The kernel has no memory to wait: look at everything, and not without a pause. */
-        clock_sleep_ns((uint64_t)PAUSE_MS * NS_PER_MS);
+        clock_sleep_ns(clock_ms_to_ns(PAUSE_MS));
         for (unsigned i = 0; i < count; i++)
             fds[i].revents = CURL_WAIT_POLLIN;
     }

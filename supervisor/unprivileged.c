@@ -1,5 +1,6 @@
 #include "supervisor/unprivileged.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 
 #include <dirent.h>
@@ -19,7 +20,6 @@
 #include <unistd.h>
 
 enum {
-    DIRECTORY_MODE = 02770,
     PARENT_MODE = 0755,
     GROUPS_MAX = 256,
     NAME_ROOM = 64,
@@ -199,12 +199,13 @@ static int hand_over(struct directory *dir, const struct user *user)
         (status.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH)
         return -1;
     dir->group = status.st_gid;
-    if (status.st_uid != 0 || (!dir->made && ((status.st_mode & 07777) != DIRECTORY_MODE ||
+    if (status.st_uid != 0 || (!dir->made && ((status.st_mode & 07777) != INSTANCE_DIR_MODE ||
                                               (follow == 0 && !holds_nothing_else(dir->fd)))))
         return 0;
     dir->handed = true;
-    return fchown(dir->fd, user->uid, user->gid) == 0 && fchmod(dir->fd, DIRECTORY_MODE) == 0 ? 0
-                                                                                              : -1;
+    return fchown(dir->fd, user->uid, user->gid) == 0 && fchmod(dir->fd, INSTANCE_DIR_MODE) == 0
+               ? 0
+               : -1;
 }
 
 static void take_back(struct directory directories[DIRECTORIES])
@@ -213,7 +214,7 @@ static void take_back(struct directory directories[DIRECTORIES])
         struct directory *const dir = &directories[i];
 
         if (dir->handed && (fchown(dir->fd, 0, dir->group) != 0 ||
-                            fchmod(dir->fd, dir->made ? 0700 : DIRECTORY_MODE) != 0))
+                            fchmod(dir->fd, dir->made ? 0700 : INSTANCE_DIR_MODE) != 0))
             message_print("%s: %s", dir->path, strerror(errno));
         if (dir->made)
             (void)unlinkat(dir->parent_fd, dir->name, AT_REMOVEDIR);

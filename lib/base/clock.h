@@ -13,6 +13,11 @@ enum {
     CLOCK_ISO8601_SIZE = 25, /* "2025-01-03T12:00:01.234Z" and its NUL */
 };
 
+static inline uint64_t clock_ms_to_ns(uint64_t ms)
+{
+    return ms * CLOCK_NS_PER_MS;
+}
+
 /* Nanoseconds since 1970-01-01T00:00:00Z. Follows the wall clock, so it may jump. */
 uint64_t clock_unix_ns(void);
 

@@ -31,7 +31,7 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
     int len;
 
     *spool = (struct spool_writer){
-        .fd = -1, .max_bytes = max_bytes, .check_ns = (uint64_t)SPOOL_CHECK_MS * CLOCK_NS_PER_MS};
+        .fd = -1, .max_bytes = max_bytes, .check_ns = clock_ms_to_ns(SPOOL_CHECK_MS)};
     len = snprintf(spool->path, sizeof(spool->path), "%s/" SPOOL_FILES_ACTIVE_FORMAT, dir, signal);
     if (len > 0 && (size_t)len < sizeof(spool->path))
         return 0;

@@ -20,8 +20,6 @@ enum {
     SUSPICIOUS = 4, /* refused records in a row after which the endpoint is asked */
 };
 
-#define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
-
 int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_shared *shared)
 {
     const struct agent_export *export = &shared->settings->export[signal];
@@ -37,7 +35,7 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
         message_print("the spool can't be read: %s", strerror(errno));
         return -1;
     }
-    e->rescan_ns = clock_monotonic_ns() + MS_TO_NS(EXPORTER_FILES_RESCAN_MS);
+    e->rescan_ns = clock_monotonic_ns() + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
     if (export->url[0] == '\0')
         return 0;
     e->window_size = EXPORTER_WINDOW;
@@ -64,7 +62,7 @@ void exporter_close(struct exporter *e)
 
 void exporter_notify(struct exporter *e, uint64_t now_ns)
 {
-    uint64_t at = now_ns + (e->shared->drain ? 0 : MS_TO_NS(LINGER_MS));
+    uint64_t at = now_ns + (e->shared->drain ? 0 : clock_ms_to_ns(LINGER_MS));
 
     if (e->look_ns > at)
         e->look_ns = at;
@@ -73,7 +71,7 @@ void exporter_notify(struct exporter *e, uint64_t now_ns)
 
 bool exporter_step_over(uint64_t since_ns)
 {
-    return clock_monotonic_ns() - since_ns >= MS_TO_NS(EXPORTER_STEP_MS);
+    return clock_monotonic_ns() - since_ns >= clock_ms_to_ns(EXPORTER_STEP_MS);
 }
 
 /* Records of the range that is next, and how many. */
@@ -124,8 +122,8 @@ static void start(struct exporter *e, const struct export_request_body *body, ui
     else if (transfer_send(e->transfer, body->bytes, body->len) == 0)
         e->state = EXPORTER_SENDING;
     else
-        wait_until(e, now_ns +
-                          MS_TO_NS(retry_delay_ms(RETRY_AGAIN, ++e->failures, 0, ids_random64())));
+        wait_until(e, now_ns + clock_ms_to_ns(
+                                   retry_delay_ms(RETRY_AGAIN, ++e->failures, 0, ids_random64())));
 }
 
 /* Sends the next range of the batch, or settles what needs no sending. */
@@ -227,8 +225,8 @@ static void fail(struct exporter *e, const struct transfer_outcome *outcome, uin
     export_result_failed(&e->result);
     complain(e, outcome,
              verdict == RETRY_HOLD ? "holding, and looking again now and then" : "trying again");
-    wait_until(e, now_ns + MS_TO_NS(retry_delay_ms(verdict, e->failures, outcome->retry_after_s,
-                                                   ids_random64())));
+    wait_until(e, now_ns + clock_ms_to_ns(retry_delay_ms(verdict, e->failures,
+                                                         outcome->retry_after_s, ids_random64())));
 }
 
 static void succeeded(struct exporter *e)

@@ -9,8 +9,6 @@
 
 enum { UNSEALED_MS = 1000 /* how often writers' locks on sealed segments are looked at */ };
 
-#define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
-
 void exporter_files_save(struct exporter *e)
 {
     struct checkpoint *checkpoint = e->shared->checkpoint;
@@ -69,7 +67,7 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
 
     if (now_ns >= e->rescan_ns) {
         segments_rescan(s);
-        e->rescan_ns = now_ns + MS_TO_NS(EXPORTER_FILES_RESCAN_MS);
+        e->rescan_ns = now_ns + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
     }
     segments_refresh(s);
     last = segments_list_active(s);
@@ -96,7 +94,7 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
     e->notified = false;
     e->more = true;
     if (s->sums.growing > (segments_list_active(s) != NULL))
-        e->look_ns = now_ns + MS_TO_NS(UNSEALED_MS);
+        e->look_ns = now_ns + clock_ms_to_ns(UNSEALED_MS);
     if (s->unreadable > 0 && e->rescan_ns < e->look_ns)
         e->look_ns = e->rescan_ns;
     if (s->looks_left)

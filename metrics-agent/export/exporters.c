@@ -129,14 +129,14 @@ static void publish_due(struct exporters *all, uint64_t now_ns)
     counted = exporters_publish(all);
     for (i = 0; i < SPOOL_SIGNALS; i++)
         waiting = waiting || all->each[i].segments.sums.pending > 0;
-    all->publish_ns = !counted  ? now_ns + (uint64_t)PUBLISH_MORE_MS * CLOCK_NS_PER_MS
-                      : waiting ? now_ns + (uint64_t)PUBLISH_MS * CLOCK_NS_PER_MS
+    all->publish_ns = !counted  ? now_ns + clock_ms_to_ns(PUBLISH_MORE_MS)
+                      : waiting ? now_ns + clock_ms_to_ns(PUBLISH_MS)
                                 : UINT64_MAX;
 }
 
 void exporters_notify(struct exporters *all, uint64_t now_ns)
 {
-    const uint64_t publish_ns = now_ns + (uint64_t)PUBLISH_MS * CLOCK_NS_PER_MS;
+    const uint64_t publish_ns = now_ns + clock_ms_to_ns(PUBLISH_MS);
     int i;
 
     if (all->publish_ns > publish_ns)
@@ -195,7 +195,7 @@ static int follow(struct exporters *all, uint64_t now_ns, char reason[SPOOL_DIR_
     struct spool_dir other;
 
     if (all->make_ns == 0)
-        all->make_ns = now_ns + (uint64_t)MISSING_MS * CLOCK_NS_PER_MS;
+        all->make_ns = now_ns + clock_ms_to_ns(MISSING_MS);
     if (!exporters_publish(all)) {
         all->check_ns = now_ns;
         memcpy(reason, all->problem, SPOOL_DIR_REASON_MAX);
@@ -215,7 +215,7 @@ int exporters_check(struct exporters *all, uint64_t now_ns)
 
     if (now_ns < all->check_ns)
         return 0;
-    all->check_ns = now_ns + (uint64_t)CHECK_MS * CLOCK_NS_PER_MS;
+    all->check_ns = now_ns + clock_ms_to_ns(CHECK_MS);
     if (!all->open) {
         result = take_up(all, reason);
     } else {
@@ -263,7 +263,7 @@ static uint64_t make_room(struct exporters *all, uint64_t now_ns)
 {
     if (now_ns < all->room_ns)
         return all->full ? all->room_ns : UINT64_MAX;
-    all->room_ns = now_ns + (uint64_t)ROOM_MS * CLOCK_NS_PER_MS;
+    all->room_ns = now_ns + clock_ms_to_ns(ROOM_MS);
     all->full = is_full(all);
     if (!all->full)
         return UINT64_MAX;

@@ -16,8 +16,7 @@
 
 enum { NAMES_STEP = 256 /* names of the directory that one call looks at */ };
 
-#define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
-#define NONE         SIZE_MAX
+#define NONE SIZE_MAX
 
 int import_files_open(struct import_files *f, int dir_fd, uint64_t now_ns)
 {
@@ -412,7 +411,8 @@ static void look_at_lost(struct import_files *f, uint64_t now_ns)
             continue;
         if (file->fd >= 0 && fstat(file->fd, &status) == 0)
             compare(f, i, &status, now_ns);
-        if ((file->fd >= 0 && file->behind) || now_ns - used_ns < MS_TO_NS(IMPORT_FILES_GONE_MS))
+        if ((file->fd >= 0 && file->behind) ||
+            now_ns - used_ns < clock_ms_to_ns(IMPORT_FILES_GONE_MS))
             continue;
         if (file->fd < 0 && file->size != UINT64_MAX && file->size > f->cursors->items[i].offset)
             import_files_say(f, f->cursors->items[i].name, "is gone, and was not read to its end",

@@ -23,8 +23,6 @@ enum {
     DRAIN_FAILURES_MAX = 3,
 };
 
-#define MS_TO_NS(ms) ((uint64_t)(ms)*CLOCK_NS_PER_MS)
-
 int importer_open(struct importer *im, struct exporter *exporters, const char *dir)
 {
     const struct exporter_shared *const shared = exporters[0].shared;
@@ -199,11 +197,17 @@ static void begin_skipping(struct importer *im, size_t i, size_t back, size_t le
     advance(im, i, back, len);
 }
 
+/* From when on a last line that has no newline counts as whole. */
+static uint64_t settled_at(const struct import_file *file)
+{
+    return file->changed_ns + clock_ms_to_ns(IMPORT_FILES_SETTLED_MS);
+}
+
 /* The text ended at the file's end: what is left has no newline yet. */
 static void set_waiting(struct importer *im, size_t i, bool rest, uint64_t now_ns)
 {
     struct import_file *const file = &im->files.items[i];
-    const uint64_t settled_ns = file->changed_ns + MS_TO_NS(IMPORT_FILES_SETTLED_MS);
+    const uint64_t settled_ns = settled_at(file);
 
     file->behind = false;
     file->waiting = rest && now_ns < settled_ns;
@@ -221,7 +225,7 @@ static int take(struct importer *im, size_t i, size_t budget, uint64_t now_ns, s
     struct import_file *const file = &im->files.items[i];
     const size_t back =
         cursor->offset < CHECKPOINT_PRINT_BYTES ? (size_t)cursor->offset : CHECKPOINT_PRINT_BYTES;
-    const bool settled = now_ns >= file->changed_ns + MS_TO_NS(IMPORT_FILES_SETTLED_MS);
+    const bool settled = now_ns >= settled_at(file);
     const int fd = import_files_fd(&im->files, i);
     size_t asked = budget < im->line_max ? budget : (size_t)im->line_max, len = 0;
     ssize_t got;
@@ -274,7 +278,7 @@ static void look_at_waiting(struct importer *im, uint64_t now_ns)
     im->settled_ns = UINT64_MAX;
     for (size_t i = 0; i < im->files.cursors->count; i++) {
         struct import_file *const file = &im->files.items[i];
-        const uint64_t at_ns = file->changed_ns + MS_TO_NS(IMPORT_FILES_SETTLED_MS);
+        const uint64_t at_ns = settled_at(file);
 
         if (file->waiting && now_ns >= at_ns)
             file->behind = true;
@@ -322,14 +326,14 @@ static uint64_t step(struct importer *im, uint64_t now_ns)
         spool_writer_close(&im->writers[i]);
     if (save(im) != 0 || result != 0) {
         im->failures++;
-        im->retry_ns = now_ns + MS_TO_NS(RETRY_MS);
+        im->retry_ns = now_ns + clock_ms_to_ns(RETRY_MS);
         return im->retry_ns;
     }
     if (im->failures > 0 && (files > 0 || !blocked)) {
         message_print("other programs' files are read again");
         im->failures = 0;
     }
-    return files > 0 ? now_ns : blocked ? now_ns + MS_TO_NS(RETRY_MS) : UINT64_MAX;
+    return files > 0 ? now_ns : blocked ? now_ns + clock_ms_to_ns(RETRY_MS) : UINT64_MAX;
 }
 
 static void look(struct importer *im, uint64_t now_ns)
@@ -346,7 +350,7 @@ static void look(struct importer *im, uint64_t now_ns)
     if (!over)
         return;
     im->passed = true;
-    im->pass_ns = now_ns + MS_TO_NS(PASS_MS);
+    im->pass_ns = now_ns + clock_ms_to_ns(PASS_MS);
     if (im->pass_ns < now_ns + PASS_PART * im->cost_ns)
         im->pass_ns = now_ns + PASS_PART * im->cost_ns;
 }

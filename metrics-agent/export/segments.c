@@ -65,7 +65,7 @@ static bool being_copied(const struct spool_segment *file)
     const uint64_t now = clock_unix_ns();
 
     return !file->unreadable && file->written_ns <= now &&
-           now - file->written_ns < (uint64_t)SEGMENTS_COPYING_MS * CLOCK_NS_PER_MS;
+           now - file->written_ns < clock_ms_to_ns(SEGMENTS_COPYING_MS);
 }
 
 /* Takes up a sealed segment that is not known yet. Returns NULL if it did not. */

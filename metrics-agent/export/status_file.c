@@ -18,8 +18,6 @@ enum {
     NS_PER_MS = CLOCK_NS_PER_MS,
 };
 
-#define MS_TO_NS(ms) ((uint64_t)(ms)*NS_PER_MS)
-
 void status_file_warning(struct status_file *file, const char *text)
 {
     struct agent_status *const now = &file->now;
@@ -145,7 +143,7 @@ static uint64_t look_at_signal(struct agent_status_signal *signal, const struct 
     const struct export_result *const result = &e->result;
     const bool busy = e->transfer != NULL && transfer_busy(e->transfer);
     const uint64_t late_ns =
-        busy ? transfer_started_ns(e->transfer) + MS_TO_NS(UNANSWERED_MS) : UINT64_MAX;
+        busy ? transfer_started_ns(e->transfer) + clock_ms_to_ns(UNANSWERED_MS) : UINT64_MAX;
 
     signal->result_ms = result->at_ms;
     signal->rejected = result->rejected;
@@ -191,8 +189,8 @@ static void write_down(struct status_file *file, uint64_t now_ns)
                       "not know how sending goes: %s",
                       file->run_dir, strerror(errno));
     file->failed = failed;
-    file->write_ns = now_ns + MS_TO_NS(failed ? AGAIN_MS : WRITE_MS);
-    file->exists_ns = now_ns + MS_TO_NS(AGAIN_MS);
+    file->write_ns = now_ns + clock_ms_to_ns(failed ? AGAIN_MS : WRITE_MS);
+    file->exists_ns = now_ns + clock_ms_to_ns(AGAIN_MS);
     if (failed)
         return;
     memcpy(file->written, file->text, file->length);
@@ -236,13 +234,13 @@ uint64_t status_file_run(struct status_file *file, const struct exporters *expor
 
     if (now_ns >= file->losses_ns) {
         look_at_losses(file, exporters, false);
-        file->losses_ns = now_ns + MS_TO_NS(LOSSES_MS);
+        file->losses_ns = now_ns + clock_ms_to_ns(LOSSES_MS);
     }
     if (now_ns < file->write_ns)
         return file->write_ns;
     next = look(file, exporters, now_ns);
     if (now_ns >= file->exists_ns) {
-        file->exists_ns = now_ns + MS_TO_NS(AGAIN_MS);
+        file->exists_ns = now_ns + clock_ms_to_ns(AGAIN_MS);
         if (is_gone(file))
             file->written_length = 0;
     }

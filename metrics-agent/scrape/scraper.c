@@ -125,7 +125,7 @@ static void *serve(void *context)
         const int ready = poll(fds, 2, timeout < POLL_MAX_MS ? (int)timeout : POLL_MAX_MS);
 
         if (ready < 0 && errno != EINTR)
-            clock_sleep_ns((uint64_t)PAUSE_MS * CLOCK_NS_PER_MS);
+            clock_sleep_ns(clock_ms_to_ns(PAUSE_MS));
         if (ready > 0 && fds[0].revents != 0)
             return NULL;
         http_server_run(s->http);
