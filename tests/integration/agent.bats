@@ -161,7 +161,7 @@ spool_bytes_within() {
     SEGMENT=40000 start_agent
     "$TOOL" spool traces t 3000 2 2000 >>written
     until_true 20 spool_bytes_within 640000
-    until_true 20 books traces 3000
+    books traces 3000
     [ "$(dropped traces cap)" -gt 1500 ]
     # The newest are left, without a gap, and no others.
     cat spool/traces*.jsonl | python3 -c '
@@ -178,7 +178,7 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
     SEGMENT=16777216 start_agent
     "$TOOL" spool traces t 600 10 >>written
     until_true 20 spool_bytes_within 65536
-    until_true 20 books traces 600
+    books traces 600
 }
 
 some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
@@ -205,7 +205,7 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=65536 OTEL_EXPORTER_OTLP_ENDPOINT=)
     SEGMENT=4096 start_agent
     "$TOOL" spool traces t 6000 2 100 >>written
-    until_true 20 books traces 6000
+    books traces 6000
     # What is left is not counted as gone.
     [ "$(backlog traces)" = "$(cat spool/traces*.jsonl | wc -l)" ]
 }

@@ -149,8 +149,11 @@ in_books() { metric microtrace_spool_written_records_total "signal=\"$1\""; }
 nothing_waits() { [ "$(backlog "$1")" = 0 ]; }
 backlog_is() { [ "$(backlog "$1")" = "$2" ]; }
 
-# books SIGNAL WRITTEN: they balance, and written is as many as the writers appended.
-books() {
+# books SIGNAL WRITTEN: they balance, and written is as many as the writers appended. What is on
+# /metrics is as of the agent's last step, so it may take a moment.
+books() { until_true 20 books_balance "$@"; }
+
+books_balance() {
     local written sum
     written=$(in_books "$1")
     sum=$(($(outcome "$1" delivered) + $(outcome "$1" rejected) + $(outcome "$1" quarantined) + \
