@@ -17,6 +17,7 @@ enum {
     MISSING_MS = 10000,   /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
     ROOM_MS = 1000,           /* between two looks at the file system's room */
+    SAVE_MS = 1000,           /* between two tries to write a checkpoint that failed */
     ROOM_MIN_BYTES = 1 << 17, /* below which it counts as full */
 };
 
@@ -271,10 +272,22 @@ static uint64_t make_room(struct exporters *all, uint64_t now_ns)
     return all->room_ns;
 }
 
+/* A checkpoint that could not be written: perhaps nothing else will be settled for hours. */
+static uint64_t save_again(struct exporters *all, uint64_t now_ns)
+{
+    if (!all->shared.checkpoint_failed)
+        return UINT64_MAX;
+    if (now_ns >= all->save_ns) {
+        exporter_files_save(&all->each[0]);
+        all->save_ns = now_ns + clock_ms_to_ns(SAVE_MS);
+    }
+    return all->shared.checkpoint_failed ? all->save_ns : UINT64_MAX;
+}
+
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
-    uint64_t import;
+    uint64_t import, save;
     int i;
 
     if (!all->open)
@@ -295,6 +308,9 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     room = make_room(all, now_ns);
     if (room < next)
         next = room;
+    save = save_again(all, now_ns);
+    if (save < next)
+        next = save;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         (void)accounting_publish(&all->each[i], 0, false);
     publish_due(all, now_ns);

@@ -134,6 +134,30 @@ sent_is_more_than() { [ "$(wc -l <dump)" -gt "$1" ]; }
     everything_arrived
 }
 
+@test "a checkpoint that could not be written is written as soon as it can be: nothing is sent twice" {
+    local i
+    start_sink
+    PREFIX=(prlimit --fsize=8000:unlimited)
+    choose_ports
+    launch_agent
+    for i in 1 2; do
+        "$TOOL" spool traces "a$i" 5 5 >>written
+        until_true 20 sent_is $((5 * i))
+    done
+    until_true 10 grep -q "checkpoint can't be written" agent.log
+    run -1 grep -q . spool/agent.checkpoint
+    prlimit --pid "$AGENT_PID" --fsize=unlimited:unlimited
+    until_true 20 grep -q . spool/agent.checkpoint
+    until_true 10 nothing_waits traces
+    kill_agent 9
+    PREFIX=()
+    start_agent
+    "$TOOL" spool traces b 5 5 >>written
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces 15
+}
+
 @test "sealed segments that others put there are sent once, whatever their numbers" {
     local i
     start_sink
