@@ -17,10 +17,12 @@ SANITIZE := $(SANITIZE_$(BUILD))
 override CPPFLAGS += -I. -Iinclude -D_GNU_SOURCE -DMICROTRACE_VERSION='"$(VERSION)"'
 # Hardening as Debian's packages have it. Fortified functions need optimisation, and the sanitizers
 # have checks of their own.
-HARDEN := -fstack-protector-strong -fstack-clash-protection \
-          $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
-          $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-MT_CFLAGS  := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+# The compiler is asked at the first compilation: before, it may not be installed yet.
+MACHINE = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
+HARDEN = -fstack-protector-strong -fstack-clash-protection \
+         $(if $(filter x86_64-%,$(MACHINE)),-fcf-protection) \
+         $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+MT_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
               -Wpointer-arith -Wwrite-strings -Wundef -Wvla -fno-common \
               -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(SANITIZE) $(CFLAGS)
 MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)

@@ -21,9 +21,7 @@ static int read_status(struct breaker_status *status)
     state = metrics_words_open(&file, path, false);
     if (state != METRICS_FILE_OK) {
         printable_error("microtrace breaker: %s: %s%s", path, metrics_file_state_text(state),
-                        state == METRICS_FILE_MISSING
-                            ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
-                            : "");
+                        instance_hint(state == METRICS_FILE_MISSING));
         return -1;
     }
     *status = breaker_look(&file.words);

@@ -61,9 +61,7 @@ static int open_words(struct metrics_words_file *file, char path[PATH_MAX], bool
     if (state == METRICS_FILE_OK)
         return COMMAND_OK;
     printable_error("microtrace chaos: %s: %s%s", path, metrics_file_state_text(state),
-                    state == METRICS_FILE_MISSING
-                        ? "; MICROTRACE_RUN_DIR has to be that of an instance that was started"
-                        : "");
+                    instance_hint(state == METRICS_FILE_MISSING));
     return COMMAND_FAILED;
 }
 

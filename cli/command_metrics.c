@@ -73,7 +73,8 @@ static int read_and_print(struct metrics_reader *reader, const struct values *va
         return COMMAND_FAILED;
     }
     if (metrics_reader_refresh(reader) != 0) {
-        printable_error("microtrace metrics: %s", metrics_reader_problem(reader));
+        printable_error("microtrace metrics: %s%s", metrics_reader_problem(reader),
+                        instance_hint(metrics_reader_state(reader) == METRICS_FILE_MISSING));
         return COMMAND_FAILED;
     }
     /* A misspelled name would pass for a metric without series. */

@@ -92,6 +92,11 @@ bool instance_is_one(void)
     return one;
 }
 
+const char *instance_hint(bool missing)
+{
+    return missing ? "; start an instance, or name the one that you mean by --state DIR" : "";
+}
+
 const char *instance_run_dir(void)
 {
     return run_dir;

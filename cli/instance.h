@@ -27,6 +27,9 @@ bool instance_is_one(void);
 const char *instance_run_dir(void);
 const char *instance_spool_dir(void);
 
+/* What to add to the message that a file of the instance is `missing`; else "". Static. */
+const char *instance_hint(bool missing);
+
 enum { INSTANCE_URL_MAX = 128 };
 
 /*

@@ -23,13 +23,25 @@ static const char *name_of(const struct command *command)
     return command->options->command + sizeof("microtrace ") - 1;
 }
 
-static int print_help(void)
+/* Whether the command's first word of several is that group. */
+static bool is_in(const struct command *command, const char *group)
 {
-    printf("Usage: microtrace COMMAND [ARGUMENT]...\n"
+    const size_t length = strlen(group);
+
+    return strncmp(name_of(command), group, length) == 0 && name_of(command)[length] == ' ';
+}
+
+/* Of a group of commands, or of all. */
+static int print_help(const char *group)
+{
+    printf("Usage: microtrace %s%sCOMMAND [ARGUMENT]...\n"
            "Looks at and steers one instance of MicroTrace.\n"
            "\n"
-           "Commands:\n");
+           "Commands:\n",
+           group != NULL ? group : "", group != NULL ? " " : "");
     for (const struct command *const *at = commands; *at != NULL; at++) {
+        if (group != NULL && !is_in(*at, group))
+            continue;
         printf("  %s%s%s\n", name_of(*at), (*at)->options->operands[0] != '\0' ? " " : "",
                (*at)->options->operands);
         options_print_wrapped(stdout, INDENT, (*at)->options->summary);
@@ -73,17 +85,16 @@ static const struct command *find(int argc, char **argv, int *words)
 
 static int unknown(int argc, char **argv)
 {
-    const size_t length = strlen(argv[0]);
     char names[256] = "";
     size_t used = 0;
 
     for (const struct command *const *at = commands; *at != NULL; at++) {
-        const char *const name = name_of(*at);
-
-        if (strncmp(name, argv[0], length) == 0 && name[length] == ' ' && used < sizeof(names))
+        if (is_in(*at, argv[0]) && used < sizeof(names))
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-                                     used > 0 ? ", " : "", name + length + 1);
+                                     used > 0 ? ", " : "", name_of(*at) + strlen(argv[0]) + 1);
     }
+    if (used > 0 && argc == 2 && strcmp(argv[1], "--help") == 0)
+        return print_help(argv[0]);
     if (used > 0)
         printable_error("microtrace %s: one of %s is expected%s%s; see microtrace --help", argv[0],
                         names, argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
@@ -98,7 +109,11 @@ static int help(int argc, char **argv)
     int words;
 
     if (argc == 0)
-        return print_help();
+        return print_help(NULL);
+    for (const struct command *const *at = commands; argc == 1 && *at != NULL; at++) {
+        if (is_in(*at, argv[0]))
+            return print_help(argv[0]);
+    }
     command = find(argc, argv, &words);
     if (command == NULL || words != argc)
         return unknown(argc, argv);

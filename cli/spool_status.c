@@ -1,6 +1,7 @@
 #include "cli/spool_status.h"
 
 #include "cli/command.h"
+#include "cli/instance.h"
 #include "cli/spool_report.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/printable.h"
@@ -69,7 +70,7 @@ static const char *balance_sentence(enum spool_report_balance verdict)
 
 static void row(const char *head, const char cells[SPOOL_SIGNALS][64], int signals)
 {
-    printf("  %-18s", head);
+    printf("  %-19s", head);
     for (int i = 0; i < signals; i++)
         printf(" %-28s", cells[i]);
     printf("\n");
@@ -383,8 +384,8 @@ int spool_status_run(const struct spool_status_options *options)
     int result = COMMAND_OK;
 
     if (spool_report_make(&report, dir, options->rate) != 0) {
-        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", dir,
-                        strerror(errno));
+        printable_error("microtrace spool: %s: %s%s", dir, strerror(errno),
+                        instance_hint(errno == ENOENT));
         return COMMAND_FAILED;
     }
     if (options->json)

@@ -1,6 +1,7 @@
 #include "cli/spool_tail.h"
 
 #include "cli/command.h"
+#include "cli/instance.h"
 #include "cli/spool_print.h"
 #include "cli/spool_view.h"
 #include "lib/base/printable.h"
@@ -431,8 +432,8 @@ int spool_tail_run(const struct spool_tail_options *options)
     t.colours = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
                 strcmp(term, "dumb") != 0;
     if (print_history(&t) != 0) {
-        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", t.dir,
-                        strerror(errno));
+        printable_error("microtrace spool: %s: %s%s", t.dir, strerror(errno),
+                        instance_hint(errno == ENOENT));
         result = COMMAND_FAILED;
     } else if (fflush(stdout) != 0 || (t.failed && !options->follow)) {
         result = COMMAND_FAILED;

@@ -1,6 +1,7 @@
 #include "cli/spool_verify.h"
 
 #include "cli/command.h"
+#include "cli/instance.h"
 #include "cli/spool_view.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/printable.h"
@@ -180,8 +181,8 @@ int spool_verify_run(void)
     struct spool_view view;
 
     if (spool_view_open(&view, dir) != 0) {
-        printable_error("microtrace spool: %s: %s (MICROTRACE_SPOOL_DIR names the spool)", dir,
-                        strerror(errno));
+        printable_error("microtrace spool: %s: %s%s", dir, strerror(errno),
+                        instance_hint(errno == ENOENT));
         return COMMAND_FAILED;
     }
     if (view.checkpoint == CHECKPOINT_CORRUPT) {

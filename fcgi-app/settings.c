@@ -109,15 +109,17 @@ static const struct config_setting rows[] = {
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, known_methods),
         .otel = true,
-        .help = "The methods that spans name, with commas; others are _OTHER.",
+        .help =
+            "The methods that spans name, with commas, in place of the standard ones; others are "
+            "_OTHER.",
     },
     {
         .name = "OTEL_PROPAGATORS",
         .type = CONFIG_STRING,
         .offset = offsetof(struct settings, propagator_names),
         .otel = true,
-        .help =
-            "A list of tracecontext, baggage, b3, b3multi, jaeger; or none (tracecontext,baggage).",
+        .fallback = "tracecontext,baggage",
+        .help = "A list of tracecontext, baggage, b3, b3multi, jaeger; or none.",
     },
 };
 

@@ -29,7 +29,7 @@ const struct config_setting telemetry_settings_rows[] = {
      .help = "Directory of the spool files."},
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .unit = CONFIG_UNIT_BYTES,
      .min = 65536, .max = 1e15, .fallback = "536870912",
-     .help = "What the spool may hold, both signals together."},
+     .help = "What the spool may hold, all signals together."},
     {ROW("MICROTRACE_METRICS_MAX_SERIES", CONFIG_UINT, metrics_max_series), .min = 1,
      .max = METRICS_SERIES_LIMIT, .fallback = "8192",
      .help = "Room for series in a metrics file that this program makes."},
@@ -44,8 +44,8 @@ const struct config_setting telemetry_settings_rows[] = {
     {ROW("OTEL_RESOURCE_ATTRIBUTES", CONFIG_STRING, resource_attributes), .otel = true,
      .help = "More resource attributes: KEY=VALUE,... with percent-encoding."},
     {ROW("OTEL_TRACES_SAMPLER", CONFIG_STRING, traces_sampler), .otel = true,
-     .help =
-         "always_on, always_off, traceidratio or parentbased_ of these (parentbased_always_on)."},
+     .fallback = "parentbased_always_on",
+     .help = "always_on, always_off, traceidratio or parentbased_ of these."},
     {ROW("OTEL_TRACES_SAMPLER_ARG", CONFIG_STRING, traces_sampler_arg), .otel = true,
      .help = "The share of traces that a ratio sampler keeps, from 0 to 1."},
 };

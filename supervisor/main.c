@@ -177,8 +177,10 @@ static void announce(struct supervisor *in)
     int len;
 
     if (in->root_reason[0] != '\0')
-        message_print("it runs as root: %s; RUN_AS names another user, or root for no such line",
-                      in->root_reason);
+        message_print(
+            "it runs as root: %s; mend that, as by a checkout below /srv, or accept it by "
+            "RUN_AS=root",
+            in->root_reason);
     settings_reachable(&in->settings.http, http, sizeof(http));
     settings_reachable(&in->settings.agent, agent, sizeof(agent));
     len = snprintf(line, sizeof(line),

@@ -171,8 +171,8 @@ static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
                        row->max, examples);
         return;
     case CONFIG_DOUBLE:
-        (void)snprintf(out, EXPECTED_MAX, "a number%s from %g to %g%s", unit, row->min, row->max,
-                       examples);
+        (void)snprintf(out, EXPECTED_MAX, "a number%s from %.10g to %.10g%s", unit, row->min,
+                       row->max, examples);
         return;
     case CONFIG_BOOL:
         (void)snprintf(out, EXPECTED_MAX, "true or false");

@@ -23,6 +23,12 @@ of() { readelf --wide --file-header --program-headers --dynamic --notes "$1"; }
         readelf --wide --notes "$BUILD/obj/lib/telemetry.o" | grep -q 'IBT, SHSTK'
 }
 
+# Otherwise the first build on a fresh machine would be another one than the second.
+@test "make asks the compiler for nothing before its first compilation, as it may not be installed" {
+    run -0 make -C "$ROOT" --no-print-directory help CC="$BUILD/no-compiler"
+    [[ $output == make\ * && $output != *no-compiler* ]]
+}
+
 @test "programs: stack protector and fortified functions" {
     local file
     case $BUILD in */asan*) skip "the sanitizer build is not shipped" ;; esac

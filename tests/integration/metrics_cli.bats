@@ -60,6 +60,18 @@ without_age() {
     run -2 metrics --yaml
 }
 
+@test "no instance: one line says where it looked, and what to do" {
+    local command
+    mkdir -p "$DIR/empty/run"
+    for command in metrics 'chaos status' 'breaker status' 'spool status' 'spool tail' 'spool verify'; do
+        # shellcheck disable=SC2086 # two words
+        run -1 "$BIN/microtrace" --state "$DIR/empty" $command
+        [ "${#lines[@]}" -eq 1 ]
+        [[ $output == *"$DIR/empty/"*"; start an instance, or name the one that you mean by --state DIR" ]] ||
+            { echo "$output" && false; }
+    done
+}
+
 # value SERIES: what the command says, 0 if it has none.
 value() {
     metrics --prometheus | awk -v series="$1" '

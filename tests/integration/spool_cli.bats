@@ -330,5 +330,12 @@ lines_are() {
         [[ $output == *"--no-such-option"* ]]
     done < <("$BIN/microtrace" --help | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\)\( .*|.*\)\?$/\1/p')
     [ "$("$BIN/microtrace" --help | grep -c '^  [a-z]')" -ge 7 ]
+    # The first of two words alone.
+    run -0 "$BIN/microtrace" spool --help
+    [[ $output == "Usage: microtrace spool COMMAND"* ]]
+    [ "$(grep -c '^  spool [a-z]' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '^  [a-z]' <<<"$output")" -eq 3 ]
+    [ "$("$BIN/microtrace" help spool)" = "$output" ]
+    run -2 "$BIN/microtrace" spool --no-such-option
     [ "$("$BIN/microtrace" --help | awk 'length > 80')" = "" ]
 }
