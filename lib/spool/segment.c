@@ -81,6 +81,29 @@ void spool_segment_look(struct spool_segment *segment, int fd)
         take(segment, &status);
 }
 
+/*
+ * Whether the cursor may be this file's. A file that was the active one may have got a higher
+ * number since, if somebody put one with the number that it would have had, or a higher one, beside
+ * it.
+ */
+static bool may_be_of(const struct checkpoint_cursor *cursor, const struct spool_segment *segment,
+                      const struct checkpoint_signal *from)
+{
+    return cursor->seq == segment->seq ||
+           (cursor->seq == from->active_seq && cursor->seq < segment->seq &&
+            cursor->inode == segment->inode);
+}
+
+bool spool_segment_started(const struct spool_segment *segment,
+                           const struct checkpoint_signal *from)
+{
+    for (uint32_t i = 0; i < from->cursor_count; i++) {
+        if (may_be_of(&from->cursors[i], segment, from))
+            return true;
+    }
+    return false;
+}
+
 void spool_segment_resume(struct spool_segment *segment, int fd,
                           const struct checkpoint_signal *from)
 {
@@ -88,7 +111,7 @@ void spool_segment_resume(struct spool_segment *segment, int fd,
         const struct checkpoint_cursor *cursor = &from->cursors[i];
         uint32_t print;
 
-        if (cursor->seq == segment->seq && cursor->offset <= segment->size &&
+        if (may_be_of(cursor, segment, from) && cursor->offset <= segment->size &&
             checkpoint_fingerprint(fd, cursor->offset, cursor->in_line > 0, &print) == 0 &&
             print == cursor->print) {
             segment->offset = segment->counted = cursor->offset;

@@ -53,9 +53,16 @@ bool spool_segment_held(int fd);
 void spool_segment_look(struct spool_segment *segment, int fd);
 
 /*
- * Goes on where the checkpoint left this segment. A cursor that does not fit (number, size and
- * fingerprint) counts for nothing: everything is unsettled then. The inode does not count, so that
- * a copy of a spool goes on where the original stood.
+ * Whether the checkpoint has a cursor that may be this segment's: by its number; by its inode if it
+ * was the active file then and has a higher number now. Looks into no file.
+ */
+bool spool_segment_started(const struct spool_segment *segment,
+                           const struct checkpoint_signal *from);
+
+/*
+ * Goes on where the checkpoint left this segment. A cursor that does not fit (size and fingerprint,
+ * too) counts for nothing: everything is unsettled then. With the same number the inode does not
+ * count, so that a copy of a spool goes on where the original stood.
  */
 void spool_segment_resume(struct spool_segment *segment, int fd,
                           const struct checkpoint_signal *from);

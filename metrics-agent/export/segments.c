@@ -27,11 +27,7 @@ void segments_gone(struct segments *s, struct segment *segment)
 static void resume(struct segments *s, struct segment *segment,
                    const struct checkpoint_signal *from)
 {
-    uint32_t i = 0;
-
-    while (i < from->cursor_count && from->cursors[i].seq != segment->file.seq)
-        i++;
-    if (i == from->cursor_count || segments_list_open_file(s, segment) != 0)
+    if (!spool_segment_started(&segment->file, from) || segments_list_open_file(s, segment) != 0)
         return;
     segments_list_before(s, segment);
     spool_segment_resume(&segment->file, segment->fd, from);

@@ -289,6 +289,33 @@ not_started() {
     [ "$(dropped traces deleted)" = 0 ]
 }
 
+all_delivered() { [ "$(outcome traces delivered)" = "$1" ] && [ "$(outcome logs delivered)" = "$1" ]; }
+
+@test "a higher number that appears while no agent runs: the active file goes on where it stood" {
+    local kind sent=0
+    start_sink
+    start_agent
+    for kind in segment link directory; do
+        "$TOOL" spool traces "t-$kind" 20 5 >>written
+        "$TOOL" spool logs "l-$kind" 20 5 >>written
+        sent=$((sent + 20))
+        until_true 20 all_delivered $sent
+        kill_agent 9
+        case $kind in
+        segment) : >spool/traces.0000000800.jsonl && : >spool/logs.0000000800.jsonl ;;
+        link) ln -s nowhere spool/traces.0000000900.jsonl && ln -s nowhere spool/logs.0000000900.jsonl ;;
+        directory) mkdir spool/traces.0000001000.jsonl spool/logs.0000001000.jsonl ;;
+        esac
+        start_agent
+    done
+    "$TOOL" spool traces t 20 5 >>written
+    "$TOOL" spool logs l 20 5 >>written
+    until_true 20 all_delivered 80
+    everything_arrived --duplicate-requests 0
+    books traces 80
+    books logs 80
+}
+
 @test "a checkpoint with a number beyond the limit: the counts stay, and the numbers begin anew" {
     start_sink
     SEGMENT=4096 start_agent

@@ -221,6 +221,37 @@ static void resumes_by_fingerprint(void **state)
     close(fd);
 }
 
+/* Somebody's file with a higher number gives the active one another than its cursor has. */
+static void the_active_file_resumes_under_a_higher_number(void **state)
+{
+    struct checkpoint_signal from = {.cursor_count = 1, .active_seq = 7};
+    struct spool_segment segment;
+    int fd;
+
+    (void)state;
+    put("traces.jsonl", "{\"a\":1}\n{\"a\":2}\n");
+    segment = seen(901, true);
+    fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
+    from.cursors[0] = (struct checkpoint_cursor){.seq = 7, .inode = segment.inode, .offset = 8};
+    assert_int_equal(checkpoint_fingerprint(fd, 8, false, &from.cursors[0].print), 0);
+    assert_true(spool_segment_started(&segment, &from));
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.offset, 8);
+
+    /* Neither another file with the same content, nor one that was sealed by then. */
+    segment = seen(901, true);
+    from.cursors[0].inode++;
+    assert_false(spool_segment_started(&segment, &from));
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.offset, 0);
+    from.cursors[0].inode--;
+    from.active_seq = 8;
+    assert_false(spool_segment_started(&segment, &from));
+    spool_segment_resume(&segment, fd, &from);
+    assert_int_equal(segment.offset, 0);
+    close(fd);
+}
+
 /* Lines of every length up to some buffers' size, blank ones among them, an unfinished one last. */
 static void counts_lines_by_and_by(void **state)
 {
@@ -381,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup(a_replaced_file_is_gone, empty_dir),
         cmocka_unit_test_setup(final_when_no_writer_holds_it, empty_dir),
         cmocka_unit_test_setup(resumes_by_fingerprint, empty_dir),
+        cmocka_unit_test_setup(the_active_file_resumes_under_a_higher_number, empty_dir),
         cmocka_unit_test_setup(counts_lines_by_and_by, empty_dir),
         cmocka_unit_test_setup(counting_records, empty_dir),
         cmocka_unit_test_setup(resumes_in_a_line, empty_dir),
