@@ -27,7 +27,7 @@ MT_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmi
               -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(SANITIZE) $(CFLAGS)
 MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
-LIBS_analyze        := -lfcgi -ljansson -lcurl -lm
+LIBS_analyze        := -lfcgi -ljansson -lm
 LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
 LIBS_microtrace     := -lcurl -lz -lm
 LIBS_microtrace-run := -lm

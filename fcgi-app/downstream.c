@@ -4,6 +4,7 @@
 #include "fcgi-app/exchange.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/base/message.h"
 #include "lib/families.h"
 #include "lib/trace/propagation.h"
 
@@ -62,7 +63,7 @@ struct call {
     struct downstream_response last;
 };
 
-int downstream_open(struct downstream *downstream, const struct downstream_settings *settings)
+void downstream_init(struct downstream *downstream, const struct downstream_settings *settings)
 {
     *downstream = (struct downstream){
         .settings = settings,
@@ -74,9 +75,13 @@ int downstream_open(struct downstream *downstream, const struct downstream_setti
                 .probe_ms = settings->timeout_ms + PROBE_MARGIN_MS,
             },
     };
-    if (!settings->enabled)
+}
+
+int downstream_prepare(struct downstream *downstream, char error[CONFIG_ERROR_MAX])
+{
+    if (!downstream->settings->enabled || downstream->client != NULL)
         return 0;
-    downstream->client = downstream_client_open(settings);
+    downstream->client = downstream_client_open(downstream->settings, error);
     return downstream->client != NULL ? 0 : -1;
 }
 
@@ -124,15 +129,15 @@ static void write_input(struct call *call, double a, double b)
 static void describe_attempt(const struct call *call, struct span *span,
                              char status_text[STATUS_TEXT_SIZE])
 {
-    const struct downstream_settings *settings = call->downstream->settings;
+    const struct downstream_target *target = downstream_client_target(call->downstream->client);
     const struct downstream_response *response = &call->last;
 
     if (!span->recording)
         return;
     span_set(span, attribute_string("http.request.method", "POST"));
-    span_set(span, attribute_string("server.address", settings->host));
-    span_set(span, attribute_int("server.port", settings->port));
-    span_set(span, attribute_string("url.full", settings->shown_url));
+    span_set(span, attribute_string("server.address", target->host));
+    span_set(span, attribute_int("server.port", target->port));
+    span_set(span, attribute_string("url.full", target->shown_url));
     if (call->attempt > 1)
         span_set(span, attribute_int("http.request.resend_count", call->attempt - 1));
     if (response->status != 0)
@@ -267,8 +272,22 @@ static enum downstream_verdict verdict(const struct call *call)
                                                     : DOWNSTREAM_CALL_FAILED;
 }
 
+/* A plain CGI process finds out here that it can't call anybody. */
+static bool is_prepared(struct call *call)
+{
+    char error[CONFIG_ERROR_MAX];
+
+    if (downstream_prepare(call->downstream, error) == 0)
+        return true;
+    message_say(error); /* it may show a password of DOWNSTREAM_URL, which the log must not */
+    exchange_log(call->exchange, LOG_LEVEL_WARNING, logger, "call_impossible", NULL, 0);
+    return false;
+}
+
 static enum downstream_verdict make_call(struct call *call, struct analysis_result *result)
 {
+    if (!is_prepared(call))
+        return DOWNSTREAM_CALL_FAILED;
     do {
         struct breaker_permit permit =
             breaker_ask(&call->downstream->breaker, clock_monotonic_ms());

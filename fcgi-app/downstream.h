@@ -21,7 +21,7 @@ struct exchange;
 
 struct downstream {
     const struct downstream_settings *settings;
-    struct downstream_client *client; /* NULL: not enabled */
+    struct downstream_client *client; /* NULL before downstream_prepare, and if not enabled */
     uint64_t budget_ms;
     struct breaker breaker;
     bool told; /* of a damaged breaker: it is said once */
@@ -31,8 +31,15 @@ struct downstream {
     struct metrics_histogram *latency;
 };
 
-/* `settings` outlives it. Returns 0, or -1 for want of memory; then there is nothing to close. */
-int downstream_open(struct downstream *downstream, const struct downstream_settings *settings);
+/* `settings` outlives it. */
+void downstream_init(struct downstream *downstream, const struct downstream_settings *settings);
+
+/*
+ * Loads libcurl and sets up the client, if it is enabled and that was not done before; else the
+ * first call does it. Returns 0, or -1 with a message in `error` that says what is missing or
+ * wrong.
+ */
+int downstream_prepare(struct downstream *downstream, char error[CONFIG_ERROR_MAX]);
 
 /*
  * Finds its metrics and the breaker's word, once, before the first call. The series exist also

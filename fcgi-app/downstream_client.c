@@ -1,8 +1,8 @@
 #include "fcgi-app/downstream_client.h"
 
+#include "fcgi-app/libcurl.h"
 #include "lib/base/answer_bound.h"
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,9 @@ enum {
 };
 
 struct downstream_client {
-    CURL *curl;
+    const struct libcurl *curl;
+    CURL *handle;
+    struct downstream_target target;
     struct curl_slist *fields; /* header fields of the next POST */
     bool out_of_memory;        /* a field could not be put */
     const char *request;       /* what is to be sent */
@@ -72,11 +74,11 @@ static size_t count_head(char *bytes, size_t size, size_t count, void *data)
 }
 
 /* Told of the body as it came, framing included; what it returns can't end the transfer. */
-static int count_wire(CURL *curl, curl_infotype type, char *bytes, size_t length, void *data)
+static int count_wire(CURL *handle, curl_infotype type, char *bytes, size_t length, void *data)
 {
     struct downstream_client *client = data;
 
-    (void)curl, (void)bytes;
+    (void)handle, (void)bytes;
     if (type == CURLINFO_DATA_IN)
         (void)answer_bound_wire(&client->bound, length);
     return 0;
@@ -96,38 +98,40 @@ static int check_bound(void *data, curl_off_t down_total, curl_off_t down, curl_
 static bool set_options(struct downstream_client *client,
                         const struct downstream_settings *settings)
 {
-    CURL *curl = client->curl;
+    const struct libcurl *curl = client->curl;
+    CURL *handle = client->handle;
 
-    return curl_easy_setopt(curl, CURLOPT_URL, settings->url) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_USERAGENT, "microtrace/" MICROTRACE_VERSION) ==
+    return curl->easy_setopt(handle, CURLOPT_URL, settings->url) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) ==
                CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_request) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_READDATA, client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_request) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SEEKDATA, client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, count_head) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERDATA, client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, count_wire) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_DEBUGDATA, client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_bound) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client) == CURLE_OK;
+           curl->easy_setopt(handle, CURLOPT_PROXY, "") == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_USERAGENT, "microtrace/" MICROTRACE_VERSION) ==
+               CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_READFUNCTION, read_request) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_READDATA, client) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_SEEKFUNCTION, rewind_request) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_SEEKDATA, client) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_WRITEDATA, client) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_HEADERFUNCTION, count_head) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_HEADERDATA, client) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_VERBOSE, 1L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_DEBUGFUNCTION, count_wire) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_DEBUGDATA, client) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, check_bound) == CURLE_OK &&
+           curl->easy_setopt(handle, CURLOPT_XFERINFODATA, client) == CURLE_OK;
 }
 
 static void put_line(struct downstream_client *client, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(client->fields, line);
+    struct curl_slist *longer = client->curl->slist_append(client->fields, line);
 
     if (longer == NULL)
         client->out_of_memory = true;
@@ -135,30 +139,46 @@ static void put_line(struct downstream_client *client, const char *line)
         client->fields = longer;
 }
 
-struct downstream_client *downstream_client_open(const struct downstream_settings *settings)
+struct downstream_client *downstream_client_open(const struct downstream_settings *settings,
+                                                 char error[CONFIG_ERROR_MAX])
 {
-    struct downstream_client *client = calloc(1, sizeof(*client));
+    const struct libcurl *curl = libcurl_load(error, CONFIG_ERROR_MAX);
+    struct downstream_client *client;
 
-    if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (curl == NULL)
+        return NULL;
+    client = calloc(1, sizeof(*client));
+    if (client == NULL || curl->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(client);
+        (void)snprintf(error, CONFIG_ERROR_MAX, "the downstream client can't be set up");
         return NULL;
     }
-    client->curl = curl_easy_init();
-    if (client->curl == NULL || !set_options(client, settings)) {
-        downstream_client_close(client);
-        return NULL;
+    client->curl = curl;
+    client->handle = curl->easy_init();
+    if (downstream_target_read(&client->target, curl, settings) != 0) {
+        downstream_settings_refuse_url(settings, error);
+    } else if (client->handle == NULL || !set_options(client, settings)) {
+        (void)snprintf(error, CONFIG_ERROR_MAX, "the downstream client can't be set up");
+    } else {
+        return client;
     }
-    return client;
+    downstream_client_close(client);
+    return NULL;
 }
 
 void downstream_client_close(struct downstream_client *client)
 {
     if (client == NULL)
         return;
-    curl_slist_free_all(client->fields);
-    curl_easy_cleanup(client->curl);
-    curl_global_cleanup();
+    client->curl->slist_free_all(client->fields);
+    client->curl->easy_cleanup(client->handle);
+    client->curl->global_cleanup();
     free(client);
+}
+
+const struct downstream_target *downstream_client_target(const struct downstream_client *client)
+{
+    return &client->target;
 }
 
 void downstream_client_put(void *to, const char *name, const char *value)
@@ -194,14 +214,15 @@ static enum downstream_outcome outcome_of(const struct downstream_client *client
 
 static CURLcode perform(struct downstream_client *client, size_t length, uint64_t timeout_ms)
 {
-    CURL *curl = client->curl;
+    const struct libcurl *curl = client->curl;
+    CURL *handle = client->handle;
 
     if (client->out_of_memory ||
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->fields) != CURLE_OK ||
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length) != CURLE_OK ||
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK)
+        curl->easy_setopt(handle, CURLOPT_HTTPHEADER, client->fields) != CURLE_OK ||
+        curl->easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length) != CURLE_OK ||
+        curl->easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK)
         return CURLE_OUT_OF_MEMORY;
-    return curl_easy_perform(curl);
+    return curl->easy_perform(handle);
 }
 
 void downstream_client_post(struct downstream_client *client, const char *body, size_t length,
@@ -225,19 +246,20 @@ void downstream_client_post(struct downstream_client *client, const char *body, 
     client->body[client->body_length] = '\0';
     *response = (struct downstream_response){
         .problem = client->too_long   ? "The answer is too long"
-                   : code != CURLE_OK ? curl_easy_strerror(code)
+                   : code != CURLE_OK ? client->curl->easy_strerror(code)
                                       : NULL,
         .body = client->body,
         .length = client->body_length,
     };
-    (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &response->status);
-    if (curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK &&
+    (void)client->curl->easy_getinfo(client->handle, CURLINFO_RESPONSE_CODE, &response->status);
+    if (client->curl->easy_getinfo(client->handle, CURLINFO_RETRY_AFTER, &retry_after) ==
+            CURLE_OK &&
         retry_after > 0)
         response->retry_after_ms =
             (uint64_t)(retry_after < RETRY_AFTER_MAX_S ? retry_after : RETRY_AFTER_MAX_S) * 1000;
     response->outcome = outcome_of(client, code, response->status);
-    (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(client->fields);
+    (void)client->curl->easy_setopt(client->handle, CURLOPT_HTTPHEADER, NULL);
+    client->curl->slist_free_all(client->fields);
     client->fields = NULL;
     client->out_of_memory = false;
 }

@@ -9,6 +9,7 @@
 
 #include "fcgi-app/downstream_policy.h"
 #include "fcgi-app/downstream_settings.h"
+#include "fcgi-app/downstream_target.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,11 +31,19 @@ struct downstream_response {
     size_t length;
 };
 
-/* `settings` are enabled, checked and outlive it. NULL if memory runs out. */
-struct downstream_client *downstream_client_open(const struct downstream_settings *settings);
+/*
+ * Loads libcurl, if that was not done before. `settings` are enabled and outlive it. Returns NULL
+ * with a message in `error` if there is no libcurl, DOWNSTREAM_URL can't be used, or memory runs
+ * out.
+ */
+struct downstream_client *downstream_client_open(const struct downstream_settings *settings,
+                                                 char error[CONFIG_ERROR_MAX]);
 
 /* NULL does nothing. */
 void downstream_client_close(struct downstream_client *client);
+
+/* Whom it calls; lives as long as the client. */
+const struct downstream_target *downstream_client_target(const struct downstream_client *client);
 
 /*
  * Adds a header field to the next POST. Has the form of propagation_inject's `put`: `client` is a

@@ -1,12 +1,9 @@
 #include "fcgi-app/downstream_settings.h"
 
-#include "lib/trace/redact.h"
-
 #include "lib/control/breaker.h"
 
-#include <curl/curl.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const fallbacks[] = {
     [DOWNSTREAM_FALLBACK_NONE] = "none",
@@ -89,77 +86,21 @@ static const struct config_setting rows[] = {
 
 const struct config_table downstream_settings_table = {rows, sizeof(rows) / sizeof(rows[0])};
 
-/* Copies one part of the URL. Returns 0, or -1 if there is none or it does not fit. */
-static int copy_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t size)
+/* What can be said of a URL without libcurl, which looks at the rest before the first call. */
+static bool url_may_be_used(const char *url)
 {
-    char *text = NULL;
-    size_t length;
-
-    if (curl_url_get(url, part, &text, flags) != CURLUE_OK)
-        return -1;
-    length = strlen(text);
-    if (length > 0 && length < size)
-        memcpy(out, text, length + 1);
-    curl_free(text);
-    return length > 0 && length < size ? 0 : -1;
+    return strlen(url) <= DOWNSTREAM_URL_MAX &&
+           (strncasecmp(url, "http://", strlen("http://")) == 0 ||
+            strncasecmp(url, "https://", strlen("https://")) == 0);
 }
 
-/* Semantic conventions, url.full: neither credentials nor secrets of the query. */
-static int copy_shown(CURLU *url, const char *secrets, char *out, size_t size)
+void downstream_settings_refuse_url(const struct downstream_settings *settings,
+                                    char error[CONFIG_ERROR_MAX])
 {
-    char user[DOWNSTREAM_URL_MAX + 1], query[DOWNSTREAM_URL_MAX + 1];
-    char shown[REDACT_QUERY_MAX + 1];
-
-    if (copy_part(url, CURLUPART_USER, 0, user, sizeof(user)) == 0 &&
-        curl_url_set(url, CURLUPART_USER, "REDACTED", 0) != CURLUE_OK)
-        return -1;
-    if (copy_part(url, CURLUPART_PASSWORD, 0, user, sizeof(user)) == 0 &&
-        curl_url_set(url, CURLUPART_PASSWORD, "REDACTED", 0) != CURLUE_OK)
-        return -1;
-    if (copy_part(url, CURLUPART_QUERY, 0, query, sizeof(query)) == 0) {
-        const struct text text = redact_query(shown, text_of(query), secrets);
-
-        if (text.at == shown) {
-            shown[text.len] = '\0';
-            if (curl_url_set(url, CURLUPART_QUERY, shown, 0) != CURLUE_OK)
-                return -1;
-        }
-    }
-    return copy_part(url, CURLUPART_URL, 0, out, size);
-}
-
-/* Semantic conventions, server.address: an IPv6 address stands there without its brackets. */
-static void strip_brackets(char *host)
-{
-    const size_t length = strlen(host);
-
-    if (host[0] != '[' || host[length - 1] != ']')
-        return;
-    memmove(host, host + 1, length - 2);
-    host[length - 2] = '\0';
-}
-
-static int split_url(struct downstream_settings *settings, const char *secrets)
-{
-    char scheme[16], port[8];
-    CURLU *url = curl_url();
-    int result = -1;
-
-    if (url == NULL)
-        return -1;
-    if (strlen(settings->url) <= DOWNSTREAM_URL_MAX &&
-        curl_url_set(url, CURLUPART_URL, settings->url, 0) == CURLUE_OK &&
-        copy_part(url, CURLUPART_SCHEME, 0, scheme, sizeof(scheme)) == 0 &&
-        (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-        copy_part(url, CURLUPART_HOST, 0, settings->host, sizeof(settings->host)) == 0 &&
-        copy_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, sizeof(port)) == 0 &&
-        copy_shown(url, secrets, settings->shown_url, sizeof(settings->shown_url)) == 0) {
-        strip_brackets(settings->host);
-        settings->port = (uint16_t)atoi(port);
-        result = 0;
-    }
-    curl_url_cleanup(url);
-    return result;
+    (void)snprintf(error, CONFIG_ERROR_MAX,
+                   "DOWNSTREAM_URL: \"%.80s\" can't be used; it takes http://HOST... or "
+                   "https://HOST..., at most %d characters",
+                   settings->url, DOWNSTREAM_URL_MAX);
 }
 
 int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
@@ -167,9 +108,7 @@ int downstream_settings_load(struct downstream_settings *settings, const char *s
 {
     if (config_load(rows, downstream_settings_table.count, settings, NULL, error) != 0)
         return -1;
-    settings->host[0] = '\0';
-    settings->port = 0;
-    settings->shown_url[0] = '\0';
+    settings->secrets = secrets;
     if (!settings->enabled)
         return 0;
     if (settings->url == NULL) {
@@ -177,11 +116,8 @@ int downstream_settings_load(struct downstream_settings *settings, const char *s
                        "DOWNSTREAM_ENABLED: \"true\" can't be used without DOWNSTREAM_URL");
         return -1;
     }
-    if (split_url(settings, secrets) != 0) {
-        (void)snprintf(error, CONFIG_ERROR_MAX,
-                       "DOWNSTREAM_URL: \"%.80s\" can't be used; it takes http://HOST... or "
-                       "https://HOST..., at most %d characters",
-                       settings->url, DOWNSTREAM_URL_MAX);
+    if (!url_may_be_used(settings->url)) {
+        downstream_settings_refuse_url(settings, error);
         return -1;
     }
     return 0;

@@ -16,10 +16,7 @@ enum downstream_fallback {
     DOWNSTREAM_FALLBACK_LOCAL,
 };
 
-enum {
-    DOWNSTREAM_HOST_MAX = 255,
-    DOWNSTREAM_URL_MAX = 2048,
-};
+enum { DOWNSTREAM_URL_MAX = 2048 };
 
 struct downstream_settings {
     bool enabled;                   /* DOWNSTREAM_ENABLED */
@@ -30,21 +27,22 @@ struct downstream_settings {
     int fallback;                   /* DOWNSTREAM_FALLBACK: enum downstream_fallback */
     uint64_t breaker_failures;      /* BREAKER_FAILURES, in a row */
     uint64_t breaker_open_ms;       /* BREAKER_OPEN_MS */
-
-    /* Derived from the URL, for the attributes of spans; "" and 0 if it is not enabled. */
-    char host[DOWNSTREAM_HOST_MAX + 1];
-    uint16_t port;
-    char shown_url[DOWNSTREAM_URL_MAX + 1]; /* without user name, password, secrets */
+    const char *secrets;            /* names in the URL's query whose values no span shows */
 };
 
 /*
  * Reads all of it. Returns 0, or -1 with a message in `error` that names variable and value: also
- * if it is enabled without a URL, or the URL is not one of http or https with a host. What is
- * not enabled needs no URL, and a wrong one is then no error. `secrets` are names in the URL's
- * query, with commas, whose values shown_url does not show (lib/trace/redact.h), or NULL.
+ * if it is enabled without a URL, or the URL is too long or not one of http or https; what else may
+ * be wrong with it is found by downstream_target_read. What is not enabled needs no URL, and a
+ * wrong one is then no error. `secrets` outlives it: names, with commas (lib/trace/redact.h), or
+ * NULL.
  */
 int downstream_settings_load(struct downstream_settings *settings, const char *secrets,
                              char error[CONFIG_ERROR_MAX]);
+
+/* Writes the message that settings->url can't be used. */
+void downstream_settings_refuse_url(const struct downstream_settings *settings,
+                                    char error[CONFIG_ERROR_MAX]);
 
 /* What it reads, for --help. */
 extern const struct config_table downstream_settings_table;

@@ -287,10 +287,6 @@ static int app_open(struct app *app)
         message_print("out of memory");
         return -1;
     }
-    if (downstream_open(&app->downstream, &settings->downstream) != 0) {
-        message_print("the downstream client can't be set up");
-        return -1;
-    }
     attach(app);
     return 0;
 }
@@ -349,6 +345,19 @@ static int read_options(bool *check, int argc, char **argv)
     return options_read(&table, check, &argc, &argv);
 }
 
+/*
+ * The settings, and what they need of the machine. A CGI process leaves that to a request that
+ * makes a downstream call: few do, and libcurl takes longer to load than all the rest. Returns 0,
+ * or -1 with a message in `error`.
+ */
+static int load(struct app *app, bool at_once, char error[CONFIG_ERROR_MAX])
+{
+    if (settings_load(&app->settings, error) != 0)
+        return -1;
+    downstream_init(&app->downstream, &app->settings.downstream);
+    return at_once ? downstream_prepare(&app->downstream, error) : 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct app app;
@@ -365,12 +374,13 @@ int main(int argc, char **argv)
             return result;
         config_names_check(message_say);
     }
-    if (settings_load(&app.settings, error) != 0) {
+    if (load(&app, is_fastcgi || !is_cgi_request, error) != 0) {
         message_say(error);
         return OPTIONS_USAGE;
     }
     if (check) {
         telemetry_settings_check(&app.settings.telemetry);
+        downstream_close(&app.downstream);
         return EXIT_SUCCESS;
     }
     if (!is_fastcgi && !is_cgi_request) {

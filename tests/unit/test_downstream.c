@@ -3,8 +3,10 @@
  * accepted, which outcomes are tried again or count against the breaker, how long pauses are and a
  * whole call can last, and which bodies are a result.
  */
+#include "fcgi-app/downstream_client.h"
 #include "fcgi-app/downstream_policy.h"
 #include "fcgi-app/downstream_settings.h"
+#include "fcgi-app/libcurl.h"
 #include "lib/base/ids.h"
 #include "tests/unit/unit.h"
 
@@ -60,6 +62,16 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(downstream_policy_budget_ms(&settings), 3 * 1000 + 50 + 100);
 }
 
+static const struct libcurl *libcurl(void)
+{
+    char error[CONFIG_ERROR_MAX];
+    const struct libcurl *curl = libcurl_load(error, sizeof(error));
+
+    if (curl == NULL)
+        fail_msg("%s", error);
+    return curl;
+}
+
 static void the_url_is_taken_apart_and_shown_without_a_password(void **state)
 {
     static const struct {
@@ -82,21 +94,22 @@ static void the_url_is_taken_apart_and_shown_without_a_password(void **state)
     setenv("DOWNSTREAM_ENABLED", "TRUE", 1);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct downstream_settings settings;
+        struct downstream_target target;
 
         setenv("DOWNSTREAM_URL", cases[i].url, 1);
         settings = load_good();
         assert_true(settings.enabled);
-        assert_string_equal(settings.host, cases[i].host);
-        assert_int_equal(settings.port, cases[i].port);
-        assert_string_equal(settings.shown_url, cases[i].shown);
+        assert_int_equal(downstream_target_read(&target, libcurl(), &settings), 0);
+        assert_string_equal(target.host, cases[i].host);
+        assert_int_equal(target.port, cases[i].port);
+        assert_string_equal(target.shown_url, cases[i].shown);
     }
 }
 
 static void settings_that_can_not_be_used_are_named(void **state)
 {
-    static const char *const urls[] = {
-        "example.test/x", "ftp://example.test/", "file:///etc/passwd", "http://",
-        "http://a b/",    "http://x:99999/",     "gopher://x/"};
+    static const char *const urls[] = {"example.test/x", "ftp://example.test/",
+                                       "file:///etc/passwd", "gopher://x/", "http:/x"};
     char longest[DOWNSTREAM_URL_MAX + 32] = "http://example.test/";
 
     (void)state;
@@ -119,6 +132,26 @@ static void settings_that_can_not_be_used_are_named(void **state)
     setenv("BREAKER_FAILURES", "1", 1);
     setenv("DOWNSTREAM_BACKOFF_MS", "100-50", 1);
     expect_error("DOWNSTREAM_BACKOFF_MS", "100-50");
+}
+
+static void a_url_that_only_libcurl_can_judge_is_refused_by_the_target(void **state)
+{
+    static const char *const urls[] = {"http://", "http://a b/", "http://x:99999/"};
+
+    (void)state;
+    setenv("DOWNSTREAM_ENABLED", "true", 1);
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        struct downstream_settings settings;
+        struct downstream_target target;
+        char error[CONFIG_ERROR_MAX];
+
+        setenv("DOWNSTREAM_URL", urls[i], 1);
+        settings = load_good();
+        assert_int_equal(downstream_target_read(&target, libcurl(), &settings), -1);
+        assert_null(downstream_client_open(&settings, error));
+        if (strstr(error, "DOWNSTREAM_URL") == NULL || strstr(error, urls[i]) == NULL)
+            fail_msg("%s", error);
+    }
 }
 
 static void a_url_that_is_not_used_is_not_looked_at(void **state)
@@ -269,6 +302,7 @@ int main(void)
         TEST(defaults_are_those_of_the_documentation),
         TEST(the_url_is_taken_apart_and_shown_without_a_password),
         TEST(settings_that_can_not_be_used_are_named),
+        TEST(a_url_that_only_libcurl_can_judge_is_refused_by_the_target),
         TEST(a_url_that_is_not_used_is_not_looked_at),
         TEST(outcomes_and_what_follows_from_them),
         TEST(pauses_double_up_to_a_limit_and_use_all_below_it),

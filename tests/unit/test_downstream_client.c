@@ -71,7 +71,7 @@ static void a_dead_connection_costs_one_attempt(void **state)
     struct downstream_settings settings = {.enabled = true};
     const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct downstream_client *client;
-    char url[64];
+    char url[64], error[CONFIG_ERROR_MAX];
     int status;
     pid_t peer;
 
@@ -85,8 +85,9 @@ static void a_dead_connection_costs_one_attempt(void **state)
     assert_true(peer >= 0);
     if (peer == 0)
         serve(listener, ATTEMPTS);
-    client = downstream_client_open(&settings);
-    assert_non_null(client);
+    client = downstream_client_open(&settings, error);
+    if (client == NULL)
+        fail_msg("%s", error);
     for (size_t i = 0; i < ATTEMPTS; i++) {
         struct downstream_response response;
 
