@@ -17,6 +17,12 @@ enum {
     NUMBER_SIZE = 32,
 };
 
+/* Of a FastCGI request, or else of a CGI process. */
+static const char *parameter(const FCGX_Request *request, const char *name)
+{
+    return request->envp != NULL ? FCGX_GetParam(name, request->envp) : getenv(name);
+}
+
 static void reply(FCGX_Request *request, int status, const char *reason, const char *body)
 {
     char text[512];
@@ -24,7 +30,10 @@ static void reply(FCGX_Request *request, int status, const char *reason, const c
                           "Status: %d %s\r\nContent-Type: application/json\r\n"
                           "Content-Length: %zu\r\n\r\n%s",
                           status, reason, strlen(body), body);
-    FCGX_PutStr(text, length, request->out);
+    if (request->out != NULL)
+        FCGX_PutStr(text, length, request->out);
+    else
+        fwrite(text, 1, (size_t)length, stdout);
 }
 
 static bool content_type_is_json(const char *type)
@@ -35,11 +44,13 @@ static bool content_type_is_json(const char *type)
 /* Returns the body's length, or -1 if it is too long or cut off. */
 static int read_body(FCGX_Request *request, char body[BODY_MAX])
 {
-    const char *text = FCGX_GetParam("CONTENT_LENGTH", request->envp);
+    const char *text = parameter(request, "CONTENT_LENGTH");
     long length = text != NULL ? strtol(text, NULL, 10) : 0;
     if (length < 0 || length > BODY_MAX)
         return -1;
-    return FCGX_GetStr(body, (int)length, request->in) == length ? (int)length : -1;
+    if (request->in != NULL)
+        return FCGX_GetStr(body, (int)length, request->in) == length ? (int)length : -1;
+    return fread(body, 1, (size_t)length, stdin) == (size_t)length ? (int)length : -1;
 }
 
 static bool number(const json_t *root, const char *key, double *value)
@@ -70,7 +81,7 @@ static void analyze(FCGX_Request *request)
         reply(request, 413, "Content Too Large", "{\"detail\":\"Content Too Large\"}");
         return;
     }
-    if (!content_type_is_json(FCGX_GetParam("CONTENT_TYPE", request->envp))) {
+    if (!content_type_is_json(parameter(request, "CONTENT_TYPE"))) {
         reply(request, 415, "Unsupported Media Type", "{\"detail\":\"Unsupported Media Type\"}");
         return;
     }
@@ -89,20 +100,29 @@ static void analyze(FCGX_Request *request)
     json_decref(root);
 }
 
+static void serve(FCGX_Request *request)
+{
+    const char *path = parameter(request, "REQUEST_URI");
+    const char *method = parameter(request, "REQUEST_METHOD");
+    if (path == NULL || strcspn(path, "?") != 8 || strncmp(path, "/analyze", 8) != 0)
+        reply(request, 404, "Not Found", "{\"detail\":\"Not Found\"}");
+    else if (method == NULL || strcmp(method, "POST") != 0)
+        reply(request, 405, "Method Not Allowed", "{\"detail\":\"Method Not Allowed\"}");
+    else
+        analyze(request);
+}
+
 int main(void)
 {
-    FCGX_Request request;
+    static FCGX_Request request;
+    if (FCGX_IsCGI()) {
+        serve(&request);
+        return 0;
+    }
     if (FCGX_Init() != 0 || FCGX_InitRequest(&request, 0, 0) != 0)
         return 1;
     while (FCGX_Accept_r(&request) == 0) {
-        const char *path = FCGX_GetParam("REQUEST_URI", request.envp);
-        const char *method = FCGX_GetParam("REQUEST_METHOD", request.envp);
-        if (path == NULL || strcspn(path, "?") != 8 || strncmp(path, "/analyze", 8) != 0)
-            reply(&request, 404, "Not Found", "{\"detail\":\"Not Found\"}");
-        else if (method == NULL || strcmp(method, "POST") != 0)
-            reply(&request, 405, "Method Not Allowed", "{\"detail\":\"Method Not Allowed\"}");
-        else
-            analyze(&request);
+        serve(&request);
 #ifdef NO_LINGER
         FCGX_Detach(&request);
 #endif
