@@ -1,9 +1,11 @@
 """The section of plain CGI: one process a request, from its start to its end."""
 import os
 import statistics
+import tempfile
 import time
 
 import programs
+from figures import ratio, table, values
 
 BODY = b'{"a": 10.5, "b": 3.5}'
 CORE = 1  # of everything that is measured: no round waits for another core
@@ -37,7 +39,7 @@ class Contender:
 
 
 def interleave(contenders, rounds):
-    """{name: [(clock, processor) of each round]}, each the median of a batch."""
+    """{name: [{"clock", "cpu"} of each round]}, in microseconds, the medians of a batch."""
     body = os.memfd_create("body")
     os.write(body, BODY)
     answers = os.pipe()
@@ -49,9 +51,30 @@ def interleave(contenders, rounds):
             for c in contenders if n % 2 == 0 else reversed(contenders):
                 batch = [c.run(body, answers) for _ in range(BATCH)]
                 if n > 0:  # the first round warms up
-                    results[c.name].append(tuple(map(statistics.median, zip(*batch))))
+                    clock, cpu = map(statistics.median, zip(*batch))
+                    results[c.name].append({"clock": clock, "cpu": cpu})
     finally:
         os.sched_setaffinity(0, cores)
         for fd in (body, *answers):
             os.close(fd)
     return results
+
+
+def run(work, rounds, _seconds, builds):
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="microtrace-bench.", dir=memory) as state:
+        contenders = [Contender("bare", programs.compile_bare(work))]
+        for n, build in enumerate(builds):
+            run_dir, spool_dir = f"{state}/run-{n}", os.path.join(work, f"spool-{n}")
+            os.mkdir(run_dir)
+            os.mkdir(spool_dir)
+            contenders.append(Contender(build.name("analyze"), f"{build.folder}/bin/analyze",
+                                        MICROTRACE_RUN_DIR=run_dir,
+                                        MICROTRACE_SPOOL_DIR=spool_dir))
+        results = interleave(contenders, rounds)
+    base = results["bare"]
+    table(f"Plain CGI: a process for each request, from its start to its end, on one core; "
+          f"{rounds} rounds of {BATCH} each in turn",
+          ["program", "us by the clock", "CPU us", "clock ratio", "CPU ratio"],
+          [[name, values(r, "clock"), values(r, "cpu"), ratio(r, base, "clock"),
+            ratio(r, base, "cpu")] for name, r in results.items()])

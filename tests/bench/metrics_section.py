@@ -5,9 +5,11 @@ is no package of a client in C. If one is not installed its column says so.
 """
 import os
 import shutil
+import statistics
 import subprocess
 
 import programs
+from figures import spread, table
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PYTHON = "/usr/bin/python3"  # the one that Debian's python3-* packages are for
@@ -34,8 +36,33 @@ def figures(*command):
     return {name.strip(): (float(value), unit) for name, value, unit in lines}
 
 
-def ours():
-    return figures(f"{programs.BUILD}/tests/bench/metrics_bench")
+def ours(builds, rounds):
+    """The figures of each round, of each build in turn; none of a commit without that program."""
+    found = {build.label: [] for build in builds}
+    for n in range(rounds):
+        for build in builds if n % 2 == 0 else reversed(builds):
+            binary = f"{build.folder}/tests/bench/metrics_bench"
+            if os.path.exists(binary):
+                found[build.label].append(figures(binary))
+    return found
+
+
+def middle(rounds):
+    return {name: (statistics.median(r[name][0] for r in rounds), unit)
+            for name, (_, unit) in rounds[0].items()}
+
+
+def against(label, now, old):
+    """Old and new beside each other, in the rounds of one run."""
+    if not old:
+        print(f"\n{label} has no tests/bench/metrics_bench")
+        return
+    names = [name for name in now[0] if name in old[0]]
+    table(f"The metrics file now and at {label}, {len(now)} rounds in turn",
+          ["measured", "unit", "now", label, "ratio"],
+          [[name, now[0][name][1], spread((r[name][0] for r in now), ".4g"),
+            spread((r[name][0] for r in old), ".4g"),
+            spread((a[name][0] / b[name][0] for a, b in zip(now, old)), ".3f")] for name in names])
 
 
 def client_python():
@@ -98,8 +125,9 @@ def print_targets(own, python):
         print(f"- {line}")
 
 
-def run(work, table):
-    own, python, cpp = ours(), client_python(), prometheus_cpp(work)
+def run(work, rounds, _seconds, builds):
+    found = ours(builds, rounds)
+    own, python, cpp = middle(found[""]), client_python(), prometheus_cpp(work)
     bare = own["bare atomic add"][0]
     table("The metrics file and its peers, processor time; in brackets how many times ours",
           ["operation", "ours", "client_python, multiprocess" if python else "client_python (absent)",
@@ -109,5 +137,7 @@ def run(work, table):
           ["measured", "value", "times a bare atomic add"],
           [[name, f"{value:.4g} {unit}", f"{value / bare:.3g}" if unit == "ns/op" else ""]
            for name, (value, unit) in own.items()])
+    for build in builds[1:]:
+        against(build.label, found[""], found[build.label])
     print(f"\n{system_calls(work)}")
     print_targets(own, python)

@@ -1,15 +1,18 @@
 """The programs that the benchmarks compare, started side by side, and what they use of the CPU."""
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 WORKERS = 4
+SINK_CORE = "1"
 LIGHTTPD = shutil.which("lighttpd", path=os.environ["PATH"] + ":/usr/sbin")
 
 
@@ -37,6 +40,53 @@ def wait_for(condition, what, seconds=30):
         if time.monotonic() > deadline:
             raise SystemExit(f"bench: waited in vain for {what}")
         time.sleep(0.05)
+
+
+class Build:
+    """Where the programs of one commit are. `label` is put behind the names of what runs them."""
+
+    def __init__(self, root, folder, label=""):
+        self.root, self.folder, self.label = root, folder, label
+
+    def name(self, text):
+        return f"{text}, {self.label}" if self.label else text
+
+    def has_setting(self, name):
+        """Whether analyze of that commit knows a variable of the environment."""
+        text = subprocess.run([f"{self.folder}/bin/analyze", "--help"], check=False,
+                              capture_output=True, text=True).stdout
+        return f"\n  {name}\n" in text
+
+
+CURRENT = Build(ROOT, BUILD)
+
+
+def checkout(commit):
+    """Builds another commit in a folder of its own below BUILD, once."""
+    git = ["git", "-C", ROOT]
+    found = subprocess.run([*git, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"],
+                           check=False, stdout=subprocess.PIPE, text=True).stdout.strip()
+    if not found:
+        raise SystemExit(f"bench: {commit} is no commit of {ROOT}")
+    root = os.path.join(BUILD, "against", found)
+    done = os.path.join(root, "built")
+    if not os.path.exists(done):
+        shutil.rmtree(root, ignore_errors=True)
+        os.makedirs(root)
+        with subprocess.Popen([*git, "archive", found], stdout=subprocess.PIPE) as archive:
+            subprocess.run(["tar", "-x", "-C", root], stdin=archive.stdout, check=True)
+        # What make hands on to its recipes is meant for this commit.
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "BUILD")}
+        make = ["make", "-C", root, f"-j{os.cpu_count()}", "BUILD=build"]
+        print(f"bench: building {commit} ({found[:12]}) in {root}", file=sys.stderr)
+        subprocess.run([*make, "all"], env=env, check=True, stdout=subprocess.DEVNULL)
+        # A commit without that program has no figures of the metrics file.
+        subprocess.run([*make, "build/tests/bench/metrics_bench"], env=env, check=False,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(done, "w", encoding="ascii"):
+            pass
+    return Build(root, os.path.join(root, "build"), commit)
 
 
 def processes_below(root):
@@ -81,6 +131,15 @@ class Program:
             by_name[name] = by_name.get(name, 0) + cpu_ns(pid)
         return by_name
 
+    def private_mb(self, name):
+        """MiB that one process of that name shares with nobody, on average."""
+        pids = [pid for pid, found in processes_below(self.process.pid).items() if found == name]
+        total = 0
+        for pid in pids:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+        return total / 1024 / len(pids)
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -92,33 +151,50 @@ class Program:
         self.log.close()
 
 
-def whole(name, work, **env):
-    """lighttpd, analyze and the agent, as `make run` starts them."""
+def folder_of(work, name):
+    """A new folder for what a program with that name keeps."""
+    folder = os.path.join(work, "".join(c if c.isalnum() else "-" for c in name))
+    os.makedirs(folder)
+    return folder
+
+
+def whole(name, work, build=CURRENT, workers=WORKERS, spool=None, **env):
+    """
+    lighttpd, analyze and the agent, as `make run` starts them, with their files in `work`; the
+    spool is in the directory `spool` where that is given.
+    """
     port, agent = free_ports(2)
-    state = os.path.join(work, name)
-    os.makedirs(state)
+    state = folder_of(work, name)
+    if spool is not None:
+        os.symlink(spool, f"{state}/spool")
     clean = {key: "" for key in os.environ if key.startswith(("OTEL_", "MICROTRACE_"))}
-    program = Program(name, [f"{BUILD}/bin/microtrace-run"],
+    program = Program(name, [f"{build.folder}/bin/microtrace-run"],
                       {**clean, "PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state,
-                       "AGENT_LISTEN": f"127.0.0.1:{agent}", "WORKERS": str(WORKERS), **env},
-                      port, f"{state}.log")
+                       "AGENT_LISTEN": f"127.0.0.1:{agent}", "WORKERS": str(workers), **env},
+                      port, f"{state}.log", cwd=build.root)
     program.agent_url = f"http://127.0.0.1:{agent}/metrics"
     wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), name)
     return program
 
 
-def bare(work, name="bare", *defines):
+def compile_bare(folder, *defines):
+    """tests/bench/bare.c as the program `analyze` in that folder."""
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-fno-common", "-fstack-protector-strong",
+             *defines]
+    subprocess.run([os.environ.get("CC", "gcc"), *flags, "-o", f"{folder}/analyze",
+                    f"{ROOT}/tests/bench/bare.c", "-lfcgi", "-ljansson", "-lm"], check=True)
+    return f"{folder}/analyze"
+
+
+def bare(work, name, *defines, workers=WORKERS):
     """The bare program behind lighttpd with the very same lighttpd.conf."""
     port, agent = free_ports(2)
-    state = os.path.join(work, name.replace(",", "").replace(" ", "-"))
+    state = folder_of(work, name)
     programs = os.path.join(state, "programs")
     os.makedirs(os.path.join(state, "run", "upload"))
     os.makedirs(programs)
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-fno-common", "-fstack-protector-strong",
-             *defines]
-    subprocess.run([os.environ.get("CC", "gcc"), *flags, "-o", f"{programs}/analyze",
-                    f"{ROOT}/tests/bench/bare.c", "-lfcgi", "-ljansson", "-lm"], check=True)
-    env = {"PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state, "WORKERS": str(WORKERS),
+    compile_bare(programs, *defines)
+    env = {"PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state, "WORKERS": str(workers),
            "AGENT_HOST": "127.0.0.1", "AGENT_PORT": str(agent), "MAX_REQUEST_KB": "1088",
            "LIGHTTPD_METRICS_CLIENTS": "^127", "REQUEST_TIMEOUT": "60",
            "MICROTRACE_PROGRAMS": programs, "MICROTRACE_DOCS_ASSETS": "",
@@ -127,3 +203,39 @@ def bare(work, name="bare", *defines):
                       f"{state}.log")
     wait_for(lambda: answers(program.url), "the bare program")
     return program
+
+
+def bare_no_linger(work, workers=WORKERS):
+    """The bare program that closes a connection at once, as analyze does."""
+    return bare(work, "bare, no linger", "-DNO_LINGER", workers=workers)
+
+
+def compile_tool(work, name):
+    """A C program of this folder, with all of lib."""
+    out = os.path.join(work, name)
+    subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g",
+                    f"-I{ROOT}", "-o", out, f"{ROOT}/tests/bench/{name}.c",
+                    f"{BUILD}/lib/microtrace-internal.a", "-lm"], check=True)
+    return out
+
+
+class Sink:
+    """tests/bench/sink.c on its own core."""
+
+    def __init__(self, binary, work, *options):
+        port_file = os.path.join(work, f"port-{time.monotonic_ns()}")
+        self.process = subprocess.Popen(["taskset", "-c", SINK_CORE, binary, port_file, *options])
+        wait_for(lambda: os.path.exists(port_file) and os.path.getsize(port_file),
+                          "the sink")
+        with open(port_file, encoding="ascii") as file:
+            self.port = int(file.read())
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def take(self):
+        """What it has seen since the last call."""
+        with urllib.request.urlopen(self.url, timeout=30) as answer:
+            return json.load(answer)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()

@@ -3,15 +3,15 @@ OpenTelemetry Collector as the forwarder of the same span spool."""
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import time
-import urllib.request
 
+import loads
 import programs
+from figures import median, ratio, table, values
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-CORE, SINK_CORE = "0", "1"  # of the forwarder that is measured, and of everything else
+CORE = "0"  # of the forwarder that is measured; the sink has another
 LOG_BYTES = 64 << 20
 RATE_BYTES = 128 << 20
 BACKLOGS_MB = (1, 16, 256)
@@ -20,39 +20,9 @@ APPENDS, PROCESSES = 20000, 200
 IDLE = {key: "" for key in os.environ if key.startswith(("OTEL_", "MICROTRACE_"))}
 
 
-def compile_tool(work, name):
-    out = os.path.join(work, name)
-    subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g",
-                    f"-I{programs.ROOT}", "-o", out, f"{HERE}/{name}.c",
-                    f"{programs.BUILD}/lib/libmicrotrace.a", "-lm"], check=True)
-    return out
-
-
 def numbers(command):
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return {name: float(value) for name, value in map(str.split, out.splitlines())}
-
-
-class Sink:
-    """tests/bench/sink.c on its own core."""
-
-    def __init__(self, binary, work, *options):
-        port_file = os.path.join(work, f"port-{time.monotonic_ns()}")
-        self.process = subprocess.Popen(["taskset", "-c", SINK_CORE, binary, port_file, *options])
-        programs.wait_for(lambda: os.path.exists(port_file) and os.path.getsize(port_file),
-                          "the sink")
-        with open(port_file, encoding="ascii") as file:
-            self.port = int(file.read())
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def take(self):
-        """What it has seen since the last call."""
-        with urllib.request.urlopen(self.url, timeout=30) as answer:
-            return json.load(answer)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 class Filled:
@@ -115,7 +85,7 @@ def result(records, seen, cpu_s, rss_mb):
             "us": cpu_s * 1e6 / records, "requests": seen["requests"]}
 
 
-def agent(work, filled, sink, compression):
+def agent(work, filled, sink, compression, build=programs.CURRENT):
     """The agent drains a spool, on one core."""
     spool = filled.copy(work)
     env = {**os.environ, **IDLE, "MICROTRACE_SPOOL_DIR": spool,
@@ -123,7 +93,7 @@ def agent(work, filled, sink, compression):
            "MICROTRACE_SPOOL_MAX_BYTES": str(16 << 30), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
            "OTEL_EXPORTER_OTLP_COMPRESSION": compression}
     sink.take()
-    process = subprocess.Popen(["taskset", "-c", CORE, f"{programs.BUILD}/bin/metrics-agent",
+    process = subprocess.Popen(["taskset", "-c", CORE, f"{build.folder}/bin/metrics-agent",
                                 "--drain"], env=env)
     cpu_s, rss_mb = wait4(process)
     seen = sink.take()
@@ -176,20 +146,11 @@ def collector(work, binary, filled, sink, compression, **settings):
     return result(filled.records, total, cpu_s, rss_mb)
 
 
-def middle(rounds, key):
-    return statistics.median(r[key] for r in rounds)
-
-
-def ratio(rounds, base, key):
-    each = [r[key] / b[key] for r, b in zip(rounds, base)]
-    return f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
-
-
-def rates(work, tool, sink_binary, collector_binary, rounds, table):
+def rates(work, tool, sink_binary, collector_binary, rounds, builds):
     spans = Filled(tool, work, "traces", RATE_BYTES)
     logs = Filled(tool, work, "logs", LOG_BYTES)
     foreign = Filled(tool, work, "traces", LOG_BYTES).as_others_write()
-    sinks = [Sink(sink_binary, work), Sink(sink_binary, work, "count")]
+    sinks = [programs.Sink(sink_binary, work), programs.Sink(sink_binary, work, "count")]
     contenders = {
         "agent, spans": lambda: agent(work, spans, sinks[0], "none"),
         "agent, spans, gzip": lambda: agent(work, spans, sinks[0], "gzip"),
@@ -197,6 +158,13 @@ def rates(work, tool, sink_binary, collector_binary, rounds, table):
         "agent, log lines": lambda: agent(work, logs, sinks[0], "none"),
         "agent, log lines, gzip": lambda: agent(work, logs, sinks[0], "gzip"),
     }
+    for old in builds[1:]:
+        contenders.update({
+            old.name("agent, spans"): lambda old=old: agent(work, spans, sinks[0],
+                                                                  "none", old),
+            old.name("agent, log lines"): lambda old=old: agent(work, logs, sinks[0],
+                                                                      "none", old),
+        })
     if collector_binary:
         contenders.update({
             "Collector, spans": lambda: collector(work, collector_binary, spans, sinks[1], "none"),
@@ -215,11 +183,11 @@ def rates(work, tool, sink_binary, collector_binary, rounds, table):
         for sink in sinks:
             sink.stop()
     peers = {"agent, spans": "Collector, spans", "agent, spans, gzip": "Collector, spans, gzip"}
-    rows = [[name, f"{middle(r, 'rate') / 1000:.0f}", f"{middle(r, 'cpu_rate') / 1000:.0f}",
-             f"{middle(r, 'us'):.2f}", f"{middle(r, 'rss'):.1f}",
-             ratio(r, results[peers[name]], "rate") if peers.get(name) in results else "",
-             ratio(r, results[peers[name]], "cpu_rate") if peers.get(name) in results else ""]
-            for name, r in results.items()]
+    rows = [[name, *(values([{key: n[key] / 1000} for n in r], key) for key in
+                     ("rate", "cpu_rate")),
+             f"{median(r, 'us'):.2f}", f"{median(r, 'rss'):.1f}",
+             *(ratio(r, results[peers[name]], key, ".2f") if peers.get(name) in results else ""
+               for key in ("rate", "cpu_rate"))] for name, r in results.items()]
     table(f"Draining a spool, forwarder on one core, sink on another: {spans.records} spans of "
           f"{spans.size / spans.records:.0f} B or {logs.records} log lines of "
           f"{logs.size / logs.records:.0f} B, {rounds} rounds",
@@ -229,8 +197,8 @@ def rates(work, tool, sink_binary, collector_binary, rounds, table):
         filled.remove()
 
 
-def memory(work, tool, sink_binary, full, table):
-    sink = Sink(sink_binary, work)
+def memory(work, tool, sink_binary, full):
+    sink = programs.Sink(sink_binary, work)
     rows = []
     try:
         for size in (*BACKLOGS_MB, BACKLOG_FULL_MB) if full else BACKLOGS_MB:
@@ -244,16 +212,16 @@ def memory(work, tool, sink_binary, full, table):
           ["backlog MiB", "spans", "most resident MiB", "the same with gzip"], rows)
 
 
-def latency(work, sink_binary, rounds, wrk, table):
-    sink = Sink(sink_binary, work, "count", "latency")
+def latency(work, sink_binary, rounds):
+    sink = programs.Sink(sink_binary, work, "count", "latency")
     program = None
     rows = []
     try:
         program = programs.whole("latency", work, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
-        wrk(program, 1, 16)
+        loads.wrk(program, 1, 16)
         for n in range(rounds):
             sink.take()
-            load = wrk(program, 5, 16)
+            load = loads.wrk(program, 5, 16)
             time.sleep(1)
             seen = sink.take()
             rows.append([f"{n + 1}", f"{load['rate']:.0f}", f"{seen['latencies']}",
@@ -266,7 +234,7 @@ def latency(work, sink_binary, rounds, wrk, table):
           ["round", "requests/s", "spans", "p50 ms", "p99 ms"], rows)
 
 
-def append(work, tool, table):
+def append(work, tool):
     folder = os.path.join(work, "append")
     os.mkdir(folder)
     held = numbers([tool, "append", folder, str(APPENDS)])
@@ -280,15 +248,16 @@ def append(work, tool, table):
            ["a process for each, without its start", f"{cgi['process_append'] / 1000:.1f}"]])
 
 
-def run(work, rounds, wrk, table):
+def run(work, rounds, _seconds, builds):
     """All of it; FULL=1 in the environment adds the backlog of 2 GiB."""
     full = os.environ.get("FULL") == "1"
     touched = bytearray(1 << 30)
     del touched
-    tool, sink_binary = compile_tool(work, "spool_bench"), compile_tool(work, "sink")
+    tool = programs.compile_tool(work, "spool_bench")
+    sink_binary = programs.compile_tool(work, "sink")
     build = subprocess.run([f"{programs.ROOT}/tests/interop/collector/build"],
                            stdout=subprocess.PIPE, text=True, check=False)
-    rates(work, tool, sink_binary, build.stdout.strip(), rounds, table)
-    memory(work, tool, sink_binary, full, table)
-    latency(work, sink_binary, rounds, wrk, table)
-    append(work, tool, table)
+    rates(work, tool, sink_binary, build.stdout.strip(), rounds, builds)
+    memory(work, tool, sink_binary, full)
+    latency(work, sink_binary, rounds)
+    append(work, tool)
