@@ -140,6 +140,19 @@ class Program:
                 total += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
         return total / 1024 / len(pids)
 
+    def wait_for_answer(self, url):
+        """Returns itself once it answers there; ends the bench where it does not."""
+        try:
+            wait_for(lambda: self.process.poll() is not None or answers(url), self.name)
+            if self.process.poll() is None:
+                return self
+        except BaseException:
+            self.stop()
+            raise
+        self.stop()
+        with open(self.log.name, encoding="utf-8", errors="replace") as file:
+            raise SystemExit(f"bench: {self.name} did not start: {file.read()}")
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -173,8 +186,7 @@ def whole(name, work, build=CURRENT, workers=WORKERS, spool=None, **env):
                        "AGENT_LISTEN": f"127.0.0.1:{agent}", "WORKERS": str(workers), **env},
                       port, f"{state}.log", cwd=build.root)
     program.agent_url = f"http://127.0.0.1:{agent}/metrics"
-    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), name)
-    return program
+    return program.wait_for_answer(f"http://127.0.0.1:{port}/readyz")
 
 
 def compile_bare(folder, *defines):
@@ -196,13 +208,12 @@ def bare(work, name, *defines, workers=WORKERS):
     compile_bare(programs, *defines)
     env = {"PORT": str(port), "BIND": "127.0.0.1", "STATE_DIR": state, "WORKERS": str(workers),
            "AGENT_HOST": "127.0.0.1", "AGENT_PORT": str(agent), "MAX_REQUEST_KB": "1088",
-           "LIGHTTPD_METRICS_CLIENTS": "^127", "REQUEST_TIMEOUT": "60",
+           "LIGHTTPD_METRICS_CLIENTS": r"^(127\.|::1$)", "REQUEST_TIMEOUT": "60",
            "MICROTRACE_PROGRAMS": programs, "MICROTRACE_DOCS_ASSETS": "",
            "MICROTRACE_RUN_DIR": f"{state}/run", "MICROTRACE_SPOOL_DIR": f"{state}/spool"}
     program = Program(name, [LIGHTTPD, "-D", "-f", f"{ROOT}/lighttpd.conf"], env, port,
                       f"{state}.log")
-    wait_for(lambda: answers(program.url), "the bare program")
-    return program
+    return program.wait_for_answer(program.url)
 
 
 def bare_no_linger(work, workers=WORKERS):
