@@ -94,7 +94,7 @@ def agent(work, filled, sink, compression, build=programs.CURRENT):
            "OTEL_EXPORTER_OTLP_COMPRESSION": compression}
     sink.take()
     process = subprocess.Popen(["taskset", "-c", CORE, f"{build.folder}/bin/metrics-agent",
-                                "--drain"], env=env)
+                                "--drain"], env=env, stderr=subprocess.DEVNULL)
     cpu_s, rss_mb = wait4(process)
     seen = sink.take()
     status = subprocess.run([f"{programs.BUILD}/bin/microtrace", "spool", "status", "--json"],
