@@ -1,8 +1,9 @@
 """A busy disk: copies that fill the page cache past its dirty limit, and small files with fsync.
 
-usage: noise.py copies DIR BYTES | noise.py files DIR
+usage: noise.py copies PARENT DIR BYTES | noise.py files PARENT DIR
 
-`Noise` starts both and ends them. Each ends by itself when the process that started it is gone.
+`Noise` starts both and ends them. Each ends by itself when PARENT, the process that started it, is
+gone.
 """
 import os
 import shutil
@@ -17,9 +18,8 @@ NAMES = 256  # small files that are written again and again
 SMALL = 4096
 
 
-def copies(folder, size):
+def copies(parent, folder, size):
     """Copies one file over and over into so many that together they have `size` bytes."""
-    parent = os.getppid()
     source = os.open(f"{folder}/source", os.O_RDWR | os.O_CREAT)
     for _ in range(COPY // PIECE):
         os.write(source, os.urandom(PIECE))
@@ -35,8 +35,7 @@ def copies(folder, size):
                     return
 
 
-def files(folder):
-    parent = os.getppid()
+def files(parent, folder):
     content, n = os.urandom(SMALL), 0
     while os.getppid() == parent:
         path = f"{folder}/small-{n % NAMES}"
@@ -65,9 +64,10 @@ class Noise:
         self.held_back = pages("nr_dirty_threshold", "nr_dirty_background_threshold") // 2
         self.size = min(2 * pages("nr_dirty_threshold"), disk.f_bavail * disk.f_frsize // 3)
         self.most_dirty = 0
+        parent_pid = str(os.getpid())
         self.processes = [subprocess.Popen([sys.executable, os.path.realpath(__file__), *what])
-                          for what in (["copies", self.folder, str(self.size)],
-                                       ["files", self.folder])]
+                          for what in (["copies", parent_pid, self.folder, str(self.size)],
+                                       ["files", parent_pid, self.folder])]
         self.begin = time.monotonic()
 
     def look(self):
@@ -107,6 +107,6 @@ class Noise:
 
 if __name__ == "__main__":
     if sys.argv[1] == "copies":
-        copies(sys.argv[2], int(sys.argv[3]))
+        copies(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
     else:
-        files(sys.argv[2])
+        files(int(sys.argv[2]), sys.argv[3])
