@@ -43,6 +43,7 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
     all->shared.checkpoint = &all->checkpoint;
     all->shared.dir_fd = all->dir.fd;
+    import_segment_mend(all->dir.fd);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_counts *counts = &all->checkpoint.state.signals[i].counts;
 
@@ -53,7 +54,7 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         if (exporter_open(&all->each[i], (enum spool_signal)i, &all->shared) != 0)
             return -1;
     }
-    if (importer_open(&all->importer, all->each, all->dir.path) != 0)
+    if (importer_open(&all->importer, all->each) != 0)
         return -1;
     if (spool_watch_open(&all->watch, all->dir.path) != 0)
         message_print("the spool can't be watched, looking at it now and then: %s",
@@ -98,8 +99,11 @@ void exporters_close(struct exporters *all)
 
     if (!all->open)
         return;
-    for (i = 0; i < SPOOL_SIGNALS; i++)
+    importer_release(&all->importer);
+    for (i = 0; i < SPOOL_SIGNALS; i++) {
+        segments_refresh(&all->each[i].segments);
         exporter_files_commit(&all->each[i]);
+    }
     (void)exporters_publish(all);
     (void)checkpoint_sync(&all->checkpoint);
     close_all(all);

@@ -13,7 +13,10 @@
 
 static const char magic[8] = {'M', 'T', 'I', 'M', 'P', 'O', 'R', 'T'};
 
-enum { FLAG_SKIPPING = 1 };
+enum {
+    FLAG_SKIPPING = 1,
+    VERSION_WITHOUT_SPOOLED = 1, /* an older agent's */
+};
 
 struct header {
     char magic[8];
@@ -21,6 +24,13 @@ struct header {
     uint32_t checksum; /* CRC-32 of all that follows */
     uint32_t count;
     uint32_t reserved;
+};
+
+/* One a signal. */
+struct spooled {
+    uint64_t seq, inode, length;
+    uint32_t print, lost;
+    uint64_t lost_before, unused;
 };
 
 /* The name's bytes follow it. */
@@ -32,6 +42,7 @@ struct entry {
 };
 
 static_assert(sizeof(struct header) == 24, "layout of docs/spool.md");
+static_assert(sizeof(struct spooled) == 48, "the same");
 static_assert(sizeof(struct entry) == 48, "the same");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
 
@@ -45,6 +56,18 @@ size_t import_cursors_encode(struct import_cursors *cursors)
     struct header header = {.version = IMPORT_CURSORS_VERSION, .count = (uint32_t)cursors->count};
     size_t len = sizeof header;
 
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct import_spooled *const s = &cursors->spooled[i];
+        const struct spooled spooled = {.seq = s->seq,
+                                        .inode = s->inode,
+                                        .length = s->length,
+                                        .print = s->print,
+                                        .lost = s->lost,
+                                        .lost_before = s->lost_before};
+
+        memcpy(cursors->bytes + len, &spooled, sizeof spooled);
+        len += sizeof spooled;
+    }
     for (size_t i = 0; i < cursors->count; i++) {
         const struct import_cursor *const c = &cursors->items[i];
         const struct entry entry = {
@@ -94,19 +117,46 @@ static size_t decode_entry(struct import_cursor *c, const unsigned char *bytes, 
     return sizeof entry + entry.name_len;
 }
 
+/* Returns 0, or -1 if there are none. */
+static int decode_spooled(struct import_cursors *cursors, size_t at, size_t len)
+{
+    struct spooled spooled;
+
+    if (len < at + SPOOL_SIGNALS * sizeof spooled)
+        return -1;
+    for (int i = 0; i < SPOOL_SIGNALS; i++, at += sizeof spooled) {
+        memcpy(&spooled, cursors->bytes + at, sizeof spooled);
+        if (spooled.seq > SPOOL_FILES_SEQ_MAX || spooled.length > INT64_MAX)
+            return -1;
+        cursors->spooled[i] = (struct import_spooled){.seq = spooled.seq,
+                                                      .inode = spooled.inode,
+                                                      .length = spooled.length,
+                                                      .print = spooled.print,
+                                                      .lost = spooled.lost,
+                                                      .lost_before = spooled.lost_before};
+    }
+    return 0;
+}
+
 int import_cursors_decode(struct import_cursors *cursors, size_t len)
 {
     struct header header;
     size_t at = sizeof header;
 
     cursors->count = 0;
+    memset(cursors->spooled, 0, sizeof cursors->spooled);
     if (len < sizeof header)
         return -1;
     memcpy(&header, cursors->bytes, sizeof header);
     if (memcmp(header.magic, magic, sizeof magic) != 0 ||
-        header.version != IMPORT_CURSORS_VERSION || header.count > IMPORT_CURSORS_MAX ||
-        header.checksum != checksum(cursors->bytes, len))
+        (header.version != IMPORT_CURSORS_VERSION && header.version != VERSION_WITHOUT_SPOOLED) ||
+        header.count > IMPORT_CURSORS_MAX || header.checksum != checksum(cursors->bytes, len))
         return -1;
+    if (header.version == IMPORT_CURSORS_VERSION) {
+        if (decode_spooled(cursors, at, len) != 0)
+            return -1;
+        at += SPOOL_SIGNALS * sizeof(struct spooled);
+    }
     for (size_t i = 0; i < header.count; i++) {
         const size_t took = decode_entry(&cursors->items[i], cursors->bytes + at, len - at);
 
@@ -126,6 +176,7 @@ enum checkpoint_found import_cursors_read(struct import_cursors *cursors, int di
     ssize_t got;
 
     cursors->count = 0;
+    memset(cursors->spooled, 0, sizeof cursors->spooled);
     if (fd < 0)
         return errno == ENOENT ? CHECKPOINT_MISSING : CHECKPOINT_CORRUPT;
     got = read(fd, cursors->bytes, sizeof cursors->bytes);

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 enum {
-    IMPORT_CURSORS_VERSION = 1,
+    IMPORT_CURSORS_VERSION = 2,
     IMPORT_CURSORS_MAX = 1024, /* files */
-    IMPORT_CURSORS_BYTES_MAX = 24 + IMPORT_CURSORS_MAX * (48 + NAME_MAX + 1),
+    IMPORT_CURSORS_BYTES_MAX = 24 + SPOOL_SIGNALS * 48 + IMPORT_CURSORS_MAX * (48 + NAME_MAX + 1),
 };
 
 struct import_cursor {
@@ -30,8 +30,20 @@ struct import_cursor {
     bool skipping;   /* offset is in the middle of a line that is too long */
 };
 
+/* Where the lines of one signal went: all that the cursors stand for is there. */
+struct import_spooled {
+    uint64_t seq;    /* the sealed segment that they are added to; 0 for none */
+    uint64_t inode;  /* of that */
+    uint64_t length; /* what is behind it was added since */
+    uint32_t print;  /* checkpoint_fingerprint's, at the length */
+    /* Lines left out that may not be counted yet, and the count of such ones before them. */
+    uint32_t lost;
+    uint64_t lost_before;
+};
+
 struct import_cursors {
     struct import_cursor items[IMPORT_CURSORS_MAX];
+    struct import_spooled spooled[SPOOL_SIGNALS];
     size_t count;
     unsigned char bytes[IMPORT_CURSORS_BYTES_MAX]; /* of the file, for reading and writing it */
 };

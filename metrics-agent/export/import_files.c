@@ -20,12 +20,16 @@ enum { NAMES_STEP = 256 /* names of the directory that one call looks at */ };
 
 int import_files_open(struct import_files *f, int dir_fd, uint64_t now_ns)
 {
+    enum checkpoint_found found;
+
     *f = (struct import_files){.dir_fd = dir_fd, .cursors = calloc(1, sizeof *f->cursors)};
     if (f->cursors == NULL)
         return -1;
-    if (import_cursors_read(f->cursors, dir_fd) == CHECKPOINT_CORRUPT)
+    found = import_cursors_read(f->cursors, dir_fd);
+    f->missing = found == CHECKPOINT_MISSING;
+    if (found == CHECKPOINT_CORRUPT)
         message_print(SPOOL_FILES_IMPORTS " is damaged; the files of other programs are read from "
-                                          "their starts");
+                                          "their starts, and what was sent of them is sent again");
     for (size_t i = 0; i < f->cursors->count; i++)
         f->items[i] = (struct import_file){.fd = -1, .size = UINT64_MAX, .seen_ns = now_ns};
     return 0;

@@ -31,6 +31,10 @@ struct import_file {
     bool known;          /* it was found to be the cursor's file since we started */
     bool behind;         /* there is something to read */
     bool waiting;        /* only for its last line's newline */
+    /* Where it stood before the step under way has moved its cursor. */
+    bool moved, moved_skipping;
+    uint64_t moved_offset;
+    uint32_t moved_head, moved_print;
 };
 
 struct import_files {
@@ -43,6 +47,7 @@ struct import_files {
     unsigned pass; /* the pass under way, or the last */
     bool saved;    /* this pass has seen the cursors' file */
     bool full;     /* it was said that there are too many files */
+    bool missing;  /* there was no file of cursors */
     uint32_t said[IMPORT_FILES_SAID_MAX];
     size_t said_count;
 };

@@ -1,7 +1,9 @@
 #include "metrics-agent/export/importer.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
+#include "metrics-agent/export/importer_commit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,13 +22,14 @@ enum {
     PASS_MS = 100,         /* between two passes, at least */
     PASS_PART = 20,        /* of the time goes to passes, at most */
     RETRY_MS = 1000,       /* after a step that failed, and while the spool has no room */
+    IDLE_MS = 5000,        /* without a line, after which a segment is let go */
     DRAIN_FAILURES_MAX = 3,
 };
 
-int importer_open(struct importer *im, struct exporter *exporters, const char *dir)
+int importer_open(struct importer *im, struct exporter *exporters)
 {
     const struct exporter_shared *const shared = exporters[0].shared;
-    const uint64_t limit = shared->settings->telemetry.spool_max_bytes / SPOOL_SIGNALS;
+    const uint64_t limit = shared->settings->telemetry.spool_max_bytes / SPOOL_OWN_SIGNALS;
 
     memset(im, 0, sizeof *im);
     im->exporters = exporters;
@@ -35,25 +38,31 @@ int importer_open(struct importer *im, struct exporter *exporters, const char *d
     im->settled_ns = UINT64_MAX;
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         im->on = im->on || exporters[i].transfer != NULL;
-        if (spool_writer_init(&im->writers[i], dir, spool_signal_names[i], limit) != 0) {
-            message_print("%s: the path is too long", dir);
-            return -1;
-        }
+        import_segment_init(&im->segments[i], &exporters[i]);
     }
     if (!im->on)
         return 0;
     im->text = malloc(CHECKPOINT_PRINT_BYTES + SPOOL_LINE_MAX + 1);
     im->out = malloc(SPOOL_LINE_MAX + 2);
     if (im->text != NULL && im->out != NULL &&
-        import_files_open(&im->files, shared->dir_fd, clock_monotonic_ns()) == 0)
+        import_files_open(&im->files, shared->dir_fd, clock_monotonic_ns()) == 0) {
+        importer_commit_begin(im);
         return 0;
+    }
     message_print("out of memory");
     importer_close(im);
     return -1;
 }
 
+void importer_release(struct importer *im)
+{
+    for (int i = 0; im->on && i < SPOOL_SIGNALS; i++)
+        import_segment_release(&im->segments[i]);
+}
+
 void importer_close(struct importer *im)
 {
+    importer_release(im);
     import_files_close(&im->files);
     free(im->text);
     free(im->out);
@@ -83,22 +92,6 @@ static uint64_t room_of(struct exporter *e)
     return most >= waiting + ROOM_MIN ? most - waiting : 0;
 }
 
-/* Writes the cursors if they have changed. Without that a restart would take lines twice. */
-static int save(struct importer *im)
-{
-    int result = 0;
-
-    if (!im->files.changed)
-        return 0;
-    result = import_cursors_write(im->files.cursors, im->files.dir_fd);
-    if (result != 0 && !im->save_failed)
-        message_print(SPOOL_FILES_IMPORTS " can't be written, other programs' files wait: %s",
-                      strerror(errno));
-    im->save_failed = result != 0;
-    im->files.changed = result != 0;
-    return result;
-}
-
 /* `consumed` bytes of the text, which begins `back` bytes into what was read, are taken. */
 static void advance(struct importer *im, size_t i, size_t back, size_t consumed)
 {
@@ -107,6 +100,7 @@ static void advance(struct importer *im, size_t i, size_t back, size_t consumed)
 
     if (consumed == 0)
         return;
+    importer_commit_note(im, i);
     cursor->offset += consumed;
     print =
         cursor->offset < CHECKPOINT_PRINT_BYTES ? (size_t)cursor->offset : CHECKPOINT_PRINT_BYTES;
@@ -116,7 +110,7 @@ static void advance(struct importer *im, size_t i, size_t back, size_t consumed)
     im->files.changed = true;
 }
 
-/* A short write would leave a torn piece of a line. */
+/* The checkpoint's room, and what writers of our own programs may need, stays free. */
 static bool has_space(const struct importer *im, size_t bytes)
 {
     struct statvfs disk;
@@ -125,31 +119,38 @@ static bool has_space(const struct importer *im, size_t bytes)
            disk.f_bavail * disk.f_frsize >= bytes + DISK_MIN;
 }
 
-/* Returns 0, or -1 if not all lines are in the spool. */
+/* Returns 0, or -1 with errno and nothing added. */
+static int add_lines(struct importer *im, struct import_segment *segment, uint64_t now_ns)
+{
+    if (!has_space(im, im->lines.len)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    if (!import_segment_usable(segment)) {
+        /* What is in the one before can't be taken back any more. */
+        if (importer_commit_step(im) != 0 || import_segment_begin(segment) != 0)
+            return -1;
+        im->files.changed = true;
+        if (importer_commit_step(im) != 0)
+            return -1;
+    }
+    return import_segment_add(segment, im->out, im->lines.len, now_ns);
+}
+
+/* Returns 0, or -1 if the lines are not in the spool. */
 static int append(struct importer *im, size_t i, size_t back, uint64_t now_ns)
 {
     const enum spool_signal signal = im->files.cursors->items[i].signal;
-    struct spool_writer *const writer = &im->writers[signal];
-    const size_t count = im->lines.count;
-    enum spool_result result = SPOOL_NO_SPACE;
-    size_t in = 0;
-    unsigned lost = (unsigned)count;
 
-    writer->last_errno = ENOSPC;
-    if (has_space(im, im->lines.len))
-        result = spool_writer_append(writer, im->out, im->lines.len, &lost);
-    if (result == SPOOL_OK)
-        in = count;
-    else if (lost < count)
-        in = count - lost - (writer->torn ? 1 : 0);
-    advance(im, i, back, in == count ? im->lines.consumed : in > 0 ? im->lines.ends[in - 1] : 0);
-    if (in > 0)
+    if (add_lines(im, &im->segments[signal], now_ns) == 0) {
+        advance(im, i, back, im->lines.consumed);
         exporter_notify(&im->exporters[signal], now_ns);
-    if (result == SPOOL_OK)
         return 0;
-    if (im->failures == 0)
-        message_print("lines of other programs' files can't be added to %s (%s); they wait",
-                      writer->path, spool_reason(result));
+    }
+    if (im->failures == 0 && !im->save_failed)
+        message_print("%s of other programs' files can't be added to the spool (%s); they wait",
+                      spool_signal_names[signal],
+                      errno == ENOSPC ? "no_space" : instance_file_error(errno));
     return -1;
 }
 
@@ -182,6 +183,7 @@ static void skip(struct importer *im, size_t i, size_t back, size_t len)
     const char *const text = im->text + back;
     const char *const newline = memchr(text, '\n', len);
 
+    importer_commit_note(im, i);
     if (newline != NULL)
         im->files.cursors->items[i].skipping = false;
     advance(im, i, back, newline != NULL ? (size_t)(newline - text) + 1 : len);
@@ -192,7 +194,8 @@ static void begin_skipping(struct importer *im, size_t i, size_t back, size_t le
     struct import_cursor *const cursor = &im->files.cursors->items[i];
 
     import_files_say(&im->files, cursor->name, "has a line that is too long and is left out", 0);
-    agent_metrics_lose(im->exporters[0].shared->metrics, cursor->signal, SPOOL_OVERSIZE, 1);
+    importer_commit_note(im, i);
+    im->lost[cursor->signal]++;
     cursor->skipping = true;
     advance(im, i, back, len);
 }
@@ -287,16 +290,34 @@ static void look_at_waiting(struct importer *im, uint64_t now_ns)
     }
 }
 
-/*
- * One step through the files in turn. The cursors are written behind the lines, so that being
- * killed in between costs nothing but this step once more. Returns when the next is due.
- */
+/* A segment that nothing was added to for a while may be deleted. Returns when to look again. */
+static uint64_t let_go(struct importer *im, bool idle, uint64_t now_ns)
+{
+    const uint64_t idle_ns = im->exporters[0].shared->drain && idle ? 0 : clock_ms_to_ns(IDLE_MS);
+    uint64_t next = UINT64_MAX;
+
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        struct import_segment *const segment = &im->segments[i];
+
+        if (segment->fd < 0)
+            continue;
+        if (now_ns >= segment->used_ns + idle_ns) {
+            import_segment_release(segment);
+            exporter_notify(&im->exporters[i], now_ns);
+        } else if (segment->used_ns + idle_ns < next) {
+            next = segment->used_ns + idle_ns;
+        }
+    }
+    return next;
+}
+
+/* One step through the files in turn. Returns when the next is due. */
 static uint64_t step(struct importer *im, uint64_t now_ns)
 {
     const size_t count = im->files.cursors->count;
     size_t budget = STEP_BYTES, files = 0;
     bool looked[SPOOL_SIGNALS] = {false}, blocked = false;
-    int result = save(im); /* what an earlier step could not write */
+    int result = importer_commit_step(im); /* what is new, or an earlier step could not write */
 
     for (size_t n = 0; n < count && result == 0 && budget > 0 && files < STEP_FILES; n++) {
         const size_t i = im->turn < im->files.cursors->count ? im->turn : 0;
@@ -322,9 +343,8 @@ static uint64_t step(struct importer *im, uint64_t now_ns)
         im->room[signal] -= used < im->room[signal] ? used : im->room[signal];
         files++;
     }
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
-        spool_writer_close(&im->writers[i]);
-    if (save(im) != 0 || result != 0) {
+    if (importer_commit_step(im) != 0 || result != 0) {
+        importer_release(im); /* on a full disk what is delivered can be deleted */
         im->failures++;
         im->retry_ns = now_ns + clock_ms_to_ns(RETRY_MS);
         return im->retry_ns;
@@ -349,6 +369,11 @@ static void look(struct importer *im, uint64_t now_ns)
     im->cost_ns += clock_monotonic_ns() - now_ns;
     if (!over)
         return;
+    if (!im->passed && im->files.missing && im->files.cursors->count > 0 &&
+        im->exporters[0].shared->checkpoint->state.generation > 0)
+        message_print(SPOOL_FILES_IMPORTS " is missing; %zu files of other programs are read from "
+                                          "their starts, whatever was sent of them",
+                      im->files.cursors->count);
     im->passed = true;
     im->pass_ns = now_ns + clock_ms_to_ns(PASS_MS);
     if (im->pass_ns < now_ns + PASS_PART * im->cost_ns)
@@ -357,7 +382,7 @@ static void look(struct importer *im, uint64_t now_ns)
 
 uint64_t importer_run(struct importer *im, uint64_t now_ns)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = UINT64_MAX, idle;
 
     if (!im->on)
         return UINT64_MAX;
@@ -365,6 +390,8 @@ uint64_t importer_run(struct importer *im, uint64_t now_ns)
         look(im, now_ns);
     look_at_waiting(im, now_ns);
     next = now_ns >= im->retry_ns ? step(im, now_ns) : im->retry_ns;
+    idle = let_go(im, next > now_ns, now_ns);
+    next = idle < next ? idle : next;
     if (im->files.dir != NULL)
         return now_ns;
     if (im->wanted && im->pass_ns < next)

@@ -5,6 +5,7 @@
  */
 #include "metrics-agent/export/import_cursors.h"
 
+#include "lib/spool/files.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_dir.h"
 
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+enum { FIRST = 24 + SPOOL_SIGNALS * 48 /* where the cursors begin */ };
 
 static struct import_cursors written, found;
 
@@ -33,6 +36,13 @@ static void set_example(size_t count)
     memset(&written, 0, sizeof written);
     memset(&found, 0xff, sizeof found);
     written.count = count;
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
+        written.spooled[i] = (struct import_spooled){.seq = i * 7,
+                                                     .inode = i << 50,
+                                                     .length = i << 40,
+                                                     .print = 0xcafe0000 + (uint32_t)i,
+                                                     .lost = (uint32_t)i * 3,
+                                                     .lost_before = i << 45};
     for (size_t i = 0; i < count; i++) {
         struct import_cursor *const c = &written.items[i];
 
@@ -54,6 +64,16 @@ static void set_example(size_t count)
 static void assert_same(void)
 {
     assert_int_equal(found.count, written.count);
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct import_spooled *const a = &written.spooled[i], *const b = &found.spooled[i];
+
+        assert_int_equal(a->seq, b->seq);
+        assert_int_equal(a->inode, b->inode);
+        assert_int_equal(a->length, b->length);
+        assert_int_equal(a->print, b->print);
+        assert_int_equal(a->lost, b->lost);
+        assert_int_equal(a->lost_before, b->lost_before);
+    }
     for (size_t i = 0; i < written.count; i++) {
         const struct import_cursor *const a = &written.items[i], *const b = &found.items[i];
 
@@ -127,18 +147,42 @@ static void no_content_is_trusted(void **state)
     const uint32_t many = IMPORT_CURSORS_MAX + 1, three = 3, one = 1, head = 1025;
     const uint16_t signal = SPOOL_SIGNALS, none = 0, long_name = NAME_MAX + 1, off = 15;
 
+    const uint64_t seq = SPOOL_FILES_SEQ_MAX + 1, length = UINT64_C(1) << 63;
+
     (void)state;
-    assert_int_equal(decode_with(24, "", 0), 0);
+    assert_int_equal(decode_with(FIRST, "", 0), 0);
     assert_int_equal(decode_with(16, &many, 4), -1);
     assert_int_equal(decode_with(16, &three, 4), -1);
     assert_int_equal(decode_with(16, &one, 4), -1);
-    assert_int_equal(decode_with(24 + 24, &head, 4), -1);
-    assert_int_equal(decode_with(24 + 32, &signal, 2), -1);
-    assert_int_equal(decode_with(24 + 36, &none, 2), -1);
-    assert_int_equal(decode_with(24 + 36, &long_name, 2), -1);
-    assert_int_equal(decode_with(24 + 36, &off, 2), -1);
-    assert_int_equal(decode_with(24 + 48, "/", 1), -1);
-    assert_int_equal(decode_with(24 + 48 + 3, "", 1), -1);
+    assert_int_equal(decode_with(FIRST + 24, &head, 4), -1);
+    assert_int_equal(decode_with(FIRST + 32, &signal, 2), -1);
+    assert_int_equal(decode_with(FIRST + 36, &none, 2), -1);
+    assert_int_equal(decode_with(FIRST + 36, &long_name, 2), -1);
+    assert_int_equal(decode_with(FIRST + 36, &off, 2), -1);
+    assert_int_equal(decode_with(FIRST + 48, "/", 1), -1);
+    assert_int_equal(decode_with(FIRST + 48 + 3, "", 1), -1);
+    assert_int_equal(decode_with(24 + 48, &seq, 8), -1);
+    assert_int_equal(decode_with(24 + 48 + 16, &length, 8), -1);
+}
+
+/* One that has nothing between its header and the cursors. */
+static void an_older_agents_is_read(void **state)
+{
+    const uint32_t version = 1;
+    size_t len;
+    uint32_t sum;
+
+    (void)state;
+    set_example(3);
+    len = import_cursors_encode(&written) - (FIRST - 24);
+    memcpy(found.bytes, written.bytes, 24);
+    memcpy(found.bytes + 8, &version, sizeof version);
+    memcpy(found.bytes + 24, written.bytes + FIRST, len - 24);
+    sum = (uint32_t)crc32(0, found.bytes + 24, (uInt)(len - 24));
+    memcpy(found.bytes + 12, &sum, sizeof sum);
+    assert_int_equal(import_cursors_decode(&found, len), 0);
+    memset(written.spooled, 0, sizeof written.spooled);
+    assert_same();
 }
 
 static void replaces_what_a_dead_one_left(void **state)
@@ -224,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(come_back, fresh, fresh),
         cmocka_unit_test(any_damage_is_seen),
+        cmocka_unit_test(an_older_agents_is_read),
         cmocka_unit_test(no_content_is_trusted),
         cmocka_unit_test_setup_teardown(replaces_what_a_dead_one_left, fresh, fresh),
         cmocka_unit_test_setup_teardown(a_failure_leaves_the_old_one, fresh, fresh),

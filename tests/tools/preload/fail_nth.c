@@ -4,12 +4,16 @@
  * allocations are). Settings, all from the environment:
  *
  *     FAIL_NTH_PROGRAM   only in programs of this name; the others run as they are
- *     FAIL_NTH_FAMILY    memory, map, open, read, write, size, lock, name, sync, stat, event,
- * socket FAIL_NTH_CALL      which one, from 1; 0 or unset: none, only count FAIL_NTH_FROM      set:
- * that one and all that follow FAIL_NTH_ERRNO     the number of the error; 0: a write that takes
- * half of its bytes FAIL_NTH_REPORT    a file that each process adds a line to when its main()
- * begins and when a call fails for the first time, and PATH.PID with the counts of the calls, as
- * they stand at any moment: one uint64_t for each family, in this order
+ *     FAIL_NTH_FAMILY    memory, map, open, read, write, size, lock, name, sync, stat, event or
+ *                        socket
+ *     FAIL_NTH_CALL      which one, from 1; 0 or unset: none, only count
+ *     FAIL_NTH_FROM      set: that one and all that follow
+ *     FAIL_NTH_ERRNO     the number of the error; 0: a write that takes half of its bytes
+ *     FAIL_NTH_KILL      set: the process is killed there; in the middle of a write if
+ *                        FAIL_NTH_ERRNO is 0, else before the call
+ *     FAIL_NTH_REPORT    a file that each process adds a line to when its main() begins and when a
+ *                        call fails for the first time, and PATH.PID with the counts of the calls,
+ *                        as they stand at any moment: one uint64_t for each family, in this order
  *
  * Descriptors 0 to 2, sockets and pipes are the peer's: read and write spare them, so that what is
  * missing afterwards was lost by the program and not by the test.
@@ -20,6 +24,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -66,7 +71,7 @@ static _Atomic uint64_t *counts = own_counts;
 static atomic_int told; /* lines of the report */
 static int family = -1, error_number;
 static uint64_t nth;
-static bool from_then_on;
+static bool from_then_on, kills;
 static const char *report;
 
 static void *next_function(const char *name)
@@ -134,6 +139,7 @@ static void read_settings(void)
     nth = call != NULL ? strtoull(call, NULL, 10) : 0;
     error_number = number != NULL ? atoi(number) : ENOMEM;
     from_then_on = getenv("FAIL_NTH_FROM") != NULL;
+    kills = getenv("FAIL_NTH_KILL") != NULL;
     report = getenv("FAIL_NTH_REPORT");
     begin();
     (void)pthread_atfork(NULL, NULL, begin);
@@ -177,6 +183,11 @@ static void tell(uint64_t call, const void *caller)
     add_line(line, length < (int)sizeof(line) ? length : (int)sizeof(line) - 1);
 }
 
+static void die(void)
+{
+    (void)syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
+}
+
 /* Counts a call. Returns whether it is to fail; errno is set then. */
 static bool fails(enum family of, const void *caller)
 {
@@ -188,6 +199,8 @@ static bool fails(enum family of, const void *caller)
     if ((int)of != family || nth == 0 || (from_then_on ? call < nth : call != nth))
         return false;
     tell(call, caller);
+    if (kills && (of != WRITE || error_number != 0))
+        die();
     errno = error_number;
     return true;
 }
@@ -345,18 +358,26 @@ static ssize_t part(size_t length)
     return error_number == 0 ? (ssize_t)(length / 2) : -1;
 }
 
+/* `wrote` of `length` bytes are written. */
+static ssize_t written(ssize_t wrote, size_t length)
+{
+    if (kills && (size_t)wrote < length)
+        die();
+    return wrote;
+}
+
 ssize_t write(int fd, const void *bytes, size_t length)
 {
     const ssize_t taken = !spared(fd) && FAILS(WRITE) ? part(length) : (ssize_t)length;
 
-    return taken < 0 ? -1 : syscall(SYS_write, fd, bytes, taken);
+    return taken < 0 ? -1 : written(syscall(SYS_write, fd, bytes, taken), length);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
 {
     const ssize_t taken = FAILS(WRITE) ? part(length) : (ssize_t)length;
 
-    return taken < 0 ? -1 : syscall(SYS_pwrite64, fd, bytes, taken, offset);
+    return taken < 0 ? -1 : written(syscall(SYS_pwrite64, fd, bytes, taken, offset), length);
 }
 ALSO(pwrite64, pwrite);
 

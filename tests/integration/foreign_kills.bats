@@ -1,0 +1,70 @@
+#!/usr/bin/env bats
+# Goal: a line of another program's file is taken into the spool once, and one that is left out is
+# counted once, wherever kill -9 meets the agent.
+
+bats_require_minimum_version 1.5.0
+load agent_helpers
+
+setup_file() {
+    export LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
+    gcc -std=gnu11 -O2 -fPIC -shared -D_GNU_SOURCE -o "$LIBRARY" "$ROOT/tests/tools/preload/fail_nth.c"
+}
+
+setup() {
+    case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
+    common_setup
+}
+teardown() { common_teardown; }
+
+# lines SIGNAL NAME COUNT: that many lines on stdout; their names go to `written`.
+lines() {
+    rm -rf made && mkdir made
+    "$TOOL" made "$1" "$2" "$3" 100 >>written
+    cat "made/$1.jsonl"
+}
+
+# dies_at FAMILY CALL ERRNO: runs the agent until it is killed there; false if it comes to its end,
+# which it does because nothing can be sent.
+dies_at() {
+    local status=0
+    PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY="$1"
+        FAIL_NTH_CALL="$2" FAIL_NTH_ERRNO="$3" FAIL_NTH_KILL=1)
+    launch_agent --drain
+    PREFIX=()
+    wait "$AGENT_PID" || status=$?
+    AGENT_PID=''
+    [ "$status" = 137 ] || [ "$status" = 1 ]
+    [ "$status" = 137 ]
+}
+
+# killed_at_each FAMILY ERRNO: at each of the calls before the first request.
+killed_at_each() {
+    local call=0
+    choose_ports
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    while [ $((++call)) -le 60 ]; do
+        lines traces "t$call" 3 >>spool/x.traces.jsonl
+        lines logs "l$call" 2 >>spool/y.logs.jsonl
+        # A segment is full every few times.
+        lines traces "u$call" 30 >>"spool/z$((call % 5)).traces.jsonl"
+        dies_at "$1" "$call" "$2" || break
+    done
+    echo "# $1: killed at $((call - 1)) calls" >&3
+    [ "$call" -gt "$3" ]
+    sink_answers '{}'
+    start_agent
+    until_true 60 nothing_waits traces
+    until_true 60 nothing_waits logs
+    everything_arrived --duplicate-requests 0
+    books traces "$(written_by '[tu]')"
+    books logs "$(written_by l)"
+    [ "$(dropped traces torn)" = 0 ]
+}
+
+@test "killed before any write: each line once" { killed_at_each write 12 8; }
+@test "killed in the middle of any write: each line once" { killed_at_each write 0 8; }
+@test "killed before any rename, deletion or change of a mode: each line once" {
+    killed_at_each name 12 4
+}
+@test "killed before any opening: each line once" { killed_at_each open 12 8; }
