@@ -43,7 +43,7 @@ killed_at_each() {
     choose_ports
     start_sink
     sink_answers '{"mode":"status","status":503}'
-    while [ $((++call)) -le 60 ]; do
+    while [ $((++call)) -le 30 ]; do
         lines traces "t$call" 3 >>spool/x.traces.jsonl
         lines logs "l$call" 2 >>spool/y.logs.jsonl
         # A segment is full every few times.
@@ -67,4 +67,40 @@ killed_at_each() {
 @test "killed before any rename, deletion or change of a mode: each line once" {
     killed_at_each name 12 4
 }
+@test "killed behind any rename, deletion or change of a mode: each line once" {
+    killed_at_each name 0 4
+}
 @test "killed before any opening: each line once" { killed_at_each open 12 8; }
+
+# left_out_at_each FAMILY ERRNO LEAST: a line that is too long for this spool each time.
+left_out_at_each() {
+    local call=0
+    choose_ports
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=262144)
+    while [ $((++call)) -le 30 ]; do
+        {
+            lines traces "t$call" 1
+            python3 -c 'print("{\"resourceSpans\":[" + " " * 140000 + "]}")'
+        } >>spool/x.traces.jsonl
+        dies_at "$1" "$call" "$2" || break
+    done
+    echo "# $1: killed at $((call - 1)) calls" >&3
+    [ "$call" -gt "$3" ]
+    sink_answers '{}'
+    start_agent
+    until_true 20 counted_as_left_out "$call"
+    until_true 60 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces "$call"
+}
+
+counted_as_left_out() { [ "$(dropped traces oversize)" = "$1" ]; }
+
+@test "killed in the middle of any write: each line that is left out is counted once" {
+    left_out_at_each write 0 8
+}
+@test "killed behind any rename: each line that is left out is counted once" {
+    left_out_at_each name 0 4
+}

@@ -9,8 +9,8 @@
  *     FAIL_NTH_CALL      which one, from 1; 0 or unset: none, only count
  *     FAIL_NTH_FROM      set: that one and all that follow
  *     FAIL_NTH_ERRNO     the number of the error; 0: a write that takes half of its bytes
- *     FAIL_NTH_KILL      set: the process is killed there; in the middle of a write if
- *                        FAIL_NTH_ERRNO is 0, else before the call
+ *     FAIL_NTH_KILL      set: the process is killed there: before the call or, if FAIL_NTH_ERRNO is
+ *                        0, in the middle of a write, behind a call of size, name or sync
  *     FAIL_NTH_REPORT    a file that each process adds a line to when its main() begins and when a
  *                        call fails for the first time, and PATH.PID with the counts of the calls,
  *                        as they stand at any moment: one uint64_t for each family, in this order
@@ -72,6 +72,7 @@ static atomic_int told; /* lines of the report */
 static int family = -1, error_number;
 static uint64_t nth;
 static bool from_then_on, kills;
+static _Thread_local bool dying; /* when the call is done */
 static const char *report;
 
 static void *next_function(const char *name)
@@ -199,8 +200,12 @@ static bool fails(enum family of, const void *caller)
     if ((int)of != family || nth == 0 || (from_then_on ? call < nth : call != nth))
         return false;
     tell(call, caller);
-    if (kills && (of != WRITE || error_number != 0))
+    if (kills && error_number != 0)
         die();
+    if (kills && of != WRITE) {
+        dying = true;
+        return false;
+    }
     errno = error_number;
     return true;
 }
@@ -251,11 +256,18 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 
 /* --- system calls ---------------------------------------------------------------------------- */
 
+static long done(long result)
+{
+    if (dying)
+        die();
+    return result;
+}
+
 /* A function with the arguments that its system call takes, and the same under its 64-bit name. */
 #define SYSTEM_CALL(of, type, name, number, parameters, ...)                                       \
     type name parameters                                                                           \
     {                                                                                              \
-        return FAILS(of) ? (type)-1 : (type)syscall(number, __VA_ARGS__);                          \
+        return FAILS(of) ? (type)-1 : (type)done(syscall(number, __VA_ARGS__));                    \
     }
 #define ALSO(name, of) __asm__(".globl " #name "; .set " #name ", " #of)
 
