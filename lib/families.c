@@ -48,6 +48,16 @@ const struct metrics_family_def families_table[FAMILIES_COUNT] = {
                                  .help = "Files of the spool that the agent can't open.",
                                  .kind = METRICS_GAUGE,
                                  .labels = LABELED("signal")},
+    [FAMILY_IMPORT_WAITING] =
+        {.name = "microtrace_import_waiting_bytes",
+         .help = "What other programs have written into their files that is not in the spool yet.",
+         .unit = "bytes",
+         .kind = METRICS_GAUGE,
+         .labels = LABELED("signal")},
+    [FAMILY_IMPORT_UNREADABLE] = {.name = "microtrace_import_unreadable_files",
+                                  .help = "Files of other programs that the agent does not read.",
+                                  .kind = METRICS_GAUGE,
+                                  .labels = LABELED("signal")},
     [FAMILY_EXPORT_RECORDS] =
         {.name = "microtrace_export_records_total",
          .help = "Records that left the spool for the endpoint or for quarantine.",

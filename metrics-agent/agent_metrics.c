@@ -20,6 +20,8 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
     s->limit = metrics_gauge(families[FAMILY_SPOOL_LIMIT], only);
     s->oldest_age = metrics_gauge(families[FAMILY_SPOOL_OLDEST_AGE], only);
     s->unreadable = metrics_gauge(families[FAMILY_SPOOL_UNREADABLE], only);
+    s->import_waiting = metrics_gauge(families[FAMILY_IMPORT_WAITING], only);
+    s->import_unreadable = metrics_gauge(families[FAMILY_IMPORT_UNREADABLE], only);
     s->duration = metrics_histogram(families[FAMILY_EXPORT_DURATION], only);
     s->delivered = metrics_counter(families[FAMILY_EXPORT_RECORDS],
                                    (const char *const[]){signal, "delivered"});
@@ -117,6 +119,13 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
     /* In a file that came later too. */
     metrics_gauge_set(m->build_info, 1);
+}
+
+void agent_metrics_import(struct agent_metrics *m, enum spool_signal signal, uint64_t bytes,
+                          uint64_t unreadable)
+{
+    metrics_gauge_set(m->signals[signal].import_waiting, (double)bytes);
+    metrics_gauge_set(m->signals[signal].import_unreadable, (double)unreadable);
 }
 
 void agent_metrics_request(struct agent_metrics *m, enum spool_signal signal, const char *code,

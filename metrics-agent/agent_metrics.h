@@ -16,7 +16,8 @@
 struct agent_metrics_signal {
     struct metrics_counter *written, *delivered, *rejected, *quarantined, *dropped[SPOOL_DROPS];
     struct metrics_counter *lost[SPOOL_OVERSIZE]; /* by the writers, by spool_result, less one */
-    struct metrics_gauge *backlog, *bytes, *limit, *oldest_age, *unreadable;
+    struct metrics_gauge *backlog, *bytes, *limit, *oldest_age, *unreadable, *import_waiting,
+        *import_unreadable;
     struct metrics_histogram *duration;
 };
 
@@ -58,6 +59,10 @@ void agent_metrics_refresh(struct agent_metrics *metrics);
  */
 void agent_metrics_publish(struct agent_metrics *metrics, enum spool_signal signal,
                            const struct agent_metrics_numbers *numbers);
+
+/* Sets what other programs' files hold that was not taken yet, and how many are not read. */
+void agent_metrics_import(struct agent_metrics *metrics, enum spool_signal signal, uint64_t bytes,
+                          uint64_t unreadable);
 
 /* Counts one request and what it took. */
 void agent_metrics_request(struct agent_metrics *metrics, enum spool_signal signal,

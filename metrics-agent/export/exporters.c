@@ -114,6 +114,8 @@ bool exporters_publish(struct exporters *all)
     bool counted = true;
     int i;
 
+    if (all->open)
+        importer_publish(&all->importer);
     for (i = 0; all->open && i < SPOOL_SIGNALS; i++)
         counted = accounting_publish(&all->each[i], EXPORTERS_COUNT_BYTES, true) && counted;
     return counted;

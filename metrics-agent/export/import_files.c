@@ -129,6 +129,7 @@ void import_files_failed(struct import_files *f, size_t i, int error)
 {
     f->items[i].size = UINT64_MAX;
     f->items[i].behind = false;
+    f->items[i].unreadable = error != ENOENT;
     if (error != ENOENT)
         import_files_say(f, f->cursors->items[i].name, "can't be read", error);
 }
@@ -151,7 +152,25 @@ int import_files_fd(struct import_files *f, size_t i)
         import_files_failed(f, i, errno);
     else
         keep_open(f, i, fd);
+    f->items[i].unreadable = f->items[i].unreadable && fd < 0;
     return fd;
+}
+
+void import_files_sum(const struct import_files *f, enum spool_signal signal, uint64_t *bytes,
+                      uint64_t *unreadable)
+{
+    *bytes = 0;
+    *unreadable = f->refused[signal];
+    for (size_t i = 0; i < f->cursors->count; i++) {
+        const struct import_cursor *const cursor = &f->cursors->items[i];
+        const uint64_t size = f->items[i].size;
+
+        if (cursor->signal != signal)
+            continue;
+        *unreadable += f->items[i].unreadable;
+        if (size != UINT64_MAX && size > cursor->offset)
+            *bytes += size - cursor->offset;
+    }
 }
 
 bool import_files_replaced(struct import_files *f, size_t i)
@@ -328,6 +347,7 @@ static void meet(struct import_files *f, const char *name, struct stat *status, 
     if (!resumes && !named)
         return;
     if (!resumes && find_room(f) == NONE) {
+        f->refusing[spool_files_import(name)]++;
         if (!f->full)
             message_print("more than %d files of other programs in the spool's directory; %s and "
                           "others are not read",
@@ -337,8 +357,10 @@ static void meet(struct import_files *f, const char *name, struct stat *status, 
     }
     fd = open_file(f, name, status);
     if (fd < 0) {
-        if (named && errno != ENOENT)
+        if (named && errno != ENOENT) {
+            f->refusing[spool_files_import(name)]++;
             import_files_say(f, name, "can't be read", errno);
+        }
         return;
     }
     if (resumes)
@@ -390,8 +412,10 @@ static void see(struct import_files *f, const struct dirent *entry, uint64_t now
     if (fstatat(f->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return;
     if (!S_ISREG(status.st_mode)) {
-        if (named)
+        if (named) {
+            f->refusing[spool_files_import(name)]++;
             import_files_say(f, name, "is not a regular file and is not read", 0);
+        }
         return;
     }
     i = find_same(f, name, &status);
@@ -440,6 +464,7 @@ bool import_files_look(struct import_files *f, uint64_t now_ns)
         }
         f->pass++;
         f->saved = false;
+        memset(f->refusing, 0, sizeof f->refusing);
     }
     for (int i = 0; i < NAMES_STEP; i++) {
         entry = readdir(f->dir);
@@ -451,6 +476,7 @@ bool import_files_look(struct import_files *f, uint64_t now_ns)
         return false;
     (void)closedir(f->dir);
     f->dir = NULL;
+    memcpy(f->refused, f->refusing, sizeof f->refused);
     look_at_lost(f, now_ns);
     f->changed = f->changed || (!f->saved && f->cursors->count > 0);
     return true;

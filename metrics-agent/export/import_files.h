@@ -30,6 +30,7 @@ struct import_file {
     unsigned pass;       /* the pass that saw it last */
     bool known;          /* it was found to be the cursor's file since we started */
     bool behind;         /* there is something to read */
+    bool unreadable;     /* it could not be opened or read when that was last tried */
     bool waiting;        /* only for its last line's newline */
     /* Where it stood before the step under way has moved its cursor. */
     bool moved, moved_skipping;
@@ -46,8 +47,10 @@ struct import_files {
     DIR *dir;      /* of the pass under way, or NULL */
     unsigned pass; /* the pass under way, or the last */
     bool saved;    /* this pass has seen the cursors' file */
-    bool full;     /* it was said that there are too many files */
-    bool missing;  /* there was no file of cursors */
+    size_t refused[SPOOL_SIGNALS], refusing[SPOOL_SIGNALS]; /* by the last pass, by this one: */
+                                                            /* files that are not followed */
+    bool full;    /* it was said that there are too many files */
+    bool missing; /* there was no file of cursors */
     uint32_t said[IMPORT_FILES_SAID_MAX];
     size_t said_count;
 };
@@ -75,6 +78,13 @@ void import_files_failed(struct import_files *files, size_t i, int error);
  * indices end here.
  */
 bool import_files_replaced(struct import_files *files, size_t i);
+
+/*
+ * Of a signal's files, as far as they were last looked at: bytes that are not taken yet, and files
+ * that can't be read or are not followed.
+ */
+void import_files_sum(const struct import_files *files, enum spool_signal signal, uint64_t *bytes,
+                      uint64_t *unreadable);
 
 /* Says something of a file, once. */
 void import_files_say(struct import_files *files, const char *name, const char *what, int error);

@@ -16,7 +16,7 @@ static void add(struct import_lines *lines, const char *from, const char *to, si
     memcpy(out + lines->len, from, (size_t)(to - from));
     lines->len += (size_t)(to - from);
     out[lines->len++] = '\n';
-    lines->ends[lines->count++] = (uint32_t)end;
+    lines->count++;
     lines->consumed = end;
 }
 

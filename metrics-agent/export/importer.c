@@ -214,8 +214,21 @@ static void set_waiting(struct importer *im, size_t i, bool rest, uint64_t now_n
 
     file->behind = false;
     file->waiting = rest && now_ns < settled_ns;
+    if (rest && !file->waiting)
+        import_files_say(&im->files, im->files.cursors->items[i].name,
+                         "ends in a piece of a line, which waits for its newline", 0);
     if (file->waiting && settled_ns < im->settled_ns)
         im->settled_ns = settled_ns;
+}
+
+/* Bytes at the file's start that only say that it is UTF-8; RFC 8259, section 8.1. */
+static size_t byte_order_mark(const struct import_cursor *cursor, const char *text, size_t len)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+
+    return cursor->offset == 0 && len >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0
+               ? sizeof mark - 1
+               : 0;
 }
 
 /*
@@ -230,7 +243,7 @@ static int take(struct importer *im, size_t i, size_t budget, uint64_t now_ns, s
         cursor->offset < CHECKPOINT_PRINT_BYTES ? (size_t)cursor->offset : CHECKPOINT_PRINT_BYTES;
     const bool settled = now_ns >= settled_at(file);
     const int fd = import_files_fd(&im->files, i);
-    size_t asked = budget < im->line_max ? budget : (size_t)im->line_max, len = 0;
+    size_t asked = budget < im->line_max ? budget : (size_t)im->line_max, len = 0, mark;
     ssize_t got;
 
     *used = 0;
@@ -252,7 +265,10 @@ static int take(struct importer *im, size_t i, size_t budget, uint64_t now_ns, s
             skip(im, i, back, len);
             return 0;
         }
-        import_lines_cut(&im->lines, im->text + back, len, settled && len < asked, im->out);
+        mark = byte_order_mark(cursor, im->text + back, len);
+        import_lines_cut(&im->lines, im->text + back + mark, len - mark, settled && len < asked,
+                         im->out);
+        im->lines.consumed += im->lines.consumed > 0 ? mark : 0;
         if (im->lines.consumed > 0 || len < asked || asked > im->line_max)
             break;
         asked = (size_t)im->line_max + 1;
@@ -397,6 +413,18 @@ uint64_t importer_run(struct importer *im, uint64_t now_ns)
     if (im->wanted && im->pass_ns < next)
         next = im->pass_ns;
     return im->settled_ns < next ? im->settled_ns : next;
+}
+
+void importer_publish(const struct importer *im)
+{
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        uint64_t bytes = 0, unreadable = 0;
+
+        if (im->on && im->exporters[i].transfer != NULL)
+            import_files_sum(&im->files, (enum spool_signal)i, &bytes, &unreadable);
+        agent_metrics_import(im->exporters[i].shared->metrics, (enum spool_signal)i, bytes,
+                             unreadable);
+    }
 }
 
 int importer_drained(const struct importer *im)

@@ -54,6 +54,9 @@ void importer_notify(struct importer *importer);
 /* Does one step of what is due. Returns when to call again (monotonic ns). */
 uint64_t importer_run(struct importer *importer, uint64_t now_ns);
 
+/* Publishes what waits, and what is not read, of each signal that is sent somewhere. */
+void importer_publish(const struct importer *importer);
+
 /* For --drain: 1 when all is taken, 0 while there is more, -1 if it can't be taken. */
 int importer_drained(const struct importer *importer);
 

@@ -406,9 +406,15 @@ drain() {
     kill_agent TERM
     printf 'x' | dd of=spool/agent.imports bs=1 seek=40 conv=notrunc 2>dd.log
     start_agent
-    said "agent.imports is damaged"
+    said "agent.imports is damaged; .* sent again"
     until_true 20 sent_is 42
     everything_arrived
+    kill_agent TERM
+    # Removed while no agent ran: as loud.
+    rm spool/agent.imports
+    start_agent
+    until_true 20 said "agent.imports is missing; 1 files of other programs are read from their"
+    until_true 20 sent_is 63
     kill_agent TERM
     # A folder in its place can't be replaced.
     mv spool/agent.imports imports

@@ -1,6 +1,6 @@
 /*
- * Goal: of another program's text whole lines are taken and nothing else, byte for byte, and where
- * each of them ends is known, however the text is cut.
+ * Goal: of another program's text whole lines are taken and nothing else, byte for byte,
+ * however the text is cut.
  */
 #include "metrics-agent/export/import_lines.h"
 
@@ -65,18 +65,6 @@ static void takes_whole_lines(void **state)
     assert_memory_equal(out, "{\"a\":\"\0\"}\n", 10);
 }
 
-static void knows_where_each_ends(void **state)
-{
-    static const char text[] = "\n{}\r\n\n  {\"a\":2}\n{}";
-
-    (void)state;
-    cut(text, sizeof text - 1, true);
-    assert_int_equal(lines.count, 3);
-    assert_int_equal(lines.ends[0], 5);
-    assert_int_equal(lines.ends[1], 16);
-    assert_int_equal(lines.ends[2], 18);
-}
-
 /* In one piece or in any two, the same comes out. */
 static void cuts_anywhere(void **state)
 {
@@ -116,7 +104,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_whole_lines),
-        cmocka_unit_test(knows_where_each_ends),
         cmocka_unit_test(cuts_anywhere),
         cmocka_unit_test(stops_at_its_bound),
     };
