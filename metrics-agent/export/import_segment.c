@@ -186,6 +186,10 @@ static void mend(const struct import_spooled *spooled, enum spool_signal signal,
                           instance_file_error(errno));
         return;
     }
+    if ((uint64_t)status.st_size < spooled->length)
+        message_print("%s has %lld bytes, and %llu were written: the machine ended before they "
+                      "were on the disk; that many of other programs' lines are lost",
+                      name, (long long)status.st_size, (unsigned long long)spooled->length);
     if ((uint64_t)status.st_size > spooled->length && is_meant(spooled, fd, &status) &&
         ftruncate(fd, (off_t)spooled->length) != 0)
         message_print("%s can't be cut: %s; lines of other programs may be sent twice", name,

@@ -47,6 +47,8 @@ int importer_open(struct importer *im, struct exporter *exporters)
     if (im->text != NULL && im->out != NULL &&
         import_files_open(&im->files, shared->dir_fd, clock_monotonic_ns()) == 0) {
         importer_commit_begin(im);
+        /* At the first start there is none. */
+        im->files.missing = im->files.missing && shared->checkpoint->state.generation > 0;
         return 0;
     }
     message_print("out of memory");
@@ -385,8 +387,7 @@ static void look(struct importer *im, uint64_t now_ns)
     im->cost_ns += clock_monotonic_ns() - now_ns;
     if (!over)
         return;
-    if (!im->passed && im->files.missing && im->files.cursors->count > 0 &&
-        im->exporters[0].shared->checkpoint->state.generation > 0)
+    if (!im->passed && im->files.missing && im->files.cursors->count > 0)
         message_print(SPOOL_FILES_IMPORTS " is missing; %zu files of other programs are read from "
                                           "their starts, whatever was sent of them",
                       im->files.cursors->count);

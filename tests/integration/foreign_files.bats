@@ -24,6 +24,7 @@ times_said() { grep -c "$1" agent.log; }
 sent_is() { [ "$(wc -l <dump)" = "$1" ]; }
 sent_at_least() { [ "$(wc -l <dump)" -ge "$1" ]; }
 all_sent() { until_true 30 sent_is "$(wc -l <written)" && everything_arrived --duplicate-requests 0; }
+unread_is() { [ "$(metric microtrace_import_unreadable_files "signal=\"$1\"")" = "$2" ]; }
 processor() { awk '{ print $14 + $15 }' "/proc/$AGENT_PID/stat"; }
 
 # grow FILE NAME COUNT: appends lines one by one, in two writes each, until it is ended.
@@ -334,6 +335,8 @@ launch_agent_that_dies() {
     until_true 60 sent_is 1024
     until_true 10 said "more than 1024 files of other programs"
     [ "$(times_said "more than 1024 files")" = 1 ]
+    ! said "agent.imports is missing" # it is the first start
+    until_true 10 unread_is traces 76
     agent_answers
     until_true 20 nothing_waits traces
     [ "$(ls "/proc/$AGENT_PID/fd" | wc -l)" -lt 100 ]

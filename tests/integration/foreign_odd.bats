@@ -101,9 +101,8 @@ quarantined_is() { [ "$(outcome traces quarantined)" = "$1" ]; }
     jq -r .reason spool/traces.quarantine*.jsonl | sort | uniq -c | awk '{ print $2, $1 }' >reasons
     diff reasons - <<'EOF'
 control 1
-malformed 2
+malformed 3
 oversize 1
-utf8 1
 EOF
 }
 
