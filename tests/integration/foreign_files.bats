@@ -335,7 +335,7 @@ launch_agent_that_dies() {
     until_true 60 sent_is 1024
     until_true 10 said "more than 1024 files of other programs"
     [ "$(times_said "more than 1024 files")" = 1 ]
-    ! said "agent.imports is missing" # it is the first start
+    run ! said "agent.imports is missing" # it is the first start
     until_true 10 unread_is traces 76
     agent_answers
     until_true 20 nothing_waits traces
