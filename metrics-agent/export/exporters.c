@@ -43,7 +43,7 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
     all->shared.checkpoint = &all->checkpoint;
     all->shared.dir_fd = all->dir.fd;
-    import_segment_mend(all->dir.fd);
+    import_segment_mend(all->dir.fd, &all->checkpoint.state);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_counts *counts = &all->checkpoint.state.signals[i].counts;
 

@@ -197,7 +197,17 @@ static void mend(const struct import_spooled *spooled, enum spool_signal signal,
     (void)close(fd);
 }
 
-void import_segment_mend(int dir_fd)
+/* Whether what is behind the length has been settled. */
+static bool is_settled(const struct import_spooled *spooled, const struct checkpoint_signal *signal)
+{
+    for (uint32_t i = 0; i < signal->cursor_count; i++) {
+        if (signal->cursors[i].seq == spooled->seq && signal->cursors[i].offset > spooled->length)
+            return true;
+    }
+    return false;
+}
+
+void import_segment_mend(int dir_fd, const struct checkpoint_state *checkpoint)
 {
     struct import_cursors *const cursors = malloc(sizeof *cursors);
 
@@ -205,7 +215,8 @@ void import_segment_mend(int dir_fd)
         return;
     if (import_cursors_read(cursors, dir_fd) == CHECKPOINT_VALID) {
         for (int i = 0; i < SPOOL_SIGNALS; i++) {
-            if (cursors->spooled[i].seq > 0)
+            if (cursors->spooled[i].seq > 0 &&
+                !is_settled(&cursors->spooled[i], &checkpoint->signals[i]))
                 mend(&cursors->spooled[i], (enum spool_signal)i, dir_fd);
         }
     }

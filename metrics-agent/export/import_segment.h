@@ -53,8 +53,10 @@ void import_segment_release(struct import_segment *segment);
 
 /*
  * Cuts off what an agent that died has added without saying so in agent.imports. To be called
- * before the spool in the directory `dir_fd` is read.
+ * before the spool in the directory `dir_fd` is read. Where the checkpoint stands behind the
+ * length, an older agent.imports is back: nothing is cut then, so that what is before it is not
+ * sent again.
  */
-void import_segment_mend(int dir_fd);
+void import_segment_mend(int dir_fd, const struct checkpoint_state *checkpoint);
 
 #endif

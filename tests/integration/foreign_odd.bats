@@ -203,3 +203,36 @@ END
     until_true 20 nothing_waits traces
     [ "$(outcome traces delivered)" = 3 ]
 }
+
+@test "an older agent.imports comes back: what was taken since is taken twice, and nothing else" {
+    start_sink
+    start_agent
+    lines traces a 20 >spool/x.traces.jsonl
+    all_sent
+    until_true 20 nothing_waits traces
+    cp spool/agent.imports older
+    lines traces b 5 >>spool/x.traces.jsonl
+    all_sent
+    until_true 20 nothing_waits traces
+    # It is what a crash of the machine may do.
+    kill_agent 9
+    [ -e spool/traces.0000000001.jsonl ] || skip "the machine is too slow: it is delivered and gone"
+    cp older spool/agent.imports
+    start_agent
+    until_true 20 sent_is 30
+    everything_arrived
+    books traces 30
+    [ "$(jq -r .record.name dump | grep -c '^a-')" = 20 ]
+}
+
+@test "the machine ended before the lines were on the disk: it is said" {
+    start_sink
+    sink_answers '{"mode":"status","status":503}'
+    start_agent
+    lines traces a 20 >spool/x.traces.jsonl
+    until_true 20 backlog_is traces 20
+    kill_agent 9
+    truncate -s -100 spool/traces.0000000001.jsonl
+    start_agent
+    said "traces.0000000001.jsonl has .* were written: the machine ended before"
+}
