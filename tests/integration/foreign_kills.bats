@@ -37,11 +37,18 @@ dies_at() {
     [ "$status" = 137 ]
 }
 
-# killed_at_each FAMILY ERRNO: at each of the calls before the first request.
+delivered_is() { [ "$(outcome traces delivered)" = "$1" ]; }
+
+# killed_at_each FAMILY ERRNO LEAST: at each of the calls before the first request.
 killed_at_each() {
     local call=0
     choose_ports
     start_sink
+    # The active file stands in the checkpoint by a number, which each new segment changes.
+    "$TOOL" spool traces own 10 100 >>written
+    start_agent
+    until_true 20 delivered_is 10
+    kill_agent TERM
     sink_answers '{"mode":"status","status":503}'
     while [ $((++call)) -le 30 ]; do
         lines traces "t$call" 3 >>spool/x.traces.jsonl
@@ -57,7 +64,7 @@ killed_at_each() {
     until_true 60 nothing_waits traces
     until_true 60 nothing_waits logs
     everything_arrived --duplicate-requests 0
-    books traces "$(written_by '[tu]')"
+    books traces "$(written_by '[otu]')"
     books logs "$(written_by l)"
     [ "$(dropped traces torn)" = 0 ]
 }
