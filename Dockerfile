@@ -38,6 +38,7 @@ RUN apt-get -qq -o Acquire::Retries=3 update \
         /var/lib/microtrace /var/lib/microtrace/run /var/lib/microtrace/spool
 COPY --from=build /out/usr/local/bin/ /usr/local/bin/
 COPY --from=build /out/usr/local/share/microtrace/lighttpd.conf /usr/local/share/microtrace/
+COPY --from=build /out/usr/local/share/microtrace/errors/ /usr/local/share/microtrace/errors/
 COPY deploy/container/healthcheck /usr/local/bin/microtrace-healthcheck
 
 ENV PORT=8000 BIND=0.0.0.0 AGENT_LISTEN=0.0.0.0:9464 MICROTRACE_AGENT_LISTEN=0.0.0.0:9464 \

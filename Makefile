@@ -55,7 +55,10 @@ TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*
 
 MAN_PAGES    := $(patsubst docs/man/%,$(BUILD)/man/%,$(sort $(wildcard docs/man/*.[138])))
 
-all: $(PROGRAMS) $(LIBRARIES) $(MAN_PAGES)
+# What lighttpd answers where no program can; lighttpd.conf finds them beside the programs.
+ERROR_PAGES  := $(patsubst deploy/errors/%,$(BUILD)/share/microtrace/errors/%,$(sort $(wildcard deploy/errors/*.html)))
+
+all: $(PROGRAMS) $(LIBRARIES) $(MAN_PAGES) $(ERROR_PAGES)
 
 # --- Debian packages ---------------------------------------------------------------------------
 
@@ -135,6 +138,10 @@ $(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
 	@mkdir -p $(@D)
 	$(call say,MAN ,$@)
 	$(Q)scripts/man-page $< $(BUILD)/bin >$@
+
+$(ERROR_PAGES): $(BUILD)/share/microtrace/errors/%: deploy/errors/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
 
 # A program's modules without its main, for the unit tests.
 $(BUILD)/lib/%-modules.a:
@@ -252,7 +259,8 @@ bench: all $(BUILD)/tests/bench/metrics_bench
 
 # The folders below PREFIX, and what goes into each. Those with our name are ours alone.
 FOLDERS := bin lib include share/man/man1 share/man/man3 share/man/man8 share/microtrace \
-           share/microtrace/swagger-ui share/microtrace/dashboards share/doc/microtrace
+           share/microtrace/errors share/microtrace/swagger-ui share/microtrace/dashboards \
+           share/doc/microtrace
 FILES_bin                         = $(PROGRAMS)
 FILES_lib                         = $(LIBRARIES)
 FILES_include                     = include/microtrace.h
@@ -260,6 +268,7 @@ FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
 FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
 FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
+FILES_share/microtrace/errors     = $(ERROR_PAGES)
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))

@@ -4,7 +4,6 @@
 #include "lib/base/message.h"
 #include "lib/control/chaos.h"
 #include "lib/metrics/words.h"
-#include "supervisor/error_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,21 +164,17 @@ static void restart_chaos(const struct settings *s)
 
 int instance_prepare(const struct settings *s)
 {
-    char upload[PATH_MAX + 8], errors[PATH_MAX + 8];
+    char upload[PATH_MAX + 8];
     snprintf(upload, sizeof(upload), "%s/upload", s->run);
-    snprintf(errors, sizeof(errors), "%s/errors", s->run);
     const int written = R_OK | W_OK | X_OK;
     if (prepare_directory(s, s->root, X_OK) != INSTANCE_OK ||
         prepare_directory(s, s->run, written) != INSTANCE_OK ||
         prepare_directory(s, upload, written) != INSTANCE_OK ||
-        prepare_directory(s, errors, written) != INSTANCE_OK ||
         prepare_directory(s, s->spool, written) != INSTANCE_OK)
         return INSTANCE_INVALID;
     int status = take_lock(s);
     if (status != INSTANCE_OK)
         return status;
-    if (error_pages_write(errors) != 0)
-        return INSTANCE_INVALID;
     instance_clear_sockets(s);
     restart_chaos(s);
     return INSTANCE_OK;

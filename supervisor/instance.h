@@ -13,7 +13,7 @@ enum {
 };
 
 /*
- * Makes STATE_DIR with run/, run/upload/, run/errors/ and spool/ (mode 2770, group microtrace if
+ * Makes STATE_DIR with run/, run/upload/ and spool/ (mode 2770, group microtrace if
  * there is one; STATE_DIR itself may be read-only if the others exist), takes the instance's lock
  * for as long as this process lives, writes the address of PORT into it (http://HOST:PORT and a
  * newline), and removes sockets that a killed instance has left. Returns

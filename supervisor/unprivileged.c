@@ -33,14 +33,16 @@ struct user {
 };
 
 /* The directories of an instance. */
-enum { ROOT, RUN, UPLOAD, ERRORS, SPOOL, DIRECTORIES };
+enum { ROOT, RUN, UPLOAD, SPOOL, DIRECTORIES };
 
 static const struct {
     const char *name; /* NULL: STATE_DIR itself */
     int parent;
 } places[DIRECTORIES] = {
-    [ROOT] = {NULL, ROOT},      [RUN] = {"run", ROOT},     [UPLOAD] = {"upload", RUN},
-    [ERRORS] = {"errors", RUN}, [SPOOL] = {"spool", ROOT},
+    [ROOT] = {NULL, ROOT},
+    [RUN] = {"run", ROOT},
+    [UPLOAD] = {"upload", RUN},
+    [SPOOL] = {"spool", ROOT},
 };
 
 /* One of them, and what was done to it. */

@@ -69,6 +69,45 @@ own_address() {
     grep -q '^microtrace_build_info' "$DIR/body"
 }
 
+@test "lighttpd serves two files of Swagger UI, and nothing else of any file system" {
+    local assets path
+    mkdir "$DIR/assets"
+    echo 'style' >"$DIR/assets/swagger-ui.css"
+    echo 'secret' | tee "$DIR/assets/swagger-ui.css.map" "$DIR/assets/.env" "$DIR/assets/index.css" >/dev/null
+    # Without a folder, as in a container, and with one.
+    for assets in '' "$DIR/assets"; do
+        start_instance WORKERS=1 MICROTRACE_DOCS_ASSETS="$assets"
+        for path in /docs/etc/passwd /docs/proc/self/environ /docs/../etc/passwd /docs/%2e%2e/etc/passwd /docs//etc/passwd \
+            /docs/swagger-ui.css/../etc/passwd /docs/swagger-ui.css.map /docs/.env /docs/index.css /docs/swagger-ui.js; do
+            STATUS=$(curl -sS -m 10 --path-as-is -o "$DIR/body" -w '%{http_code}' "$URL$path")
+            [[ $STATUS =~ ^40[04]$ ]] || { echo "$path: $STATUS" && cat "$DIR/body" && return 1; }
+        done
+        stop_instance
+    done
+    start_instance WORKERS=1 MICROTRACE_DOCS_ASSETS="$DIR/assets"
+    request GET /docs/swagger-ui.css
+    expect 200
+    [ "$(cat "$DIR/body")" = style ]
+    [ "$(header Content-Type)" = 'text/css; charset=utf-8' ]
+    [ "$(header X-Content-Type-Options)" = nosniff ]
+}
+
+@test "where no process answers, lighttpd's words come from no file that the group can exchange" {
+    start_instance WORKERS=1
+    mkdir -p "$STATE/run/errors"
+    echo precious >"$DIR/precious"
+    ln -sf "$DIR/precious" "$STATE/run/errors/503.html"
+    mv "$STATE/run/analyze.sock-0" "$STATE/run/away"
+    request GET /healthz
+    expect 503 '. == {"detail": "Service Unavailable"}'
+    [ "$(header Content-Type)" = application/json ]
+    [ "$(header X-Content-Type-Options)" = nosniff ]
+    # And what it answers by itself.
+    request OPTIONS / --request-target '*'
+    expect 200
+    [ "$(header X-Content-Type-Options)" = nosniff ]
+}
+
 # --- Root -----------------------------------------------------------------------------------------
 
 need_root() {
