@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/instance.h"
 #include "lib/base/config_names.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/printable.h"
 
 #include <signal.h>
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
 {
     int status;
 
+    descriptor_reserve_standard();
     /* A limit on file sizes is an error of the write. */
     (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {

@@ -3,6 +3,7 @@
 #include "fcgi-app/validation.h"
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "lib/base/request_start.h"
@@ -367,6 +368,7 @@ int main(int argc, char **argv)
     bool check = false;
     int result;
 
+    descriptor_reserve_standard();
     /* A CGI request has no arguments of ours: a query may become one (RFC 3875, 4.4). */
     if (!is_cgi_request) {
         result = read_options(&check, argc, argv);

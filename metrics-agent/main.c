@@ -4,6 +4,7 @@
  */
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
@@ -351,6 +352,7 @@ int main(int argc, char **argv)
     struct arguments arguments = {false, false};
     int result;
 
+    descriptor_reserve_standard();
     if ((result = read_options(&arguments, argc, argv)) != OPTIONS_GO ||
         (result = read_settings(&agent)) != OPTIONS_GO)
         return result;

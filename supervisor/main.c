@@ -8,6 +8,7 @@
  */
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
 #include "supervisor/children.h"
@@ -379,6 +380,10 @@ int main(int argc, char **argv)
 {
     static struct supervisor in = {.backoff_ms = BACKOFF_FIRST_MS};
 
+    descriptor_reserve_standard();
+    /* For lighttpd, and while this is the user who may. */
+    message_reopen(STDOUT_FILENO);
+    message_reopen(STDERR_FILENO);
     /* First of all: a signal that comes before there is anything to stop is kept for later. */
     children_init();
     int done = parse_arguments(&in, argc, argv);

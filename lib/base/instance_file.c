@@ -1,5 +1,7 @@
 #include "lib/base/instance_file.h"
 
+#include "lib/base/descriptor.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -71,7 +73,7 @@ static int examine(int fd, int dir_fd, const char *path, struct stat *status)
 
 static int make(int dir_fd, const char *path, int flags, mode_t mode)
 {
-    const int fd = openat(dir_fd, path, flags | O_CREAT | O_EXCL | ALWAYS, mode);
+    const int fd = descriptor_move(openat(dir_fd, path, flags | O_CREAT | O_EXCL | ALWAYS, mode));
 
     /* The umask took bits away; the group is the directory's. */
     if (fd < 0 || fchmod(fd, mode) == 0)
@@ -130,7 +132,7 @@ int instance_file_open(int dir_fd, const char *path, int flags, struct stat *sta
         status = &own;
     for (int i = 0; i < MAKE_RACES; i++) {
         /* Without O_CREAT: sticky directories may refuse that for a file that exists. */
-        int fd = openat(dir_fd, path, (flags & ~O_CREAT) | ALWAYS);
+        int fd = descriptor_move(openat(dir_fd, path, (flags & ~O_CREAT) | ALWAYS));
 
         if (fd < 0 && errno == ENXIO)
             errno = EINVAL; /* a FIFO that nobody reads, or a socket */
@@ -170,7 +172,7 @@ const char *instance_file_error(int error)
 
 int instance_dir_open(int dir_fd, const char *path)
 {
-    return openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return descriptor_move(openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 int instance_dir_make(const char *path, gid_t group)

@@ -21,11 +21,11 @@ enum {
 /*
  * Opens `path`, relative to `dir_fd` as for openat(2). `flags` are the access mode, O_APPEND, and
  * O_CREAT to make a missing file, with INSTANCE_FILE_MODE whatever the umask. *status (unless NULL)
- * is that of the file. Returns the descriptor, which never blocks, or -1 with errno: ELOOP for a
- * symbolic link, EISDIR, EINVAL for what is no regular file otherwise, EMLINK for a file that has a
- * second name, EPERM for one whose owner is neither this process's user, nor root, nor the
- * directory's owner, and which is not of the directory's group either (unless everybody may write
- * to the directory).
+ * is that of the file. Returns the descriptor, which never blocks and is not one of 0 to 2, or -1
+ * with errno: ELOOP for a symbolic link, EISDIR, EINVAL for what is no regular file otherwise,
+ * EMLINK for a file that has a second name, EPERM for one whose owner is neither this process's
+ * user, nor root, nor the directory's owner, and which is not of the directory's group either
+ * (unless everybody may write to the directory).
  */
 int instance_file_open(int dir_fd, const char *path, int flags, struct stat *status);
 

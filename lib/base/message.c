@@ -169,6 +169,21 @@ unsigned message_write(int fd, const char *lines, size_t length)
     return lost;
 }
 
+void message_reopen(int fd)
+{
+    struct target target;
+    int own;
+
+    open_target(&target, fd);
+    if (target.type != S_IFIFO && target.type != S_IFCHR)
+        return;
+    own = open_again(fd);
+    if (own < 0)
+        return;
+    (void)dup2(own, fd);
+    (void)close(own);
+}
+
 void message_print(const char *format, ...)
 {
     char text[MESSAGE_MAX], line[MESSAGE_MAX];

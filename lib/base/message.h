@@ -29,6 +29,13 @@ enum {
  */
 unsigned message_write(int fd, const char *lines, size_t length);
 
+/*
+ * For a program that is started and has no such care: makes writes to the pipe or terminal `fd`
+ * fail instead of waiting, by a descriptor of its own in its place. Does nothing for what does not
+ * wait or can't be opened again (a socket, another user's).
+ */
+void message_reopen(int fd);
+
 /* One line on stderr: the program's name, a colon, the text, through the filter of printable.h. */
 void message_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Goal: a stderr that nobody reads stops nothing: requests are answered, /metrics too, a dead agent is
-# started again, and the end is a clean one. What could not be printed is counted.
+# started again, and the end is a clean one. What could not be printed is counted. One that is closed
+# puts nothing into files of the instance.
 
 bats_require_minimum_version 1.5.0
 load helpers
@@ -65,10 +66,65 @@ another_agent() { agent >"$DIR/agent" && [ "$(cat "$DIR/agent")" != "$1" ] && sc
     wait_until another_agent "$old"
 }
 
+@test "an analyze process that dies is started again: lighttpd, which says so, waits for no reader" {
+    local i
+    # To the last byte.
+    /usr/bin/python3 - "$DIR/stderr" <<'PYTHON'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while os.write(fd, b"\n"):
+        pass
+except BlockingIOError:
+    pass
+PYTHON
+    pkill -KILL -x analyze -P "$(pgrep -P "$(cat "$DIR/instance")" -x lighttpd)"
+    answers() { request GET /healthz -m 2 && [ "$STATUS" -eq 200 ]; }
+    wait_until answers
+    for ((i = 0; i < 20; i++)); do
+        request GET /healthz
+        expect 200
+    done
+}
+
 @test "the instance ends cleanly" {
     local pid
     pid=$(cat "$DIR/instance")
     kill "$pid"
     wait_until gone "$pid"
     rm "$DIR/instance"
+}
+
+# with_closed DESCRIPTORS COMMAND...: runs it without these, such as "0 2".
+with_closed() {
+    /usr/bin/python3 -c 'import os, sys
+for fd in sys.argv[1].split():
+    os.close(int(fd))
+os.execvp(sys.argv[2], sys.argv[2:])' "$@"
+}
+
+@test "closed descriptors 0 to 2: what a program says is in no file of the instance" {
+    local closed agent state=$DIR/closed
+    read -r AGENT_PORT < <(free_ports 1)
+    AGENT_URL=http://127.0.0.1:$AGENT_PORT
+    for closed in 0 1 2 '0 1' '1 2' '0 1 2'; do
+        rm -rf "$state" && mkdir -p "$state/run" "$state/spool"
+        export MICROTRACE_RUN_DIR=$state/run MICROTRACE_SPOOL_DIR=$state/spool
+        # The agent names what is wrong with its endpoint; the command and analyze answer and log.
+        MICROTRACE_AGENT_LISTEN=127.0.0.1:$AGENT_PORT OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 \
+            with_closed "$closed" "$BIN/metrics-agent" 3>&- &
+        agent=$!
+        wait_until scrape
+        for _ in 1 2 3; do
+            REQUEST_METHOD=GET PATH_INFO=/healthz SCRIPT_NAME= MICROTRACE_LOG_STDERR=true with_closed "$closed" "$BIN/analyze" 3>&- || true
+        done
+        with_closed "$closed" "$BIN/microtrace" metrics 3>&- || true
+        with_closed "$closed" "$BIN/microtrace" chaos off 3>&- || true
+        wait_until metric_is 'requests_total{method="GET",path="/healthz",status="200"}' 3
+        kill "$agent"
+        wait "$agent" || true
+        [ "$(head -c 8 "$state/run/metrics.mmap")" = MTMETRIC ] || { echo "closed: $closed" && return 1; }
+        [ "$(jq -r .message "$state"/spool/logs*.jsonl | sort | uniq -c | xargs)" = '3 request_completed' ]
+        jq -e . "$state/run/agent.status.json" >/dev/null
+    done
 }

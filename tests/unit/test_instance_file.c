@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { STRANGER = 61001 };
@@ -238,6 +239,36 @@ static void what_is_wrong_is_said_in_words(void **state)
     assert_string_equal(instance_file_error(ENOSPC), strerror(ENOSPC));
 }
 
+/* What opens a file first, in a process that has closed all three. 0, or what is wrong. */
+static int open_without_standard(void)
+{
+    int fds[4];
+
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        (void)close(fd);
+    fds[0] = instance_file_open(dir_fd, "made", O_RDWR | O_CREAT, NULL);
+    fds[1] = instance_file_open(dir_fd, "made", O_RDONLY, NULL);
+    fds[2] = instance_file_make(dir_fd, "another", INSTANCE_FILE_MODE);
+    fds[3] = instance_dir_open(dir_fd, ".");
+    for (int i = 0; i < 4; i++) {
+        if (fds[i] <= STDERR_FILENO || (fcntl(fds[i], F_GETFD) & FD_CLOEXEC) == 0)
+            return 1 + i;
+    }
+    return fcntl(STDIN_FILENO, F_GETFD) == -1 ? 0 : 5;
+}
+
+static void no_file_gets_a_standard_descriptor(void **state)
+{
+    int status = -1;
+    const pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0)
+        _exit(open_without_standard());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -250,6 +281,7 @@ int main(void)
         TEST(owners_are_of_the_directorys_group),
         TEST(directories_open_to_everybody_are_told),
         TEST(what_is_wrong_is_said_in_words),
+        TEST(no_file_gets_a_standard_descriptor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
