@@ -95,13 +95,11 @@ PYTHON
     rm "$DIR/instance"
 }
 
-# with_closed DESCRIPTORS COMMAND...: runs it without these, such as "0 2".
-with_closed() {
-    /usr/bin/python3 -c 'import os, sys
+# Followed by descriptors, such as "0 2", and a command: it is run without these.
+CLOSED=(/usr/bin/python3 -c 'import os, sys
 for fd in sys.argv[1].split():
     os.close(int(fd))
-os.execvp(sys.argv[2], sys.argv[2:])' "$@"
-}
+os.execvp(sys.argv[2], sys.argv[2:])')
 
 @test "closed descriptors 0 to 2: what a program says is in no file of the instance" {
     local closed agent state=$DIR/closed
@@ -111,15 +109,16 @@ os.execvp(sys.argv[2], sys.argv[2:])' "$@"
         rm -rf "$state" && mkdir -p "$state/run" "$state/spool"
         export MICROTRACE_RUN_DIR=$state/run MICROTRACE_SPOOL_DIR=$state/spool
         # The agent names what is wrong with its endpoint; the command and analyze answer and log.
-        MICROTRACE_AGENT_LISTEN=127.0.0.1:$AGENT_PORT OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 \
-            with_closed "$closed" "$BIN/metrics-agent" 3>&- &
+        env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 \
+            "${CLOSED[@]}" "$closed" "$BIN/metrics-agent" 3>&- &
         agent=$!
         wait_until scrape
         for _ in 1 2 3; do
-            REQUEST_METHOD=GET PATH_INFO=/healthz SCRIPT_NAME= MICROTRACE_LOG_STDERR=true with_closed "$closed" "$BIN/analyze" 3>&- || true
+            env REQUEST_METHOD=GET PATH_INFO=/healthz SCRIPT_NAME= MICROTRACE_LOG_STDERR=true \
+                "${CLOSED[@]}" "$closed" "$BIN/analyze" 3>&- || true
         done
-        with_closed "$closed" "$BIN/microtrace" metrics 3>&- || true
-        with_closed "$closed" "$BIN/microtrace" chaos off 3>&- || true
+        "${CLOSED[@]}" "$closed" "$BIN/microtrace" metrics 3>&- || true
+        "${CLOSED[@]}" "$closed" "$BIN/microtrace" chaos off 3>&- || true
         wait_until metric_is 'requests_total{method="GET",path="/healthz",status="200"}' 3
         kill "$agent"
         wait "$agent" || true
