@@ -1,9 +1,13 @@
 #include "fcgi-app/downstream_settings.h"
 
+#include "lib/base/shown_url.h"
 #include "lib/control/breaker.h"
+#include "lib/trace/redact.h"
 
 #include <string.h>
 #include <strings.h>
+
+enum { SHOWN_MAX = 81 }; /* bytes of a bad URL that a message repeats, with the NUL */
 
 static const char *const fallbacks[] = {
     [DOWNSTREAM_FALLBACK_NONE] = "none",
@@ -97,10 +101,13 @@ static bool url_may_be_used(const char *url)
 void downstream_settings_refuse_url(const struct downstream_settings *settings,
                                     char error[CONFIG_ERROR_MAX])
 {
+    char shown[SHOWN_MAX];
+
+    shown_url(shown, sizeof(shown), settings->url);
     (void)snprintf(error, CONFIG_ERROR_MAX,
-                   "DOWNSTREAM_URL: \"%.80s\" can't be used; it takes http://HOST... or "
+                   "DOWNSTREAM_URL: \"%s\" can't be used; it takes http://HOST... or "
                    "https://HOST..., at most %d characters",
-                   settings->url, DOWNSTREAM_URL_MAX);
+                   shown, DOWNSTREAM_URL_MAX);
 }
 
 int downstream_settings_load(struct downstream_settings *settings, const char *secrets,

@@ -1,5 +1,6 @@
 #include "metrics-agent/agent_settings.h"
 
+#include "lib/base/shown_url.h"
 #include "lib/base/text.h"
 #include "metrics-agent/header_file.h"
 
@@ -181,18 +182,6 @@ const char *agent_settings_exporter_name(enum spool_signal signal)
     return names[signal];
 }
 
-void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url)
-{
-    const char *const scheme = strstr(url, "://"), *const host = scheme != NULL ? scheme + 3 : url;
-    const char *const end = host + strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', (size_t)(end - host));
-
-    if (at == NULL)
-        (void)snprintf(out, AGENT_SETTINGS_URL_MAX, "%s", url);
-    else
-        (void)snprintf(out, AGENT_SETTINGS_URL_MAX, "%.*sREDACTED%s", (int)(host - url), url, at);
-}
-
 static bool token_char(char c)
 {
     return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -355,7 +344,7 @@ static void set_url(struct agent_settings *settings, const struct agent_export *
         settings->export[SPOOL_TRACES].endpoint == NULL && settings->exporter[SPOOL_TRACES] == 0 &&
         join_url(shown, base->endpoint, NULL, SPOOL_TRACES, &before) != 0)
         return;
-    agent_settings_redact(shown, export->endpoint != NULL ? export->endpoint : base->endpoint);
+    shown_url(shown, sizeof(shown), export->endpoint != NULL ? export->endpoint : base->endpoint);
     (void)snprintf(line, sizeof line, "%s: \"%.200s\" %s; it is treated as unset",
                    export->endpoint == NULL ? base_rows->name : signal_rows[signal]->name, shown,
                    why);

@@ -69,7 +69,4 @@ void agent_settings_check_headers(const char *list, const char *variable,
 const char *agent_settings_endpoint_name(enum spool_signal signal);
 const char *agent_settings_exporter_name(enum spool_signal signal);
 
-/* The URL for people: user name and password replaced by REDACTED. */
-void agent_settings_redact(char out[AGENT_SETTINGS_URL_MAX], const char *url);
-
 #endif

@@ -38,16 +38,15 @@ void children_init(void)
         message_print("orphans can't be adopted: %s", strerror(errno));
 }
 
-/* Takes the OTEL_EXPORTER_OTLP_* variables out of the environment. */
-static void forget_exporter(void)
+/* Takes the variables whose names begin like that out of the environment. */
+static void forget(const char *prefix)
 {
-    static const char prefix[] = "OTEL_EXPORTER_OTLP_";
     char name[NAME_MAX];
 
     for (char **at = environ; *at != NULL;) {
         const size_t length = strcspn(*at, "=");
 
-        if (strncmp(*at, prefix, sizeof(prefix) - 1) != 0 || length >= sizeof(name)) {
+        if (strncmp(*at, prefix, strlen(prefix)) != 0 || length >= sizeof(name)) {
             at++;
             continue;
         }
@@ -76,8 +75,7 @@ static void become(const char *const arguments[], bool exports, pid_t parent)
         dup2(null, STDIN_FILENO);
         close(null);
     }
-    if (!exports)
-        forget_exporter();
+    forget(exports ? "DOWNSTREAM_" : "OTEL_EXPORTER_OTLP_");
     execv(arguments[0], (char *const *)arguments);
     message_print("%s can't be started: %s", arguments[0], strerror(errno));
     _exit(127);

@@ -17,8 +17,8 @@ void children_init(void);
 /*
  * Starts `arguments` (a NULL-terminated argv with the program's path) in a process group of its
  * own, with stdin from /dev/null, in the directory that this process is in. Only one that `exports`
- * gets the exporter's settings, which may hold secrets. Returns the process id, or -1 after a line
- * on stderr.
+ * gets the exporter's settings, and only the others those of downstream calls: both may hold
+ * secrets. Returns the process id, or -1 after a line on stderr.
  */
 pid_t children_start(const char *const arguments[], bool exports);
 

@@ -34,7 +34,7 @@ struct agent_status_loss {
 
 /* All times are Unix time in milliseconds, 0 for none. */
 struct agent_status_signal {
-    char endpoint[AGENT_STATUS_URL_MAX]; /* without user and password; "" if nothing is sent */
+    char endpoint[AGENT_STATUS_URL_MAX]; /* by shown_url; "" if nothing is sent */
     char nowhere[AGENT_STATUS_TEXT_MAX]; /* why nothing is sent, "" if something is */
     bool mistaken;                       /* a setting that can't be used is the reason */
     uint64_t result_ms;                  /* when the last export request ended */

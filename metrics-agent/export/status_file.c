@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
+#include "lib/base/shown_url.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +74,7 @@ static void describe(struct status_file *file, const struct exporters *exporters
         if (settings->export[i].url[0] == '\0')
             set_nowhere(now, settings, (enum spool_signal)i);
         else
-            agent_settings_redact(signal->endpoint, settings->export[i].url);
+            shown_url(signal->endpoint, sizeof(signal->endpoint), settings->export[i].url);
     }
 }
 

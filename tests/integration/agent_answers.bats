@@ -156,6 +156,8 @@ said() {
     said OTEL_EXPORTER_OTLP_ENDPOINT http:///v1 'has no host'
     said OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ftp://user:secret@host/x 'write http://' REDACTED
     [ "$(grep -c secret agent.log)" = 0 ]
+    said OTEL_EXPORTER_OTLP_ENDPOINT //user:secret@host 'has no scheme' '"//REDACTED@host"'
+    [ "$(grep -c secret agent.log)" = 0 ]
     said OTEL_EXPORTER_OTLP_PROTOCOL grpc 'http/protobuf' 4318
 }
 

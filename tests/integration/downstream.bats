@@ -29,6 +29,10 @@ teardown_file() {
     [[ $output == *DOWNSTREAM_URL* ]]
     run -2 env DOWNSTREAM_ENABLED=true DOWNSTREAM_URL=ftp://x/ "$BIN/analyze" --check
     [[ $output == *DOWNSTREAM_URL*ftp://x/* ]]
+    for url in ftp://me:hush@x/ me:hush@x/ //me:hush@x http://me:hush@x:99999/ 'http://me:hu/hush@x:1/' 'ftp://x/?key=hush'; do
+        run -2 env DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$url" "$BIN/analyze" --check
+        [[ $output == *'DOWNSTREAM_URL: "'*REDACTED* && $output != *hush* ]]
+    done
     run -2 env DOWNSTREAM_FALLBACK=maybe "$BIN/analyze" --check
     [[ $output == *DOWNSTREAM_FALLBACK*maybe* ]]
     run -2 env BREAKER_FAILURES=0 "$BIN/analyze" --check

@@ -371,17 +371,19 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     nothing_is_left
 }
 
-@test "only the agent gets the exporter's settings, which may hold secrets" {
+@test "secrets: the exporter's settings are the agent's alone, those of downstream calls are not the agent's" {
     local pid name
     start_instance WORKERS=1 OTEL_EXPORTER_OTLP_HEADERS=authorization=hush-1 \
-        OTEL_EXPORTER_OTLP_TRACES_HEADERS=x=hush-1 OTEL_SERVICE_NAME=shop
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS=x=hush-1 OTEL_SERVICE_NAME=shop DOWNSTREAM_URL=http://me:hush-2@127.0.0.1/
     for pid in $(descendants "$(cat "$DIR/instance")"); do
         name=$(cat "/proc/$pid/comm")
         if [ "$name" = metrics-agent ]; then
             [ "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -c '^OTEL_EXPORTER_OTLP_.*hush-1')" = 2 ]
+            [ "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -c hush-2)" = 0 ]
         else
             [ "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -c hush-1)" = 0 ] || { echo "$name has it" && return 1; }
             tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OTEL_SERVICE_NAME=shop
+            tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^DOWNSTREAM_URL=.*hush-2'
         fi
     done
     stop_instance
