@@ -10,8 +10,24 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 /* As the agent serves it. */
+/* A program gets the formats' own bytes; a terminal none that it obeys. */
+static void write_text(const char *text, size_t len)
+{
+    if (!isatty(STDOUT_FILENO)) {
+        (void)fwrite(text, 1, len, stdout);
+        return;
+    }
+    for (const char *end; (end = memchr(text, '\n', len)) != NULL; text = end + 1) {
+        len -= (size_t)(end + 1 - text);
+        printable_write(stdout, text, (size_t)(end - text));
+        (void)putchar('\n');
+    }
+}
+
 static int print_text(const struct metrics_reader *reader, enum exposition_format format)
 {
     struct exposition out;
@@ -22,7 +38,7 @@ static int print_text(const struct metrics_reader *reader, enum exposition_forma
     exposition_reader(&out, reader);
     result = exposition_end(&out);
     if (result == 0)
-        (void)fwrite(out.text, 1, out.len, stdout);
+        write_text(out.text, out.len);
     exposition_free(&out);
     return result;
 }

@@ -11,6 +11,7 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
+#include "lib/base/printable.h"
 #include "supervisor/children.h"
 #include "supervisor/instance.h"
 #include "supervisor/settings.h"
@@ -174,8 +175,9 @@ static int start_lighttpd(struct supervisor *in)
 
 static void announce(struct supervisor *in)
 {
-    char http[300], agent[300], line[1024 + PATH_MAX];
-    int len;
+    char http[300], agent[300], text[1024 + PATH_MAX], line[sizeof(text)];
+    size_t len;
+    int wanted;
 
     if (in->root_reason[0] != '\0')
         message_print(
@@ -184,12 +186,15 @@ static void announce(struct supervisor *in)
             in->root_reason);
     settings_reachable(&in->settings.http, http, sizeof(http));
     settings_reachable(&in->settings.agent, agent, sizeof(agent));
-    len = snprintf(line, sizeof(line),
-                   "microtrace is running: http://%s (API: /docs), metrics: http://%s/metrics, "
-                   "state: %s; Ctrl-C stops it\n",
-                   http, agent, in->settings.root);
-    if (len > 0 && (size_t)len < sizeof(line))
-        (void)message_write(STDOUT_FILENO, line, (size_t)len);
+    wanted = snprintf(text, sizeof(text),
+                      "microtrace is running: http://%s (API: /docs), metrics: http://%s/metrics, "
+                      "state: %s; Ctrl-C stops it",
+                      http, agent, in->settings.root);
+    if (wanted > 0 && (size_t)wanted < sizeof(text)) {
+        len = printable_copy(line, sizeof(line) - 1, text, (size_t)wanted);
+        line[len] = '\n';
+        (void)message_write(STDOUT_FILENO, line, len + 1);
+    }
     in->announced = true;
 }
 

@@ -80,6 +80,14 @@ END
     jq -e --arg hostile "$HOSTILE" \
         '.families[] | select(.name == "hostile_total") | .help == $hostile' "$DIR/json"
     harmless "$DIR/json"
+    # The text formats have rules of their own, but not for a terminal.
+    local format
+    for format in --prometheus --openmetrics; do
+        microtrace metrics $format | grep -qF "$HOSTILE"
+        MICROTRACE_RUN_DIR=$STATE/run script -qec "$BIN/microtrace metrics $format" /dev/null </dev/null | tr -d '\r' >"$DIR/tty"
+        [ "$(grep -c . "$DIR/tty")" = "$(microtrace metrics $format | grep -c .)" ]
+        harmless "$DIR/tty"
+    done
 }
 
 @test "an argument of the command line: every program" {
@@ -100,4 +108,13 @@ END
     harmless "$DIR/out"
     "$BIN/microtrace" --state "$DIR/$HOSTILE" spool status >"$DIR/out" 2>&1 || true
     harmless "$DIR/out"
+}
+
+@test "STATE_DIR, where microtrace-run says that it runs" {
+    STATE=$DIR/state.$HOSTILE
+    start_instance WORKERS=1
+    stop_instance
+    LC_ALL=C grep -E '^(microtrace is running|metrics-agent: serving)' "$LOG" >"$DIR/out"
+    [ "$(wc -l <"$DIR/out")" = 2 ]
+    LC_ALL=C harmless "$DIR/out"
 }
