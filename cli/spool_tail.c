@@ -171,14 +171,15 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
     }
 }
 
-/* Moves beyond a line that is longer than a record may be; false where its end is not there yet. */
-static bool skip_line(struct source *s, ssize_t got)
+/* Looks for the end of the line that is skipped; holes cost nothing. */
+static void skip_line(struct source *s)
 {
-    const char *newline = memchr(window, '\n', (size_t)got);
+    uint64_t looked;
+    const uint64_t end = spool_segment_line_end(s->fd, &s->offset, SPOOL_LINE_MAX, &looked);
 
-    s->skipping = newline == NULL;
-    s->offset += newline != NULL ? (uint64_t)(newline - window) + 1 : (uint64_t)got;
-    return newline != NULL;
+    s->skipping = end == 0;
+    if (end != 0)
+        s->offset = end;
 }
 
 /* Takes all complete lines from the source's offset on. */
@@ -197,7 +198,7 @@ static void read_source(struct tailer *t, int index)
         if (got <= 0)
             return;
         if (s->skipping) {
-            (void)skip_line(s, got);
+            skip_line(s);
             continue;
         }
         spool_lines_split(&t->batch, t->options->signal, window, (size_t)got, s->skip, false);
@@ -210,7 +211,7 @@ static void read_source(struct tailer *t, int index)
                                             .kind = SPOOL_LINE_OVERSIZE};
 
             take_item(t, index, &item);
-            (void)skip_line(s, got);
+            s->skipping = true;
             continue;
         }
         /* A line with several records is shown once, as a whole. */

@@ -96,16 +96,13 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
 /* Looks for the end of the overlong line at `offset`. Returns the offset after it. */
 static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uint64_t offset)
 {
-    uint64_t at = offset;
-    ssize_t got;
+    uint64_t at = offset, end, looked;
 
-    while ((got = pread(fd, window, sizeof(window), (off_t)at)) > 0) {
-        const char *newline = memchr(window, '\n', (size_t)got);
-
-        at += newline != NULL ? (uint64_t)(newline - window) + 1 : (uint64_t)got;
-        if (newline != NULL)
-            break;
-    }
+    do
+        end = spool_segment_line_end(fd, &at, SPOOL_LINE_MAX, &looked);
+    while (end == 0 && looked > 0);
+    if (end != 0)
+        at = end;
     wrong(tally, file, offset, "oversize: a line of %llu bytes, at most %d are read",
           (unsigned long long)(at - offset), SPOOL_LINE_MAX);
     return at;

@@ -267,6 +267,23 @@ lines_are() {
     [[ ${lines[9]} == "logs: 1 files, 5 good records, 8 wrong" ]]
 }
 
+@test "tail and verify: 20 GiB of hole are not read" {
+    local line='{"asctime":"2026-01-01T00:00:00.000Z","levelname":"INFO","name":"x","message":"seen","request_id":"","trace_id":"","span_id":""}'
+    strace -qq -o /dev/null true 2>/dev/null || skip "no strace, or it may not trace here"
+    export ASAN_OPTIONS=detect_leaks=0 # which can't look under strace
+    echo "$line" >"$SPOOL/logs.jsonl"
+    truncate -s 20G "$SPOOL/logs.jsonl" || skip "the file system has no such files"
+    printf '\n%s\n' "$line" >>"$SPOOL/logs.jsonl"
+    # What they read is told by the kernel, however fast it is.
+    run strace -f -e trace=read,pread64 -o "$DIR/reads" "$BIN/microtrace" spool tail --no-follow
+    [ "$status" -eq 0 ]
+    [ "$(grep -c seen <<<"$output")" -eq 2 ]
+    [[ $output == *oversize* ]]
+    run -1 strace -f -e trace=read,pread64 -o "$DIR/more" "$BIN/microtrace" spool verify
+    [[ $output == *"oversize: a line of 214748"* && $output == *"2 good records, 1 wrong"* ]]
+    awk '/ = [0-9]+$/ { sum += $NF } END { exit sum > 200 * 1024 * 1024 }' "$DIR/reads" "$DIR/more"
+}
+
 @test "verify: an unfinished line is wrong only when no writer is left to finish it" {
     put logs good 2
     printf '{"asctime":"x' >>"$SPOOL/logs.jsonl"
