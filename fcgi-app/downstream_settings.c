@@ -2,7 +2,6 @@
 
 #include "lib/base/shown_url.h"
 #include "lib/control/breaker.h"
-#include "lib/trace/redact.h"
 
 #include <string.h>
 #include <strings.h>
