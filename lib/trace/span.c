@@ -16,6 +16,8 @@ static const char before_scope[] = ",\"scopeSpans\":[{\"scope\":";
 static const char before_span[] = ",\"spans\":[";
 static const char after_span[] = "]}]}]}\n";
 
+static_assert(sizeof(after_span) - 1 == SPAN_TAIL_SIZE, "what a caller keeps free for the tail");
+
 /* Everything but the context's trace id and sampled flag, and the parent. */
 static void begin(struct span *span, const char *name, enum span_kind kind, bool remote)
 {
@@ -132,10 +134,15 @@ static void write_dropped(struct json_writer *w, const char *key, unsigned count
 }
 
 /* By literals, not member by member: this runs twice for each request. */
-static void write_object(struct json_writer *w, const struct span *span)
+void span_write_object(const struct span *span, struct json_writer *w)
 {
     unsigned flags = (span->context.flags & TRACE_CONTEXT_WIRE) | FLAG_HAS_IS_REMOTE;
 
+    if (!span->recording)
+        return;
+    assert(span->end_ns != 0);
+    if (w->comma)
+        json_writer_bytes(w, ",", 1);
     if (span->parent_is_remote)
         flags |= FLAG_IS_REMOTE;
     json_writer_literal(w, "{\"traceId\":\"", false);
@@ -179,19 +186,29 @@ static void write_object(struct json_writer *w, const struct span *span)
     json_writer_literal(w, "}", true);
 }
 
-void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
-                struct json_writer *w)
+void span_write_head(const struct resource *resource, const struct scope *scope,
+                     struct json_writer *w)
 {
-    if (!span->recording)
-        return;
-    assert(span->end_ns != 0);
     json_writer_bytes(w, before_resource, sizeof(before_resource) - 1);
     json_writer_bytes(w, resource->json, resource->length);
     json_writer_bytes(w, before_scope, sizeof(before_scope) - 1);
     json_writer_bytes(w, scope->json, scope->length);
     json_writer_bytes(w, before_span, sizeof(before_span) - 1);
     w->comma = false;
-    write_object(w, span);
+}
+
+void span_write_tail(struct json_writer *w)
+{
     json_writer_bytes(w, after_span, sizeof(after_span) - 1);
     w->comma = false;
+}
+
+void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
+                struct json_writer *w)
+{
+    if (!span->recording)
+        return;
+    span_write_head(resource, scope, w);
+    span_write_object(span, w);
+    span_write_tail(w);
 }
