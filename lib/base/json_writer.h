@@ -11,10 +11,6 @@
 #include <stdint.h>
 #include <string.h>
 
-enum {
-    JSON_WRITER_DOUBLE_SIZE = 32, /* room for any double's text and a NUL */
-};
-
 struct json_writer {
     char *buf;
     size_t cap; /* bytes that may be written to buf */
@@ -52,14 +48,8 @@ void json_writer_uint(struct json_writer *w, uint64_t value);
 void json_writer_bool(struct json_writer *w, bool value);
 void json_writer_null(struct json_writer *w);
 
-/*
- * The shortest decimal text that reads back as the same double, always with a fraction or an
- * exponent ("14.0", "1e+22"). JSON has no other numbers: NaN and infinities become null.
- */
+/* By decimal_double. JSON has no other numbers: NaN and infinities become null. */
 void json_writer_double(struct json_writer *w, double value);
-
-/* The text of json_writer_double for a finite value, and a NUL; returns its length. */
-size_t json_writer_format_double(char out[JSON_WRITER_DOUBLE_SIZE], double value);
 
 /* One complete value that is JSON already, copied as it is. */
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len);
