@@ -102,7 +102,7 @@ static size_t write_short(char *out, double magnitude)
     uint64_t scaled;
     size_t len;
 
-    if (magnitude < 0x1p53 && (double)(uint64_t)magnitude == magnitude) {
+    if (magnitude < 0x1p53 && (double)(int64_t)magnitude == magnitude) {
         len = decimal_uint(out, (uint64_t)magnitude);
         memcpy(out + len, ".0", 3);
         return len + 2;
@@ -110,8 +110,8 @@ static size_t write_short(char *out, double magnitude)
     if (magnitude < 1e-4 || magnitude >= 1e9)
         return 0;
     /* Below 10^15 the product is too exact to be rounded to a neighbour of the right integer. */
-    scaled = (uint64_t)(magnitude * powers[PLACES] + 0.5);
-    if ((double)scaled / powers[PLACES] != magnitude)
+    scaled = (uint64_t)(int64_t)(magnitude * powers[PLACES] + 0.5);
+    if ((double)(int64_t)scaled / powers[PLACES] != magnitude)
         return 0;
     len = decimal_uint(out, scaled / SIX_DIGITS);
     out[len++] = '.';
@@ -214,8 +214,8 @@ static bool find_certain(struct scientific *d, double magnitude)
 
     while (magnitude * powers[places] < powers[CERTAIN_DIGITS - 1])
         places++;
-    scaled = (uint64_t)(magnitude * powers[places] + 0.5);
-    if ((double)scaled / powers[places] != magnitude)
+    scaled = (uint64_t)(int64_t)(magnitude * powers[places] + 0.5);
+    if ((double)(int64_t)scaled / powers[places] != magnitude)
         return false;
     d->count = decimal_uint(d->digits, scaled);
     d->exponent = (int)d->count - 1 - (int)places;

@@ -69,8 +69,30 @@ static inline void json_writer_bytes(struct json_writer *w, const char *bytes, s
 }
 
 /*
- * The same for a string literal that opens or closes values: `after` says whether a value stands
- * before what comes next, so that it needs a comma.
+ * Where a caller may write up to `size` bytes on its own, to end them by json_writer_take: the
+ * buffer's next bytes, or `scratch` if fewer than these are left.
+ */
+static inline char *json_writer_room(const struct json_writer *w, char *scratch, size_t size)
+{
+    return !w->overflow && size <= w->cap - w->len ? w->buf + w->len : scratch;
+}
+
+/* Takes what was written from `from` to `end`; `from` is what json_writer_room returned. */
+static inline void json_writer_take(struct json_writer *w, const char *from, const char *end)
+{
+    if (from == w->buf + w->len)
+        w->len += (size_t)(end - from);
+    else
+        json_writer_bytes(w, from, (size_t)(end - from));
+}
+
+/* Writes a string literal at `at`, and moves `at` behind it. */
+#define json_writer_put(at, literal)                                                               \
+    ((at) = memcpy((at), (literal), sizeof(literal "") - 1), (at) += sizeof(literal "") - 1)
+
+/*
+ * json_writer_bytes for a string literal that opens or closes values: `after` says whether a value
+ * stands before what comes next, so that it needs a comma.
  */
 #define json_writer_literal(w, literal, after)                                                     \
     do {                                                                                           \
