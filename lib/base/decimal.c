@@ -59,9 +59,15 @@ static size_t count_digits(uint64_t value)
 
 size_t decimal_uint(char *out, uint64_t value)
 {
-    const size_t count = count_digits(value);
-    char *at = out + count;
+    size_t count;
+    char *at;
 
+    if (value < 10) {
+        *out = (char)('0' + value);
+        return 1;
+    }
+    count = count_digits(value);
+    at = out + count;
     while (value >= EIGHT_DIGITS) {
         const unsigned low = (unsigned)(value % EIGHT_DIGITS);
 

@@ -14,27 +14,40 @@ static char *put_hex(char *at, const uint8_t *bytes, size_t len)
     return at + 2 * len;
 }
 
-bool log_has_member(const char *key)
+/* A key's length rules out nearly all of the names before a byte is looked at. */
+static bool is_member(const char *key, size_t length)
 {
-    static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
-                                        "request_id", "trace_id",  "span_id", "resource"};
+    static const struct {
+        unsigned char length;
+        char name[11];
+    } taken[] = {{7, "asctime"},     {9, "levelname"}, {4, "name"},    {7, "message"},
+                 {10, "request_id"}, {8, "trace_id"},  {7, "span_id"}, {8, "resource"}};
 
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        if (key[0] == taken[i][0] && strcmp(key, taken[i]) == 0)
+        if (length == taken[i].length && key[0] == taken[i].name[0] &&
+            memcmp(key, taken[i].name, length) == 0)
             return true;
     }
     return false;
 }
 
+bool log_has_member(const char *key)
+{
+    return is_member(key, strlen(key));
+}
+
 static void write_field(struct json_writer *w, const struct attribute *field)
 {
-    struct attribute renamed = *field;
+    struct attribute renamed;
     char key[sizeof("field.request_id")];
 
-    if (log_has_member(field->key)) {
-        renamed.key = key;
-        renamed.key_length = (unsigned)snprintf(key, sizeof(key), "field.%s", field->key);
+    if (!is_member(field->key, field->key_length)) {
+        attribute_write_member(w, field);
+        return;
     }
+    renamed = *field;
+    renamed.key = key;
+    renamed.key_length = (unsigned)snprintf(key, sizeof(key), "field.%s", field->key);
     attribute_write_member(w, &renamed);
 }
 

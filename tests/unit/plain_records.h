@@ -272,12 +272,24 @@ static inline void plain_span(const struct span *span, const struct resource *re
     plain_json_literal(w, "]}]}]}\n", false);
 }
 
+static inline bool plain_has_member(const char *key)
+{
+    static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
+                                        "request_id", "trace_id",  "span_id", "resource"};
+
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        if (key[0] == taken[i][0] && strcmp(key, taken[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static inline void plain_write_field(struct plain_json *w, const struct attribute *field)
 {
     struct attribute renamed = *field;
     char key[sizeof("field.request_id")];
 
-    if (log_has_member(field->key)) {
+    if (plain_has_member(field->key)) {
         (void)snprintf(key, sizeof(key), "field.%s", field->key);
         renamed.key = key;
     }

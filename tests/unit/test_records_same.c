@@ -17,7 +17,7 @@ enum {
     ROOM = 2 << 20,
     TEXTS = 64,       /* texts of one record, each at the end of its own memory */
     TEXT_MAX = 12288, /* more than ATTRIBUTE_STRING_MAX */
-    TRIES = 4,        /* sizes of room for each record */
+    TRIES = 2,        /* sizes of room for each record */
 };
 
 static struct {
