@@ -103,9 +103,8 @@ void ids_new_uuid4(char out[IDS_UUID_TEXT + 1])
     bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
     for (size_t i = 0; i < sizeof(group); i++) {
-        ids_to_hex(out, from, group[i]);
+        out = ids_to_hex(out, from, group[i]);
         from += group[i];
-        out += 2 * group[i];
         *out++ = i + 1 < sizeof(group) ? '-' : '\0';
     }
 }
@@ -145,7 +144,7 @@ static void put_sixteen(char *out, const uint8_t *bytes)
 
 #endif
 
-void ids_to_hex(char *out, const uint8_t *bytes, size_t len)
+char *ids_to_hex(char *out, const uint8_t *bytes, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -157,6 +156,7 @@ void ids_to_hex(char *out, const uint8_t *bytes, size_t len)
         *out++ = digits[bytes[i] >> 4];
         *out++ = digits[bytes[i] & 0x0f];
     }
+    return out;
 }
 
 /* text_hex_digit's digits, but not the upper-case ones. */

@@ -87,8 +87,7 @@ static inline void json_writer_take(struct json_writer *w, const char *from, con
 }
 
 /* Writes a string literal at `at`, and moves `at` behind it. */
-#define json_writer_put(at, literal)                                                               \
-    ((at) = memcpy((at), (literal), sizeof(literal "") - 1), (at) += sizeof(literal "") - 1)
+#define json_writer_put(at, literal) ((at) = mempcpy((at), (literal), sizeof(literal "") - 1))
 
 /*
  * json_writer_bytes for a string literal that opens or closes values: `after` says whether a value

@@ -76,6 +76,7 @@ static char *put_plain(char *at, const char *text, size_t length)
     return json_plain_copy(at, text, length) == length ? at + length : NULL;
 }
 
+/* NULL for what is to be written piece by piece. */
 static char *put_value(char *at, const struct attribute *attribute)
 {
     switch (attribute->type) {
@@ -95,33 +96,14 @@ static char *put_value(char *at, const struct attribute *attribute)
     return NULL;
 }
 
-/*
- * The usual attribute in one go: needs no escape, and there is room for it and for what is copied
- * beyond the ends of its pieces. Returns whether it was one.
- */
-static bool write_usual(struct json_writer *w, const struct form *form,
-                        const struct attribute *attribute)
+/* What stands before the value; NULL if the key needs an escape. */
+static char *put_head(char *at, bool comma, const struct form *form,
+                      const struct attribute *attribute)
 {
-    const size_t most =
-        4 * sizeof(struct piece) + DECIMAL_DOUBLE_SIZE + attribute->key_length + attribute->length;
-    char *at = w->buf + w->len;
-
-    if (w->overflow || w->cap - w->len < most)
-        return false;
-    if (w->comma)
+    if (comma)
         *at++ = ',';
-    at = put_piece(at, &form->before);
-    at = put_plain(at, attribute->key, attribute->key_length);
-    if (at == NULL)
-        return false;
-    at = put_piece(at, &form->between[attribute->type]);
-    at = put_value(at, attribute);
-    if (at == NULL)
-        return false;
-    at = put_piece(at, &form->after[attribute->type]);
-    w->len = (size_t)(at - w->buf);
-    w->comma = true;
-    return true;
+    at = put_plain(put_piece(at, &form->before), attribute->key, attribute->key_length);
+    return at != NULL ? put_piece(at, &form->between[attribute->type]) : NULL;
 }
 
 /* RFC 4648, section 4, without the quotes. */
@@ -164,11 +146,11 @@ static void write_value(struct json_writer *w, const struct form *form,
 
     switch (attribute->type) {
     case ATTRIBUTE_JSON:
-        if (form == &member) {
+        if (form == &member)
             json_writer_bytes(w, attribute->string, attribute->length);
-            break;
-        }
-        /* fall through */
+        else
+            json_writer_text(w, attribute->string, kept(attribute->length));
+        break;
     case ATTRIBUTE_STRING:
         json_writer_text(w, attribute->string, kept(attribute->length));
         break;
@@ -192,27 +174,52 @@ static void write_piece(struct json_writer *w, const struct piece *piece)
     json_writer_bytes(w, piece->text, piece->length);
 }
 
-static void write_any(struct json_writer *w, const struct form *form,
-                      const struct attribute *attribute)
+static void write_head(struct json_writer *w, const struct form *form,
+                       const struct attribute *attribute)
 {
-    if (attribute_is_absent(attribute) || write_usual(w, form, attribute))
-        return;
     if (w->comma)
         json_writer_bytes(w, ",", 1);
     write_piece(w, &form->before);
     json_writer_text(w, attribute->key, attribute->key_length);
     write_piece(w, &form->between[attribute->type]);
+}
+
+/*
+ * The usual attribute needs no escape, and there is room for it and for what is copied beyond the
+ * ends of its pieces: it is put at once. What is not usual is written piece by piece.
+ */
+static void write_attribute(struct json_writer *w, const struct form *form,
+                            const struct attribute *attribute)
+{
+    const size_t most =
+        4 * sizeof(struct piece) + DECIMAL_DOUBLE_SIZE + attribute->key_length + attribute->length;
+    char *at = NULL;
+
+    if (attribute_is_absent(attribute))
+        return;
+    if (!w->overflow && w->cap - w->len >= most)
+        at = put_head(w->buf + w->len, w->comma, form, attribute);
+    if (at != NULL)
+        w->len = (size_t)(at - w->buf);
+    else
+        write_head(w, form, attribute);
+    w->comma = true;
+    if (at != NULL)
+        at = put_value(at, attribute);
+    if (at != NULL) {
+        w->len = (size_t)(put_piece(at, &form->after[attribute->type]) - w->buf);
+        return;
+    }
     write_value(w, form, attribute);
     write_piece(w, &form->after[attribute->type]);
-    w->comma = true;
 }
 
 void attribute_write_otlp(struct json_writer *w, const struct attribute *attribute)
 {
-    write_any(w, &otlp, attribute);
+    write_attribute(w, &otlp, attribute);
 }
 
 void attribute_write_member(struct json_writer *w, const struct attribute *attribute)
 {
-    write_any(w, &member, attribute);
+    write_attribute(w, &member, attribute);
 }

@@ -8,12 +8,6 @@
 
 enum { PART_MAX = 128 }; /* bytes of what is written in one piece: time and level, or ids */
 
-static char *put_hex(char *at, const uint8_t *bytes, size_t len)
-{
-    ids_to_hex(at, bytes, len);
-    return at + 2 * len;
-}
-
 /* A key's length rules out nearly all of the names before a byte is looked at. */
 static bool is_member(const char *key, size_t length)
 {
@@ -72,10 +66,10 @@ static void write_ids(struct json_writer *w, const struct trace_context *trace)
 
     json_writer_put(at, ",\"trace_id\":\"");
     if (trace != NULL)
-        at = put_hex(at, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
+        at = ids_to_hex(at, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
     json_writer_put(at, "\",\"span_id\":\"");
     if (trace != NULL)
-        at = put_hex(at, trace->span_id.bytes, sizeof(trace->span_id.bytes));
+        at = ids_to_hex(at, trace->span_id.bytes, sizeof(trace->span_id.bytes));
     json_writer_put(at, "\"");
     json_writer_take(w, from, at);
     w->comma = true;

@@ -100,12 +100,6 @@ void span_end(struct span *span)
         span->end_ns = span->start_ns;
 }
 
-static char *put_hex(char *at, const uint8_t *bytes, size_t len)
-{
-    ids_to_hex(at, bytes, len);
-    return at + 2 * len;
-}
-
 static void write_status(struct json_writer *w, const struct span *span)
 {
     json_writer_literal(w, ",\"status\":{", false);
@@ -141,9 +135,9 @@ static void write_ids(struct json_writer *w, const struct span *span)
     if (w->comma)
         json_writer_put(at, ",");
     json_writer_put(at, "{\"traceId\":\"");
-    at = put_hex(at, span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
+    at = ids_to_hex(at, span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
     json_writer_put(at, "\",\"spanId\":\"");
-    at = put_hex(at, span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
+    at = ids_to_hex(at, span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
     json_writer_put(at, "\"");
     json_writer_take(w, from, at);
 }
@@ -158,7 +152,7 @@ static void write_parent(struct json_writer *w, const struct span *span)
         flags |= FLAG_IS_REMOTE;
     if (!ids_span_is_zero(&span->parent)) {
         json_writer_put(at, ",\"parentSpanId\":\"");
-        at = put_hex(at, span->parent.bytes, sizeof(span->parent.bytes));
+        at = ids_to_hex(at, span->parent.bytes, sizeof(span->parent.bytes));
         json_writer_put(at, "\"");
     }
     json_writer_put(at, ",\"flags\":");

@@ -10,7 +10,7 @@
 
 enum { LENGTHS = 52 };
 
-static bool is_plain(int byte)
+static bool is_taken(int byte)
 {
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
@@ -42,7 +42,7 @@ static void each_byte_at_each_place(void **state)
             for (size_t place = 0; place < len; place++) {
                 for (int byte = 0; byte < 256; byte++) {
                     text[place] = (char)byte;
-                    check(to_end, text, len, is_plain(byte) ? len : place);
+                    check(to_end, text, len, is_taken(byte) ? len : place);
                 }
                 text[place] = 'x';
             }
