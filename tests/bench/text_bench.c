@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { BUFFER = 16384, TURNS = 20000, TEXT_ROUNDS = 21, FIRST_NS = 1735905600 };
+enum { BUFFER = 16384, TURNS = 5000, TEXT_ROUNDS = 9, FIRST_NS = 1735905600 };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
