@@ -64,7 +64,7 @@ static bool copy_block(char *to, const char *from)
     _mm_storeu_si128((__m128i *)to, bytes);
     return _mm_movemask_epi8(plain) == 0xffff;
 #else
-    return copy_eight(to, from) & copy_eight(to + BLOCK / 2, from + BLOCK / 2);
+    return copy_eight(to, from) && copy_eight(to + BLOCK / 2, from + BLOCK / 2);
 #endif
 }
 
@@ -96,7 +96,7 @@ size_t json_plain_copy(char *to, const char *text, size_t len)
     if (len < 8) {
         plain = copy_few(to, text, len);
     } else if (len < BLOCK) {
-        plain = copy_eight(to, text) & copy_eight(to + len - 8, text + len - 8);
+        plain = copy_eight(to, text) && copy_eight(to + len - 8, text + len - 8);
     } else {
         while (len - at > BLOCK && copy_block(to + at, text + at))
             at += BLOCK;
