@@ -198,6 +198,11 @@ $(BUILD)/tests/bench/metrics_bench: $(BUILD)/obj/tests/bench/metrics_bench.o \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
+$(BUILD)/tests/bench/text_bench: $(BUILD)/obj/tests/bench/text_bench.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
+
 # --- Running -------------------------------------------------------------------------------------
 
 # `make run` becomes the supervisor, so that a signal to make is a signal to it, and its exit status
@@ -252,7 +257,7 @@ lint: $(MAN_PAGES) | $(READY)
 interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
 	@BUILD=$(BUILD) tests/interop/run
 
-bench: all $(BUILD)/tests/bench/metrics_bench
+bench: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench
 	@BUILD=$(BUILD) tests/bench/run
 
 # --- Installing ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "fcgi-app/exchange.h"
 #include "fcgi-app/openapi.h"
 #include "fcgi-app/validation.h"
+#include "lib/base/decimal.h"
 
 #include <string.h>
 
@@ -69,10 +70,10 @@ static void reply_invalid(struct exchange *exchange, const struct validation *va
 
 static void write_member(struct json_writer *w, const char *key, double value)
 {
-    char text[JSON_WRITER_DOUBLE_SIZE];
+    char text[DECIMAL_DOUBLE_SIZE];
 
     json_writer_bytes(w, key, strlen(key));
-    json_writer_bytes(w, text, json_writer_format_double(text, value));
+    json_writer_bytes(w, text, decimal_double(text, value));
 }
 
 static void reply_result(struct exchange *exchange, double a, double b)

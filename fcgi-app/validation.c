@@ -1,6 +1,7 @@
 #include "fcgi-app/validation.h"
 
 #include "fcgi-app/json_tree.h"
+#include "lib/base/decimal.h"
 #include "lib/base/json_scan.h"
 
 #include <math.h>
@@ -138,11 +139,11 @@ static void echo_string(struct json_writer *w, struct text text)
 
 static void echo_number(struct json_writer *w, struct text text)
 {
-    char digits[JSON_WRITER_DOUBLE_SIZE];
+    char digits[DECIMAL_DOUBLE_SIZE];
     double number = 0;
 
     if (json_walk_double(text, &number) == 0 && isfinite(number)) {
-        json_writer_bytes(w, digits, json_writer_format_double(digits, number));
+        json_writer_bytes(w, digits, decimal_double(digits, number));
         return;
     }
     json_writer_bytes(w, "\"", 1);

@@ -1,5 +1,7 @@
 #include "lib/base/clock.h"
 
+#include "lib/base/decimal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,34 +76,43 @@ static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
     return era * 146097 + (int64_t)of_era - 719468;
 }
 
-static void put_digits(char *out, unsigned value, size_t digits)
+/* Sets all but the milliseconds. */
+static void put_second(char *out, uint64_t second)
 {
-    while (digits-- > 0) {
-        out[digits] = (char)('0' + value % 10);
-        value /= 10;
-    }
+    const unsigned of_day = (unsigned)(second % SECONDS_PER_DAY);
+    unsigned year, month, day;
+
+    civil_from_days((int64_t)(second / SECONDS_PER_DAY), &year, &month, &day);
+    decimal_pair(out, year / 100);
+    decimal_pair(out + 2, year % 100);
+    decimal_pair(out + 5, month);
+    decimal_pair(out + 8, day);
+    decimal_pair(out + 11, of_day / 3600);
+    decimal_pair(out + 14, of_day / 60 % 60);
+    decimal_pair(out + 17, of_day % 60);
 }
 
 void clock_iso8601(char out[CLOCK_ISO8601_SIZE], uint64_t unix_ns)
 {
-    uint64_t seconds = unix_ns / NS_PER_SECOND;
+    /* Of the second that this thread wrote last: lines come many a second. */
+    static _Thread_local struct {
+        uint64_t second;
+        char text[CLOCK_ISO8601_SIZE];
+    } last = {0, "1970-01-01T00:00:00.000Z"};
+    uint64_t second = unix_ns / NS_PER_SECOND;
     unsigned ms = (unsigned)(unix_ns % NS_PER_SECOND / CLOCK_NS_PER_MS);
-    unsigned year, month, day, of_day;
 
-    if (seconds > LAST_SECOND) {
-        seconds = LAST_SECOND;
+    if (second > LAST_SECOND) {
+        second = LAST_SECOND;
         ms = 999;
     }
-    civil_from_days((int64_t)(seconds / SECONDS_PER_DAY), &year, &month, &day);
-    of_day = (unsigned)(seconds % SECONDS_PER_DAY);
-    memcpy(out, "0000-00-00T00:00:00.000Z", CLOCK_ISO8601_SIZE);
-    put_digits(out, year, 4);
-    put_digits(out + 5, month, 2);
-    put_digits(out + 8, day, 2);
-    put_digits(out + 11, of_day / 3600, 2);
-    put_digits(out + 14, of_day / 60 % 60, 2);
-    put_digits(out + 17, of_day % 60, 2);
-    put_digits(out + 20, ms, 3);
+    if (second != last.second) {
+        put_second(last.text, second);
+        last.second = second;
+    }
+    memcpy(out, last.text, CLOCK_ISO8601_SIZE);
+    out[20] = (char)('0' + ms / 100);
+    decimal_pair(out + 21, ms % 100);
 }
 
 /* Reads `digits` digits at *text and steps over them. Returns -1 at anything else. */

@@ -37,8 +37,8 @@ uint64_t ids_random64(void);
 bool ids_trace_is_zero(const struct trace_id *id);
 bool ids_span_is_zero(const struct span_id *id);
 
-/* Writes 2 * len lower-case hexadecimal digits to `out`, without a NUL. */
-void ids_to_hex(char *out, const uint8_t *bytes, size_t len);
+/* Writes 2 * len lower-case hexadecimal digits to `out`, without a NUL. Returns their end. */
+char *ids_to_hex(char *out, const uint8_t *bytes, size_t len);
 
 /*
  * Reads 2 * len lower-case hexadecimal digits. Returns 0, or -1 at any other character, then

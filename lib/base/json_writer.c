@@ -1,12 +1,11 @@
 #include "lib/base/json_writer.h"
 
+#include "lib/base/decimal.h"
+#include "lib/base/json_plain.h"
 #include "lib/base/printable.h"
 #include "lib/base/utf8.h"
 
-#include <assert.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void json_writer_init(struct json_writer *w, char *buf, size_t cap)
@@ -87,38 +86,6 @@ static void put_escape(struct json_writer *w, const char *at, size_t len)
     }
 }
 
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-/* Whether eight bytes are all plain: each test sets the top bit of a byte that fails. */
-static bool are_plain(uint64_t bytes)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    const uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
-    const uint64_t del = bytes ^ ones * 0x7f;
-
-    /* A borrow can only mark a byte behind one that is marked already. */
-    return (((bytes - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | bytes) &
-            tops) == 0;
-}
-
-static const char *skip_plain(const char *at, const char *end)
-{
-    uint64_t bytes;
-
-    while (end - at >= (ptrdiff_t)sizeof(bytes)) {
-        memcpy(&bytes, at, sizeof(bytes));
-        if (!are_plain(bytes))
-            break;
-        at += sizeof(bytes);
-    }
-    while (at < end && is_plain((unsigned char)*at))
-        at++;
-    return at;
-}
-
 void json_writer_text(struct json_writer *w, const char *text, size_t len)
 {
     const char *at = text, *const end = text + len;
@@ -127,7 +94,7 @@ void json_writer_text(struct json_writer *w, const char *text, size_t len)
         const char *const run = at;
         size_t sequence;
 
-        at = skip_plain(at, end);
+        at = json_plain_skip(at, end);
         json_writer_bytes(w, run, (size_t)(at - run));
         if (at == end)
             break;
@@ -148,8 +115,29 @@ void json_writer_text(struct json_writer *w, const char *text, size_t len)
 
 void json_writer_string_n(struct json_writer *w, const char *text, size_t len)
 {
-    begin_value(w);
-    put(w, '"');
+    const size_t room = w->overflow ? 0 : w->cap - w->len;
+    char *at = w->buf + w->len;
+    size_t plain;
+
+    if (len <= room && room - len >= sizeof(",\"\"") - 1) {
+        if (w->comma)
+            *at++ = ',';
+        *at++ = '"';
+        plain = json_plain_copy(at, text, len);
+        at += plain;
+        w->comma = true;
+        if (plain == len) {
+            *at++ = '"';
+            w->len = (size_t)(at - w->buf);
+            return;
+        }
+        w->len = (size_t)(at - w->buf);
+        text += plain;
+        len -= plain;
+    } else {
+        begin_value(w);
+        put(w, '"');
+    }
     json_writer_text(w, text, len);
     put(w, '"');
 }
@@ -161,27 +149,18 @@ void json_writer_string(struct json_writer *w, const char *text)
 
 void json_writer_uint(struct json_writer *w, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[DECIMAL_INT_SIZE];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
     begin_value(w);
-    json_writer_bytes(w, digits + at, sizeof(digits) - at);
+    json_writer_bytes(w, digits, decimal_uint(digits, value));
 }
 
 void json_writer_int(struct json_writer *w, int64_t value)
 {
-    if (value >= 0) {
-        json_writer_uint(w, (uint64_t)value);
-        return;
-    }
+    char digits[DECIMAL_INT_SIZE];
+
     begin_value(w);
-    put(w, '-');
-    w->comma = false;
-    json_writer_uint(w, 0 - (uint64_t)value);
+    json_writer_bytes(w, digits, decimal_int(digits, value));
 }
 
 void json_writer_bool(struct json_writer *w, bool value)
@@ -199,167 +178,16 @@ void json_writer_null(struct json_writer *w)
     json_writer_bytes(w, "null", 4);
 }
 
-/* A double in scientific form: digits d.ddd as an integer's text, and the decimal exponent. */
-struct decimal {
-    char digits[24];
-    size_t count;
-    int exponent;
-};
-
-static void decimal_read(struct decimal *d, double magnitude, int precision)
-{
-    char text[40];
-    const char *e;
-
-    (void)snprintf(text, sizeof(text), "%.*e", precision - 1, magnitude);
-    e = strchr(text, 'e');
-    assert(e != NULL);
-    d->count = 0;
-    for (const char *at = text; at < e; at++)
-        if (*at >= '0' && *at <= '9')
-            d->digits[d->count++] = *at;
-    d->exponent = atoi(e + 1);
-}
-
-static double decimal_value(const struct decimal *d)
-{
-    char text[48];
-
-    (void)snprintf(text, sizeof(text), "%.1s.%.*se%d", d->digits, (int)d->count - 1, d->digits + 1,
-                   d->exponent);
-    return strtod(text, NULL);
-}
-
-/* One unit more in the last place. */
-static void decimal_next(struct decimal *d)
-{
-    size_t at = d->count;
-
-    while (at > 0 && d->digits[at - 1] == '9')
-        d->digits[--at] = '0';
-    if (at > 0) {
-        d->digits[at - 1]++;
-    } else {
-        d->digits[0] = '1';
-        d->exponent++;
-    }
-}
-
-/*
- * The fewest digits that read back as the same double. If any text of a length reads back, the
- * correctly rounded one does, because it is nearest. The exception is a power of two: the gap below
- * it is half the gap above, so only the next text up may read back.
- */
-static void decimal_shortest(struct decimal *d, double magnitude)
-{
-    int exponent;
-    const bool power_of_two = frexp(magnitude, &exponent) == 0.5;
-
-    for (int precision = 1; precision <= 17; precision++) {
-        /*
-         * Most numbers that people or programs write are short; most results of arithmetic are not.
-         */
-        if (precision == 8) {
-            decimal_read(d, magnitude, 14);
-            if (decimal_value(d) != magnitude)
-                precision = 15;
-        }
-        decimal_read(d, magnitude, precision);
-        if (decimal_value(d) == magnitude)
-            return;
-        if (power_of_two) {
-            decimal_next(d);
-            if (decimal_value(d) == magnitude)
-                return;
-        }
-    }
-    /* 17 digits identify every double (IEEE 754-2019, 5.12.2). */
-    assert(!"unreachable");
-}
-
-/*
- * The common case without a search: a value that is N / 10^k for a small k. N and 10^k are exact,
- * so their quotient is what the text reads back as; fewer than 16 digits name one double only.
- * Returns the length, or 0 if the value is of another kind.
- */
-static size_t format_short(char out[JSON_WRITER_DOUBLE_SIZE], double value)
-{
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-    const double magnitude = fabs(value);
-    char text[JSON_WRITER_DOUBLE_SIZE];
-    size_t at = sizeof(text), places = 0, len;
-    uint64_t n;
-
-    if (!((magnitude >= 1e-4 && magnitude < 1e9) || magnitude == 0))
-        return 0;
-    while (places < sizeof(powers) / sizeof(powers[0]) &&
-           nearbyint(magnitude * powers[places]) / powers[places] != magnitude)
-        places++;
-    if (places == sizeof(powers) / sizeof(powers[0]))
-        return 0;
-    n = (uint64_t)nearbyint(magnitude * powers[places]);
-    if (places == 0)
-        text[--at] = '0';
-    for (size_t i = 0; i < places; i++, n /= 10)
-        text[--at] = (char)('0' + n % 10);
-    text[--at] = '.';
-    do {
-        text[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    if (signbit(value))
-        text[--at] = '-';
-    len = sizeof(text) - at;
-    memcpy(out, text + at, len);
-    out[len] = '\0';
-    return len;
-}
-
-size_t json_writer_format_double(char out[JSON_WRITER_DOUBLE_SIZE], double value)
-{
-    /* Positional from 1e-04 up to below 1e+16, as Python writes floats. */
-    enum { POSITIONAL_MIN = -4, POSITIONAL_MAX = 16 };
-    struct decimal d = {.digits = "0", .count = 1};
-    const char *sign = signbit(value) ? "-" : "";
-    const size_t length = format_short(out, value);
-    int written;
-
-    assert(isfinite(value));
-    if (length > 0)
-        return length;
-    if (value != 0)
-        decimal_shortest(&d, fabs(value));
-    while (d.count > 1 && d.digits[d.count - 1] == '0')
-        d.count--;
-    if (d.exponent < POSITIONAL_MIN || d.exponent >= POSITIONAL_MAX)
-        written = snprintf(out, JSON_WRITER_DOUBLE_SIZE, "%s%.1s%s%.*se%c%02d", sign, d.digits,
-                           d.count > 1 ? "." : "", (int)d.count - 1, d.digits + 1,
-                           d.exponent < 0 ? '-' : '+', abs(d.exponent));
-    else if (d.exponent < 0)
-        written = snprintf(out, JSON_WRITER_DOUBLE_SIZE, "%s0.%.*s%.*s", sign, -d.exponent - 1,
-                           "000", (int)d.count, d.digits);
-    else if (d.count > (size_t)d.exponent + 1)
-        written = snprintf(out, JSON_WRITER_DOUBLE_SIZE, "%s%.*s.%s", sign, d.exponent + 1,
-                           d.digits, (d.digits[d.count] = '\0', d.digits + d.exponent + 1));
-    else
-        written = snprintf(out, JSON_WRITER_DOUBLE_SIZE, "%s%.*s%.*s.0", sign, (int)d.count,
-                           d.digits, d.exponent + 1 - (int)d.count, "000000000000000");
-    assert(written > 0 && written < JSON_WRITER_DOUBLE_SIZE);
-    return (size_t)written;
-}
-
 void json_writer_double(struct json_writer *w, double value)
 {
-    char text[JSON_WRITER_DOUBLE_SIZE];
-    size_t len;
+    char text[DECIMAL_DOUBLE_SIZE];
 
     if (!isfinite(value)) {
         json_writer_null(w);
         return;
     }
-    len = json_writer_format_double(text, value);
     begin_value(w);
-    json_writer_bytes(w, text, len);
+    json_writer_bytes(w, text, decimal_double(text, value));
 }
 
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len)

@@ -11,10 +11,6 @@
 #include <stdint.h>
 #include <string.h>
 
-enum {
-    JSON_WRITER_DOUBLE_SIZE = 32, /* room for any double's text and a NUL */
-};
-
 struct json_writer {
     char *buf;
     size_t cap; /* bytes that may be written to buf */
@@ -52,14 +48,8 @@ void json_writer_uint(struct json_writer *w, uint64_t value);
 void json_writer_bool(struct json_writer *w, bool value);
 void json_writer_null(struct json_writer *w);
 
-/*
- * The shortest decimal text that reads back as the same double, always with a fraction or an
- * exponent ("14.0", "1e+22"). JSON has no other numbers: NaN and infinities become null.
- */
+/* By decimal_double. JSON has no other numbers: NaN and infinities become null. */
 void json_writer_double(struct json_writer *w, double value);
-
-/* The text of json_writer_double for a finite value, and a NUL; returns its length. */
-size_t json_writer_format_double(char out[JSON_WRITER_DOUBLE_SIZE], double value);
 
 /* One complete value that is JSON already, copied as it is. */
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len);
@@ -79,8 +69,29 @@ static inline void json_writer_bytes(struct json_writer *w, const char *bytes, s
 }
 
 /*
- * The same for a string literal that opens or closes values: `after` says whether a value stands
- * before what comes next, so that it needs a comma.
+ * Where a caller may write up to `size` bytes on its own, to end them by json_writer_take: the
+ * buffer's next bytes, or `scratch` if fewer than these are left.
+ */
+static inline char *json_writer_room(const struct json_writer *w, char *scratch, size_t size)
+{
+    return !w->overflow && size <= w->cap - w->len ? w->buf + w->len : scratch;
+}
+
+/* Takes what was written from `from` to `end`; `from` is what json_writer_room returned. */
+static inline void json_writer_take(struct json_writer *w, const char *from, const char *end)
+{
+    if (from == w->buf + w->len)
+        w->len += (size_t)(end - from);
+    else
+        json_writer_bytes(w, from, (size_t)(end - from));
+}
+
+/* Writes a string literal at `at`, and moves `at` behind it. */
+#define json_writer_put(at, literal) ((at) = mempcpy((at), (literal), sizeof(literal "") - 1))
+
+/*
+ * json_writer_bytes for a string literal that opens or closes values: `after` says whether a value
+ * stands before what comes next, so that it needs a comma.
  */
 #define json_writer_literal(w, literal, after)                                                     \
     do {                                                                                           \

@@ -1,6 +1,6 @@
 #include "lib/metrics/exposition.h"
 
-#include "lib/base/json_writer.h"
+#include "lib/base/decimal.h"
 #include "lib/metrics/rules.h"
 
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 enum {
     FIRST_ROOM = 64 * 1024,
     NUMBER_MAX = 48, /* bytes of any number's text */
-    LE_MAX = JSON_WRITER_DOUBLE_SIZE,
+    LE_MAX = DECIMAL_DOUBLE_SIZE,
 };
 
 void exposition_begin(struct exposition *out, enum exposition_format format)
@@ -72,31 +72,21 @@ static void put(struct exposition *out, const char *bytes, size_t len)
 
 static void put_uint(struct exposition *out, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[DECIMAL_INT_SIZE];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    put(out, digits + at, sizeof(digits) - at);
+    put(out, digits, decimal_uint(digits, value));
 }
 
 static void put_double(struct exposition *out, double value)
 {
-    char text[JSON_WRITER_DOUBLE_SIZE];
+    char text[DECIMAL_DOUBLE_SIZE];
 
     if (isnan(value)) {
         PUT_LITERAL(out, "NaN");
     } else if (isinf(value)) {
         put(out, value > 0 ? "+Inf" : "-Inf", 4);
-    } else if (value == floor(value) && fabs(value) < 1e15) {
-        if (signbit(value))
-            PUT_LITERAL(out, "-");
-        put_uint(out, (uint64_t)fabs(value));
-        PUT_LITERAL(out, ".0");
     } else {
-        put(out, text, json_writer_format_double(text, value));
+        put(out, text, decimal_double(text, value));
     }
 }
 
@@ -286,11 +276,11 @@ static void put_histogram(struct exposition *out, const struct metrics_reader *r
 {
     struct sum_style style = sum_style_of(family->resolution);
     struct bucket_text le[METRICS_BOUNDS_MAX + 1];
-    char number[JSON_WRITER_DOUBLE_SIZE];
+    char number[DECIMAL_DOUBLE_SIZE];
 
     for (size_t i = 0; i <= family->bound_count; i++) {
         if (i < family->bound_count)
-            json_writer_format_double(number, family->bounds[i]);
+            decimal_double(number, family->bounds[i]);
         else
             memcpy(number, "+Inf", 5);
         le[i].len = (size_t)snprintf(le[i].text, sizeof(le[i].text), "le=\"%s\"} ", number);

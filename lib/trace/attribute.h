@@ -29,6 +29,7 @@ struct attribute {
     const char *string; /* borrowed; NULL leaves the attribute out */
     size_t length;      /* bytes of string */
     enum attribute_type type;
+    unsigned key_length;
     union {
         int64_t integer;
         double number;
@@ -36,9 +37,26 @@ struct attribute {
     };
 };
 
+/* All but the value. With a literal key its length is known when the program is compiled. */
+static inline struct attribute attribute_keyed(const char *key, enum attribute_type type)
+{
+    return (struct attribute){
+        .key = key, .key_length = (unsigned)__builtin_strlen(key), .type = type};
+}
+
+static inline struct attribute attribute_text(const char *key, enum attribute_type type,
+                                              const char *text, size_t len)
+{
+    struct attribute attribute = attribute_keyed(key, type);
+
+    attribute.string = text;
+    attribute.length = len;
+    return attribute;
+}
+
 static inline struct attribute attribute_string_n(const char *key, const char *text, size_t len)
 {
-    return (struct attribute){.key = key, .string = text, .length = len, .type = ATTRIBUTE_STRING};
+    return attribute_text(key, ATTRIBUTE_STRING, text, len);
 }
 
 /* `text` NUL-terminated, or NULL for an attribute that is left out. */
@@ -49,29 +67,37 @@ static inline struct attribute attribute_string(const char *key, const char *tex
 
 static inline struct attribute attribute_int(const char *key, int64_t value)
 {
-    return (struct attribute){.key = key, .type = ATTRIBUTE_INT, .integer = value};
+    struct attribute attribute = attribute_keyed(key, ATTRIBUTE_INT);
+
+    attribute.integer = value;
+    return attribute;
 }
 
 static inline struct attribute attribute_double(const char *key, double value)
 {
-    return (struct attribute){.key = key, .type = ATTRIBUTE_DOUBLE, .number = value};
+    struct attribute attribute = attribute_keyed(key, ATTRIBUTE_DOUBLE);
+
+    attribute.number = value;
+    return attribute;
 }
 
 static inline struct attribute attribute_bool(const char *key, bool value)
 {
-    return (struct attribute){.key = key, .type = ATTRIBUTE_BOOL, .boolean = value};
+    struct attribute attribute = attribute_keyed(key, ATTRIBUTE_BOOL);
+
+    attribute.boolean = value;
+    return attribute;
 }
 
 static inline struct attribute attribute_bytes(const char *key, const void *bytes, size_t len)
 {
-    return (struct attribute){
-        .key = key, .string = (const char *)bytes, .length = len, .type = ATTRIBUTE_BYTES};
+    return attribute_text(key, ATTRIBUTE_BYTES, (const char *)bytes, len);
 }
 
 /* `json` is one complete JSON value of `len` bytes, borrowed. */
 static inline struct attribute attribute_json(const char *key, const char *json, size_t len)
 {
-    return (struct attribute){.key = key, .string = json, .length = len, .type = ATTRIBUTE_JSON};
+    return attribute_text(key, ATTRIBUTE_JSON, json, len);
 }
 
 /* Whether the attribute is left out: a text that is NULL. */

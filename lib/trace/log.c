@@ -6,64 +6,88 @@
 #include <stdio.h>
 #include <string.h>
 
-static void write_id(struct json_writer *w, const uint8_t *bytes, size_t len)
-{
-    char hex[IDS_TRACE_HEX];
+enum { PART_MAX = 128 }; /* bytes of what is written in one piece: time and level, or ids */
 
-    ids_to_hex(hex, bytes, len);
-    json_writer_bytes(w, hex, 2 * len);
-}
-
-bool log_has_member(const char *key)
+/* A key's length rules out nearly all of the names before a byte is looked at. */
+static bool is_member(const char *key, size_t length)
 {
-    static const char *const taken[] = {"asctime",    "levelname", "name",    "message",
-                                        "request_id", "trace_id",  "span_id", "resource"};
+    static const struct {
+        unsigned char length;
+        char name[11];
+    } taken[] = {{7, "asctime"},     {9, "levelname"}, {4, "name"},    {7, "message"},
+                 {10, "request_id"}, {8, "trace_id"},  {7, "span_id"}, {8, "resource"}};
 
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        if (key[0] == taken[i][0] && strcmp(key, taken[i]) == 0)
+        if (length == taken[i].length && key[0] == taken[i].name[0] &&
+            memcmp(key, taken[i].name, length) == 0)
             return true;
     }
     return false;
 }
 
+bool log_has_member(const char *key)
+{
+    return is_member(key, strlen(key));
+}
+
 static void write_field(struct json_writer *w, const struct attribute *field)
 {
-    struct attribute renamed = *field;
+    struct attribute renamed;
     char key[sizeof("field.request_id")];
 
-    if (log_has_member(field->key)) {
-        (void)snprintf(key, sizeof(key), "field.%s", field->key);
-        renamed.key = key;
+    if (!is_member(field->key, field->key_length)) {
+        attribute_write_member(w, field);
+        return;
     }
+    renamed = *field;
+    renamed.key = key;
+    renamed.key_length = (unsigned)snprintf(key, sizeof(key), "field.%s", field->key);
     attribute_write_member(w, &renamed);
+}
+
+/* The time, the level, and the name's key. */
+static void write_time(struct json_writer *w, uint64_t unix_ns, enum log_level level)
+{
+    char scratch[PART_MAX], *const from = json_writer_room(w, scratch, sizeof(scratch)), *at = from;
+
+    json_writer_put(at, "{\"asctime\":\"");
+    clock_iso8601(at, unix_ns);
+    at += CLOCK_ISO8601_SIZE - 1;
+    json_writer_put(at, "\",\"levelname\":\"");
+    at = stpcpy(at, log_level_name(level));
+    json_writer_put(at, "\",\"name\":");
+    json_writer_take(w, from, at);
+    w->comma = false;
+}
+
+static void write_ids(struct json_writer *w, const struct trace_context *trace)
+{
+    char scratch[PART_MAX], *const from = json_writer_room(w, scratch, sizeof(scratch)), *at = from;
+
+    json_writer_put(at, ",\"trace_id\":\"");
+    if (trace != NULL)
+        at = ids_to_hex(at, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
+    json_writer_put(at, "\",\"span_id\":\"");
+    if (trace != NULL)
+        at = ids_to_hex(at, trace->span_id.bytes, sizeof(trace->span_id.bytes));
+    json_writer_put(at, "\"");
+    json_writer_take(w, from, at);
+    w->comma = true;
 }
 
 void log_write(struct json_writer *w, uint64_t unix_ns, enum log_level level, const char *name,
                const char *message, const struct log_context *context,
                const struct attribute *fields, size_t field_count, const struct resource *resource)
 {
-    const struct trace_context *trace = context != NULL ? context->trace : NULL;
-    const char *request_id = context != NULL ? context->request_id : NULL;
-    char time[CLOCK_ISO8601_SIZE];
+    const char *const request_id = context != NULL ? context->request_id : NULL;
 
-    clock_iso8601(time, unix_ns);
-    json_writer_literal(w, "{\"asctime\":\"", false);
-    json_writer_bytes(w, time, CLOCK_ISO8601_SIZE - 1);
-    json_writer_literal(w, "\",\"levelname\":", false);
-    json_writer_string(w, log_level_name(level));
-    json_writer_literal(w, ",\"name\":", false);
+    write_time(w, unix_ns, level);
     json_writer_string(w, name);
     json_writer_literal(w, ",\"message\":", false);
     json_writer_string(w, message);
     json_writer_literal(w, ",\"request_id\":", false);
     json_writer_string(w, request_id != NULL ? request_id : "");
-    json_writer_literal(w, ",\"trace_id\":\"", false);
-    if (trace != NULL)
-        write_id(w, trace->trace_id.bytes, sizeof(trace->trace_id.bytes));
-    json_writer_literal(w, "\",\"span_id\":\"", false);
-    if (trace != NULL)
-        write_id(w, trace->span_id.bytes, sizeof(trace->span_id.bytes));
-    json_writer_literal(w, "\"", true);
+    write_ids(w, context != NULL ? context->trace : NULL);
     for (size_t i = 0; i < field_count; i++)
         write_field(w, &fields[i]);
     if (resource != NULL) {

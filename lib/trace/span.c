@@ -1,6 +1,7 @@
 #include "lib/trace/span.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/decimal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -11,10 +12,14 @@ enum {
     FLAG_IS_REMOTE = 0x200,
 };
 
+enum { PART_MAX = 160 }; /* bytes of what is written in one piece: ids, parent or times */
+
 static const char before_resource[] = "{\"resourceSpans\":[{\"resource\":";
 static const char before_scope[] = ",\"scopeSpans\":[{\"scope\":";
 static const char before_span[] = ",\"spans\":[";
 static const char after_span[] = "]}]}]}\n";
+
+static_assert(sizeof(after_span) - 1 == SPAN_TAIL_SIZE, "what a caller keeps free for the tail");
 
 /* Everything but the context's trace id and sampled flag, and the parent. */
 static void begin(struct span *span, const char *name, enum span_kind kind, bool remote)
@@ -95,14 +100,6 @@ void span_end(struct span *span)
         span->end_ns = span->start_ns;
 }
 
-static void write_hex(struct json_writer *w, const uint8_t *bytes, size_t len)
-{
-    char hex[IDS_TRACE_HEX];
-
-    ids_to_hex(hex, bytes, len);
-    json_writer_bytes(w, hex, 2 * len);
-}
-
 static void write_status(struct json_writer *w, const struct span *span)
 {
     json_writer_literal(w, ",\"status\":{", false);
@@ -131,38 +128,69 @@ static void write_dropped(struct json_writer *w, const char *key, unsigned count
     }
 }
 
-/* By literals, not member by member: this runs twice for each request. */
-static void write_object(struct json_writer *w, const struct span *span)
+static void write_ids(struct json_writer *w, const struct span *span)
 {
+    char scratch[PART_MAX], *const from = json_writer_room(w, scratch, sizeof(scratch)), *at = from;
+
+    if (w->comma)
+        json_writer_put(at, ",");
+    json_writer_put(at, "{\"traceId\":\"");
+    at = ids_to_hex(at, span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
+    json_writer_put(at, "\",\"spanId\":\"");
+    at = ids_to_hex(at, span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
+    json_writer_put(at, "\"");
+    json_writer_take(w, from, at);
+}
+
+/* The parent, the flags, and the name's key. */
+static void write_parent(struct json_writer *w, const struct span *span)
+{
+    char scratch[PART_MAX], *const from = json_writer_room(w, scratch, sizeof(scratch)), *at = from;
     unsigned flags = (span->context.flags & TRACE_CONTEXT_WIRE) | FLAG_HAS_IS_REMOTE;
 
     if (span->parent_is_remote)
         flags |= FLAG_IS_REMOTE;
-    json_writer_literal(w, "{\"traceId\":\"", false);
-    write_hex(w, span->context.trace_id.bytes, sizeof(span->context.trace_id.bytes));
-    json_writer_literal(w, "\",\"spanId\":\"", false);
-    write_hex(w, span->context.span_id.bytes, sizeof(span->context.span_id.bytes));
-    json_writer_bytes(w, "\"", 1);
+    if (!ids_span_is_zero(&span->parent)) {
+        json_writer_put(at, ",\"parentSpanId\":\"");
+        at = ids_to_hex(at, span->parent.bytes, sizeof(span->parent.bytes));
+        json_writer_put(at, "\"");
+    }
+    json_writer_put(at, ",\"flags\":");
+    at += decimal_uint(at, flags);
+    json_writer_put(at, ",\"name\":");
+    json_writer_take(w, from, at);
+}
+
+/* The kind, the times, and the attributes' key. */
+static void write_times(struct json_writer *w, const struct span *span)
+{
+    char scratch[PART_MAX], *const from = json_writer_room(w, scratch, sizeof(scratch)), *at = from;
+
+    json_writer_put(at, ",\"kind\":");
+    at += decimal_uint(at, span->kind);
+    json_writer_put(at, ",\"startTimeUnixNano\":\"");
+    at += decimal_uint(at, span->start_ns);
+    json_writer_put(at, "\",\"endTimeUnixNano\":\"");
+    at += decimal_uint(at, span->end_ns);
+    json_writer_put(at, "\",\"attributes\":[");
+    json_writer_take(w, from, at);
+}
+
+void span_write_object(const struct span *span, struct json_writer *w)
+{
+    if (!span->recording)
+        return;
+    assert(span->end_ns != 0);
+    write_ids(w, span);
     if (span->context.state[0] != '\0') {
         json_writer_literal(w, ",\"traceState\":", false);
         json_writer_string(w, span->context.state);
     }
-    if (!ids_span_is_zero(&span->parent)) {
-        json_writer_literal(w, ",\"parentSpanId\":\"", false);
-        write_hex(w, span->parent.bytes, sizeof(span->parent.bytes));
-        json_writer_bytes(w, "\"", 1);
-    }
-    json_writer_literal(w, ",\"flags\":", false);
-    json_writer_uint(w, flags);
-    json_writer_literal(w, ",\"name\":", false);
+    write_parent(w, span);
+    w->comma = false;
     json_writer_string(w, span->name);
-    json_writer_literal(w, ",\"kind\":", false);
-    json_writer_uint(w, span->kind);
-    json_writer_literal(w, ",\"startTimeUnixNano\":\"", false);
-    json_writer_uint(w, span->start_ns);
-    json_writer_literal(w, "\",\"endTimeUnixNano\":\"", false);
-    json_writer_uint(w, span->end_ns);
-    json_writer_literal(w, "\",\"attributes\":[", false);
+    write_times(w, span);
+    w->comma = false;
     for (unsigned i = 0; i < span->attribute_count; i++)
         attribute_write_otlp(w, &span->attributes[i]);
     write_list(w, &span->written_attributes);
@@ -179,19 +207,29 @@ static void write_object(struct json_writer *w, const struct span *span)
     json_writer_literal(w, "}", true);
 }
 
-void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
-                struct json_writer *w)
+void span_write_head(const struct resource *resource, const struct scope *scope,
+                     struct json_writer *w)
 {
-    if (!span->recording)
-        return;
-    assert(span->end_ns != 0);
     json_writer_bytes(w, before_resource, sizeof(before_resource) - 1);
     json_writer_bytes(w, resource->json, resource->length);
     json_writer_bytes(w, before_scope, sizeof(before_scope) - 1);
     json_writer_bytes(w, scope->json, scope->length);
     json_writer_bytes(w, before_span, sizeof(before_span) - 1);
     w->comma = false;
-    write_object(w, span);
+}
+
+void span_write_tail(struct json_writer *w)
+{
     json_writer_bytes(w, after_span, sizeof(after_span) - 1);
     w->comma = false;
+}
+
+void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
+                struct json_writer *w)
+{
+    if (!span->recording)
+        return;
+    span_write_head(resource, scope, w);
+    span_write_object(span, w);
+    span_write_tail(w);
 }

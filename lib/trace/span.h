@@ -17,6 +17,7 @@
 
 enum {
     SPAN_ATTRIBUTES_MAX = 24,
+    SPAN_TAIL_SIZE = 7, /* bytes that span_write_tail writes */
 };
 
 /* OTLP trace.proto, Span.SpanKind. */
@@ -84,5 +85,14 @@ void span_end(struct span *span);
  */
 void span_write(const struct span *span, const struct resource *resource, const struct scope *scope,
                 struct json_writer *w);
+
+/*
+ * The same in three steps, so that spans of one resource and scope share a line: the head once,
+ * each recorded span, the tail once, on one writer with nothing written in between.
+ */
+void span_write_head(const struct resource *resource, const struct scope *scope,
+                     struct json_writer *w);
+void span_write_object(const struct span *span, struct json_writer *w);
+void span_write_tail(struct json_writer *w);
 
 #endif

@@ -30,6 +30,28 @@ static void iso8601_agrees_with_the_c_library(void **state)
     }
 }
 
+static void a_time_does_not_depend_on_the_one_before(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } times[] = {{UINT64_C(1735905600234999999), "2025-01-03T12:00:00.234Z"},
+                 {UINT64_C(1735905600001000000), "2025-01-03T12:00:00.001Z"},
+                 {UINT64_C(1735905601001000000), "2025-01-03T12:00:01.001Z"},
+                 {0, "1970-01-01T00:00:00.000Z"}};
+    char text[CLOCK_ISO8601_SIZE];
+
+    (void)state;
+    for (size_t first = 0; first < 4; first++) {
+        for (size_t second = 0; second < 4; second++) {
+            clock_iso8601(text, times[first].ns);
+            assert_string_equal(text, times[first].text);
+            clock_iso8601(text, times[second].ns);
+            assert_string_equal(text, times[second].text);
+        }
+    }
+}
+
 static void the_ends_of_what_can_be_read(void **state)
 {
     static const struct {
@@ -179,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(iso8601_agrees_with_the_c_library),
+        cmocka_unit_test(a_time_does_not_depend_on_the_one_before),
         cmocka_unit_test(the_ends_of_what_can_be_read),
         cmocka_unit_test(milliseconds_are_truncated),
         cmocka_unit_test(other_texts_are_refused),

@@ -204,6 +204,46 @@ static void a_ratio_agrees_with_the_id_of_each_span(void **state)
     assert_in_range(sampled, ROOTS / 2 - SIX_SIGMA, ROOTS / 2 + SIX_SIGMA);
 }
 
+static void spans_of_one_scope_share_a_line(void **state)
+{
+    const struct resource resource = tiny_resource();
+    struct json_writer w = start();
+    struct span first, second, ignored;
+    const json_t *spans;
+    json_t *line;
+    size_t before_tail;
+
+    (void)state;
+    span_begin(&first, "first", SPAN_SERVER, NULL, false, &always);
+    span_begin(&ignored, "ignored", SPAN_SERVER, NULL, false, NULL);
+    span_begin_child(&second, "second", SPAN_INTERNAL, &first);
+    span_end(&first);
+    span_end(&ignored);
+    span_end(&second);
+    span_write_head(&resource, &scope, &w);
+    span_write_object(&first, &w);
+    span_write_object(&ignored, &w);
+    span_write_object(&second, &w);
+    before_tail = w.len;
+    span_write_tail(&w);
+    assert_int_equal(w.len - before_tail, SPAN_TAIL_SIZE);
+    line = finish(&w);
+    spans = json_object_get(
+        json_array_get(json_object_get(json_array_get(json_object_get(line, "resourceSpans"), 0),
+                                       "scopeSpans"),
+                       0),
+        "spans");
+    assert_int_equal(json_array_size(spans), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(spans, 0), "name")),
+                        "first");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(spans, 1), "name")),
+                        "second");
+    json_decref(line);
+    /* The next line begins without a comma. */
+    span_write(&first, &resource, &scope, &w);
+    assert_int_equal(buffer[before_tail + SPAN_TAIL_SIZE], '{');
+}
+
 static void what_was_written_before_stands_behind_the_attributes(void **state)
 {
     static const char attribute[] = "{\"key\":\"k\",\"value\":{}}", event[] = "{\"name\":\"e\"}";
@@ -422,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_remote_parent_is_continued),
         cmocka_unit_test(what_is_not_sampled_is_propagated_but_not_written),
         cmocka_unit_test(a_ratio_agrees_with_the_id_of_each_span),
+        cmocka_unit_test(spans_of_one_scope_share_a_line),
         cmocka_unit_test(what_was_written_before_stands_behind_the_attributes),
         cmocka_unit_test(attributes_without_room_are_counted),
         cmocka_unit_test(a_log_line_has_canonical_bytes),
