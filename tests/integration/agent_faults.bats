@@ -100,6 +100,25 @@ die_at() {
     until_true 15 only_the_active_is_left
 }
 
+second_half_waits() { [ "$(wc -l <dump)" = 20 ] && grep -q 'HTTP 503' agent.log; }
+
+@test "killed between the two halves of a batch: the second alone is sent again" {
+    start_sink
+    "$TOOL" spool traces a 20 20 >>written
+    "$TOOL" spool traces b 20 20 >>written
+    # The whole is too large, the first half passes, the second is to be sent later.
+    sink_answers '{"max_bytes":20000,"poison":"\"b-0\"","poison_status":503}'
+    start_agent
+    until_true 20 second_half_waits
+    until_true 10 backlog_is traces 20
+    kill_agent 9
+    sink_answers '{}'
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces 40
+}
+
 @test "rotations among writers of both kinds, some killed in a write, one stopped: the rest goes on" {
     local i pids=() stopped victim victims=20 rotations=${ROTATIONS:-200} torn
     start_sink

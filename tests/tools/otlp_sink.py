@@ -17,9 +17,9 @@ POST /control with a JSON object sets how to answer from now on (fields left out
     retry_after  value of the Retry-After header; {"date": S} stands for the HTTP date in S seconds
     count        how many requests to answer so, then accept again; 0 for all (default)
     signal       traces, logs or metrics: only those; others are accepted
-    poison       answer 400 to each request that holds this text, whatever the mode
-    poison_status  in place of 400
     max_bytes    answer 413 to each request with a larger body (uncompressed), whatever the mode
+    poison       answer 400 to each other request that holds this text, whatever the mode
+    poison_status  in place of 400
     rejected     for mode partial: records said to be rejected
     message      for modes partial and status: the text in the answer
     type         for modes status and malformed: the answer's Content-Type
@@ -100,11 +100,11 @@ class State:
     def answer_for(self, signal, body):
         with self.lock:
             how = dict(self.how)
-            if how["poison"] is not None and how["poison"].encode() in body:
-                how["mode"], how["status"] = "status", how["poison_status"]
-                return how
             if 0 < how["max_bytes"] < len(body):
                 how["mode"], how["status"] = "status", 413
+                return how
+            if how["poison"] is not None and how["poison"].encode() in body:
+                how["mode"], how["status"] = "status", how["poison_status"]
                 return how
             if how["signal"] not in (None, signal):
                 how["mode"] = "accept"
