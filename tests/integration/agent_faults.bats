@@ -100,6 +100,21 @@ die_at() {
     until_true 15 only_the_active_is_left
 }
 
+@test "a file system that can't rename without replacing: segments are sealed all the same" {
+    strace -qq -o /dev/null true 2>/dev/null || skip "no strace, or it may not trace here"
+    export SEGMENT=4096 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+    start_sink
+    PREFIX=(strace -D -f -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:error=EINVAL)
+    start_agent
+    "$TOOL" spool traces a 200 20 >>written
+    until_true 20 nothing_waits traces
+    until_true 20 only_the_active_is_left
+    everything_arrived --duplicate-requests 0
+    books traces 200
+    [ "$(segments_sealed traces)" -ge 1 ]
+    run -1 grep -E "can't be sealed|moved away" agent.log
+}
+
 second_half_waits() { [ "$(wc -l <dump)" = 20 ] && grep -q 'HTTP 503' agent.log; }
 
 @test "killed between the two halves of a batch: the second alone is sent again" {

@@ -390,7 +390,7 @@ run time is forbidden (CHAOS_RUNTIME)' ]
 
 # Last: it starts the instance again.
 @test "CHAOS_* in the environment: status, seed, and run time over it" {
-    local environment=(WORKERS=3 CHAOS_ENABLED=true CHAOS_PROBABILITY=0.5 CHAOS_DELAY_MS=1-3 CHAOS_SEED=11)
+    local environment=(WORKERS=3 CHAOS_ENABLED=true CHAOS_PROBABILITY=0.5 CHAOS_DELAY_MS=1-3 CHAOS_SEED=11) name
     stop_instance
     start_instance "${environment[@]}"
     serve env1 30
@@ -411,4 +411,14 @@ run time is forbidden (CHAOS_RUNTIME)' ]
     chaos reset
     serve env4 30
     injected_by env4 | diff "$DIR/env1" -
+
+    # Without a seed each process draws its own.
+    for name in drawn1 drawn2; do
+        stop_instance
+        start_instance "${environment[@]}" CHAOS_SEED=0
+        serve $name 30
+        injected_by $name >"$DIR/$name"
+        [ -s "$DIR/$name" ]
+    done
+    refute diff -q "$DIR/drawn1" "$DIR/drawn2"
 }
