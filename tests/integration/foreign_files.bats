@@ -396,6 +396,18 @@ drain() {
     sent_is 5000
 }
 
+@test "--drain: lines that wait for room in the spool, one by one, the last one too" {
+    start_sink
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=1M)
+    choose_ports
+    python3 - >spool/x.logs.jsonl <<'END'
+for i in range(4):
+    print('{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"%s"}}]}]}]}' % ("x" * 100000))
+END
+    drain
+    sent_is 4
+}
+
 @test "cursors that are damaged, missing or can't be written: said; at worst twice, never lost" {
     start_sink
     lines traces a 20 >spool/x.traces.jsonl
