@@ -140,6 +140,26 @@ END
     [ "$(sink_number signals.traces.requests)" -gt 20 ]
 }
 
+@test "a resource or a scope may be as long as 2 MB, before a small record or behind it" {
+    start_sink
+    # Each longer than the one before, so that it needs room of its own.
+    python3 - >spool/traces.jsonl <<'END'
+resource = '"resource":{"attributes":[{"key":"k","value":{"stringValue":"%s"}}]}'
+scope = '"scope":{"name":"%s"}'
+spans = '"spans":[{"name":"n"}]'
+for n, form in enumerate(('{%s,"scopeSpans":[{%s}]}' % (resource, spans),
+                          '{"scopeSpans":[{%s}],%s}' % (spans, resource),
+                          '{"scopeSpans":[{%s,%s}]}' % (scope, spans),
+                          '{"scopeSpans":[{%s,%s}]}' % (spans, scope)), 1):
+    print('{"resourceSpans":[%s]}' % (form % ("x" * n * 500000)))
+END
+    start_agent
+    until_true 30 nothing_waits traces
+    books traces 4
+    [ "$(outcome traces delivered)" = 4 ]
+    [ "$(jq '.resource.k // .scope.name | length' dump | xargs)" = '500000 1000000 1500000 2000000' ]
+}
+
 @test "beyond 4 MiB a record, and beyond 16 MiB a line, is set aside; its neighbours arrive" {
     start_sink
     foreign traces a 1 >>spool/traces.jsonl
