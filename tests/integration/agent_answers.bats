@@ -104,6 +104,45 @@ teardown() { common_teardown; }
     [ "$(outcome traces delivered)" = 9 ]
 }
 
+@test "an endpoint that begins to refuse everything is given four records to blame" {
+    start_sink
+    start_agent
+    "$TOOL" spool traces a 10 10 >>written
+    until_true 20 nothing_waits traces
+    sink_answers '{"mode":"status","status":400}'
+    "$TOOL" spool traces b 20 20 >>written
+    until_true 20 grep -q 'traces: HTTP 400.*; holding' agent.log
+    until_true 10 backlog_is traces 16
+    [ "$(outcome traces quarantined)" = 4 ]
+    kill_agent TERM
+    sink_answers '{}'
+    start_agent
+    until_true 20 nothing_waits traces
+    [ "$(outcome traces delivered)" = 26 ]
+    books traces 30
+}
+
+outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
+
+@test "bad records among good ones raise no doubt about the endpoint" {
+    local i
+    start_sink
+    start_agent
+    "$TOOL" spool traces first 1 >>written
+    until_true 20 nothing_waits traces
+    sink_answers '{"poison":"\"bad-0\""}'
+    kill -STOP "$AGENT_PID"
+    for i in 1 2 3 4 5 6; do
+        "$TOOL" spool traces bad 1 >>written
+        "$TOOL" spool traces "good$i" 1 >>written
+    done
+    kill -CONT "$AGENT_PID"
+    until_true 20 outcome_is quarantined 6
+    until_true 20 nothing_waits traces
+    [ "$(outcome traces delivered)" = 7 ]
+    run -1 grep 'an empty request' spool/traces.quarantine.jsonl
+}
+
 @test "a record that the quarantine file can't take is counted as lost, not as quarantined" {
     mkdir spool/traces.quarantine.jsonl
     start_sink
