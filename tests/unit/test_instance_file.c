@@ -8,6 +8,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +270,29 @@ static void no_file_gets_a_standard_descriptor(void **state)
     assert_int_equal(status, 0);
 }
 
+static void a_file_that_can_not_be_replaced_leaves_nothing_beside_it(void **state)
+{
+    char long_name[NAME_MAX + 1];
+
+    (void)state;
+    put("file.new", "of one that died", 0600);
+    assert_int_equal(instance_file_replace(dir_fd, "file", 0640, "text", 4), 0);
+    assert_int_equal(mode_of("file"), 0640);
+    assert_int_equal(faccessat(dir_fd, "file.new", F_OK, 0), -1);
+
+    assert_int_equal(mkdirat(dir_fd, "dir", 0700), 0);
+    assert_int_equal(instance_file_replace(dir_fd, "dir", 0640, "text", 4), -1);
+    assert_int_equal(errno, EISDIR);
+    assert_int_equal(faccessat(dir_fd, "dir.new", F_OK, 0), -1);
+
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    assert_int_equal(instance_file_replace(dir_fd, long_name, 0640, "text", 4), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+    long_name[NAME_MAX - 4] = '\0';
+    assert_int_equal(instance_file_replace(dir_fd, long_name, 0640, "text", 4), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -282,6 +306,7 @@ int main(void)
         TEST(directories_open_to_everybody_are_told),
         TEST(what_is_wrong_is_said_in_words),
         TEST(no_file_gets_a_standard_descriptor),
+        TEST(a_file_that_can_not_be_replaced_leaves_nothing_beside_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
