@@ -219,6 +219,20 @@ cgi() {
     [ ! -s "$DIR/stderr" ]
 }
 
+@test "CGI with directories that are in order: the line names the file and what is wrong with it" {
+    mkdir -p "$STATE/run/metrics.mmap" "$SPOOL/logs.jsonl" "$SPOOL/traces.jsonl"
+    cgi
+    [ "$(wc -l <"$DIR/stderr")" -eq 1 ]
+    grep -q "metrics are lost: $STATE/run: $STATE/run/metrics.mmap: not a metrics file" "$DIR/stderr"
+    grep -q "logs are lost: $SPOOL: $SPOOL/traces.jsonl: it is a directory" "$DIR/stderr"
+
+    rmdir "$STATE/run/metrics.mmap" "$SPOOL"/*.jsonl
+    rm "$DIR"/.microtrace-*
+    truncate -s 2M "$SPOOL/traces.jsonl" "$SPOOL/logs.jsonl"
+    cgi MICROTRACE_SPOOL_MAX_BYTES=1M
+    [ "$(tail -n +2 "$DIR/stderr")" = "analyze: spans and logs are lost: $SPOOL: a file has reached its limit; start metrics-agent, which makes room" ]
+}
+
 @test "CGI as a user who may not write: the line names the directory, the user and the remedy" {
     [ "$(id -u)" = 0 ] || skip "needs root"
     mkdir "$DIR/bin"
