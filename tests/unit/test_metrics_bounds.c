@@ -144,6 +144,33 @@ static void test_crowd_of_orphans(void **state)
     close(fd);
 }
 
+/* Values so long that the room for records is over before the number of series is. */
+static void test_records_without_room(void **state)
+{
+    enum { SERIES = 4000 };
+    struct fixture *f = *state;
+    char value[METRICS_LABEL_VALUE_MAX + 1];
+
+    f->max_series = SERIES;
+    struct metrics *metrics = fixture_open(f);
+    struct metrics_family *family = metrics_declare(metrics, &fixture_counter);
+    for (unsigned i = 0; i < SERIES; i++) {
+        snprintf(value, sizeof(value), "%0*u", (int)sizeof(value) - 1, i);
+        metrics_add(metrics_counter(family, VALUES(value, value)), 1);
+    }
+    metrics_close(metrics);
+
+    struct metrics_reader_info info;
+    struct metrics_reader *reader = fixture_read(f);
+    metrics_reader_info(reader, &info);
+    assert_int_equal(info.corrupt_records, 0);
+    const uint64_t refused = info.refused[METRICS_REFUSED_NO_ROOM];
+    assert_true(refused > 0 && refused < SERIES);
+    assert_int_equal(fixture_family(reader, &fixture_counter)->series_count, SERIES - refused);
+    assert_int_equal(sum_of_counters(reader), SERIES - refused);
+    metrics_reader_close(reader);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -152,6 +179,7 @@ int main(void)
         TEST(test_immoderate_headers),
         TEST(test_reads_in_steps),
         TEST(test_crowd_of_orphans),
+        TEST(test_records_without_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
