@@ -7,6 +7,7 @@
 #include "tests/unit/unit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,25 @@ static void bounds_the_depth(void **state)
     assert_int_equal(fault.at, JSON_WALK_DEPTH_MAX);
 }
 
+/* Both kinds of brackets at each depth, beside each other. */
+static void knows_what_is_open_at_each_depth(void **state)
+{
+    enum { DEPTH = 100 };
+    static const char *const begin[] = {"{\"a\":[],\"b\":{},\"c\":", "[{},[],"};
+    static const char *const end[] = {",\"d\":[]}", ",{}]"};
+    char text[4096];
+    size_t len = 0;
+
+    (void)state;
+    for (int i = 0; i < DEPTH; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", begin[i % 3 % 2]);
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "1");
+    for (int i = DEPTH; i-- > 0;)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", end[i % 3 % 2]);
+    assert_true(len < sizeof(text) - 1);
+    assert_true(valid(text));
+}
+
 static void walks_members_and_elements(void **state)
 {
     const struct text object = text_of(" { \"a\" :\n1 , \"b\":[true, \"x,]\" ,{}],\"a\":2.5 } ");
@@ -185,6 +205,7 @@ int main(void)
         cmocka_unit_test(says_where_it_is_not_json),
         cmocka_unit_test(half_a_pair_is_not_text),
         cmocka_unit_test(bounds_the_depth),
+        cmocka_unit_test(knows_what_is_open_at_each_depth),
         cmocka_unit_test(walks_members_and_elements),
         cmocka_unit_test(stops_where_the_text_does_not_go_on),
         cmocka_unit_test(compares_what_escapes_mean),
