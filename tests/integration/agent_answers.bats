@@ -104,6 +104,8 @@ teardown() { common_teardown; }
     [ "$(outcome traces delivered)" = 9 ]
 }
 
+outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
+
 @test "an endpoint that begins to refuse everything is given four records to blame" {
     start_sink
     start_agent
@@ -112,17 +114,14 @@ teardown() { common_teardown; }
     sink_answers '{"mode":"status","status":400}'
     "$TOOL" spool traces b 20 20 >>written
     until_true 20 grep -q 'traces: HTTP 400.*; holding' agent.log
+    until_true 10 outcome_is quarantined 4
     until_true 10 backlog_is traces 16
-    [ "$(outcome traces quarantined)" = 4 ]
     kill_agent TERM
     sink_answers '{}'
     start_agent
-    until_true 20 nothing_waits traces
-    [ "$(outcome traces delivered)" = 26 ]
+    until_true 20 outcome_is delivered 26
     books traces 30
 }
-
-outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
 
 @test "bad records among good ones raise no doubt about the endpoint" {
     local i
@@ -138,8 +137,7 @@ outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
     done
     kill -CONT "$AGENT_PID"
     until_true 20 outcome_is quarantined 6
-    until_true 20 nothing_waits traces
-    [ "$(outcome traces delivered)" = 7 ]
+    until_true 20 outcome_is delivered 7
     run -1 grep 'an empty request' spool/traces.quarantine.jsonl
 }
 

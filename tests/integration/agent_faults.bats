@@ -107,9 +107,8 @@ die_at() {
     PREFIX=(strace -D -f -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:error=EINVAL)
     start_agent
     "$TOOL" spool traces a 200 20 >>written
-    until_true 20 nothing_waits traces
+    until_true 20 everything_arrived --duplicate-requests 0
     until_true 20 only_the_active_is_left
-    everything_arrived --duplicate-requests 0
     books traces 200
     [ "$(segments_sealed traces)" -ge 1 ]
     run -1 grep -E "can't be sealed|moved away" agent.log
@@ -129,8 +128,7 @@ second_half_waits() { [ "$(wc -l <dump)" = 20 ] && grep -q 'HTTP 503' agent.log;
     kill_agent 9
     sink_answers '{}'
     start_agent
-    until_true 20 nothing_waits traces
-    everything_arrived --duplicate-requests 0
+    until_true 20 everything_arrived --duplicate-requests 0
     books traces 40
 }
 
