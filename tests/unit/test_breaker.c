@@ -255,9 +255,9 @@ static void by_hand(void **state)
     assert_int_equal(gauge(f), BREAKER_OPEN);
     assert_int_equal(report(&breaker, before, true, NOW), BREAKER_NOTHING);
     refused = breaker_ask(&breaker, NOW + 100 * OPEN_MS);
-    assert_false(refused.granted);
-    assert_true(refused.wait_ms > 0);
+    assert_true(!refused.granted && refused.wait_ms > 0);
     assert_true(breaker_look(breaker.words).forced);
+    assert_int_equal(breaker_look(breaker.words).generation, before.generation + 1);
     breaker_close(&breaker);
     assert_int_equal(gauge(f), BREAKER_CLOSED);
     assert_int_equal(call(&breaker, false, NOW), BREAKER_NOTHING);
