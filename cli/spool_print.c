@@ -22,25 +22,36 @@ struct span_text {
     struct text whole, trace, attributes;
 };
 
-/* The next span of a line, however its lists are nested. */
+/* The next span of a record: itself, or those of an element that can't be taken apart. */
 struct span_walk {
-    struct text line, resources, scopes, spans;
+    struct text record, resources, scopes, spans;
     const char *resource_at, *scope_at, *span_at;
     bool begun;
 };
+
+static void describe(struct span_text *span, struct text whole)
+{
+    span->whole = whole;
+    span->trace = json_walk_string(json_walk_get(whole, "traceId"));
+    span->attributes = json_walk_get(whole, "attributes");
+}
 
 static bool next_span(struct span_walk *walk, struct span_text *span)
 {
     struct text element;
 
     if (!walk->begun) {
-        walk->resources = json_walk_get(walk->line, "resourceSpans");
         walk->begun = true;
+        walk->resources = json_walk_get(walk->record, "resourceSpans");
+        walk->scopes = json_walk_get(walk->record, "scopeSpans");
+        if (walk->resources.at == NULL && walk->scopes.at == NULL) {
+            describe(span, walk->record);
+            return true;
+        }
     }
     for (;;) {
         if (json_walk_next(walk->spans, &walk->span_at, NULL, &span->whole)) {
-            span->trace = json_walk_string(json_walk_get(span->whole, "traceId"));
-            span->attributes = json_walk_get(span->whole, "attributes");
+            describe(span, span->whole);
             return true;
         }
         if (json_walk_next(walk->scopes, &walk->scope_at, NULL, &element)) {
@@ -112,10 +123,10 @@ static bool learn(struct spool_print_filter *filter, const struct span_text *spa
     return true;
 }
 
-static enum spool_print_match match_spans(struct spool_print_filter *filter, struct text line)
+static enum spool_print_match match_spans(struct spool_print_filter *filter, struct text record)
 {
     enum spool_print_match match = SPOOL_PRINT_NO;
-    struct span_walk walk = {.line = line};
+    struct span_walk walk = {.record = record};
     struct span_text span;
     bool learned = false;
 
@@ -137,13 +148,13 @@ static bool log_passes(const struct spool_print_filter *filter, struct text line
 }
 
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum spool_signal signal, struct text line)
+                                         enum spool_signal signal, struct text record)
 {
     if (filter->trace == NULL && filter->request == NULL)
         return SPOOL_PRINT_YES;
     if (signal == SPOOL_TRACES)
-        return match_spans(filter, line);
-    return log_passes(filter, line) ? SPOOL_PRINT_YES : SPOOL_PRINT_NO;
+        return match_spans(filter, record);
+    return log_passes(filter, record) ? SPOOL_PRINT_YES : SPOOL_PRINT_NO;
 }
 
 /* A string's content as it stands in JSON; what JSON lets through and a terminal obeys is filtered.
@@ -285,13 +296,13 @@ static void print_log(FILE *to, struct text line, bool colours)
 }
 
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
-                        struct text line, bool colours)
+                        struct text record, bool colours)
 {
-    struct span_walk walk = {.line = line};
+    struct span_walk walk = {.record = record};
     struct span_text span;
 
     if (signal == SPOOL_LOGS) {
-        print_log(to, line, colours);
+        print_log(to, record, colours);
         return;
     }
     while (next_span(&walk, &span)) {

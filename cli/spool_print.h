@@ -34,12 +34,15 @@ enum spool_print_match {
     SPOOL_PRINT_LEARNED, /* yes, and a trace id is new: spans just before may belong to it */
 };
 
-/* Whether the record `line` passes, or for a line of many spans one of them. */
+/*
+ * Whether the record passes: a span, a log line, or a whole element of a line of spans of which one
+ * does.
+ */
 enum spool_print_match spool_print_match(struct spool_print_filter *filter,
-                                         enum spool_signal signal, struct text line);
+                                         enum spool_signal signal, struct text record);
 
-/* Prints the record's log line or those of its spans that pass. */
+/* Prints the log line, the span, or those spans of the element that pass. */
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
-                        struct text line, bool colours);
+                        struct text record, bool colours);
 
 #endif

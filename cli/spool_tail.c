@@ -33,7 +33,7 @@ struct source {
     bool skipping; /* in a line too long to be read */
 };
 
-/* Where a line is. */
+/* Where a record is. */
 struct place {
     int source;
     uint32_t length;
@@ -87,8 +87,8 @@ static void fail(struct tailer *t, const char *what)
     t->failed = true;
 }
 
-/* The line at the place, in the tailer's buffer; nothing if it is gone or can't be read. */
-static struct text line_at(struct tailer *t, const struct place *place)
+/* The record at the place, in the tailer's buffer; nothing if it is gone or can't be read. */
+static struct text record_at(struct tailer *t, const struct place *place)
 {
     const int fd = t->sources[place->source].fd;
     ssize_t got;
@@ -104,12 +104,12 @@ static struct text line_at(struct tailer *t, const struct place *place)
 
 static void print_place(struct tailer *t, const struct place *place)
 {
-    struct text line = {NULL, 0};
+    struct text record = {NULL, 0};
 
     if (place->kind == SPOOL_LINE_RECORD) {
-        line = line_at(t, place);
-        if (line.at != NULL)
-            spool_print_record(stdout, &t->filter, t->options->signal, line, t->colours);
+        record = record_at(t, place);
+        if (record.at != NULL)
+            spool_print_record(stdout, &t->filter, t->options->signal, record, t->colours);
         return;
     }
     printf("(%s: %lu bytes that are no record; microtrace spool verify tells where)\n",
@@ -131,12 +131,12 @@ static void accept_recent(struct tailer *t)
     struct place *place;
 
     for (size_t i = 0; (place = ring_at(&t->recent, i)) != NULL; i++) {
-        struct text line = {NULL, 0};
+        struct text record = {NULL, 0};
 
         if (place->length > 0)
-            line = line_at(t, place);
-        if (line.at == NULL ||
-            spool_print_match(&t->filter, t->options->signal, line) == SPOOL_PRINT_NO)
+            record = record_at(t, place);
+        if (record.at == NULL ||
+            spool_print_match(&t->filter, t->options->signal, record) == SPOOL_PRINT_NO)
             continue;
         accept_place(t, place);
         place->length = 0;
@@ -146,18 +146,18 @@ static void accept_recent(struct tailer *t)
 static void take_item(struct tailer *t, int source, const struct spool_line *item)
 {
     const struct place place = {.source = source,
-                                .length = item->line_length,
-                                .offset = t->sources[source].offset + item->line_start,
+                                .length = item->length,
+                                .offset = t->sources[source].offset + item->start,
                                 .kind = (enum spool_line_kind)item->kind};
     const bool all = t->options->trace == NULL && t->options->request == NULL;
-    const struct text line = {window + item->line_start, item->line_length};
+    const struct text record = {window + item->start, item->length};
 
     if (item->kind != SPOOL_LINE_RECORD) {
         if (all)
             accept_place(t, &place);
         return;
     }
-    switch (spool_print_match(&t->filter, t->options->signal, line)) {
+    switch (spool_print_match(&t->filter, t->options->signal, record)) {
     case SPOOL_PRINT_LEARNED:
         accept_recent(t);
         accept_place(t, &place);
@@ -207,18 +207,14 @@ static void read_source(struct tailer *t, int index)
             continue;
         }
         if (t->batch.overlong && (size_t)got == sizeof(window)) {
-            const struct spool_line item = {.line_length = sizeof(window),
-                                            .kind = SPOOL_LINE_OVERSIZE};
+            const struct spool_line item = {.length = sizeof(window), .kind = SPOOL_LINE_OVERSIZE};
 
             take_item(t, index, &item);
             s->skipping = true;
             continue;
         }
-        /* A line with several records is shown once, as a whole. */
-        for (size_t i = 0; i < t->batch.count; i++) {
-            if (t->batch.items[i].last)
-                take_item(t, index, &t->batch.items[i]);
-        }
+        for (size_t i = 0; i < t->batch.count; i++)
+            take_item(t, index, &t->batch.items[i]);
         if (t->batch.consumed == 0 && t->batch.count == 0)
             return;
         s->offset += t->batch.consumed;

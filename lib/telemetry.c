@@ -5,6 +5,7 @@
 #include "lib/base/message.h"
 #include "lib/families.h"
 #include "lib/loss_notice.h"
+#include "lib/spool/lines.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two flushes */
+    BUFFER_MAX = SPOOL_RECORD_MAX, /* bytes of one signal's lines between two appends */
     PROBLEM_MAX = 512,
     PROBE_EVERY_NS = 1000000000,
     NOTICE_MS = 10000, /* between two looks whether a loss is to be said again */
@@ -78,12 +79,38 @@ struct telemetry {
     struct scope scope;
     struct sampler sampler;
     struct channel channels[SPOOL_OWN_SIGNALS];
+    bool line_open; /* the last line of the traces' buffer takes more spans */
     size_t printed_length;
     char printed[BUFFER_MAX]; /* log lines for stderr since the last flush */
     char problem[PROBLEM_MAX];
     uint64_t well_ns;   /* when a probe last found nothing wrong; 0 if the last one did */
     uint64_t notice_ns; /* no notice of a loss before this */
 };
+
+/* Forgets what was gathered for a signal. A line of spans can always be ended. */
+static void empty(struct telemetry *t, enum spool_signal signal)
+{
+    struct channel *const channel = &t->channels[signal];
+    const size_t tail = signal == SPOOL_TRACES ? SPAN_TAIL_SIZE : 0;
+
+    json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer) - tail);
+    if (signal == SPOOL_TRACES)
+        t->line_open = false;
+}
+
+/* The spans that follow go into another line: the buffer ends, or their resource or scope changes.
+ */
+static void end_line(struct telemetry *t)
+{
+    struct json_writer *const w = &t->channels[SPOOL_TRACES].writer;
+
+    if (!t->line_open)
+        return;
+    w->cap += SPAN_TAIL_SIZE;
+    span_write_tail(w);
+    w->cap -= SPAN_TAIL_SIZE;
+    t->line_open = false;
+}
 
 static const char *describe_self(struct telemetry *t)
 {
@@ -133,7 +160,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
                               settings->spool_max_bytes / SPOOL_OWN_SIGNALS) != 0)
             config_warn("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
         channel->result = SPOOL_OK;
-        json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
+        empty(t, (enum spool_signal)i);
     }
     return t;
 }
@@ -151,8 +178,10 @@ void telemetry_close(struct telemetry *t)
 
 void telemetry_refresh(struct telemetry *t)
 {
-    if (metrics_refresh(t->metrics))
-        (void)describe_self(t);
+    if (!metrics_refresh(t->metrics))
+        return;
+    end_line(t);
+    (void)describe_self(t);
 }
 
 struct metrics *telemetry_metrics(struct telemetry *t)
@@ -162,6 +191,7 @@ struct metrics *telemetry_metrics(struct telemetry *t)
 
 void telemetry_set_scope(struct telemetry *t, const char *name, const char *version)
 {
+    end_line(t);
     scope_init(&t->scope, name, version, NULL);
 }
 
@@ -172,7 +202,7 @@ void telemetry_span_begin(const struct telemetry *t, struct span *span, const ch
 }
 
 static void count_dropped(struct telemetry *t, enum spool_signal signal, enum spool_result result,
-                          unsigned records)
+                          uint64_t records)
 {
     const char *const values[] = {spool_signal_names[signal], spool_reason(result)};
 
@@ -199,17 +229,22 @@ static void count_not_printed(struct telemetry *t)
 static int flush_channel(struct telemetry *t, enum spool_signal signal)
 {
     struct channel *const channel = &t->channels[signal];
-    enum spool_result result;
-    unsigned lost;
+    unsigned lines;
+    uint64_t lost;
 
     if (channel->writer.len == 0)
         return 0;
-    result = spool_writer_append(&channel->spool, channel->buffer, channel->writer.len, &lost);
-    if (lost > 0)
-        count_dropped(t, signal, result, lost);
-    json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer));
-    channel->result = result;
-    return lost > 0 ? -1 : 0;
+    if (signal == SPOOL_TRACES)
+        end_line(t);
+    channel->result =
+        spool_writer_append(&channel->spool, channel->buffer, channel->writer.len, &lines);
+    if (channel->result != SPOOL_OK) {
+        lost = spool_lines_lost(signal, channel->buffer, channel->writer.len, channel->spool.wrote);
+        if (lost > 0)
+            count_dropped(t, signal, channel->result, lost);
+    }
+    empty(t, signal);
+    return channel->result == SPOOL_OK ? 0 : -1;
 }
 
 /* Only of what could not be written: the path of those who lose nothing has no look at a clock. */
@@ -246,31 +281,44 @@ int telemetry_flush(struct telemetry *t)
 void telemetry_forked(struct telemetry *t)
 {
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
-        json_writer_init(&t->channels[i].writer, t->channels[i].buffer,
-                         sizeof(t->channels[i].buffer));
+        empty(t, (enum spool_signal)i);
     t->printed_length = 0;
 }
 
-void telemetry_span_end(struct telemetry *t, struct span *span)
+/* Adds a span to the line that is open, or begins one. Returns 0, or -1 if it does not fit. */
+static int add_span(struct telemetry *t, const struct span *span)
 {
     struct json_writer *const w = &t->channels[SPOOL_TRACES].writer;
     const size_t before = w->len;
 
-    span_end(span);
-    if (!span->recording)
-        return;
-    span_write(span, &t->resource, &t->scope, w);
-    if (!w->overflow)
-        return;
-    /* Buffer full: flush, then retry in the empty buffer. */
+    if (!t->line_open)
+        span_write_head(&t->resource, &t->scope, w);
+    span_write_object(span, w);
+    if (!w->overflow) {
+        t->line_open = true;
+        return 0;
+    }
     w->overflow = false;
     w->len = before;
+    w->comma = t->line_open;
+    return -1;
+}
+
+/* A full buffer is flushed for the span. */
+static void gather_span(struct telemetry *t, const struct span *span)
+{
+    if (add_span(t, span) == 0)
+        return;
     (void)flush_channel(t, SPOOL_TRACES);
-    span_write(span, &t->resource, &t->scope, w);
-    if (w->overflow) {
-        json_writer_init(w, w->buf, w->cap);
+    if (add_span(t, span) != 0)
         count_dropped(t, SPOOL_TRACES, SPOOL_OVERSIZE, 1);
-    }
+}
+
+void telemetry_span_end(struct telemetry *t, struct span *span)
+{
+    span_end(span);
+    if (span->recording)
+        gather_span(t, span);
 }
 
 bool telemetry_log_enabled(const struct telemetry *t, enum log_level level)
@@ -314,7 +362,7 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
         log_write(w, now, level, name, message, context, fields, field_count, &t->resource);
     }
     if (w->overflow) {
-        json_writer_init(w, w->buf, w->cap);
+        empty(t, SPOOL_LOGS);
         count_dropped(t, SPOOL_LOGS, SPOOL_OVERSIZE, 1);
         return;
     }

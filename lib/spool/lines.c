@@ -134,6 +134,17 @@ uint64_t spool_lines_count(enum spool_signal signal, const char *text, size_t le
     return count;
 }
 
+uint64_t spool_lines_lost(enum spool_signal signal, const char *text, size_t len, size_t wrote)
+{
+    size_t after;
+    const uint64_t all = spool_lines_count(signal, text, len, &after);
+    uint64_t there = spool_lines_count(signal, text, wrote, &after);
+
+    if (after < wrote)
+        there += count_line(signal, (struct text){text + after, wrote - after});
+    return there < all ? all - there : 0;
+}
+
 /* --- Cutting -------------------------------------------------------------------------------- */
 
 /* Adds an item; it is taken for one before the last of its line, see end_line. */

@@ -100,4 +100,11 @@ const char *spool_line_reason(enum spool_line_kind kind);
  */
 uint64_t spool_lines_count(enum spool_signal signal, const char *text, size_t len, size_t *after);
 
+/*
+ * How many records a writer has lost that appended only the first `wrote` of these `len` bytes, one
+ * or more whole lines. What the beginning of a line counts for is not among them: whoever reads the
+ * torn piece counts it.
+ */
+uint64_t spool_lines_lost(enum spool_signal signal, const char *text, size_t len, size_t wrote);
+
 #endif

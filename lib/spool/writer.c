@@ -212,6 +212,7 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
 
     assert(len > 0 && lines[len - 1] == '\n');
     *lost = total;
+    spool->wrote = 0;
     if (ensure_current(spool) != 0)
         return failure(spool, errno);
     if (spool->size + len > spool->max_bytes)
@@ -224,6 +225,7 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
         spool->torn = false;
         wrote--;
     }
+    spool->wrote = (size_t)wrote;
     if ((size_t)wrote == len) {
         *lost = 0;
         spool->last_errno = 0;

@@ -41,6 +41,7 @@ struct spool_writer {
     uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
     uint64_t checked_ns;       /* when the last was, on the monotonic clock */
     uint64_t size;             /* of the file then, and what we added since */
+    size_t wrote;              /* bytes of the last append that are in the file */
     int last_errno;            /* of the last failure, for messages; 0 for none */
 };
 

@@ -108,7 +108,7 @@ send() {
             OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$DIR/port") "$BIN/metrics-agent" --drain
         kill "$sink"
         jq -s . "$DIR/dump" >"$DIR/received"
-        expect_json "length == $(jq length "$DIR/lines") and
+        expect_json "length == $(jq '[.[].resourceSpans[].scopeSpans[].spans[]] | length' "$DIR/lines") and
             all(.[]; .schema_url == $(jq '.[0].resourceSpans[0].scopeSpans[0].schemaUrl' "$DIR/lines"))" <"$DIR/received"
         rm -r "$DIR/copy"
     done

@@ -201,6 +201,28 @@ lines_are() {
     stop_instance
 }
 
+@test "spans that share a line are records of their own for tail, verify, status and the books" {
+    start_instance
+    local i
+    for i in 1 2 3; do
+        analyze '{"a": 1, "b": 2}' -H "X-Request-ID: shared-$i"
+    done
+    stop_instance
+    [ "$(wc -l <"$STATE/spool/traces.jsonl")" -eq 3 ]
+    [ "$(jq -s 'all(.resourceSpans | length == 1 and (.[0].scopeSpans | length) == 1 and
+        (.[0].scopeSpans[0].spans | length) == 2)' "$STATE/spool/traces.jsonl")" = true ]
+    [ "$(spool tail --signal traces --no-follow -n 1 | wc -l)" -eq 1 ]
+    [ "$(spool tail --signal traces --no-follow -n 3 | grep -c 'WorkerService')" -eq 1 ]
+    [ "$(spool tail --signal traces --no-follow -n 100 | wc -l)" -eq 6 ]
+    run spool verify
+    [ "$status" -eq 0 ]
+    [[ $output == *"traces: 1 files, 6 good records, 0 wrong"* ]]
+    (spool status --json || true) | expect_json '.signals.traces.backlog_records == 6'
+    start_sink
+    start_agent OTEL_EXPORTER_OTLP_ENDPOINT="$SINK"
+    wait_until status_holds '.signals.traces.delivered == 6 and .signals.traces.backlog_records == 0'
+}
+
 @test "tail: follows, through rotations and a file that is not there yet" {
     follow -n 1000
     put logs one 3

@@ -84,6 +84,17 @@ static inline json_t *span_of(const json_t *line)
     return json_array_get(json_object_get(scope_spans(line), "spans"), 0);
 }
 
+/* How many spans the lines hold: those of one flush share a line. */
+static inline size_t count_spans(const json_t *lines)
+{
+    const json_t *line;
+    size_t i, spans = 0;
+
+    json_array_foreach(lines, i, line) spans +=
+        json_array_size(json_object_get(scope_spans(line), "spans"));
+    return spans;
+}
+
 /* The value of an attribute: the object that OTLP calls AnyValue. */
 static inline json_t *attribute_of(const json_t *list, const char *key)
 {

@@ -73,6 +73,15 @@ static unsigned lines_of(const char *text)
     return lines;
 }
 
+static unsigned spans_of(const char *text)
+{
+    unsigned spans = 0;
+
+    for (; (text = strstr(text, "\"startTimeUnixNano\"")) != NULL; text++)
+        spans++;
+    return spans;
+}
+
 /* Whether line number `line`, from 0, of the text holds `word`. */
 static bool has(const char *text, unsigned line, const char *word)
 {
@@ -129,9 +138,41 @@ static void records_wait_for_the_flush_and_arrive_whole(void **state)
     record(t);
     assert_string_equal(spool_text("traces"), "");
     telemetry_flush(t);
-    assert_int_equal(lines_of(spool_text("traces")), 2);
+    assert_int_equal(spans_of(spool_text("traces")), 2);
     assert_int_equal(lines_of(spool_text("logs")), 2);
     assert_null(telemetry_problem(t));
+    telemetry_close(t);
+}
+
+static void end_span(struct telemetry *t, const char *name)
+{
+    struct span span;
+
+    span_begin(&span, name, SPAN_SERVER, NULL, false, &always);
+    telemetry_span_end(t, &span);
+}
+
+/* Resource and scope stand once, and no span is put under those of another. */
+static void spans_of_a_flush_share_a_line_if_they_share_the_scope(void **state)
+{
+    struct telemetry *const t = start();
+    const char *text;
+
+    (void)state;
+    telemetry_set_scope(t, "first", NULL);
+    end_span(t, "a");
+    end_span(t, "b");
+    telemetry_set_scope(t, "second", NULL);
+    end_span(t, "c");
+    telemetry_flush(t);
+    end_span(t, "d");
+    telemetry_flush(t);
+    text = spool_text("traces");
+    assert_int_equal(lines_of(text), 3);
+    assert_true(has(text, 0, "{\"name\":\"first\"}") && has(text, 0, "\"name\":\"a\"") &&
+                has(text, 0, "\"name\":\"b\"") && has(text, 0, "]}]}]}\n"));
+    assert_true(has(text, 1, "{\"name\":\"second\"}") && has(text, 1, "\"name\":\"c\""));
+    assert_true(has(text, 2, "{\"name\":\"second\"}") && has(text, 2, "\"name\":\"d\""));
     telemetry_close(t);
 }
 
@@ -142,7 +183,7 @@ static void what_was_not_flushed_is_at_the_end(void **state)
     (void)state;
     record(t);
     telemetry_close(t);
-    assert_int_equal(lines_of(spool_text("traces")), 1);
+    assert_int_equal(spans_of(spool_text("traces")), 1);
 }
 
 static void lines_below_the_level_are_not_kept(void **state)
@@ -220,8 +261,9 @@ static void more_spans_than_a_buffer_holds_are_kept(void **state)
     static char text[ATTRIBUTE_STRING_MAX];
     struct telemetry *const t = start();
     struct span span;
-    char path[160], line[8];
-    unsigned lines = 0;
+    static char line[SPOOL_RECORD_MAX + 1];
+    char path[160];
+    unsigned lines = 0, spans = 0;
     FILE *file;
 
     (void)state;
@@ -235,10 +277,15 @@ static void more_spans_than_a_buffer_holds_are_kept(void **state)
     (void)snprintf(path, sizeof(path), "%s/traces.jsonl", spool_dir);
     file = fopen(path, "r");
     assert_non_null(file);
-    while (fgets(line, sizeof(line), file) != NULL)
-        lines += strchr(line, '\n') != NULL;
+    /* Each line is whole: none is longer than a record may be. */
+    while (fgets(line, sizeof(line), file) != NULL) {
+        assert_non_null(strstr(line, "]}]}]}\n"));
+        spans += spans_of(line);
+        lines++;
+    }
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(lines, RECORDS);
+    assert_int_equal(spans, RECORDS);
+    assert_true(lines >= 2 && lines < RECORDS);
     assert_int_equal(dropped("traces", "oversize"), 0);
 }
 
@@ -280,7 +327,7 @@ static void a_missing_spool_is_counted_and_found_again(void **state)
     assert_null(telemetry_problem(t));
     record(t);
     telemetry_close(t);
-    assert_int_equal(lines_of(spool_text("traces")), 1);
+    assert_int_equal(spans_of(spool_text("traces")), 1);
 }
 
 static void a_full_disk_is_counted_exactly(void **state)
@@ -302,6 +349,38 @@ static void a_full_disk_is_counted_exactly(void **state)
     /* Whole lines, one torn line that the agent will count, and the rest. */
     assert_int_equal(lines_of(spool_text("logs")) + 1 + lost, 20);
     telemetry_close(t);
+}
+
+/* Of a line that is cut off, the agent counts the spans that its beginning shows, at least one. */
+static void spans_of_a_line_cut_off_are_counted_once(void **state)
+{
+    enum { SPANS = 20 };
+    struct rlimit tight, wide;
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &wide), 0);
+    for (rlim_t limit = 5; limit < 2500; limit += 167) {
+        struct telemetry *const t = start();
+        const uint64_t before = dropped("traces", "no_space");
+        const char *text;
+        char path[160];
+
+        tight = (struct rlimit){limit, wide.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        for (int i = 0; i < SPANS; i++)
+            end_span(t, "x");
+        assert_int_equal(telemetry_flush(t), -1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &wide), 0);
+        text = spool_text("traces");
+        assert_int_equal(strlen(text), limit);
+        assert_int_equal((spans_of(text) > 0 ? spans_of(text) : 1) + dropped("traces", "no_space") -
+                             before,
+                         SPANS);
+        telemetry_close(t);
+        (void)snprintf(path, sizeof(path), "%s/traces.jsonl", spool_dir);
+        assert_int_equal(unlink(path), 0);
+    }
 }
 
 static void without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes(void **state)
@@ -367,6 +446,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ISOLATED(records_wait_for_the_flush_and_arrive_whole),
+        ISOLATED(spans_of_a_flush_share_a_line_if_they_share_the_scope),
         ISOLATED(what_was_not_flushed_is_at_the_end),
         ISOLATED(lines_below_the_level_are_not_kept),
         ISOLATED(a_disabled_sdk_records_nothing),
@@ -376,6 +456,7 @@ int main(void)
         ISOLATED(a_record_beyond_any_buffer_is_counted_and_harms_no_other),
         ISOLATED(a_missing_spool_is_counted_and_found_again),
         ISOLATED(a_full_disk_is_counted_exactly),
+        ISOLATED(spans_of_a_line_cut_off_are_counted_once),
         ISOLATED(without_a_metrics_file_all_goes_on_and_it_is_found_when_it_comes),
         ISOLATED(a_new_metrics_file_gives_a_new_description),
     };
