@@ -76,9 +76,12 @@ static const struct metrics_family_def family_defs[APP_METRICS_FAMILIES] = {
         },
 };
 
-void app_metrics_attach(struct app_metrics *app, struct metrics *metrics)
+void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry)
 {
+    struct metrics *const metrics = telemetry_metrics(telemetry);
+
     memset(app, 0, sizeof(*app));
+    app->telemetry = telemetry;
     for (int i = 0; i < APP_METRICS_FAMILIES; i++)
         app->families[i] = metrics_declare(metrics, &family_defs[i]);
     app->in_progress = metrics_live_gauge(app->families[APP_METRICS_IN_PROGRESS], NULL);
@@ -100,15 +103,6 @@ void app_metrics_begin(struct app_metrics *app)
     metrics_live_gauge_set(app->in_progress, 1);
     metrics_live_gauge_set(app->idle, 0);
     metrics_live_gauge_set(app->busy, 1);
-}
-
-static void observe(struct metrics_histogram *histogram, double seconds, const struct span *span)
-{
-    if (span->recording)
-        metrics_observe_exemplar(histogram, seconds, &span->context.trace_id,
-                                 &span->context.span_id, span->end_ns);
-    else
-        metrics_observe(histogram, seconds);
 }
 
 static void count_error(struct app_metrics *app, const struct app_metrics_outcome *outcome)
@@ -138,7 +132,7 @@ void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *
     if (*latency == NULL)
         *latency = metrics_histogram(app->families[APP_METRICS_LATENCY], labels);
     metrics_add(*requests, 1);
-    observe(*latency, outcome->seconds, outcome->span);
+    telemetry_observe(app->telemetry, *latency, outcome->seconds, outcome->span);
     if (outcome->error != ERRORS_NONE)
         count_error(app, outcome);
     metrics_live_gauge_set(app->in_progress, 0);
@@ -153,7 +147,7 @@ void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind)
 
 void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span)
 {
-    observe(app->worker_latency, seconds, span);
+    telemetry_observe(app->telemetry, app->worker_latency, seconds, span);
 }
 
 void app_metrics_queue(struct app_metrics *app, double seconds)

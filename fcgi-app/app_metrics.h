@@ -10,8 +10,7 @@
 #include "fcgi-app/http_status.h"
 #include "fcgi-app/method.h"
 #include "fcgi-app/route.h"
-#include "lib/metrics/metrics.h"
-#include "lib/trace/span.h"
+#include "lib/telemetry.h"
 
 enum app_metrics_family {
     APP_METRICS_REQUESTS,
@@ -27,6 +26,7 @@ enum app_metrics_family {
 };
 
 struct app_metrics {
+    struct telemetry *telemetry;
     struct metrics_family *families[APP_METRICS_FAMILIES];
     /* NULL: not looked up yet. */
     struct metrics_counter *requests[METHOD_COUNT][ROUTE_COUNT][HTTP_STATUS_COUNT];
@@ -45,11 +45,11 @@ struct app_metrics_outcome {
     const struct http_status *status;
     enum errors_kind error; /* ERRORS_NONE below 400 */
     double seconds;
-    const struct span *span; /* the exemplar, if it is recorded */
+    const struct span *span; /* the exemplar, if its trace is kept; it has ended */
 };
 
-/* Declares the families in `metrics`, once; this process is idle from here on. */
-void app_metrics_attach(struct app_metrics *app, struct metrics *metrics);
+/* Declares the families, once; this process is idle from here on. */
+void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry);
 
 /* This process begins with a request; it is busy until app_metrics_end. */
 void app_metrics_begin(struct app_metrics *app);

@@ -209,11 +209,8 @@ static void make_attempt(struct call *call, struct analysis_result *result)
     telemetry_span_end(exchange->app->telemetry, &span);
     exchange->log.trace = &call->span->context;
     metrics_add(downstream->attempts[call->last.outcome], 1);
-    if (span.recording)
-        metrics_observe_exemplar(downstream->latency, (double)elapsed_ns * 1e-9,
-                                 &span.context.trace_id, &span.context.span_id, span.end_ns);
-    else
-        metrics_observe(downstream->latency, (double)elapsed_ns * 1e-9);
+    telemetry_observe(exchange->app->telemetry, downstream->latency, (double)elapsed_ns * 1e-9,
+                      &span);
 }
 
 static void report(struct call *call, const struct breaker_permit *permit)

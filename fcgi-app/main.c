@@ -245,7 +245,7 @@ static void attach(struct app *app)
 {
     struct metrics *metrics = telemetry_metrics(app->telemetry);
 
-    app_metrics_attach(&app->metrics, metrics);
+    app_metrics_attach(&app->metrics, app->telemetry);
     chaos_attach(&app->chaos, &app->settings, metrics);
     downstream_attach(&app->downstream, metrics);
 }

@@ -1,4 +1,3 @@
-#include "lib/base/clock.h"
 #include "lib/families.h"
 #include "lib/metrics/metrics.h"
 #include "lib/microtrace_private.h"
@@ -243,13 +242,10 @@ void mt_adjust(struct mt_series *gauge, double amount)
 
 void mt_observe(struct mt_series *histogram, double value, const struct mt_span *exemplar)
 {
-    const struct trace_context *const context = microtrace_exemplar(exemplar);
-
     if (kind_of(histogram) != METRICS_HISTOGRAM)
         return;
-    if (context != NULL)
-        metrics_observe_exemplar(handle_of(histogram), value, &context->trace_id, &context->span_id,
-                                 clock_unix_ns());
+    if (mt_span_is_recording(exemplar))
+        microtrace_observe(handle_of(histogram), value, exemplar);
     else
         metrics_observe(handle_of(histogram), value);
 }

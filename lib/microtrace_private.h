@@ -36,8 +36,9 @@ size_t microtrace_attributes(struct attribute *out, size_t max, const struct mt_
 /* What ties a log record to `span`, which may be NULL. Lives as long as the span. */
 struct log_context microtrace_log_context(const struct mt_span *span);
 
-/* The trace and span id of a sampled span, for an exemplar; NULL for any other. */
-const struct trace_context *microtrace_exemplar(const struct mt_span *span);
+/* Observes `value`; its exemplar is the span, if that is sampled and once its trace is kept. */
+void microtrace_observe(struct metrics_histogram *histogram, double value,
+                        const struct mt_span *span);
 
 /* Releases what mt_declare made. */
 void microtrace_metrics_free(struct mt *mt);

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <microtrace.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct list {
 struct mt_span {
     struct mt *mt;
     struct span span;
+    struct mt_span *root; /* the local root, perhaps itself, whose memory stays as long as this */
+    atomic_uint uses;     /* of a local root: by itself and each span below it that has not ended */
     struct list attributes, events;
     size_t starts[MT_SPAN_ATTRIBUTES_MAX + 1]; /* where each attribute begins in its list */
     char *status_message, *baggage;            /* or NULL */
@@ -112,6 +115,8 @@ static struct mt_span *start(struct mt *mt, const char *name, enum mt_span_kind 
     if (mt == NULL || (span = malloc(sizeof(*span))) == NULL)
         return NULL;
     span->mt = mt;
+    span->root = span;
+    atomic_init(&span->uses, 1);
     span->attributes = span->events = (struct list){0};
     span->status_message = span->baggage = NULL;
     span->request_id[0] = '\0';
@@ -131,6 +136,9 @@ struct mt_span *mt_span_start(struct mt *mt, const char *name, enum mt_span_kind
 
     if (span == NULL || parent == NULL)
         return span;
+    span->root = parent->root;
+    span->span.root = parent->span.root;
+    (void)atomic_fetch_add_explicit(&span->root->uses, 1, memory_order_relaxed);
     memcpy(span->request_id, parent->request_id, sizeof(span->request_id));
     if (parent->baggage != NULL)
         span->baggage = strdup(parent->baggage);
@@ -381,9 +389,20 @@ struct log_context microtrace_log_context(const struct mt_span *span)
     return (struct log_context){.request_id = span->request_id, .trace = &span->span.context};
 }
 
-const struct trace_context *microtrace_exemplar(const struct mt_span *span)
+void microtrace_observe(struct metrics_histogram *histogram, double value,
+                        const struct mt_span *span)
 {
-    return mt_span_is_recording(span) ? &span->span.context : NULL;
+    struct mt *const mt = span->mt;
+
+    /* Without a lock where nothing is decided later. */
+    if (telemetry_keeps_all(mt->telemetry)) {
+        metrics_observe_exemplar(histogram, value, &span->span.context.trace_id,
+                                 &span->span.context.span_id, clock_unix_ns());
+        return;
+    }
+    pthread_mutex_lock(&mt->lock);
+    telemetry_observe(mt->telemetry, histogram, value, &span->span);
+    pthread_mutex_unlock(&mt->lock);
 }
 
 int mt_span_traceparent(const struct mt_span *span, char out[MT_TRACEPARENT_SIZE])
@@ -417,10 +436,20 @@ static struct span_list written(const struct list *list)
     return (struct span_list){list->text, list->length, list->dropped};
 }
 
+/* One use of a local root less. */
+static void release(struct mt_span *root)
+{
+    if (atomic_fetch_sub_explicit(&root->uses, 1, memory_order_acq_rel) == 1)
+        free(root);
+}
+
 void mt_span_end(struct mt_span *span)
 {
+    struct mt_span *root;
+
     if (span == NULL)
         return;
+    root = span->root;
     span_end(&span->span);
     span->span.status_message = span->status_message;
     span->span.written_attributes = written(&span->attributes);
@@ -432,5 +461,7 @@ void mt_span_end(struct mt_span *span)
     free(span->events.text);
     free(span->status_message);
     free(span->baggage);
-    free(span);
+    if (span != root)
+        free(span);
+    release(root);
 }

@@ -4,6 +4,7 @@
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/families.h"
+#include "lib/keeping.h"
 #include "lib/loss_notice.h"
 #include "lib/spool/lines.h"
 
@@ -19,6 +20,11 @@ enum {
     PROBE_EVERY_NS = 1000000000,
     NOTICE_MS = 10000, /* between two looks whether a loss is to be said again */
 };
+
+static int parse_keep(void *member, const char *value)
+{
+    return keep_parse(member, value);
+}
 
 #define ROW(variable, kind, member)                                                                \
     .name = variable, .type = kind, .offset = offsetof(struct telemetry_settings, member)
@@ -49,6 +55,12 @@ const struct config_setting telemetry_settings_rows[] = {
      .help = "always_on, always_off, traceidratio or parentbased_ of these."},
     {ROW("OTEL_TRACES_SAMPLER_ARG", CONFIG_STRING, traces_sampler_arg), .otel = true,
      .help = "The share of traces that a ratio sampler keeps, from 0 to 1."},
+    {ROW("MICROTRACE_TRACES_KEEP", CONFIG_OTHER, traces_keep), .parse = parse_keep,
+     .fallback = "all",
+     .takes = "all, or a list with commas of error, slow:TIME (slow:100ms), ratio:SHARE "
+              "(ratio:0.05) and remote, each once",
+     .help = "Which sampled traces are written, decided when the request ends: the first that "
+             "fits keeps it."},
 };
 
 #undef ROW
@@ -78,6 +90,7 @@ struct telemetry {
     struct resource resource;
     struct scope scope;
     struct sampler sampler;
+    struct keeping keeping;
     struct channel channels[SPOOL_OWN_SIGNALS];
     bool line_open; /* the last line of the traces' buffer takes more spans */
     size_t printed_length;
@@ -152,6 +165,7 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
     config_warn(describe_self(t));
     scope_init(&t->scope, service->name, service->version, service->schema_url);
     config_warn(sampler_init(&t->sampler, settings->traces_sampler, settings->traces_sampler_arg));
+    keeping_init(&t->keeping, &settings->traces_keep, t->metrics);
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct channel *const channel = &t->channels[i];
 
@@ -163,17 +177,6 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         empty(t, (enum spool_signal)i);
     }
     return t;
-}
-
-void telemetry_close(struct telemetry *t)
-{
-    if (t == NULL)
-        return;
-    (void)telemetry_flush(t);
-    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
-        spool_writer_close(&t->channels[i].spool);
-    metrics_close(t->metrics);
-    free(t);
 }
 
 void telemetry_refresh(struct telemetry *t)
@@ -199,6 +202,8 @@ void telemetry_span_begin(const struct telemetry *t, struct span *span, const ch
                           enum span_kind kind, const struct trace_context *parent, bool remote)
 {
     span_begin(span, name, kind, parent, remote, t->settings->sdk_disabled ? NULL : &t->sampler);
+    if (span->recording)
+        keeping_begin(&t->keeping, span);
 }
 
 static void count_dropped(struct telemetry *t, enum spool_signal signal, enum spool_result result,
@@ -282,6 +287,7 @@ void telemetry_forked(struct telemetry *t)
 {
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
         empty(t, (enum spool_signal)i);
+    keeping_clear(&t->keeping, NULL, NULL);
     t->printed_length = 0;
 }
 
@@ -305,8 +311,10 @@ static int add_span(struct telemetry *t, const struct span *span)
 }
 
 /* A full buffer is flushed for the span. */
-static void gather_span(struct telemetry *t, const struct span *span)
+static void gather_span(void *context, const struct span *span)
 {
+    struct telemetry *const t = context;
+
     if (add_span(t, span) == 0)
         return;
     (void)flush_channel(t, SPOOL_TRACES);
@@ -318,7 +326,30 @@ void telemetry_span_end(struct telemetry *t, struct span *span)
 {
     span_end(span);
     if (span->recording)
-        gather_span(t, span);
+        keeping_end(&t->keeping, span, gather_span, t);
+}
+
+void telemetry_observe(struct telemetry *t, struct metrics_histogram *histogram, double value,
+                       const struct span *span)
+{
+    keeping_observe(&t->keeping, histogram, value, span);
+}
+
+bool telemetry_keeps_all(const struct telemetry *t)
+{
+    return t->settings->traces_keep.count == 0;
+}
+
+void telemetry_close(struct telemetry *t)
+{
+    if (t == NULL)
+        return;
+    keeping_clear(&t->keeping, gather_span, t);
+    (void)telemetry_flush(t);
+    for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++)
+        spool_writer_close(&t->channels[i].spool);
+    metrics_close(t->metrics);
+    free(t);
 }
 
 bool telemetry_log_enabled(const struct telemetry *t, enum log_level level)

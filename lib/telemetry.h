@@ -10,6 +10,7 @@
 #include "lib/metrics/metrics.h"
 #include "lib/spool/signal.h"
 #include "lib/spool/writer.h"
+#include "lib/trace/keep.h"
 #include "lib/trace/log.h"
 #include "lib/trace/resource.h"
 #include "lib/trace/sampler.h"
@@ -36,6 +37,7 @@ struct telemetry_settings {
     const char *resource_attributes;
     const char *traces_sampler;
     const char *traces_sampler_arg;
+    struct keep traces_keep; /* MICROTRACE_TRACES_KEEP */
 };
 
 /* The rows of config_load that fill it, telemetry_settings_count of them. */
@@ -56,7 +58,10 @@ struct telemetry; /* allocated once a process */
 struct telemetry *telemetry_open(const struct telemetry_settings *settings,
                                  const struct resource_service *service);
 
-/* Flushes and releases everything. NULL does nothing. */
+/*
+ * Flushes and releases everything, with the spans whose local roots have not ended. NULL does
+ * nothing.
+ */
 void telemetry_close(struct telemetry *telemetry);
 
 /*
@@ -71,12 +76,22 @@ struct metrics *telemetry_metrics(struct telemetry *telemetry);
 /* The instrumentation scope of spans that end from now on; `version` may be NULL. */
 void telemetry_set_scope(struct telemetry *telemetry, const char *name, const char *version);
 
-/* span_begin with the settings' sampler; nothing is sampled while the SDK is disabled. */
+/* span_begin with the settings' sampler and rules; nothing is sampled while the SDK is disabled. */
 void telemetry_span_begin(const struct telemetry *telemetry, struct span *span, const char *name,
                           enum span_kind kind, const struct trace_context *parent, bool remote);
 
-/* Ends `span` and gathers its line. */
+/*
+ * Ends `span`. It is gathered, or waits for the end of its local root, or is discarded
+ * (MICROTRACE_TRACES_KEEP); a local root's trace is kept or discarded here.
+ */
 void telemetry_span_end(struct telemetry *telemetry, struct span *span);
+
+/* Adds one observation; its exemplar is `span`, if that is recorded and once its trace is kept. */
+void telemetry_observe(struct telemetry *telemetry, struct metrics_histogram *histogram,
+                       double value, const struct span *span);
+
+/* Whether all sampled traces are kept, so that telemetry_observe has nothing to wait for. */
+bool telemetry_keeps_all(const struct telemetry *telemetry);
 
 /* Whether lines of `level` are kept; asked before making fields that cost something. */
 bool telemetry_log_enabled(const struct telemetry *telemetry, enum log_level level);
@@ -86,7 +101,10 @@ void telemetry_log(struct telemetry *telemetry, enum log_level level, const char
                    const char *message, const struct log_context *context,
                    const struct attribute *fields, size_t field_count);
 
-/* Appends what was gathered to the spools. Returns 0, or -1 if records were lost, and counted. */
+/*
+ * Appends what was gathered to the spools; spans that wait for a decision go on waiting. Returns 0,
+ * or -1 if records were lost, and counted.
+ */
 int telemetry_flush(struct telemetry *telemetry);
 
 /* In a forked child: forgets what was gathered before the fork; the parent writes it. */

@@ -147,6 +147,8 @@ static int assign(const struct config_setting *row, const char *text, void *into
             return -1;
         *(const char **)member = text;
         return 0;
+    case CONFIG_OTHER:
+        return row->parse(member, text);
     }
     return -1;
 }
@@ -199,6 +201,9 @@ static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
         return;
     case CONFIG_HOST_PORT:
         (void)snprintf(out, EXPECTED_MAX, "HOST:PORT or [HOST]:PORT");
+        return;
+    case CONFIG_OTHER:
+        (void)snprintf(out, EXPECTED_MAX, "%s", row->takes);
         return;
     }
 }

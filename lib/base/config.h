@@ -28,6 +28,7 @@ enum config_type {
     CONFIG_RANGE,
     CONFIG_CHOICE,    /* int: index of the value in `choices` */
     CONFIG_HOST_PORT, /* const char *: HOST:PORT or [HOST]:PORT, checked, borrowed */
+    CONFIG_OTHER,     /* what the row's own `parse` reads */
 };
 
 struct config_range {
@@ -42,6 +43,9 @@ struct config_setting {
     enum config_unit unit;      /* CONFIG_UINT, CONFIG_DOUBLE, CONFIG_RANGE: takes sizes or times */
     const char *fallback;       /* the default as text; NULL for none (strings: NULL) */
     const char *const *choices; /* CONFIG_CHOICE: NULL-terminated */
+    /* CONFIG_OTHER: reads a value into the member; -1 leaves it as it was. And what it takes. */
+    int (*parse)(void *member, const char *value);
+    const char *takes;
     bool otel; /* an OTEL_* variable: a value that can't be used warns and counts as unset */
     const char *help;
     const char *advice; /* what to write in place of a value that can't be used, or NULL */

@@ -204,6 +204,10 @@ void metrics_observe_exemplar(struct metrics_histogram *histogram, double value,
                               const struct trace_id *trace, const struct span_id *span,
                               uint64_t unix_ns);
 
+/* Leaves the exemplar alone, of a value that was observed before. */
+void metrics_exemplar(struct metrics_histogram *histogram, double value,
+                      const struct trace_id *trace, const struct span_id *span, uint64_t unix_ns);
+
 /*
  * Words that all processes of the instance share, zero in a new file: the state of what they decide
  * together. The handle follows the file; lib/metrics/words.h has its use. Never NULL.

@@ -110,3 +110,15 @@ void metrics_observe_exemplar(struct metrics_histogram *histogram, double value,
     if (cells != NULL)
         leave_exemplar(&cells[bucket], value, trace, span, unix_ns);
 }
+
+void metrics_exemplar(struct metrics_histogram *histogram, double value,
+                      const struct trace_id *trace, const struct span_id *span, uint64_t unix_ns)
+{
+    if (histogram == NULL || isnan(value))
+        return;
+    struct metrics_exemplar_cell *cells =
+        atomic_load_explicit(&histogram->exemplars, memory_order_acquire);
+    if (cells != NULL)
+        leave_exemplar(&cells[bucket_of(histogram->bounds, histogram->bound_count, value)], value,
+                       trace, span, unix_ns);
+}

@@ -6,6 +6,22 @@
 
 static const uint64_t RATIO_ONE = UINT64_C(1) << 56;
 
+uint64_t sampler_threshold(double ratio)
+{
+    return (uint64_t)llround(ratio * (double)RATIO_ONE);
+}
+
+bool sampler_below(uint64_t threshold, const struct trace_id *trace)
+{
+    uint64_t random = 0;
+
+    /* The 7 rightmost bytes are random (Trace Context level 2, 3.2.2.3.1): all use the same ones.
+     */
+    for (size_t i = 9; i < sizeof(trace->bytes); i++)
+        random = random << 8 | trace->bytes[i];
+    return random < threshold;
+}
+
 static const char *set_ratio(struct sampler *sampler, const char *arg)
 {
     char *end;
@@ -17,7 +33,7 @@ static const char *set_ratio(struct sampler *sampler, const char *arg)
     ratio = strtod(arg, &end);
     if (*end != '\0' || !(ratio >= 0 && ratio <= 1))
         return "OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1: 1 is used";
-    sampler->threshold = (uint64_t)llround(ratio * (double)RATIO_ONE);
+    sampler->threshold = sampler_threshold(ratio);
     return NULL;
 }
 
@@ -50,8 +66,6 @@ const char *sampler_init(struct sampler *sampler, const char *name, const char *
 bool sampler_decide(const struct sampler *sampler, const struct trace_id *trace,
                     const struct trace_context *parent)
 {
-    uint64_t random = 0;
-
     if (sampler->parent_based && parent != NULL && (parent->flags & TRACE_CONTEXT_DEFERRED) == 0)
         return (parent->flags & TRACE_CONTEXT_SAMPLED) != 0;
     switch (sampler->root) {
@@ -62,9 +76,5 @@ bool sampler_decide(const struct sampler *sampler, const struct trace_id *trace,
     case SAMPLER_RATIO:
         break;
     }
-    /* The 7 rightmost bytes are random (Trace Context level 2, 3.2.2.3.1): all use the same ones.
-     */
-    for (size_t i = 9; i < sizeof(trace->bytes); i++)
-        random = random << 8 | trace->bytes[i];
-    return random < sampler->threshold;
+    return sampler_below(sampler->threshold, trace);
 }

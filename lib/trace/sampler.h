@@ -35,4 +35,11 @@ const char *sampler_init(struct sampler *sampler, const char *name, const char *
 bool sampler_decide(const struct sampler *sampler, const struct trace_id *trace,
                     const struct trace_context *parent);
 
+/*
+ * Whether `trace` is among the share of all trace ids that sampler_threshold was asked for (0 to
+ * 1): those whose low 56 random bits are below the threshold. All who ask get the same answer.
+ */
+uint64_t sampler_threshold(double ratio);
+bool sampler_below(uint64_t threshold, const struct trace_id *trace);
+
 #endif

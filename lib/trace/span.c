@@ -59,6 +59,10 @@ void span_begin(struct span *span, const char *name, enum span_kind kind,
     const bool root = parent == NULL || ids_trace_is_zero(&parent->trace_id);
 
     begin(span, name, kind, remote && !root);
+    span->root = span;
+    span->fate = SPAN_FATE_KEPT;
+    span->failed = false;
+    span->caller_sampled = remote && !root && (parent->flags & TRACE_CONTEXT_SAMPLED) != 0;
     if (root) {
         span->context.trace_id = ids_new_trace();
         memset(&span->parent, 0, sizeof(span->parent));
@@ -76,6 +80,7 @@ void span_begin_child(struct span *span, const char *name, enum span_kind kind,
                       const struct span *parent)
 {
     begin(span, name, kind, false);
+    span->root = parent->root;
     continue_trace(span, &parent->context);
     set_sampled(span, parent->recording);
 }

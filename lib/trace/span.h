@@ -43,6 +43,13 @@ struct span_list {
     unsigned dropped; /* elements that did not fit */
 };
 
+/* What becomes of a local trace (lib/trace/keep.h). */
+enum span_fate {
+    SPAN_FATE_KEPT,
+    SPAN_FATE_OPEN, /* its root has not ended, and decides */
+    SPAN_FATE_DISCARDED,
+};
+
 struct span {
     struct trace_context context; /* of this span: what its children and callees get */
     struct span_id parent;        /* all zero for a root */
@@ -58,6 +65,14 @@ struct span {
     unsigned attribute_count;
     unsigned dropped_attributes;                 /* those that did not fit */
     struct span_list written_attributes, events; /* of OTLP's KeyValue and Span.Event */
+    /*
+     * The first span of the local trace, perhaps itself; it stays where it is until the last span
+     * below it has ended. The members that follow are its alone.
+     */
+    struct span *root;
+    enum span_fate fate; /* kept, unless somebody decides otherwise */
+    bool caller_sampled; /* its parent came over the wire and is sampled */
+    bool failed;         /* a span below it has ended with the status Error */
 };
 
 /*
@@ -72,7 +87,8 @@ void span_begin(struct span *span, const char *name, enum span_kind kind,
 void span_begin_child(struct span *span, const char *name, enum span_kind kind,
                       const struct span *parent);
 
-/* Adds an attribute; beyond SPAN_ATTRIBUTES_MAX it is counted as dropped. */
+/* Adds an attribute, whose key lives as long as the program; beyond SPAN_ATTRIBUTES_MAX it is
+ * counted as dropped. */
 void span_set(struct span *span, struct attribute attribute);
 
 /* Ends the span now; a second call changes nothing. The end never lies before the start. */
