@@ -154,7 +154,8 @@ void mt_adjust(struct mt_series *gauge, double amount); /* adds; negative to sub
 /*
  * Adds one observation to a histogram, in the unit of its name. NaN is ignored. With a sampled
  * `exemplar` the bucket remembers its trace and span id (OpenMetrics 1.0, "Exemplars"); NULL for
- * none.
+ * none. With MICROTRACE_TRACES_KEEP it does so once the trace is known to be kept, of the first 64
+ * observations that wait for that, and the call with an exemplar takes a lock of this process.
  */
 void mt_observe(struct mt_series *histogram, double value, const struct mt_span *exemplar);
 
@@ -230,6 +231,20 @@ static inline struct mt_attribute mt_bool(const char *key, bool value)
 }
 
 /* --- Spans ------------------------------------------------------------------------------------ */
+
+/*
+ * Which traces are kept. With MICROTRACE_TRACES_KEEP (docs/operations.md, "Which traces are kept")
+ * a span without a parent in this process, the local root, decides when it ends: it and all spans
+ * below it are written, or none is. So
+ * - a span that ends before its local root waits for it, and mt_flush does not write it; kill -9
+ *   loses it. End the local root before mt_flush and the answer;
+ * - what waits in an instance is bounded (256 KiB): a trace for which there is no room is written;
+ * - a span that ends after its local root goes its way, but an error or its time decides no more;
+ * - spans that wait get the scope (mt_set_scope) that holds when their local root ends;
+ * - spans whose local root never ends are written by mt_close.
+ * After fork, spans that had ended wait in the parent alone. If the child ends their local root, the
+ * parent writes them by mt_close.
+ */
 
 /* OTLP trace.proto, Span.SpanKind. Any other number counts as the first. */
 enum mt_span_kind {

@@ -44,7 +44,10 @@ class Service:
         for path in glob.glob(f"{logs}/logs*.jsonl"):
             with open(path, encoding="utf-8") as file:
                 for line in file:
-                    self.take_log(json.loads(line))
+                    try:
+                        self.take_log(json.loads(line))
+                    except ValueError:
+                        sys.exit(f"{path}: no JSON: {line!r}")
         with open(metrics, encoding="utf-8") as file:
             self.metrics = file.read()
 
