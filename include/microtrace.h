@@ -242,8 +242,8 @@ static inline struct mt_attribute mt_bool(const char *key, bool value)
  * - a span that ends after its local root goes its way, but an error or its time decides no more;
  * - spans that wait get the scope (mt_set_scope) that holds when their local root ends;
  * - spans whose local root never ends are written by mt_close.
- * After fork, spans that had ended wait in the parent alone. If the child ends their local root, the
- * parent writes them by mt_close.
+ * After fork, spans that had ended wait in the parent alone. If the child ends their local root,
+ * mt_close of the parent writes them.
  */
 
 /* OTLP trace.proto, Span.SpanKind. Any other number counts as the first. */

@@ -43,11 +43,9 @@ class Service:
         self.traces = collections.defaultdict(list)  # the spans that came, by trace id
         for path in glob.glob(f"{logs}/logs*.jsonl"):
             with open(path, encoding="utf-8") as file:
-                for line in file:
-                    try:
-                        self.take_log(json.loads(line))
-                    except ValueError:
-                        sys.exit(f"{path}: no JSON: {line!r}")
+                # Empty lines mean nothing (docs/spool.md).
+                for line in filter(str.strip, file):
+                    self.take_log(json.loads(line))
         with open(metrics, encoding="utf-8") as file:
             self.metrics = file.read()
 

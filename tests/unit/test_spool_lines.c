@@ -279,29 +279,6 @@ static void counting(void **state)
     assert_int_equal(spool_lines_count(SPOOL_LOGS, "", 0, &after), 0);
 }
 
-/* Wherever an append is cut off, what is lost and what a reader counts are all records there are.
- */
-static void what_an_append_lost(void **state)
-{
-    static const char text[] =
-        SPAN("1") "\n{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":["
-                  "{\"startTimeUnixNano\":\"1\"},{\"startTimeUnixNano\":\"2\"},"
-                  "{\"startTimeUnixNano\":\"3\"}]}]}]}\n" SPAN("5") "\n";
-    const size_t len = sizeof(text) - 1;
-
-    (void)state;
-    for (size_t wrote = 0; wrote <= len; wrote++) {
-        uint64_t there = 0;
-
-        spool_lines_split(&batch, SPOOL_TRACES, text, wrote, 0, true);
-        assert_int_equal(batch.consumed, wrote);
-        for (size_t i = 0; i < batch.count; i++)
-            there += batch.items[i].records;
-        /* A line without its newline alone is whole, and a reader takes it. */
-        assert_int_equal(there + spool_lines_lost(SPOOL_TRACES, text, len, wrote), 5);
-    }
-}
-
 #define MULTI(list) "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[" list "]}]}]}"
 
 /* A line of many records is cut in several batches, each of which begins where the last ended. */
@@ -507,7 +484,6 @@ int main(void)
         cmocka_unit_test(nesting),
         cmocka_unit_test(mutations),
         cmocka_unit_test(counting),
-        cmocka_unit_test(what_an_append_lost),
         cmocka_unit_test(records_of_one_line),
         cmocka_unit_test(heads_of_one_line),
         cmocka_unit_test(broken_behind_a_full_batch),
