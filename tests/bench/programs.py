@@ -226,7 +226,8 @@ def compile_tool(work, name):
     out = os.path.join(work, name)
     subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g",
                     f"-I{ROOT}", "-o", out, f"{ROOT}/tests/bench/{name}.c",
-                    f"{BUILD}/lib/microtrace-internal.a", "-lm"], check=True)
+                    f"{BUILD}/lib/microtrace-internal.a", "-lm", "-lz"],
+                   check=True)
     return out
 
 

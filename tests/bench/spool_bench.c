@@ -4,6 +4,7 @@
  *     spool_bench fill DIR traces|logs BYTES        sealed segments of 16 MiB, BYTES in all
  *     spool_bench append DIR COUNT                  held open, and opened for each
  *     spool_bench processes DIR COUNT               a process for each, with and without an append
+ *     spool_bench requests DIR COUNT PER_SECOND     as analyze writes them; 0: as fast as it goes
  *
  * The records are those of the README's request. Results go out as "name value", ns an append.
  */
@@ -22,7 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, LINE = 16384, SEGMENT = 16 << 20, ROUNDS = 9 };
+enum {
+    BUFFER = 1 << 20,
+    LINE = 16384,
+    SEGMENT = 16 << 20,
+    ROUNDS = 9,
+    PACE_NS = 1000000, /* that the next request has to be away for a pause */
+};
+
+static const uint64_t NS_PER_S = 1000000000;
 
 extern char **environ;
 
@@ -89,6 +98,25 @@ static void write_log(struct json_writer *w)
               sizeof(fields) / sizeof(fields[0]), &resource);
 }
 
+/* The lines of analyze: what came in, what goes out, and that it did. */
+static void write_logs(struct json_writer *w)
+{
+    const struct attribute in[] = {attribute_double("input_a", 10.5),
+                                   attribute_double("input_b", 3.5)};
+    const struct attribute out[] = {attribute_double("sum", 14), attribute_double("difference", 7)};
+    char request_id[IDS_UUID_TEXT + 1];
+    struct span span;
+    struct log_context context = {.request_id = request_id, .trace = &span.context};
+
+    ids_new_uuid4(request_id);
+    span_begin(&span, "s", SPAN_SERVER, NULL, false, &always);
+    log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.api", "analyze_request", &context, in,
+              2, &resource);
+    log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.api", "analyze_response", &context,
+              out, 2, &resource);
+    write_log(w);
+}
+
 static void write_all(int fd, const char *bytes, size_t len)
 {
     if (write(fd, bytes, len) != (ssize_t)len)
@@ -138,6 +166,37 @@ static void append_one(struct spool_writer *spool, const char *line, size_t len)
         fprintf(stderr, "spool_bench: an append failed\n");
         exit(1);
     }
+}
+
+/*
+ * Two spans by one append, three log lines by another, `per_second` times a second. The bytes are
+ * those of one request: it is the reader that is measured.
+ */
+static int requests(const char *dir, unsigned long count, unsigned long per_second)
+{
+    static struct spool_writer traces, logs;
+    struct json_writer spans, lines;
+    const uint64_t begun = clock_monotonic_ns();
+
+    json_writer_init(&spans, buffer, sizeof(buffer) / 2);
+    write_spans(&spans);
+    json_writer_init(&lines, buffer + sizeof(buffer) / 2, sizeof(buffer) / 2);
+    write_logs(&lines);
+    if (spool_writer_init(&traces, dir, "traces", UINT64_MAX) != 0 ||
+        spool_writer_init(&logs, dir, "logs", UINT64_MAX) != 0)
+        die(dir);
+    for (unsigned long i = 0; i < count; i++) {
+        const uint64_t due = per_second > 0 ? i * NS_PER_S / per_second : 0;
+        const uint64_t since = per_second > 0 ? clock_monotonic_ns() - begun : 0;
+
+        if (due > since + PACE_NS)
+            clock_sleep_ns(due - since);
+        append_one(&traces, buffer, spans.len);
+        append_one(&logs, buffer + sizeof(buffer) / 2, lines.len);
+    }
+    printf("bytes %llu\nns %llu\n", (unsigned long long)count * (spans.len + lines.len),
+           (unsigned long long)(clock_monotonic_ns() - begun));
+    return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -251,8 +310,10 @@ int main(int argc, char **argv)
         appends("append_reopened", argv[2], (unsigned)strtoul(argv[3], NULL, 10), true);
         return 0;
     }
+    if (argc == 5 && strcmp(argv[1], "requests") == 0)
+        return requests(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "processes") == 0)
         return processes("/proc/self/exe", argv[2], (unsigned)strtoul(argv[3], NULL, 10));
-    fprintf(stderr, "usage: spool_bench fill|append|processes DIR ...\n");
+    fprintf(stderr, "usage: spool_bench fill|append|processes|requests DIR ...\n");
     return 2;
 }
