@@ -6,6 +6,7 @@
 #include "lib/families.h"
 #include "lib/keeping.h"
 #include "lib/loss_notice.h"
+#include "lib/metrics/words.h"
 #include "lib/spool/lines.h"
 
 #include <assert.h>
@@ -78,6 +79,7 @@ struct channel {
     struct spool_writer spool;
     enum spool_result result;  /* of the last flush */
     struct json_writer writer; /* over `buffer`: lines since the last flush */
+    uint64_t records;          /* in these */
     char buffer[BUFFER_MAX];
 };
 
@@ -107,6 +109,7 @@ static void empty(struct telemetry *t, enum spool_signal signal)
     const size_t tail = signal == SPOOL_TRACES ? SPAN_TAIL_SIZE : 0;
 
     json_writer_init(&channel->writer, channel->buffer, sizeof(channel->buffer) - tail);
+    channel->records = 0;
     if (signal == SPOOL_TRACES)
         t->line_open = false;
 }
@@ -231,6 +234,15 @@ static void count_not_printed(struct telemetry *t)
         metrics_add(t->stderr_dropped, lines);
 }
 
+/* For the agent, which then need not read them to know how many they are. */
+static void tally(const struct telemetry *t, enum spool_signal signal)
+{
+    const struct channel *const channel = &t->channels[signal];
+
+    spool_tally_add(metrics_words_at(metrics_words(t->metrics), TELEMETRY_TALLIES(signal)),
+                    channel->spool.inode, channel->writer.len, channel->records);
+}
+
 static int flush_channel(struct telemetry *t, enum spool_signal signal)
 {
     struct channel *const channel = &t->channels[signal];
@@ -247,6 +259,8 @@ static int flush_channel(struct telemetry *t, enum spool_signal signal)
         lost = spool_lines_lost(signal, channel->buffer, channel->writer.len, channel->spool.wrote);
         if (lost > 0)
             count_dropped(t, signal, channel->result, lost);
+    } else {
+        tally(t, signal);
     }
     empty(t, signal);
     return channel->result == SPOOL_OK ? 0 : -1;
@@ -302,6 +316,7 @@ static int add_span(struct telemetry *t, const struct span *span)
     span_write_object(span, w);
     if (!w->overflow) {
         t->line_open = true;
+        t->channels[SPOOL_TRACES].records++;
         return 0;
     }
     w->overflow = false;
@@ -403,6 +418,8 @@ void telemetry_log(struct telemetry *t, enum log_level level, const char *name, 
     if (t->settings->sdk_disabled) {
         w->len = before;
         w->comma = false;
+    } else {
+        t->channels[SPOOL_LOGS].records++;
     }
 }
 

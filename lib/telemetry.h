@@ -9,6 +9,7 @@
 #include "lib/base/config.h"
 #include "lib/metrics/metrics.h"
 #include "lib/spool/signal.h"
+#include "lib/spool/tally.h"
 #include "lib/spool/writer.h"
 #include "lib/trace/keep.h"
 #include "lib/trace/log.h"
@@ -23,6 +24,9 @@
 /* Where an instance is unless settings say otherwise. */
 #define TELEMETRY_RUN_DIR   "/run/microtrace"
 #define TELEMETRY_SPOOL_DIR "/var/spool/microtrace"
+
+/* Index for metrics_words_at of the first word of a signal's tallies (lib/spool/tally.h). */
+#define TELEMETRY_TALLIES(signal) (32U + (unsigned)SPOOL_TALLY_WORDS * (unsigned)(signal))
 
 /* The settings that every program with telemetry has; part of its own settings struct. */
 struct telemetry_settings {

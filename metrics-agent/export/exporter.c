@@ -35,6 +35,7 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
         message_print("the spool can't be read: %s", strerror(errno));
         return -1;
     }
+    e->segments.words = metrics_words(shared->metrics->metrics);
     e->rescan_ns = clock_monotonic_ns() + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
     if (export->url[0] == '\0')
         return 0;

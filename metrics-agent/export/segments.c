@@ -216,6 +216,8 @@ static bool look(struct segments *s, struct segment *segment)
     segments_list_after(s, segment);
     if (segment->suspect && segment->file.seq != s->held_seq)
         truncated(s, segment);
+    else
+        segments_count_final(s, segment);
     segments_list_close_file(s, segment);
     return true;
 }
@@ -365,6 +367,7 @@ static int unlink_file(struct segments *s, const struct segment *segment)
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_files_sealed(name, s->signal, segment->file.seq);
+    segments_count_forget(s, segment);
     if (segment->nameless || unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT) {
         s->undeletable = false;
         return 0;

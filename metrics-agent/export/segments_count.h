@@ -1,5 +1,6 @@
 /*
- * Counting the lines of a signal's segments, in steps.
+ * Counting the lines of a signal's segments, in steps. A segment of which nothing is settled is not
+ * read where its writers' tally (lib/spool/tally.h) covers all of it.
  */
 #ifndef METRICS_AGENT_EXPORT_SEGMENTS_COUNT_H
 #define METRICS_AGENT_EXPORT_SEGMENTS_COUNT_H
@@ -29,6 +30,15 @@ bool segments_count_whole(struct segments *segments, struct segment *segment);
 
 /* The same of one segment. */
 uint64_t segments_count_some(struct segments *segments, struct segment *segment, uint64_t budget);
+
+/*
+ * Takes over what its writers said of a segment that has just become final, if that is right, so
+ * that the words of the tally are free for another file.
+ */
+void segments_count_final(struct segments *segments, struct segment *segment);
+
+/* Forgets what the segment's writers said of it: its file is deleted now. */
+void segments_count_forget(struct segments *segments, const struct segment *segment);
 
 /* Lines that are known to wait, in a file that is being counted again too. */
 uint64_t segments_count_known(const struct segment *segment);

@@ -5,6 +5,7 @@
 #ifndef METRICS_AGENT_EXPORT_SEGMENTS_LIST_H
 #define METRICS_AGENT_EXPORT_SEGMENTS_LIST_H
 
+#include "lib/metrics/words.h"
 #include "lib/spool/segment.h"
 #include "lib/spool/signal.h"
 
@@ -42,7 +43,8 @@ struct segments_sums {
 struct segments {
     enum spool_signal signal;
     int dir_fd;
-    struct segment *list; /* ascending numbers; the active one, if any, is the last */
+    const struct metrics_words *words; /* with the writers' tallies; NULL for none */
+    struct segment *list;              /* ascending numbers; the active one, if any, is the last */
     size_t count;
     struct segment *memory; /* of `room` segments; the list begins somewhere in it */
     size_t room;

@@ -11,6 +11,7 @@ from spool_section import CORE, IDLE, numbers
 # Name, requests, requests a second (0: as fast as they can be written).
 PACES = (("as fast as it goes", 200000, 0), ("20,000/s", 60000, 20000), ("1,000/s", 3000, 1000))
 RECORDS = {"traces": 2, "logs": 3}
+ENDPOINTS = ("no endpoint", "a sink")
 MAX_BYTES = 64 << 20  # the pages are used again and again
 
 
@@ -50,8 +51,8 @@ def measure(work, build, tool, sink, requests, per_second):
                           "the agent")
         time.sleep(0.3)
         before, begun = programs.cpu_ns(agent.pid), time.monotonic()
-        written = numbers(["taskset", "-c", programs.SINK_CORE, tool, "requests", spool, str(requests),
-                           str(per_second)])
+        written = numbers(["taskset", "-c", programs.SINK_CORE, tool, "requests",
+                           env["MICROTRACE_RUN_DIR"], spool, str(requests), str(per_second)])
         programs.wait_for(lambda: all_counted(env, requests), "the books", 60)
         if sink is not None:
             programs.wait_for(

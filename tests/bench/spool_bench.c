@@ -4,13 +4,15 @@
  *     spool_bench fill DIR traces|logs BYTES        sealed segments of 16 MiB, BYTES in all
  *     spool_bench append DIR COUNT                  held open, and opened for each
  *     spool_bench processes DIR COUNT               a process for each, with and without an append
- *     spool_bench requests DIR COUNT PER_SECOND     as analyze writes them; 0: as fast as it goes
+ *     spool_bench requests RUN-DIR DIR COUNT PER_SECOND
+ *                                                   as analyze does; 0: as fast as it goes
  *
  * The records are those of the README's request. Results go out as "name value", ns an append.
  */
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
 #include "lib/spool/writer.h"
+#include "lib/telemetry.h"
 #include "lib/trace/log.h"
 #include "lib/trace/resource.h"
 #include "lib/trace/span.h"
@@ -48,6 +50,31 @@ static void die(const char *what)
     exit(1);
 }
 
+static void set_worker(struct span *worker)
+{
+    span_set(worker, attribute_double("worker.input_a", 10.5));
+    span_set(worker, attribute_double("worker.input_b", 3.5));
+    span_set(worker, attribute_bool("worker.chaos_enabled", false));
+    span_set(worker, attribute_int("worker.chaos_delay_ms", 0));
+    span_set(worker, attribute_double("worker.sum", 14.0));
+    span_set(worker, attribute_double("worker.difference", 7.0));
+}
+
+static void set_server(struct span *server, const char *request_id)
+{
+    span_set(server, attribute_string("http.request.method", "POST"));
+    span_set(server, attribute_string("http.route", "/analyze"));
+    span_set(server, attribute_string("url.path", "/analyze"));
+    span_set(server, attribute_string("url.scheme", "http"));
+    span_set(server, attribute_string("server.address", "localhost"));
+    span_set(server, attribute_int("server.port", 8000));
+    span_set(server, attribute_string("client.address", "127.0.0.1"));
+    span_set(server, attribute_string("user_agent.original", "curl/7.88.1"));
+    span_set(server, attribute_string("network.protocol.version", "1.1"));
+    span_set(server, attribute_int("http.response.status_code", 200));
+    span_set(server, attribute_string("microtrace.request_id", request_id));
+}
+
 /* The request's two spans. */
 static void write_spans(struct json_writer *w)
 {
@@ -57,25 +84,10 @@ static void write_spans(struct json_writer *w)
     ids_new_uuid4(request_id);
     span_begin(&server, "POST /analyze", SPAN_SERVER, NULL, false, &always);
     span_begin_child(&worker, "WorkerService.analyze", SPAN_INTERNAL, &server);
-    span_set(&worker, attribute_double("worker.input_a", 10.5));
-    span_set(&worker, attribute_double("worker.input_b", 3.5));
-    span_set(&worker, attribute_bool("worker.chaos_enabled", false));
-    span_set(&worker, attribute_int("worker.chaos_delay_ms", 0));
-    span_set(&worker, attribute_double("worker.sum", 14.0));
-    span_set(&worker, attribute_double("worker.difference", 7.0));
+    set_worker(&worker);
     span_end(&worker);
     span_write(&worker, &resource, &scope, w);
-    span_set(&server, attribute_string("http.request.method", "POST"));
-    span_set(&server, attribute_string("http.route", "/analyze"));
-    span_set(&server, attribute_string("url.path", "/analyze"));
-    span_set(&server, attribute_string("url.scheme", "http"));
-    span_set(&server, attribute_string("server.address", "localhost"));
-    span_set(&server, attribute_int("server.port", 8000));
-    span_set(&server, attribute_string("client.address", "127.0.0.1"));
-    span_set(&server, attribute_string("user_agent.original", "curl/7.88.1"));
-    span_set(&server, attribute_string("network.protocol.version", "1.1"));
-    span_set(&server, attribute_int("http.response.status_code", 200));
-    span_set(&server, attribute_string("microtrace.request_id", request_id));
+    set_server(&server, request_id);
     span_end(&server);
     span_write(&server, &resource, &scope, w);
 }
@@ -96,25 +108,6 @@ static void write_log(struct json_writer *w)
     log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.request", "request_completed",
               &(struct log_context){.request_id = request_id, .trace = &span.context}, fields,
               sizeof(fields) / sizeof(fields[0]), &resource);
-}
-
-/* The lines of analyze: what came in, what goes out, and that it did. */
-static void write_logs(struct json_writer *w)
-{
-    const struct attribute in[] = {attribute_double("input_a", 10.5),
-                                   attribute_double("input_b", 3.5)};
-    const struct attribute out[] = {attribute_double("sum", 14), attribute_double("difference", 7)};
-    char request_id[IDS_UUID_TEXT + 1];
-    struct span span;
-    struct log_context context = {.request_id = request_id, .trace = &span.context};
-
-    ids_new_uuid4(request_id);
-    span_begin(&span, "s", SPAN_SERVER, NULL, false, &always);
-    log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.api", "analyze_request", &context, in,
-              2, &resource);
-    log_write(w, clock_unix_ns(), LOG_LEVEL_INFO, "microtrace.api", "analyze_response", &context,
-              out, 2, &resource);
-    write_log(w);
 }
 
 static void write_all(int fd, const char *bytes, size_t len)
@@ -168,34 +161,58 @@ static void append_one(struct spool_writer *spool, const char *line, size_t len)
     }
 }
 
-/*
- * Two spans by one append, three log lines by another, `per_second` times a second. The bytes are
- * those of one request: it is the reader that is measured.
- */
-static int requests(const char *dir, unsigned long count, unsigned long per_second)
+/* What analyze writes for the README's request. */
+static void one_request(struct telemetry *t)
 {
-    static struct spool_writer traces, logs;
-    struct json_writer spans, lines;
+    const struct attribute in[] = {attribute_double("input_a", 10.5),
+                                   attribute_double("input_b", 3.5)};
+    const struct attribute out[] = {attribute_double("sum", 14), attribute_double("difference", 7)};
+    const struct attribute done[] = {
+        attribute_string("method", "POST"),      attribute_string("path", "/analyze"),
+        attribute_int("status_code", 200),       attribute_double("elapsed_ms", 0.102142),
+        attribute_string("client", "127.0.0.1"), attribute_string("user_agent", "curl/7.88.1")};
+    char request_id[IDS_UUID_TEXT + 1];
+    struct span server, worker;
+    struct log_context context = {.request_id = request_id, .trace = &worker.context};
+
+    ids_new_uuid4(request_id);
+    telemetry_span_begin(t, &server, "POST /analyze", SPAN_SERVER, NULL, false);
+    span_begin_child(&worker, "WorkerService.analyze", SPAN_INTERNAL, &server);
+    telemetry_log(t, LOG_LEVEL_INFO, "microtrace.api", "analyze_request", &context, in, 2);
+    set_worker(&worker);
+    telemetry_span_end(t, &worker);
+    context.trace = &server.context;
+    telemetry_log(t, LOG_LEVEL_INFO, "microtrace.api", "analyze_response", &context, out, 2);
+    set_server(&server, request_id);
+    telemetry_span_end(t, &server);
+    telemetry_log(t, LOG_LEVEL_INFO, "microtrace.request", "request_completed", &context, done,
+                  sizeof(done) / sizeof(done[0]));
+    (void)telemetry_flush(t);
+}
+
+static int requests(const char *run_dir, const char *dir, unsigned long count,
+                    unsigned long per_second)
+{
+    const struct telemetry_settings settings = {.run_dir = run_dir,
+                                                .spool_dir = dir,
+                                                .spool_max_bytes = UINT64_MAX,
+                                                .metrics_max_series = 8192,
+                                                .log_level = LOG_LEVEL_INFO};
+    struct telemetry *const t = telemetry_open(&settings, &service);
     const uint64_t begun = clock_monotonic_ns();
 
-    json_writer_init(&spans, buffer, sizeof(buffer) / 2);
-    write_spans(&spans);
-    json_writer_init(&lines, buffer + sizeof(buffer) / 2, sizeof(buffer) / 2);
-    write_logs(&lines);
-    if (spool_writer_init(&traces, dir, "traces", UINT64_MAX) != 0 ||
-        spool_writer_init(&logs, dir, "logs", UINT64_MAX) != 0)
-        die(dir);
+    if (t == NULL)
+        die(run_dir);
     for (unsigned long i = 0; i < count; i++) {
         const uint64_t due = per_second > 0 ? i * NS_PER_S / per_second : 0;
         const uint64_t since = per_second > 0 ? clock_monotonic_ns() - begun : 0;
 
         if (due > since + PACE_NS)
             clock_sleep_ns(due - since);
-        append_one(&traces, buffer, spans.len);
-        append_one(&logs, buffer + sizeof(buffer) / 2, lines.len);
+        one_request(t);
     }
-    printf("bytes %llu\nns %llu\n", (unsigned long long)count * (spans.len + lines.len),
-           (unsigned long long)(clock_monotonic_ns() - begun));
+    printf("ns %llu\n", (unsigned long long)(clock_monotonic_ns() - begun));
+    telemetry_close(t);
     return 0;
 }
 
@@ -310,8 +327,8 @@ int main(int argc, char **argv)
         appends("append_reopened", argv[2], (unsigned)strtoul(argv[3], NULL, 10), true);
         return 0;
     }
-    if (argc == 5 && strcmp(argv[1], "requests") == 0)
-        return requests(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (argc == 6 && strcmp(argv[1], "requests") == 0)
+        return requests(argv[2], argv[3], strtoul(argv[4], NULL, 10), strtoul(argv[5], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "processes") == 0)
         return processes("/proc/self/exe", argv[2], (unsigned)strtoul(argv[3], NULL, 10));
     fprintf(stderr, "usage: spool_bench fill|append|processes|requests DIR ...\n");
