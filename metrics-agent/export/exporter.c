@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 enum {
-    LINGER_MS = 25, /* so that a burst becomes a batch */
     SUSPICIOUS = 4, /* refused records in a row after which the endpoint is asked */
 };
 
@@ -63,7 +62,7 @@ void exporter_close(struct exporter *e)
 
 void exporter_notify(struct exporter *e, uint64_t now_ns)
 {
-    uint64_t at = now_ns + (e->shared->drain ? 0 : clock_ms_to_ns(LINGER_MS));
+    uint64_t at = now_ns + (e->shared->drain ? 0 : clock_ms_to_ns(e->shared->gather_ms));
 
     if (e->look_ns > at)
         e->look_ns = at;

@@ -40,6 +40,7 @@ struct exporter_shared {
     int dir_fd;
     bool checkpoint_failed; /* it was said */
     bool drain;             /* no lingering */
+    unsigned gather_ms;     /* how long writes gather before a look; see gather.h */
 };
 
 enum exporter_state {

@@ -4,6 +4,7 @@
 #include "lib/base/message.h"
 #include "metrics-agent/export/accounting.h"
 #include "metrics-agent/export/exporter_files.h"
+#include "metrics-agent/export/gather.h"
 #include "metrics-agent/export/retention.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@ enum {
     PUBLISH_MS = 1000,    /* between two counts of what was written, without a scrape */
     PUBLISH_MORE_MS = 12, /* until the next step if one was not all */
     CHECK_MS = 500,       /* between two comparisons of the directory's names, at least */
+    GATHER_SHARE = 4,     /* of a segment, and of what a signal may have at most: much for a look */
     MISSING_MS = 10000,   /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
     ROOM_MS = 1000,           /* between two looks at the file system's room */
@@ -81,6 +83,7 @@ int exporters_open(struct exporters *all, const struct exporter_shared *shared)
     const char *const path = shared->settings->telemetry.spool_dir;
 
     all->shared = *shared;
+    all->shared.gather_ms = GATHER_MIN_MS;
     all->watch.fd = all->checkpoint.fd = -1;
     if (spool_dir_open(&all->dir, path, true, all->problem) == 0) {
         all->problem[0] = '\0';
@@ -290,8 +293,24 @@ static uint64_t save_again(struct exporters *all, uint64_t now_ns)
     return all->shared.checkpoint_failed ? all->save_ns : UINT64_MAX;
 }
 
+/* After a look at the files because somebody wrote: how long to wait before the next. */
+static void gather(struct exporters *all)
+{
+    const struct agent_settings *const settings = all->shared.settings;
+    uint64_t much = settings->telemetry.spool_max_bytes / (SPOOL_OWN_SIGNALS * GATHER_SHARE);
+    uint64_t grown = 0;
+    int i;
+
+    if (much > settings->segment_bytes)
+        much = settings->segment_bytes;
+    for (i = 0; i < SPOOL_SIGNALS; i++)
+        grown += segments_take_grown(&all->each[i].segments);
+    all->shared.gather_ms = gather_next_ms(all->shared.gather_ms, grown, much / GATHER_SHARE);
+}
+
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
+    const bool notified = exporters_notified(all);
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
     uint64_t import, save;
     int i;
@@ -306,6 +325,8 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
         if (due < next)
             next = due;
     }
+    if (notified && !exporters_notified(all))
+        gather(all);
     if (!retention_enforce_cap(all->each, SPOOL_SIGNALS,
                                all->shared.settings->telemetry.spool_max_bytes))
         next = now_ns;

@@ -210,6 +210,8 @@ static bool look(struct segments *s, struct segment *segment)
     spool_segment_look(&segment->file, segment->fd);
     if (segment->file.size < size)
         segment->file.scanned = segment->sought = 0;
+    else
+        s->grown += segment->file.size - size;
     if (segment->file.size != size)
         segment->suspect = segment->suspect || !segments_prints_has_settled(segment) ||
                            !segments_prints_has_counted(segment);
@@ -433,6 +435,14 @@ uint64_t segments_take_deleted(struct segments *s)
 
     s->deleted = 0;
     return deleted;
+}
+
+uint64_t segments_take_grown(struct segments *s)
+{
+    const uint64_t grown = s->grown;
+
+    s->grown = 0;
+    return grown;
 }
 
 uint64_t segments_oldest_ns(struct segments *s)

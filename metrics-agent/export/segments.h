@@ -88,6 +88,9 @@ void segments_replaced(struct segments *segments, struct segment *segment, uint6
 /* Records that others deleted or truncated away since the last call. */
 uint64_t segments_take_deleted(struct segments *segments);
 
+/* Bytes that were appended to the files since the last call, as far as they were looked at. */
+uint64_t segments_take_grown(struct segments *segments);
+
 /* Time (Unix, ns) of the oldest record that waits, 0 where there is none or that can't be told. */
 uint64_t segments_oldest_ns(struct segments *segments);
 

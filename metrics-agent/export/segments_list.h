@@ -56,6 +56,7 @@ struct segments {
     uint64_t active_seq; /* of the active file, existing or not */
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */
+    uint64_t grown;      /* bytes that files were found to have got since segments_take_grown */
     uint64_t look_seq;   /* segments_refresh goes on below this number; 0 for at the newest */
     bool looks_left;     /* it has not come to the oldest one yet */
 };
