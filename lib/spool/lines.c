@@ -13,6 +13,8 @@ struct cut {
     const char *window;
     uint32_t skip;                   /* records of the line to pass over */
     struct text line;                /* the one in hand */
+    uint64_t counted;                /* what it counts for, all of it */
+    bool torn;                       /* it began with a torn piece: that was looked up before */
     size_t first;                    /* the first item of it */
     size_t recent;                   /* the head that was used last */
     const struct spool_head *around; /* of the record before, in the walk through this line */
@@ -98,19 +100,23 @@ static uint64_t count_starts(struct text line)
 }
 
 /*
- * What a line counts for. Of spans in a line that looks like ours the times are counted, which is
- * four times as fast as telling them apart.
+ * What a line that looks like ours counts for, 0 if it has to be walked through. Of spans the times
+ * are counted, which is four times as fast as telling them apart.
  */
+static uint64_t count_ours(enum spool_signal signal, struct text line)
+{
+    if (signal == SPOOL_METRICS || !begins(line, spool_lines_prefix(signal)))
+        return 0;
+    return signal == SPOOL_LOGS ? 1 : count_starts(line);
+}
+
+/* What a line counts for. */
 static uint64_t count_line(enum spool_signal signal, struct text line)
 {
-    uint64_t count = 0;
+    uint64_t count = count_ours(signal, line);
 
-    if (begins(line, spool_lines_prefix(signal))) {
-        if (signal == SPOOL_LOGS)
-            return 1;
-        if (signal == SPOOL_TRACES && (count = count_starts(line)) > 0)
-            return count;
-    }
+    if (count > 0)
+        return count;
     if (json_scan_line(line.at, line.len) == JSON_SCAN_OBJECT &&
         spool_records_walk(signal, line, count_record, &count) == 0 &&
         (count > 0 || !is_log(signal, line)))
@@ -168,14 +174,18 @@ static bool add(struct cut *cut, enum spool_line_kind kind, struct text text, ui
     return true;
 }
 
-/* Everything up to `end` is covered. */
-static void end_line(struct cut *cut, size_t end)
+/* Everything up to `end` is covered; of a line without its newline nothing was counted. */
+static void end_line(struct cut *cut, size_t end, bool newline)
 {
     struct spool_lines *const batch = cut->batch;
 
     if (batch->count > cut->first) {
-        batch->items[batch->count - 1].end = (uint32_t)end;
-        batch->items[batch->count - 1].last = true;
+        struct spool_line *const item = &batch->items[batch->count - 1];
+
+        item->end = (uint32_t)end;
+        item->last = true;
+        if (newline)
+            item->counted = cut->counted < UINT32_MAX ? (uint32_t)cut->counted : UINT32_MAX;
     }
     batch->consumed = end;
 }
@@ -186,6 +196,8 @@ static void add_record(struct cut *cut, struct text text, uint32_t records,
 {
     const bool fits = text.len <= SPOOL_LINES_RECORD_MAX;
 
+    if (!cut->torn)
+        cut->counted += records;
     if (cut->skip > 0) {
         cut->skip -= records < cut->skip ? records : cut->skip;
         return;
@@ -247,6 +259,8 @@ static void take_record(void *context, const struct spool_record *record)
 /* Takes back what was taken of a line that is not what it seemed to be. */
 static void undo(struct cut *cut, size_t count, size_t head_count, uint32_t skip)
 {
+    if (!cut->torn)
+        cut->counted = 0;
     cut->batch->count = count;
     cut->batch->head_count = head_count;
     cut->skip = skip;
@@ -304,6 +318,7 @@ static bool take_like_another(struct cut *cut, struct text line)
 static int take_records(struct cut *cut, struct text line)
 {
     struct spool_lines *const batch = cut->batch;
+    uint64_t starts;
     const size_t count = batch->count, head_count = batch->head_count;
     const uint32_t skip = cut->skip;
 
@@ -314,6 +329,9 @@ static int take_records(struct cut *cut, struct text line)
         undo(cut, count, head_count, skip);
         return -1;
     }
+    /* As spool_lines_count has it, which walks only through the others. */
+    if (!cut->torn && (starts = count_ours(cut->signal, line)) > 0)
+        cut->counted = starts;
     if (cut->lists == 1 && cut->headed && !cut->full) {
         struct spool_lines_head *const head = &batch->heads[cut->recent];
         const char *const list_end = cut->list.at + cut->list.len - 1;
@@ -365,11 +383,14 @@ static enum spool_line_kind take_line(struct cut *cut, struct text line)
  * The line as it stands holds no record. If another record starts inside it, appended behind a torn
  * one, separates the two. Returns the offset at which to continue.
  */
-static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spool_line_kind kind)
+static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spool_line_kind kind,
+                         bool newline)
 {
     const char *const prefix = spool_lines_prefix(cut->signal);
     const char *inner = NULL;
 
+    if (!cut->torn)
+        cut->counted = count_line(cut->signal, line);
     if (line.len > 1)
         inner = memmem(line.at + 1, line.len - 1, prefix, strlen(prefix));
     if (inner != NULL) {
@@ -379,7 +400,8 @@ static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spo
         cut->line.len = line.len;
     }
     if (add(cut, kind, line, count_line(cut->signal, line)))
-        end_line(cut, end);
+        end_line(cut, end, newline && inner == NULL);
+    cut->torn = inner != NULL;
     return end;
 }
 
@@ -405,6 +427,8 @@ void spool_lines_split(struct spool_lines *batch, enum spool_signal signal, cons
         }
         cut.line = (struct text){start, (size_t)(window + stop - start)};
         cut.first = batch->count;
+        if (!cut.torn)
+            cut.counted = 0;
         if (cut.line.len == 0) {
             batch->consumed = at = end;
             continue;
@@ -415,10 +439,12 @@ void spool_lines_split(struct spool_lines *batch, enum spool_signal signal, cons
             return;
         if (newline == NULL && kind != SPOOL_LINE_RECORD)
             kind = SPOOL_LINE_TORN;
-        if (kind == SPOOL_LINE_RECORD)
-            end_line(&cut, at = end);
-        else
-            at = add_broken(&cut, cut.line, end, kind);
+        if (kind == SPOOL_LINE_RECORD) {
+            end_line(&cut, at = end, newline != NULL);
+            cut.torn = false;
+        } else {
+            at = add_broken(&cut, cut.line, end, kind, newline != NULL);
+        }
         cut.skip = 0;
     }
 }

@@ -49,10 +49,13 @@ struct spool_line {
     uint32_t line_start; /* the line that it is from, without its newline */
     uint32_t line_length;
     uint32_t records; /* how many it counts for, at least 1 */
-    uint16_t head;    /* SPOOL_FORM_RECORD: index of what is around it */
-    uint8_t kind;     /* enum spool_line_kind */
-    uint8_t form;     /* enum spool_line_form */
-    bool last;        /* of its line */
+    uint32_t
+        counted;   /* what spool_lines_count says of its line, of the last item of it; of spans */
+                   /* in a line like one before it, how many there are; else 0 */
+    uint16_t head; /* SPOOL_FORM_RECORD: index of what is around it */
+    uint8_t kind;  /* enum spool_line_kind */
+    uint8_t form;  /* enum spool_line_form */
+    bool last;     /* of its line */
 };
 
 /* A list of records that occurs in the batch, and what is around it. */

@@ -54,22 +54,26 @@ static void keep_apart(struct exporter *e, const struct spool_line *item, const 
 
 /*
  * Writes down how far the segment is settled: up to `to` in the window. `records` were settled now,
- * `open` of them in a line whose others wait. Returns what the lines count for beyond their
- * records.
+ * `open` of them in a line whose others wait; the lines that are done count for `counted`. Returns
+ * what was counted beyond the records.
  */
 static uint64_t settle_segment(struct exporter *e, struct segment *segment, uint64_t to,
-                               uint64_t records, uint64_t open)
+                               uint64_t records, uint64_t open, uint64_t counted)
 {
     const uint64_t from = segment->file.offset - e->batch_offset, before = segment->file.in_line;
-    uint64_t counted = open, beyond = 0;
-    size_t after;
+    const uint64_t done = records - open;
+    uint64_t beyond = 0;
 
     if (to > from) {
-        counted = spool_lines_count(e->signal, e->window + from, (size_t)(to - from), &after);
-        /* Without its newline it was not counted before its segment was final. */
         counted = counted > before ? counted - before : 0;
-        beyond = counted > records - open ? counted - (records - open) : 0;
-        counted += open;
+        beyond = counted > done ? counted - done : 0;
+    }
+    counted += open;
+    /* With the last of them all that were counted are settled, however they were told apart. */
+    if (e->batch_offset + to >= segment->file.counted && open == 0 &&
+        segment->file.pending > counted) {
+        beyond += segment->file.pending - counted;
+        counted = segment->file.pending;
     }
     segments_settle(&e->segments, segment, e->batch_offset + to, counted,
                     to > from ? open : before + open);
@@ -87,12 +91,13 @@ void exporter_batch_settle(struct exporter *e, size_t end, uint64_t rejected, co
 {
     struct segment *segment = segments_list_find(&e->segments, e->segments.held_seq);
     const uint64_t to = end == e->batch.count ? e->batch.consumed : e->batch.items[end - 1].end;
-    uint64_t delivered = 0, records = 0, open = 0;
+    uint64_t delivered = 0, records = 0, open = 0, counted = 0;
 
     for (size_t i = e->settled; i < end; i++) {
         const struct spool_line *item = &e->batch.items[i];
 
         records += item->records;
+        counted += item->counted;
         open = item->last ? 0 : open + item->records;
         if (item->kind == SPOOL_LINE_RECORD)
             delivered += item->records;
@@ -109,7 +114,7 @@ void exporter_batch_settle(struct exporter *e, size_t end, uint64_t rejected, co
     if (delivered > 0)
         e->refused = 0;
     if (segment != NULL)
-        delivered += settle_segment(e, segment, to, records, open);
+        delivered += settle_segment(e, segment, to, records, open, counted);
     if (rejected > delivered)
         rejected = delivered;
     e->counts->delivered += delivered - rejected;
@@ -216,7 +221,7 @@ static int read_segment(struct exporter *e, struct segment *segment)
     }
     if (e->batch.consumed == 0)
         return -1;
-    e->counts->delivered += settle_segment(e, segment, e->batch.consumed, 0, 0);
+    e->counts->delivered += settle_segment(e, segment, e->batch.consumed, 0, 0, 0);
     exporter_files_commit(e);
     return 0;
 }
