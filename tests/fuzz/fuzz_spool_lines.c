@@ -1,6 +1,7 @@
 /*
  * Any bytes as a stretch of a spool: the items cover every line of it and nothing twice, a record
- * is one JSON object, and cutting the same bytes in two pieces gives the same records.
+ * is one JSON object, cutting the same bytes in two pieces gives the same records, and the cut
+ * knows what its lines were counted as.
  */
 #include "lib/base/json_scan.h"
 #include "lib/spool/lines.h"
@@ -45,12 +46,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct spool_lines whole, first, second;
     const char *const text = (const char *)data;
-    size_t all, parts;
+    size_t all, parts, counted = 0, after;
 
     spool_lines_split(&whole, SPOOL_LOGS, text, size, 0, true);
     all = check(&whole, text, size);
     assert(whole.consumed == size || whole.count == SPOOL_LINES_MAX ||
            whole.head_count == SPOOL_LINES_HEADS_MAX);
+
+    for (size_t i = 0; i < whole.count; i++)
+        counted += whole.items[i].counted;
+    if (whole.consumed == size)
+        assert(counted == spool_lines_count(SPOOL_LOGS, text, size, &after));
 
     /* As the agent sees it while the file grows: up to the middle, then from there on. */
     spool_lines_split(&first, SPOOL_LOGS, text, size / 2, 0, false);

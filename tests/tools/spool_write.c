@@ -1,7 +1,10 @@
 /*
  * Appends spans or log lines to a spool as the analyze processes do, for tests of the agent:
  *
- *     spool_write [-s SERVICE] [-v VERSION] DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
+ *     spool_write [OPTION]... DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
+ *
+ * Options: -s SERVICE, -v VERSION, whose records they are; -r RUN-DIR, to keep tallies there, as
+ * programs do; -k N, to be killed behind append number N, before that is in the tally.
  *
  * The records are those of the service microtrace, or SERVICE. Record number i of COUNT is named
  * NAME-i (span name, or the log field `id`). BATCH records go by one append, with PAUSE_US after
@@ -10,7 +13,9 @@
  * counted on stderr. SIGTERM ends it between two appends. Exit 0 unless the arguments are wrong.
  */
 #include "lib/base/clock.h"
+#include "lib/metrics/words.h"
 #include "lib/spool/writer.h"
+#include "lib/telemetry.h"
 #include "lib/trace/log.h"
 #include "lib/trace/span.h"
 
@@ -31,6 +36,8 @@ static struct scope scope;
 
 static struct resource resource;
 static volatile sig_atomic_t told_to_end;
+static const char *run_dir;
+static unsigned long killed_at;
 
 static void end(int signal)
 {
@@ -76,11 +83,15 @@ static int describe(int argc, char **argv)
     struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
     int option;
 
-    while ((option = getopt(argc, argv, "s:v:")) != -1) {
+    while ((option = getopt(argc, argv, "s:v:r:k:")) != -1) {
         if (option == 's')
             service.name = optarg;
         else if (option == 'v')
             service.version = optarg;
+        else if (option == 'r')
+            run_dir = optarg;
+        else if (option == 'k')
+            killed_at = strtoul(optarg, NULL, 10);
         else
             return -1;
     }
@@ -93,7 +104,8 @@ int main(int argc, char **argv)
 {
     static char buffer[BUFFER_SIZE];
     static struct spool_writer spool;
-    unsigned long count, batch, pause_us, i = 0, k;
+    struct metrics *metrics = NULL;
+    unsigned long count, batch, pause_us, i = 0, k, appends = 0;
     unsigned long long lost_total = 0;
     int logs, once;
     const int options = describe(argc, argv) - 1;
@@ -101,7 +113,7 @@ int main(int argc, char **argv)
     argc -= options;
     argv += options;
     if (options < 0 || argc < 5 || argc > 8) {
-        (void)fputs("usage: spool_write [-s SERVICE] [-v VERSION] DIR traces|logs NAME COUNT "
+        (void)fputs("usage: spool_write [OPTION]... DIR traces|logs NAME COUNT "
                     "[BATCH [PAUSE_US [once]]]\n",
                     stderr);
         return 2;
@@ -113,6 +125,8 @@ int main(int argc, char **argv)
     once = argc > 7;
     if (batch < 1 || batch > BATCH_MAX ||
         spool_writer_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
+        return 2;
+    if (run_dir != NULL && (metrics = metrics_open(run_dir, 8192)) == NULL)
         return 2;
     (void)signal(SIGTERM, end);
     while (i < count && !told_to_end) {
@@ -129,6 +143,11 @@ int main(int argc, char **argv)
                 write_span(&w, name);
         }
         (void)spool_writer_append(&spool, buffer, w.len, &lost);
+        if (++appends == killed_at)
+            (void)raise(SIGKILL);
+        if (metrics != NULL && lost == 0)
+            spool_tally_add(metrics_words_at(metrics_words(metrics), TELEMETRY_TALLIES(logs)),
+                            spool.inode, w.len, k);
         lost_total += lost;
         for (; lost == 0 && k > 0; k--, i++)
             (void)printf("%s-%lu\n", argv[3], i);
@@ -140,6 +159,7 @@ int main(int argc, char **argv)
             clock_sleep_ns(pause_us * 1000);
     }
     spool_writer_close(&spool);
+    metrics_close(metrics);
     (void)fprintf(stderr, "lost %llu\n", lost_total);
     return 0;
 }

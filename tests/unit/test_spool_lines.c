@@ -429,15 +429,17 @@ static void counts_are_the_records(void **state)
         char text[1024];
         const size_t len =
             (size_t)snprintf(text, sizeof(text), "%s\n%s\n", cases[i].line, cases[i].line);
-        size_t after, records = 0, all = 2 * cases[i].records;
+        size_t after, records = 0, counted = 0, all = 2 * cases[i].records;
 
         assert_int_equal(spool_lines_count(cases[i].signal, text, len, &after), all);
         split_n(cases[i].signal, text, len, false);
         for (size_t k = 0; k < batch.count; k++) {
             assert_int_equal(batch.items[k].kind, SPOOL_LINE_RECORD);
             records += batch.items[k].records;
+            counted += batch.items[k].counted;
         }
         assert_int_equal(records, all);
+        assert_int_equal(counted, all);
         assert_int_equal(batch.consumed, len);
     }
 }
