@@ -9,11 +9,6 @@ struct text text_of(const char *string)
     return (struct text){string, string != NULL ? strlen(string) : 0};
 }
 
-bool text_is(struct text text, const char *word)
-{
-    return text.at != NULL && text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
-}
-
 struct text text_trim(struct text text)
 {
     while (text.len > 0 && text_is_blank(text.at[0])) {

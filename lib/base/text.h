@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed; `at` is NULL for what is not there. */
 struct text {
@@ -19,7 +20,10 @@ struct text {
 struct text text_of(const char *string);
 
 /* Whether it is exactly `word`, byte by byte. Nothing is never equal to anything. */
-bool text_is(struct text text, const char *word);
+static inline bool text_is(struct text text, const char *word)
+{
+    return text.at != NULL && text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
+}
 
 /* A blank or a tab: what the grammars of header fields call OWS. */
 static inline bool text_is_blank(char c)
