@@ -12,11 +12,12 @@
 #include <sys/statvfs.h>
 
 enum {
-    PUBLISH_MS = 1000,    /* between two counts of what was written, without a scrape */
-    PUBLISH_MORE_MS = 12, /* until the next step if one was not all */
-    CHECK_MS = 500,       /* between two comparisons of the directory's names, at least */
-    GATHER_SHARE = 4,     /* of a segment, and of what a signal may have at most: much for a look */
-    MISSING_MS = 10000,   /* that a missing directory is left to whoever moved it away */
+    PUBLISH_MS = 1000,        /* between two counts of what was written, without a scrape */
+    PUBLISH_MORE_MS = 12,     /* until the next step if one was not all */
+    CHECK_MS = 500,           /* between two comparisons of the directory's names, at least */
+    GATHER_SEGMENT_SHARE = 4, /* of a segment's bytes: so many are much for one look */
+    GATHER_SPOOL_SHARE = 32,  /* of the spool's bytes, which writers leave off at the half of */
+    MISSING_MS = 10000,       /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
     ROOM_MS = 1000,           /* between two looks at the file system's room */
     SAVE_MS = 1000,           /* between two tries to write a checkpoint that failed */
@@ -297,15 +298,15 @@ static uint64_t save_again(struct exporters *all, uint64_t now_ns)
 static void gather(struct exporters *all)
 {
     const struct agent_settings *const settings = all->shared.settings;
-    uint64_t much = settings->telemetry.spool_max_bytes / (SPOOL_OWN_SIGNALS * GATHER_SHARE);
+    const uint64_t most = settings->telemetry.spool_max_bytes / GATHER_SPOOL_SHARE;
+    const uint64_t segment = settings->segment_bytes / GATHER_SEGMENT_SHARE;
     uint64_t grown = 0;
     int i;
 
-    if (much > settings->segment_bytes)
-        much = settings->segment_bytes;
     for (i = 0; i < SPOOL_SIGNALS; i++)
         grown += segments_take_grown(&all->each[i].segments);
-    all->shared.gather_ms = gather_next_ms(all->shared.gather_ms, grown, much / GATHER_SHARE);
+    all->shared.gather_ms =
+        gather_next_ms(all->shared.gather_ms, grown, segment < most ? segment : most);
 }
 
 uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
