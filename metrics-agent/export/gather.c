@@ -2,7 +2,7 @@
 
 unsigned gather_next_ms(unsigned waited_ms, uint64_t grown, uint64_t much)
 {
-    if (grown == 0)
+    if (grown * GATHER_MIN_MS <= (uint64_t)GATHER_FEW_BYTES * waited_ms)
         return GATHER_MIN_MS;
     if (grown > much)
         return waited_ms / 2 > GATHER_MIN_MS ? waited_ms / 2 : GATHER_MIN_MS;

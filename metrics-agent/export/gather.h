@@ -1,7 +1,7 @@
 /*
  * How long the agent lets writes gather, once it has been told of one, before it looks at the
- * files. After a pause that is GATHER_MIN_MS; while each look finds that somebody went on writing
- * it doubles up to GATHER_MAX_MS, so that a busy spool costs few wake-ups. Pure.
+ * files. After a pause, and while little is written, that is GATHER_MIN_MS; while much is written
+ * each look doubles it up to GATHER_MAX_MS, so that a busy spool costs few wake-ups. Pure.
  */
 #ifndef METRICS_AGENT_EXPORT_GATHER_H
 #define METRICS_AGENT_EXPORT_GATHER_H
@@ -11,6 +11,8 @@
 enum {
     GATHER_MIN_MS = 25, /* so that a burst becomes a batch */
     GATHER_MAX_MS = 200,
+    /* In GATHER_MIN_MS, up to which a spool is not busy: about 50 requests a second. */
+    GATHER_FEW_BYTES = 4096,
 };
 
 /*
