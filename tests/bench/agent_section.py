@@ -72,8 +72,8 @@ def run(work, rounds, _seconds, builds):
     del touched
     tool = programs.compile_tool(work, "spool_bench")
     sink = programs.Sink(programs.compile_tool(work, "sink"), work)
-    contenders = {(build.name(where), name): (build, tool, sink if where == "a sink" else None,
-                                              count, pace)
+    contenders = {build.name(f"{where}, {name}"): (build, tool, sink if where == "a sink" else None,
+                                                    count, pace)
                   for build in builds for where in ENDPOINTS for name, count, pace in PACES}
     results = {key: [] for key in contenders}
     try:
@@ -84,7 +84,7 @@ def run(work, rounds, _seconds, builds):
         sink.stop()
     # Of this commit, in the order in which the other's rows follow.
     now = list(results)[:len(results) // len(builds)] * len(builds)
-    rows = [[*key, values(each, "rate"), values(each, "us", ".2f"), ratio(each, results[base], "us")]
+    rows = [[key, values(each, "rate"), values(each, "us", ".2f"), ratio(each, results[base], "us")]
             for (key, each), base in zip(results.items(), now)]
     table(f"CPU of the agent, of requests of 2 spans and 3 log lines, {rounds} rounds",
-          ["endpoint", "requests", "requests/s", "CPU us/request", "times this commit's"], rows)
+          ["endpoint and pace", "requests/s", "CPU us/request", "times this commit's"], rows)

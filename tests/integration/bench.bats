@@ -37,6 +37,13 @@ row() {
     [ -z "$(ls -A "$DIR")" ]
 }
 
+@test "the agent" {
+    run -0 bench --rounds 1 agent
+    row 'no endpoint, 1,000/s'
+    row 'a sink, as fast as it goes'
+    [ -z "$(ls -A "$DIR")" ]
+}
+
 @test "throughput" {
     command -v wrk || skip "no wrk"
     run -0 bench --rounds 1 --seconds 1 throughput
