@@ -79,6 +79,7 @@ all_styles() {
     grep -q '^traces: 1 files, 78 good records, 0 wrong$' verified
     start_sink
     until_true 60 delivered_is traces 78
+    until_true 60 delivered_is logs 30
     until_true 60 delivered_is metrics 5
     books traces 78
     as_it_was
