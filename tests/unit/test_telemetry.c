@@ -3,6 +3,7 @@
  * metrics file or the spool, records are written or counted as dropped under the right reason.
  */
 #include "lib/metrics/reader.h"
+#include "lib/metrics/words.h"
 #include "lib/telemetry.h"
 #include "tests/unit/unit.h"
 
@@ -129,6 +130,22 @@ static void record(struct telemetry *t)
     telemetry_log(t, LOG_LEVEL_INFO, "a", "b", NULL, NULL, 0);
 }
 
+/* The agent takes the writers' word for what it drops: all bytes of the file, all records in it. */
+static void expect_tally(struct telemetry *t, enum spool_signal signal, size_t records)
+{
+    uint64_t bytes, found;
+    struct stat status;
+    char path[160];
+
+    (void)snprintf(path, sizeof(path), "%s/%s.jsonl", spool_dir, spool_signal_names[signal]);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(spool_tally_get(
+        metrics_words_at(metrics_words(telemetry_metrics(t)), TELEMETRY_TALLIES(signal)),
+        status.st_ino, &bytes, &found));
+    assert_int_equal(bytes, status.st_size);
+    assert_int_equal(found, records);
+}
+
 static void records_wait_for_the_flush_and_arrive_whole(void **state)
 {
     struct telemetry *const t = start();
@@ -140,6 +157,8 @@ static void records_wait_for_the_flush_and_arrive_whole(void **state)
     telemetry_flush(t);
     assert_int_equal(spans_of(spool_text("traces")), 2);
     assert_int_equal(lines_of(spool_text("logs")), 2);
+    expect_tally(t, SPOOL_TRACES, 2);
+    expect_tally(t, SPOOL_LOGS, 2);
     assert_null(telemetry_problem(t));
     telemetry_close(t);
 }
@@ -273,6 +292,8 @@ static void more_spans_than_a_buffer_holds_are_kept(void **state)
         span_set(&span, attribute_string_n("text", text, sizeof(text)));
         telemetry_span_end(t, &span);
     }
+    telemetry_flush(t);
+    expect_tally(t, SPOOL_TRACES, RECORDS);
     telemetry_close(t);
     (void)snprintf(path, sizeof(path), "%s/traces.jsonl", spool_dir);
     file = fopen(path, "r");
@@ -302,6 +323,7 @@ static void a_record_beyond_any_buffer_is_counted_and_harms_no_other(void **stat
     telemetry_log(t, LOG_LEVEL_INFO, "a", "after", NULL, NULL, 0);
     telemetry_flush(t);
     assert_int_equal(lines_of(spool_text("logs")), 2);
+    expect_tally(t, SPOOL_LOGS, 2);
     assert_non_null(strstr(spool_text("logs"), "before"));
     assert_non_null(strstr(spool_text("logs"), "after"));
     assert_int_equal(dropped("logs", "oversize"), 1);
