@@ -74,10 +74,11 @@ send() {
 }
 
 @test "what lighttpd refused has a method in its log line" {
-    request GET /docs/nothing.js -H 'X-Request-ID: refused-1'
-    expect 404
+    head -c 2000000 /dev/zero >"$DIR/body"
+    request POST /analyze --data-binary @"$DIR/body" -H 'X-Request-ID: refused-1' -H 'Expect:'
+    expect 413
     logs '.request_id == "refused-1" and .message == "request_completed"' |
-        expect_json '.method == "_OTHER" and .path == "/docs/nothing.js" and .status_code == 404'
+        expect_json '.method == "_OTHER" and .path == "/analyze" and .status_code == 413'
 }
 
 @test "without the setting nobody's word counts; settings that can't be used are named" {
