@@ -12,61 +12,26 @@
 
 enum { JSON_MAX = 131072 /* all texts, escaped at worst, and the figures */ };
 
-static const char *agent_text(enum spool_view_agent agent)
-{
-    switch (agent) {
-    case SPOOL_VIEW_AGENT_NONE:
-        return "no agent runs";
-    case SPOOL_VIEW_AGENT_RUNS:
-        return "an agent runs";
-    case SPOOL_VIEW_AGENT_UNKNOWN:
-        break;
-    }
-    return "whether an agent runs can't be seen";
-}
+static const char *const agent_texts[] = {
+    [SPOOL_VIEW_AGENT_NONE] = "no agent runs",
+    [SPOOL_VIEW_AGENT_RUNS] = "an agent runs",
+    [SPOOL_VIEW_AGENT_UNKNOWN] = "whether an agent runs can't be seen",
+};
 
-static const char *checkpoint_text(enum checkpoint_found found)
-{
-    switch (found) {
-    case CHECKPOINT_VALID:
-        return "valid";
-    case CHECKPOINT_MISSING:
-        return "missing";
-    case CHECKPOINT_CORRUPT:
-        break;
-    }
-    return "damaged";
-}
+static const char *const checkpoint_texts[] = {
+    [CHECKPOINT_VALID] = "valid",
+    [CHECKPOINT_MISSING] = "missing",
+    [CHECKPOINT_CORRUPT] = "damaged",
+};
 
-static const char *balance_text(enum spool_report_balance verdict)
-{
-    switch (verdict) {
-    case SPOOL_REPORT_BALANCED:
-        return "balanced";
-    case SPOOL_REPORT_MISSING:
-        return "missing";
-    case SPOOL_REPORT_MOVING:
-        return "moving";
-    case SPOOL_REPORT_ALONE:
-        break;
-    }
-    return "alone";
-}
-
-static const char *balance_sentence(enum spool_report_balance verdict)
-{
-    switch (verdict) {
-    case SPOOL_REPORT_BALANCED:
-        return "balance";
-    case SPOOL_REPORT_MISSING:
-        return "DO NOT BALANCE";
-    case SPOOL_REPORT_MOVING:
-        return "moving too fast to tell";
-    case SPOOL_REPORT_ALONE:
-        break;
-    }
-    return "nothing to compare with";
-}
+static const struct {
+    const char *json, *people;
+} balances[] = {
+    [SPOOL_REPORT_BALANCED] = {"balanced", "balance"},
+    [SPOOL_REPORT_MISSING] = {"missing", "DO NOT BALANCE"},
+    [SPOOL_REPORT_MOVING] = {"moving", "moving too fast to tell"},
+    [SPOOL_REPORT_ALONE] = {"alone", "nothing to compare with"},
+};
 
 static void row(const char *head, const char cells[SPOOL_SIGNALS][64], int signals)
 {
@@ -147,7 +112,7 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("  dropped: not kept", v->counts.dropped[SPOOL_DROP_UNKEPT]);
     for (int i = 0; i < signals; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
-                       balance_sentence(report->signals[i].verdict));
+                       balances[report->signals[i].verdict].people);
     row("books", cells, signals);
     NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
@@ -196,7 +161,7 @@ static void print_texts(const char *head, const char texts[][SPOOL_REPORT_TEXT_M
 static void print_people(const struct spool_report *report, const char *dir)
 {
     say(dir);
-    printf(": %s; ", agent_text(report->view.agent));
+    printf(": %s; ", agent_texts[report->view.agent]);
     if (report->view.checkpoint == CHECKPOINT_VALID)
         printf("checkpoint number %llu, %.1f s old\n",
                (unsigned long long)report->view.state.generation, report->checkpoint_age_s);
@@ -321,7 +286,7 @@ static void write_signal(struct json_writer *w, const struct spool_report *repor
         number(w, spool_counts_reason((enum spool_drop)drop), seen->counts.dropped[drop]);
     json_writer_end_object(w);
     json_writer_key(w, "books");
-    json_writer_string(w, balance_text(r->verdict));
+    json_writer_string(w, balances[r->verdict].json);
     number(w, "quarantine_bytes", seen->listing.quarantine_bytes);
     write_export(w, &report->agent, signal);
     write_losses(w, report->agent.lost[signal]);
@@ -355,7 +320,7 @@ static int print_json(const struct spool_report *report, const char *dir)
     json_writer_key(&w, "checkpoint");
     json_writer_begin_object(&w);
     json_writer_key(&w, "state");
-    json_writer_string(&w, checkpoint_text(report->view.checkpoint));
+    json_writer_string(&w, checkpoint_texts[report->view.checkpoint]);
     number(&w, "generation", report->view.state.generation);
     known(&w, "age_seconds", report->checkpoint_age_s);
     json_writer_end_object(&w);
@@ -380,7 +345,7 @@ static int print_json(const struct spool_report *report, const char *dir)
 int spool_status_run(const struct spool_status_options *options)
 {
     static struct spool_report report;
-    const char *dir = spool_view_dir();
+    const char *dir = instance_spool_dir();
     int result = COMMAND_OK;
 
     if (spool_report_make(&report, dir, options->rate) != 0) {
