@@ -1,5 +1,5 @@
 /*
- * Which of the agent's clients keep their connection. Each has STEP_S seconds for each step: to
+ * Which of the agent's clients keep their connection. Each has CONNECTIONS_STEP_S seconds for each step: to
  * send a whole request, to take the whole answer, to come with the next request. Bytes in between
  * win it no time. When all places are taken, the address that has most of them gives up the one
  * that has waited longest, so a new client always finds a place, and no crowd at one address costs
