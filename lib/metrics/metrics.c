@@ -295,6 +295,8 @@ uint64_t metrics_died(const struct metrics *m)
 {
     uint64_t died;
 
+    if (m == NULL)
+        return 0;
     pthread_mutex_lock(&lock);
     died = metrics_attachment_died(&m->at);
     pthread_mutex_unlock(&lock);
