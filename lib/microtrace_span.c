@@ -327,18 +327,15 @@ static void write_event(struct json_writer *w, const void *from)
 
     (void)snprintf(time, sizeof(time), "%" PRIu64, event->unix_ns);
     json_writer_begin_object(w);
-    json_writer_key(w, "timeUnixNano");
-    json_writer_string(w, time);
-    json_writer_key(w, "name");
-    json_writer_string(w, event->name);
+    json_writer_key_string(w, "timeUnixNano", time);
+    json_writer_key_string(w, "name", event->name);
     json_writer_key(w, "attributes");
     json_writer_begin_array(w);
     for (size_t i = 0; i < event->count; i++)
         attribute_write_otlp(w, &event->attributes[i]);
     json_writer_end_array(w);
     if (event->dropped > 0) {
-        json_writer_key(w, "droppedAttributesCount");
-        json_writer_uint(w, event->dropped);
+        json_writer_key_uint(w, "droppedAttributesCount", event->dropped);
     }
     json_writer_end_object(w);
 }
