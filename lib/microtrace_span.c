@@ -90,8 +90,7 @@ static void write_attribute(struct json_writer *w, const void *from)
     attribute_write_otlp(w, from);
 }
 
-/* --- Starting -----------------------------------------------------------------------------------
- */
+/* --- Starting --- */
 
 static void copy_text(char *out, size_t size, const char *text)
 {
@@ -216,8 +215,7 @@ struct mt_span *mt_span_start_cgi(struct mt *mt, const char *name, enum mt_span_
     return span;
 }
 
-/* --- While it runs
- * -------------------------------------------------------------------------------- */
+/* --- While it runs --- */
 
 void mt_span_set_name(struct mt_span *span, const char *name)
 {
@@ -376,8 +374,7 @@ bool mt_span_is_recording(const struct mt_span *span)
     return span != NULL && span->span.recording;
 }
 
-/* --- Handing it on
- * -------------------------------------------------------------------------------- */
+/* --- Handing it on --- */
 
 struct log_context microtrace_log_context(const struct mt_span *span)
 {
