@@ -144,11 +144,12 @@ expect() {
     [ -z "${2:-}" ] || expect_json "$2" <"$DIR/body"
 }
 
-# expect_json JQ-EXPRESSION: it has to hold for the JSON on stdin.
+# expect_json JQ-EXPRESSION: it has to hold for the JSON on stdin. Of several results each has to
+# be true; jq -e alone looks at the last.
 expect_json() {
     local text
     text=$(cat)
-    if ! jq -e "$1" <<<"$text" >/dev/null; then
+    if ! jq -es "[.[] | ($1)] | length > 0 and all" <<<"$text" >/dev/null; then
         echo "it does not hold that $1 in:"
         printf '%s\n' "$text"
         return 1
