@@ -74,10 +74,10 @@ send() {
 }
 
 @test "what lighttpd refused has a method in its log line" {
-    request GET /docs/nothing.js -H 'X-Request-ID: refused-1'
+    request GET /docs/swagger-ui.css -H 'X-Request-ID: refused-1'
     expect 404
     logs '.request_id == "refused-1" and .message == "request_completed"' |
-        expect_json '.method == "_OTHER" and .path == "/docs/nothing.js" and .status_code == 404'
+        expect_json '.method == "_OTHER" and .path == "/docs/swagger-ui.css" and .status_code == 404'
 }
 
 @test "without the setting nobody's word counts; settings that can't be used are named" {
