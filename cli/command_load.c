@@ -105,8 +105,7 @@ struct run {
     uint64_t retry_ns, retry_delay_ns;
 };
 
-/* --- The live line and what is said beside it --------------------------------------------------
- */
+/* --- The live line and what is said beside it --- */
 
 static unsigned columns(void)
 {
@@ -134,8 +133,7 @@ static void show_live(struct run *run, uint64_t now)
     run->live_ns = now + live_every_ns;
 }
 
-/* --- When to send ------------------------------------------------------------------------------
- */
+/* --- When to send --- */
 
 static double rate_now(const struct run *run)
 {
@@ -215,8 +213,7 @@ static int set_timer(const struct run *run, uint64_t now)
     return timerfd_settime(run->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-/* --- A server that is down ---------------------------------------------------------------------
- */
+/* --- A server that is down --- */
 
 static void set_retry(struct run *run, uint64_t now, uint64_t delay)
 {
@@ -254,8 +251,7 @@ static void note_success(struct run *run, const struct load_answer *answer)
     run->due_ns = answer->end_ns;
 }
 
-/* --- One run -----------------------------------------------------------------------------------
- */
+/* --- One run --- */
 
 static int open_descriptors(struct run *run)
 {

@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- spool status
- * --------------------------------------------------------------------------------- */
+/* --- spool status --- */
 
 static const struct options_switch status_switches[] = {
     {"--json", offsetof(struct spool_status_options, json), "Print JSON for programs."},
@@ -40,8 +39,7 @@ static int status(int argc, char **argv)
 
 const struct command command_spool_status = {&status_options, status};
 
-/* --- spool tail
- * ----------------------------------------------------------------------------------- */
+/* --- spool tail --- */
 
 /* The options as they are typed. */
 struct tail_values {
@@ -120,8 +118,7 @@ static int tail(int argc, char **argv)
 
 const struct command command_spool_tail = {&tail_options, tail};
 
-/* --- spool verify
- * --------------------------------------------------------------------------------- */
+/* --- spool verify --- */
 
 static const struct options_table verify_options = {
     .command = "microtrace spool verify",

@@ -1,5 +1,6 @@
 #include "cli/instance.h"
 
+#include "lib/base/instance_file.h"
 #include "lib/base/printable.h"
 #include "lib/metrics/file.h"
 #include "lib/spool/files.h"
@@ -115,16 +116,14 @@ static bool is_address(const char *url)
 int instance_url(char out[INSTANCE_URL_MAX])
 {
     char path[PATH_MAX + sizeof("/lock")];
-    struct stat status;
-    ssize_t length = -1;
+    ssize_t length;
     int fd;
 
     (void)snprintf(path, sizeof(path), "%s/lock", run_dir);
-    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    fd = instance_file_open(AT_FDCWD, path, O_RDONLY, NULL);
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-        length = read(fd, out, INSTANCE_URL_MAX - 1);
+    length = read(fd, out, INSTANCE_URL_MAX - 1);
     (void)close(fd);
     if (length <= 0 || out[length - 1] != '\n')
         return -1;

@@ -1,5 +1,5 @@
 /*
- * Which instance a command looks at (the interface's section "The command microtrace").
+ * Which instance a command looks at.
  */
 #ifndef CLI_INSTANCE_H
 #define CLI_INSTANCE_H

@@ -140,14 +140,12 @@ static void write_latency(struct json_writer *w, const struct load_histogram *la
     json_writer_key(w, "latency_ms");
     json_writer_begin_object(w);
     if (latency->count > 0) {
-        json_writer_key(w, "mean");
-        json_writer_double(w, latency->sum_ns / (double)latency->count / ns_per_ms);
+        json_writer_key_double(w, "mean", latency->sum_ns / (double)latency->count / ns_per_ms);
         for (unsigned i = 0; i < QUANTILES; i++) {
-            json_writer_key(w, quantiles[i].name);
-            json_writer_double(w, load_histogram_quantile(latency, quantiles[i].q) / ns_per_ms);
+            json_writer_key_double(w, quantiles[i].name,
+                                   load_histogram_quantile(latency, quantiles[i].q) / ns_per_ms);
         }
-        json_writer_key(w, "max");
-        json_writer_double(w, (double)latency->max_ns / ns_per_ms);
+        json_writer_key_double(w, "max", (double)latency->max_ns / ns_per_ms);
     }
     json_writer_end_object(w);
 }
@@ -162,8 +160,7 @@ static void write_counts(struct json_writer *w, const struct load_report *report
         if (report->statuses[i] == 0)
             continue;
         (void)snprintf(status, sizeof(status), "%u", i);
-        json_writer_key(w, status);
-        json_writer_uint(w, report->statuses[i]);
+        json_writer_key_uint(w, status, report->statuses[i]);
     }
     json_writer_end_object(w);
     json_writer_key(w, "failures");
@@ -171,8 +168,7 @@ static void write_counts(struct json_writer *w, const struct load_report *report
     for (unsigned i = 0; i < LOAD_CLIENT_CODE_MAX; i++) {
         if (report->reasons[i] == 0)
             continue;
-        json_writer_key(w, load_client_reason(i));
-        json_writer_uint(w, report->reasons[i]);
+        json_writer_key_uint(w, load_client_reason(i), report->reasons[i]);
     }
     json_writer_end_object(w);
 }
@@ -194,15 +190,11 @@ void load_report_print_json(const struct load_report *report, FILE *to)
 
     json_writer_init(&w, text, sizeof(text));
     json_writer_begin_object(&w);
-    json_writer_key(&w, "url");
-    json_writer_string(&w, report->url);
-    json_writer_key(&w, "seconds");
-    json_writer_double(&w, seconds);
-    json_writer_key(&w, "rate");
-    json_writer_double(&w, seconds > 0 ? (double)report->sent / seconds : 0);
+    json_writer_key_string(&w, "url", report->url);
+    json_writer_key_double(&w, "seconds", seconds);
+    json_writer_key_double(&w, "rate", seconds > 0 ? (double)report->sent / seconds : 0);
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        json_writer_key(&w, numbers[i].name);
-        json_writer_uint(&w, numbers[i].value);
+        json_writer_key_uint(&w, numbers[i].name, numbers[i].value);
     }
     write_counts(&w, report);
     write_latency(&w, &report->latency);

@@ -17,10 +17,8 @@ static void write_histogram(struct json_writer *w, const struct metrics_reader_f
 {
     uint64_t cumulative = 0;
 
-    json_writer_key(w, "count");
-    json_writer_uint(w, histogram->count);
-    json_writer_key(w, "sum");
-    json_writer_double(w, metrics_selection_sum(family, histogram));
+    json_writer_key_uint(w, "count", histogram->count);
+    json_writer_key_double(w, "sum", metrics_selection_sum(family, histogram));
     json_writer_key(w, "buckets");
     json_writer_begin_array(w);
     for (size_t i = 0; i <= family->bound_count; i++) {
@@ -31,8 +29,7 @@ static void write_histogram(struct json_writer *w, const struct metrics_reader_f
             json_writer_double(w, family->bounds[i]);
         else
             json_writer_string(w, "+Inf");
-        json_writer_key(w, "count");
-        json_writer_uint(w, cumulative);
+        json_writer_key_uint(w, "count", cumulative);
         json_writer_end_object(w);
     }
     json_writer_end_array(w);
@@ -61,10 +58,8 @@ static void write_exemplars(struct json_writer *w, const struct metrics_reader *
             continue;
         clock_iso8601(time, exemplar.unix_ns);
         json_writer_begin_object(w);
-        json_writer_key(w, "value");
-        json_writer_double(w, exemplar.value);
-        json_writer_key(w, "time");
-        json_writer_string(w, time);
+        json_writer_key_double(w, "value", exemplar.value);
+        json_writer_key_string(w, "time", time);
         write_id(w, "trace_id", exemplar.trace.bytes, sizeof(exemplar.trace.bytes));
         write_id(w, "span_id", exemplar.span.bytes, sizeof(exemplar.span.bytes));
         json_writer_end_object(w);
@@ -82,8 +77,7 @@ static void write_series(struct json_writer *w, const struct metrics_reader *rea
     json_writer_key(w, "labels");
     json_writer_begin_object(w);
     for (size_t i = 0; i < family->label_count; i++) {
-        json_writer_key(w, family->labels[i]);
-        json_writer_string(w, series->values[i]);
+        json_writer_key_string(w, family->labels[i], series->values[i]);
     }
     json_writer_end_object(w);
     if (family->kind == METRICS_HISTOGRAM) {
@@ -105,14 +99,10 @@ static void write_series(struct json_writer *w, const struct metrics_reader *rea
 static void write_head(struct json_writer *w, const struct metrics_reader_family *family)
 {
     json_writer_begin_object(w);
-    json_writer_key(w, "name");
-    json_writer_string(w, family->name);
-    json_writer_key(w, "type");
-    json_writer_string(w, metrics_selection_kind(family->kind));
-    json_writer_key(w, "help");
-    json_writer_string(w, family->help);
-    json_writer_key(w, "unit");
-    json_writer_string(w, family->unit);
+    json_writer_key_string(w, "name", family->name);
+    json_writer_key_string(w, "type", metrics_selection_kind(family->kind));
+    json_writer_key_string(w, "help", family->help);
+    json_writer_key_string(w, "unit", family->unit);
     json_writer_key(w, "series");
     json_writer_bytes(w, "[", 1);
 }
@@ -125,25 +115,17 @@ static void write_file(struct json_writer *w, const struct metrics_reader *reade
     metrics_reader_info(reader, &info);
     clock_iso8601(created, info.created_unix_ns);
     json_writer_begin_object(w);
-    json_writer_key(w, "instance_id");
-    json_writer_string(w, info.instance_id);
-    json_writer_key(w, "created");
-    json_writer_string(w, created);
-    json_writer_key(w, "bytes");
-    json_writer_uint(w, info.file_size);
-    json_writer_key(w, "series");
-    json_writer_uint(w, info.series_count);
-    json_writer_key(w, "series_limit");
-    json_writer_uint(w, info.max_series);
-    json_writer_key(w, "processes");
-    json_writer_uint(w, info.living);
-    json_writer_key(w, "damaged_records");
-    json_writer_uint(w, info.corrupt_records);
+    json_writer_key_string(w, "instance_id", info.instance_id);
+    json_writer_key_string(w, "created", created);
+    json_writer_key_uint(w, "bytes", info.file_size);
+    json_writer_key_uint(w, "series", info.series_count);
+    json_writer_key_uint(w, "series_limit", info.max_series);
+    json_writer_key_uint(w, "processes", info.living);
+    json_writer_key_uint(w, "damaged_records", info.corrupt_records);
     json_writer_key(w, "refused");
     json_writer_begin_object(w);
     for (size_t i = 0; i < METRICS_REFUSED_COUNT; i++) {
-        json_writer_key(w, metrics_file_refused_names[i]);
-        json_writer_uint(w, info.refused[i]);
+        json_writer_key_uint(w, metrics_file_refused_names[i], info.refused[i]);
     }
     json_writer_end_object(w);
     json_writer_end_object(w);

@@ -12,61 +12,26 @@
 
 enum { JSON_MAX = 131072 /* all texts, escaped at worst, and the figures */ };
 
-static const char *agent_text(enum spool_view_agent agent)
-{
-    switch (agent) {
-    case SPOOL_VIEW_AGENT_NONE:
-        return "no agent runs";
-    case SPOOL_VIEW_AGENT_RUNS:
-        return "an agent runs";
-    case SPOOL_VIEW_AGENT_UNKNOWN:
-        break;
-    }
-    return "whether an agent runs can't be seen";
-}
+static const char *const agent_texts[] = {
+    [SPOOL_VIEW_AGENT_NONE] = "no agent runs",
+    [SPOOL_VIEW_AGENT_RUNS] = "an agent runs",
+    [SPOOL_VIEW_AGENT_UNKNOWN] = "whether an agent runs can't be seen",
+};
 
-static const char *checkpoint_text(enum checkpoint_found found)
-{
-    switch (found) {
-    case CHECKPOINT_VALID:
-        return "valid";
-    case CHECKPOINT_MISSING:
-        return "missing";
-    case CHECKPOINT_CORRUPT:
-        break;
-    }
-    return "damaged";
-}
+static const char *const checkpoint_texts[] = {
+    [CHECKPOINT_VALID] = "valid",
+    [CHECKPOINT_MISSING] = "missing",
+    [CHECKPOINT_CORRUPT] = "damaged",
+};
 
-static const char *balance_text(enum spool_report_balance verdict)
-{
-    switch (verdict) {
-    case SPOOL_REPORT_BALANCED:
-        return "balanced";
-    case SPOOL_REPORT_MISSING:
-        return "missing";
-    case SPOOL_REPORT_MOVING:
-        return "moving";
-    case SPOOL_REPORT_ALONE:
-        break;
-    }
-    return "alone";
-}
-
-static const char *balance_sentence(enum spool_report_balance verdict)
-{
-    switch (verdict) {
-    case SPOOL_REPORT_BALANCED:
-        return "balance";
-    case SPOOL_REPORT_MISSING:
-        return "DO NOT BALANCE";
-    case SPOOL_REPORT_MOVING:
-        return "moving too fast to tell";
-    case SPOOL_REPORT_ALONE:
-        break;
-    }
-    return "nothing to compare with";
-}
+static const struct {
+    const char *json, *people;
+} balances[] = {
+    [SPOOL_REPORT_BALANCED] = {"balanced", "balance"},
+    [SPOOL_REPORT_MISSING] = {"missing", "DO NOT BALANCE"},
+    [SPOOL_REPORT_MOVING] = {"moving", "moving too fast to tell"},
+    [SPOOL_REPORT_ALONE] = {"alone", "nothing to compare with"},
+};
 
 static void row(const char *head, const char cells[SPOOL_SIGNALS][64], int signals)
 {
@@ -147,7 +112,7 @@ static void print_signals(const struct spool_report *report)
     NUMBERS("  dropped: not kept", v->counts.dropped[SPOOL_DROP_UNKEPT]);
     for (int i = 0; i < signals; i++)
         (void)snprintf(cells[i], sizeof(cells[i]), "%s",
-                       balance_sentence(report->signals[i].verdict));
+                       balances[report->signals[i].verdict].people);
     row("books", cells, signals);
     NUMBERS("quarantine, bytes", v->listing.quarantine_bytes);
 }
@@ -196,7 +161,7 @@ static void print_texts(const char *head, const char texts[][SPOOL_REPORT_TEXT_M
 static void print_people(const struct spool_report *report, const char *dir)
 {
     say(dir);
-    printf(": %s; ", agent_text(report->view.agent));
+    printf(": %s; ", agent_texts[report->view.agent]);
     if (report->view.checkpoint == CHECKPOINT_VALID)
         printf("checkpoint number %llu, %.1f s old\n",
                (unsigned long long)report->view.state.generation, report->checkpoint_age_s);
@@ -209,12 +174,6 @@ static void print_people(const struct spool_report *report, const char *dir)
     print_texts("wrong: ", report->wrong, report->wrong_count);
     if (report->wrong_count == 0)
         printf("Nothing is wrong.\n");
-}
-
-static void number(struct json_writer *w, const char *key, uint64_t value)
-{
-    json_writer_key(w, key);
-    json_writer_uint(w, value);
 }
 
 /* A negative value stands for "not known". */
@@ -238,12 +197,11 @@ static void write_segments(struct json_writer *w, enum spool_signal signal,
 
         spool_segment_name(file, signal, segment);
         json_writer_begin_object(w);
-        json_writer_key(w, "file");
-        json_writer_string(w, file);
-        number(w, "number", segment->seq);
-        number(w, "bytes", segment->size);
-        number(w, "settled_bytes", segment->offset);
-        number(w, "backlog_records", segment->pending);
+        json_writer_key_string(w, "file", file);
+        json_writer_key_uint(w, "number", segment->seq);
+        json_writer_key_uint(w, "bytes", segment->size);
+        json_writer_key_uint(w, "settled_bytes", segment->offset);
+        json_writer_key_uint(w, "backlog_records", segment->pending);
         json_writer_key(w, "held");
         json_writer_bool(w, segment->held);
         json_writer_end_object(w);
@@ -263,16 +221,11 @@ static void write_export(struct json_writer *w, const struct spool_agent *agent,
 
     json_writer_key(w, "export");
     json_writer_begin_object(w);
-    json_writer_key(w, "agent");
-    json_writer_string(w, states[agent->state]);
-    json_writer_key(w, "endpoint");
-    json_writer_string(w, s->endpoint);
-    json_writer_key(w, "nowhere");
-    json_writer_string(w, s->nowhere);
-    json_writer_key(w, "code");
-    json_writer_string(w, s->code);
-    json_writer_key(w, "reason");
-    json_writer_string(w, s->reason);
+    json_writer_key_string(w, "agent", states[agent->state]);
+    json_writer_key_string(w, "endpoint", s->endpoint);
+    json_writer_key_string(w, "nowhere", s->nowhere);
+    json_writer_key_string(w, "code", s->code);
+    json_writer_key_string(w, "reason", s->reason);
     known(w, "age_seconds", spool_agent_age_s(agent, s->result_ms));
     known(w, "failing_seconds", spool_agent_age_s(agent, s->failing_ms));
     known(w, "next_try_seconds", s->next_ms != 0 ? until_next / 1e3 : -1);
@@ -287,7 +240,7 @@ static void write_losses(struct json_writer *w, const struct spool_agent_loss *l
     for (int i = 0; i < AGENT_STATUS_LOSSES; i++) {
         json_writer_key(w, spool_reason((enum spool_result)(i + 1)));
         json_writer_begin_object(w);
-        number(w, "records", losses[i].records);
+        json_writer_key_uint(w, "records", losses[i].records);
         known(w, "age_seconds", losses[i].records > 0 ? losses[i].age_s : -1);
         json_writer_key(w, "now");
         json_writer_bool(w, losses[i].now);
@@ -303,26 +256,26 @@ static void write_signal(struct json_writer *w, const struct spool_report *repor
     const struct spool_view_signal *seen = &report->view.signals[signal];
 
     json_writer_begin_object(w);
-    number(w, "backlog_records", r->waiting);
-    number(w, "backlog_bytes", r->waiting_bytes);
+    json_writer_key_uint(w, "backlog_records", r->waiting);
+    json_writer_key_uint(w, "backlog_bytes", r->waiting_bytes);
     known(w, "oldest_age_seconds", r->oldest_s);
     known(w, "in_per_second", r->in_rate);
     known(w, "out_per_second", r->out_rate);
-    number(w, "bytes", seen->bytes);
-    number(w, "segment_count", r->segments);
+    json_writer_key_uint(w, "bytes", seen->bytes);
+    json_writer_key_uint(w, "segment_count", r->segments);
     write_segments(w, signal, seen);
-    number(w, "written", r->written);
-    number(w, "delivered", seen->counts.delivered);
-    number(w, "rejected", seen->counts.rejected);
-    number(w, "quarantined", seen->counts.quarantined);
+    json_writer_key_uint(w, "written", r->written);
+    json_writer_key_uint(w, "delivered", seen->counts.delivered);
+    json_writer_key_uint(w, "rejected", seen->counts.rejected);
+    json_writer_key_uint(w, "quarantined", seen->counts.quarantined);
     json_writer_key(w, "dropped");
     json_writer_begin_object(w);
     for (int drop = 0; drop < SPOOL_DROPS; drop++)
-        number(w, spool_counts_reason((enum spool_drop)drop), seen->counts.dropped[drop]);
+        json_writer_key_uint(w, spool_counts_reason((enum spool_drop)drop),
+                             seen->counts.dropped[drop]);
     json_writer_end_object(w);
-    json_writer_key(w, "books");
-    json_writer_string(w, balance_text(r->verdict));
-    number(w, "quarantine_bytes", seen->listing.quarantine_bytes);
+    json_writer_key_string(w, "books", balances[r->verdict].json);
+    json_writer_key_uint(w, "quarantine_bytes", seen->listing.quarantine_bytes);
     write_export(w, &report->agent, signal);
     write_losses(w, report->agent.lost[signal]);
     json_writer_end_object(w);
@@ -345,8 +298,7 @@ static int print_json(const struct spool_report *report, const char *dir)
 
     json_writer_init(&w, text, sizeof(text));
     json_writer_begin_object(&w);
-    json_writer_key(&w, "spool");
-    json_writer_string(&w, dir);
+    json_writer_key_string(&w, "spool", dir);
     json_writer_key(&w, "agent_running");
     if (report->view.agent == SPOOL_VIEW_AGENT_UNKNOWN)
         json_writer_null(&w);
@@ -354,9 +306,8 @@ static int print_json(const struct spool_report *report, const char *dir)
         json_writer_bool(&w, report->view.agent == SPOOL_VIEW_AGENT_RUNS);
     json_writer_key(&w, "checkpoint");
     json_writer_begin_object(&w);
-    json_writer_key(&w, "state");
-    json_writer_string(&w, checkpoint_text(report->view.checkpoint));
-    number(&w, "generation", report->view.state.generation);
+    json_writer_key_string(&w, "state", checkpoint_texts[report->view.checkpoint]);
+    json_writer_key_uint(&w, "generation", report->view.state.generation);
     known(&w, "age_seconds", report->checkpoint_age_s);
     json_writer_end_object(&w);
     json_writer_key(&w, "signals");
@@ -380,7 +331,7 @@ static int print_json(const struct spool_report *report, const char *dir)
 int spool_status_run(const struct spool_status_options *options)
 {
     static struct spool_report report;
-    const char *dir = spool_view_dir();
+    const char *dir = instance_spool_dir();
     int result = COMMAND_OK;
 
     if (spool_report_make(&report, dir, options->rate) != 0) {

@@ -415,7 +415,7 @@ int spool_tail_run(const struct spool_tail_options *options)
     int result = COMMAND_OK;
 
     t = (struct tailer){.options = options,
-                        .dir = spool_view_dir(),
+                        .dir = instance_spool_dir(),
                         .filter = {.trace = options->trace, .request = options->request}};
     t.recent = (struct ring){.places = t.recent_places, .room = RECENT};
     t.found = (struct ring){.places = calloc(options->last + 1, sizeof(*t.found.places)),

@@ -173,7 +173,7 @@ static void check_segment(struct tally *tally, const struct spool_view *view,
 
 int spool_verify_run(void)
 {
-    const char *dir = spool_view_dir();
+    const char *dir = instance_spool_dir();
     unsigned long long total = 0;
     struct spool_view view;
 

@@ -1,6 +1,5 @@
 #include "cli/spool_view.h"
 
-#include "cli/instance.h"
 #include "lib/base/instance_file.h"
 
 #include <errno.h>
@@ -8,11 +7,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-const char *spool_view_dir(void)
-{
-    return instance_spool_dir();
-}
 
 static enum spool_view_agent find_agent(int dir_fd)
 {

@@ -34,9 +34,6 @@ struct spool_view {
     struct spool_view_signal signals[SPOOL_SIGNALS];
 };
 
-/* The directory that MICROTRACE_SPOOL_DIR names, or its default. */
-const char *spool_view_dir(void);
-
 /*
  * Looks at the directory. Returns 0, or -1 with errno where it can't be read or memory is short;
  * then there is nothing to close.

@@ -12,8 +12,7 @@ void exchange_fail(struct exchange *exchange, enum errors_kind error)
     exchange->error = error;
     exchange->reply.status = http_status_find(errors_table[error].status);
     json_writer_begin_object(w);
-    json_writer_key(w, "detail");
-    json_writer_string(w, errors_table[error].message);
+    json_writer_key_string(w, "detail", errors_table[error].message);
     json_writer_end_object(w);
 }
 

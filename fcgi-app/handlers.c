@@ -150,12 +150,9 @@ void handlers_readyz(struct exchange *exchange)
     exchange->error = ERRORS_TELEMETRY_UNAVAILABLE;
     exchange->reply.status = http_status_find(errors_table[exchange->error].status);
     json_writer_begin_object(w);
-    json_writer_key(w, "status");
-    json_writer_string(w, "unavailable");
-    json_writer_key(w, "reason");
-    json_writer_string(w, problem);
-    json_writer_key(w, "detail");
-    json_writer_string(w, errors_table[exchange->error].message);
+    json_writer_key_string(w, "status", "unavailable");
+    json_writer_key_string(w, "reason", problem);
+    json_writer_key_string(w, "detail", errors_table[exchange->error].message);
     json_writer_end_object(w);
 }
 
@@ -222,7 +219,6 @@ void handlers_web_server_error(struct exchange *exchange)
     exchange->error = error;
     exchange->reply.status = http_status_find(exchange->request.error_status);
     json_writer_begin_object(w);
-    json_writer_key(w, "detail");
-    json_writer_string(w, exchange->reply.status->reason);
+    json_writer_key_string(w, "detail", exchange->reply.status->reason);
     json_writer_end_object(w);
 }

@@ -209,8 +209,7 @@ static void write_errors(struct json_writer *w, const struct validation *validat
         const struct validation_error *error = &validation->errors[i];
 
         json_writer_begin_object(w);
-        json_writer_key(w, "type");
-        json_writer_string(w, errors_table[error->kind].name);
+        json_writer_key_string(w, "type", errors_table[error->kind].name);
         write_location(w, validation, error);
         write_message(w, validation, error);
         json_writer_key(w, "input");

@@ -40,8 +40,7 @@ static void watch_forks(void)
     (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
-/* --- Settings -----------------------------------------------------------------------------------
- */
+/* --- Settings --- */
 
 static const char **string_of(struct mt *mt, const struct config_setting *row)
 {
@@ -81,8 +80,7 @@ static int settings_load(struct mt *mt)
     return result;
 }
 
-/* --- The instance -------------------------------------------------------------------------------
- */
+/* --- The instance --- */
 
 struct mt *mt_open(const char *name, const char *version)
 {

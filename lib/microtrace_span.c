@@ -90,8 +90,7 @@ static void write_attribute(struct json_writer *w, const void *from)
     attribute_write_otlp(w, from);
 }
 
-/* --- Starting -----------------------------------------------------------------------------------
- */
+/* --- Starting --- */
 
 static void copy_text(char *out, size_t size, const char *text)
 {
@@ -216,8 +215,7 @@ struct mt_span *mt_span_start_cgi(struct mt *mt, const char *name, enum mt_span_
     return span;
 }
 
-/* --- While it runs
- * -------------------------------------------------------------------------------- */
+/* --- While it runs --- */
 
 void mt_span_set_name(struct mt_span *span, const char *name)
 {
@@ -327,18 +325,15 @@ static void write_event(struct json_writer *w, const void *from)
 
     (void)snprintf(time, sizeof(time), "%" PRIu64, event->unix_ns);
     json_writer_begin_object(w);
-    json_writer_key(w, "timeUnixNano");
-    json_writer_string(w, time);
-    json_writer_key(w, "name");
-    json_writer_string(w, event->name);
+    json_writer_key_string(w, "timeUnixNano", time);
+    json_writer_key_string(w, "name", event->name);
     json_writer_key(w, "attributes");
     json_writer_begin_array(w);
     for (size_t i = 0; i < event->count; i++)
         attribute_write_otlp(w, &event->attributes[i]);
     json_writer_end_array(w);
     if (event->dropped > 0) {
-        json_writer_key(w, "droppedAttributesCount");
-        json_writer_uint(w, event->dropped);
+        json_writer_key_uint(w, "droppedAttributesCount", event->dropped);
     }
     json_writer_end_object(w);
 }
@@ -379,8 +374,7 @@ bool mt_span_is_recording(const struct mt_span *span)
     return span != NULL && span->span.recording;
 }
 
-/* --- Handing it on
- * -------------------------------------------------------------------------------- */
+/* --- Handing it on --- */
 
 struct log_context microtrace_log_context(const struct mt_span *span)
 {

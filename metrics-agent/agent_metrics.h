@@ -1,6 +1,6 @@
 /*
  * The agent's metrics of itself, in the instance's metrics file: what the books say, set, and its
- * requests, counted. The families are those of the contract's section 3.
+ * requests, counted. lib/families.h has the families.
  */
 #ifndef METRICS_AGENT_AGENT_METRICS_H
 #define METRICS_AGENT_AGENT_METRICS_H

@@ -32,7 +32,6 @@ enum {
     TICK_BLIND_MS = 250, /* the same without inotify */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
     STOP_MS = 2000,      /* that a request under way gets when we are told to end */
-    NS_PER_MS = CLOCK_NS_PER_MS,
 };
 
 struct agent {
@@ -87,20 +86,15 @@ static void keep_warning(const char *text)
 
 static void warn(const char *text)
 {
-    message_print("%s", text);
+    message_say(text);
     keep_warning(text);
-}
-
-static void print_warning(const char *text)
-{
-    message_print("%s", text);
 }
 
 static int read_settings(struct agent *agent)
 {
     char error[CONFIG_ERROR_MAX];
 
-    config_names_check(print_warning);
+    config_names_check(message_say);
     config_names_find(keep_warning);
     if (agent_settings_load(&agent->settings, warn, error) == 0)
         return OPTIONS_GO;
@@ -255,7 +249,8 @@ static void tell_problem(struct agent *agent)
     scraper_problem(agent->scraper, agent->problem);
 }
 
-/* Does what is due, for STEP_MS and a step more at most. Returns when something is due again. */
+/* Does what is due, for EXPORTER_STEP_MS and a step more at most. Returns when something is due
+ * again. */
 static uint64_t run(struct agent *agent, uint64_t now)
 {
     const bool answered = answer_scrape(agent);
@@ -267,8 +262,8 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (now >= agent->tick_ns) {
         agent_metrics_refresh(&agent->metrics);
         exporters_notify(&agent->exporters, now);
-        agent->tick_ns =
-            now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) * NS_PER_MS;
+        agent->tick_ns = now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) *
+                                   CLOCK_NS_PER_MS;
     }
     next = exporters_run(&agent->exporters, now);
     if (!answered)
@@ -282,7 +277,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
 static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
 {
     struct curl_waitfd fds[2] = {{.fd = agent->signal_fd, .events = CURL_WAIT_POLLIN}};
-    uint64_t timeout = until > now ? (until - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    uint64_t timeout = until > now ? (until - now + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS : 0;
     struct spool_watch *spool = &agent->exporters.watch;
     unsigned count = 1;
     int watch = -1, ready;

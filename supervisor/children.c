@@ -106,8 +106,11 @@ pid_t children_reap(int *status)
     return pid > 0 ? pid : 0;
 }
 
-/* Calls `each` with every child's process id; counts them. */
-static unsigned for_each(void (*each)(pid_t, int), int argument, pid_t except)
+/*
+ * Sends `signal` to every child but `except`, and counts them; 0 only counts, as kill(2) has it. A
+ * process that we have not reaped keeps its id, so this can't hit a stranger.
+ */
+static unsigned signal_each(int signal, pid_t except)
 {
     char path[64];
     unsigned count = 0;
@@ -120,27 +123,20 @@ static unsigned for_each(void (*each)(pid_t, int), int argument, pid_t except)
         if ((pid_t)pid == except)
             continue;
         count++;
-        if (each != NULL)
-            each((pid_t)pid, argument);
+        (void)kill((pid_t)pid, signal);
     }
     fclose(children);
     return count;
 }
 
-static void send(pid_t pid, int signal)
-{
-    /* A process that we have not reaped keeps its id, so this can't hit a stranger. */
-    (void)kill(pid, signal);
-}
-
 void children_signal_all(int signal, pid_t except)
 {
-    (void)for_each(send, signal, except);
+    (void)signal_each(signal, except);
 }
 
 bool children_any(pid_t except)
 {
-    return for_each(NULL, 0, except) > 0;
+    return signal_each(0, except) > 0;
 }
 
 const char *children_describe(int status, char text[64])

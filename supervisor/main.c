@@ -142,11 +142,11 @@ static const char *find_lighttpd(void)
 }
 
 /* analyze reads its settings and ends; what is wrong with them it says itself. */
-static int check_program(const char *program, bool exports)
+static int check_analyze(const struct supervisor *in)
 {
-    const char *const arguments[] = {program, "--check", NULL};
+    const char *const arguments[] = {in->analyze, "--check", NULL};
     int status = 0;
-    pid_t pid = children_start(arguments, exports);
+    pid_t pid = children_start(arguments, false);
     if (pid == -1 || waitpid(pid, &status, 0) != pid)
         return STATUS_FAILED;
     return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
@@ -406,7 +406,7 @@ int main(int argc, char **argv)
     if (bad == STATUS_OK && settings_export(&in.settings, in.programs) != 0)
         bad = STATUS_FAILED;
     if (bad == STATUS_OK)
-        bad = check_program(in.analyze, false);
+        bad = check_analyze(&in);
     if (bad == STATUS_OK)
         bad = exit_status(instance_check_ports(&in.settings, !in.no_agent));
     if (bad != STATUS_OK)

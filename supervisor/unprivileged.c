@@ -159,19 +159,26 @@ static int make_parents(const char *path)
     return 0;
 }
 
+/* The directory's entries, from the first on; NULL where they can't be had. */
+static DIR *open_entries(int dir_fd)
+{
+    const int copy = instance_dir_open(dir_fd, ".");
+    DIR *const entries = copy >= 0 ? fdopendir(copy) : NULL;
+
+    if (entries == NULL && copy >= 0)
+        (void)close(copy);
+    return entries;
+}
+
 /* Whether STATE_DIR is for an instance alone. */
 static bool holds_nothing_else(int dir_fd)
 {
-    const int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *const entries = copy >= 0 ? fdopendir(copy) : NULL;
+    DIR *const entries = open_entries(dir_fd);
     const struct dirent *entry;
-    bool nothing = entries != NULL;
+    bool nothing = true;
 
-    if (entries == NULL) {
-        if (copy >= 0)
-            (void)close(copy);
+    if (entries == NULL)
         return false;
-    }
     while (nothing && (entry = readdir(entries)) != NULL)
         nothing = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
                   strcmp(entry->d_name, places[RUN].name) == 0 ||
@@ -226,16 +233,12 @@ static void take_back(struct directory directories[DIRECTORIES])
 /* Root's files in a directory that was root's. */
 static void hand_over_files(const struct directory *dir, const struct user *user)
 {
-    const int copy = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *const entries = copy >= 0 ? fdopendir(copy) : NULL;
+    DIR *const entries = open_entries(dir->fd);
     const struct dirent *entry;
     struct stat status;
 
-    if (entries == NULL) {
-        if (copy >= 0)
-            (void)close(copy);
+    if (entries == NULL)
         return;
-    }
     while ((entry = readdir(entries)) != NULL) {
         int fd;
 

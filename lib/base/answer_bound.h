@@ -25,6 +25,7 @@ void answer_bound_begin(struct answer_bound *bound, size_t head_max, size_t body
 bool answer_bound_head(struct answer_bound *bound, size_t len);
 bool answer_bound_wire(struct answer_bound *bound, size_t len);
 
+/* The same, without more bytes. */
 bool answer_bound_kept(const struct answer_bound *bound);
 
 #endif

@@ -15,7 +15,7 @@
  */
 void config_names_check(void (*warn)(const char *message));
 
-/* The same in any case: for who keeps the messages instead of printing them. */
+/* The same, also below microtrace-run: for a caller that keeps the messages. */
 void config_names_find(void (*warn)(const char *message));
 
 #endif

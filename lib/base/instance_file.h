@@ -39,7 +39,10 @@ int instance_file_make(int dir_fd, const char *path, mode_t mode);
  */
 int instance_file_replace(int dir_fd, const char *name, mode_t mode, const void *bytes, size_t len);
 
-/* The first of the above rules, of what fstat(2) or lstat(2) found: 0, or the errno. */
+/*
+ * Whether fstat(2) or lstat(2) found a regular file with one name: 0, or the errno that
+ * instance_file_open sets; ENOENT for a file that was removed meanwhile.
+ */
 int instance_file_check(const struct stat *status);
 
 /* What an errno of these functions means and what to do; strerror's text for any other. */

@@ -190,6 +190,24 @@ void json_writer_double(struct json_writer *w, double value)
     json_writer_bytes(w, text, decimal_double(text, value));
 }
 
+void json_writer_key_string(struct json_writer *w, const char *key, const char *text)
+{
+    json_writer_key(w, key);
+    json_writer_string(w, text);
+}
+
+void json_writer_key_uint(struct json_writer *w, const char *key, uint64_t value)
+{
+    json_writer_key(w, key);
+    json_writer_uint(w, value);
+}
+
+void json_writer_key_double(struct json_writer *w, const char *key, double value)
+{
+    json_writer_key(w, key);
+    json_writer_double(w, value);
+}
+
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len)
 {
     begin_value(w);

@@ -51,6 +51,11 @@ void json_writer_null(struct json_writer *w);
 /* By decimal_double. JSON has no other numbers: NaN and infinities become null. */
 void json_writer_double(struct json_writer *w, double value);
 
+/* A member: a key and its value. */
+void json_writer_key_string(struct json_writer *w, const char *key, const char *text);
+void json_writer_key_uint(struct json_writer *w, const char *key, uint64_t value);
+void json_writer_key_double(struct json_writer *w, const char *key, double value);
+
 /* One complete value that is JSON already, copied as it is. */
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len);
 

@@ -25,7 +25,7 @@ enum {
 /*
  * Writes whole lines, each with its newline. Lines of up to PIPE_BUF bytes (4096) are written whole
  * or not at all; a longer one may be cut by a reader that is behind. Keeps errno. Returns how many
- * lines were dropped or cut; they count for message_dropped too.
+ * lines were dropped or cut; message_take_dropped counts them too.
  */
 unsigned message_write(int fd, const char *lines, size_t length);
 

@@ -22,8 +22,7 @@ int options_unknown(const char *command, const char *argument)
     return OPTIONS_USAGE;
 }
 
-/* --- Help
- * ----------------------------------------------------------------------------------------- */
+/* --- Help --- */
 
 void options_print_wrapped(FILE *to, unsigned indent, const char *text)
 {
@@ -89,8 +88,7 @@ void options_print_help(FILE *to, const struct options_table *table)
     }
 }
 
-/* --- Reading
- * -------------------------------------------------------------------------------------- */
+/* --- Reading --- */
 
 /* What getopt_long takes, from the table; the names go in without their dashes. */
 struct parser {

@@ -1,6 +1,6 @@
 /*
- * What every process of a host would say at every request, said once a minute by one of them: a CGI
- * program is a new process each time, so its own memory is no measure.
+ * Keeps a warning that every process would repeat at every request to one a minute for all of a
+ * user's processes. A CGI program is a new process each time, so it can't remember that itself.
  */
 #ifndef LIB_BASE_REMINDER_H
 #define LIB_BASE_REMINDER_H

@@ -78,7 +78,7 @@ static uint64_t encode_hand(uint64_t now_ms)
     return metrics_file_checksum(&since_ms, sizeof(since_ms)) << SINCE_BITS | since_ms;
 }
 
-struct breaker_status breaker_decode(uint64_t word, uint64_t hand)
+static struct breaker_status decode_both(uint64_t word, uint64_t hand)
 {
     struct breaker_status status = decode(word);
 
@@ -107,8 +107,8 @@ static _Atomic uint64_t *hand_of(const struct breaker *breaker)
 
 struct breaker_status breaker_look(const struct metrics_words *words)
 {
-    return breaker_decode(atomic_load(metrics_words_at(words, BREAKER_WORD)),
-                          atomic_load(metrics_words_at(words, BREAKER_HAND_WORD)));
+    return decode_both(atomic_load(metrics_words_at(words, BREAKER_WORD)),
+                       atomic_load(metrics_words_at(words, BREAKER_HAND_WORD)));
 }
 
 static enum breaker_state load_state(const struct breaker *breaker)
@@ -184,7 +184,7 @@ struct breaker_permit breaker_ask(struct breaker *breaker, uint64_t now_ms)
     /* Repairs the gauge if a process was killed between a change and its publication. */
     publish(breaker);
     for (;;) {
-        const struct breaker_status was = breaker_decode(word, atomic_load(hand_of(breaker)));
+        const struct breaker_status was = decode_both(word, atomic_load(hand_of(breaker)));
         struct breaker_status probe = {
             .state = BREAKER_HALF_OPEN,
             .failures = was.failures,

@@ -91,9 +91,6 @@ void breaker_attach(struct breaker *breaker, struct metrics *metrics);
 /* Their current values, decoded. */
 struct breaker_status breaker_look(const struct metrics_words *words);
 
-/* Decodes any values of BREAKER_WORD and BREAKER_HAND_WORD, damaged ones too. */
-struct breaker_status breaker_decode(uint64_t word, uint64_t hand);
-
 /*
  * Asks whether a call may be made now; ask before each attempt. If it is granted, the caller makes
  * the call at once and then calls breaker_report.

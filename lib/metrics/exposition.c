@@ -103,8 +103,6 @@ static struct sum_style sum_style_of(double resolution)
     for (uint64_t power = 1; power <= 1000000000000000000u; power *= 10) {
         if (style.steps_per_unit == (double)power)
             style.power = power;
-        if (power == 1000000000000000000u)
-            break;
     }
     return style;
 }

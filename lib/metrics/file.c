@@ -429,6 +429,15 @@ bool metrics_file_cells_fit(const struct metrics_map *map, uint64_t cell_offset,
            cell_offset <= map->at.stripe_size - size;
 }
 
+uint64_t metrics_file_sum(const struct metrics_map *map, uint64_t cell_offset)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < map->at.stripes; i++)
+        sum += atomic_load_explicit(metrics_file_cells(map, i, cell_offset), memory_order_relaxed);
+    return sum;
+}
+
 bool metrics_file_exemplars_fit(const struct metrics_map *map, uint64_t offset, size_t buckets)
 {
     uint64_t size = buckets * sizeof(struct metrics_exemplar_cell);

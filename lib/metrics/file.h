@@ -210,8 +210,8 @@ enum metrics_file_state metrics_file_check(const struct metrics_file_header *hea
                                            uint64_t file_size);
 
 /*
- * Maps the file `name` of the open directory `dir_fd`, for writing or reading alone, guarded
- * against truncation. On any state but OK *map is untouched; for UNUSABLE errno says why.
+ * Maps the file `path` for reading, and for writing too if `writable`, guarded against truncation.
+ * On any state but OK *map is untouched; for UNUSABLE errno says why.
  */
 enum metrics_file_state metrics_file_map(struct metrics_map *map, const char *path, bool writable);
 
@@ -224,6 +224,7 @@ int metrics_file_map_private(struct metrics_map *map, uint32_t max_series);
  */
 int metrics_file_create(int dir_fd, uint32_t max_series);
 
+/* Ends the mapping. All zero, or unmapped before, does nothing. */
 void metrics_file_unmap(struct metrics_map *map);
 
 /*
@@ -270,6 +271,9 @@ static inline _Atomic uint64_t *metrics_file_cells(const struct metrics_map *map
     return (_Atomic uint64_t *)(map->base + map->at.cells + stripe * map->at.stripe_size +
                                 cell_offset);
 }
+
+/* What all stripes hold of a cell, added up. */
+uint64_t metrics_file_sum(const struct metrics_map *map, uint64_t cell_offset);
 
 static inline struct metrics_exemplar_cell *metrics_file_exemplars(const struct metrics_map *map,
                                                                    uint64_t exemplar_offset)

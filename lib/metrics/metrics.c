@@ -295,6 +295,8 @@ uint64_t metrics_died(const struct metrics *m)
 {
     uint64_t died;
 
+    if (m == NULL)
+        return 0;
     pthread_mutex_lock(&lock);
     died = metrics_attachment_died(&m->at);
     pthread_mutex_unlock(&lock);
@@ -441,31 +443,26 @@ struct metrics_histogram *metrics_histogram(struct metrics_family *family,
     return (struct metrics_histogram *)find(family, METRICS_HISTOGRAM, values);
 }
 
-/* The sum over all stripes; false if the series has no place. *last is the last stripe's cell. */
-static bool sum_stripes(const struct metrics_series *series, uint64_t *sum, _Atomic uint64_t **last)
+/* The sum over all stripes; false if the series has no place. */
+static bool sum_of(const struct metrics_series *series, uint64_t *sum)
 {
     const struct metrics_map *map = &series->family->metrics->at.map;
 
     if (!series->placed || metrics_file_lost(map))
         return false;
-    *sum = 0;
-    for (unsigned i = 0; i < map->at.stripes; i++) {
-        *last = metrics_file_cells(map, i, series->at.cell_offset);
-        *sum += atomic_load_explicit(*last, memory_order_relaxed);
-    }
+    *sum = metrics_file_sum(map, series->at.cell_offset);
     /* Cut off while we read: then these were zeros of nobody's. */
     return !metrics_file_lost(map);
 }
 
 bool metrics_counter_read(struct metrics_counter *counter, uint64_t *value)
 {
-    _Atomic uint64_t *last;
     uint64_t sum;
 
     if (counter == NULL)
         return false;
     pthread_mutex_lock(&lock);
-    bool known = sum_stripes((const struct metrics_series *)counter, &sum, &last);
+    bool known = sum_of((const struct metrics_series *)counter, &sum);
     pthread_mutex_unlock(&lock);
     if (known)
         *value = sum;
@@ -479,13 +476,17 @@ bool metrics_counter_read(struct metrics_counter *counter, uint64_t *value)
  */
 void metrics_counter_set(struct metrics_counter *counter, uint64_t value)
 {
-    _Atomic uint64_t *last;
+    const struct metrics_series *series = (const struct metrics_series *)counter;
     uint64_t sum;
 
     if (counter == NULL)
         return;
     pthread_mutex_lock(&lock);
-    if (sum_stripes((const struct metrics_series *)counter, &sum, &last))
-        atomic_fetch_add_explicit(last, value - sum, memory_order_relaxed);
+    if (sum_of(series, &sum)) {
+        const struct metrics_map *map = &series->family->metrics->at.map;
+        atomic_fetch_add_explicit(
+            metrics_file_cells(map, map->at.stripes - 1, series->at.cell_offset), value - sum,
+            memory_order_relaxed);
+    }
     pthread_mutex_unlock(&lock);
 }

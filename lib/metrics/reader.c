@@ -176,20 +176,10 @@ struct metrics_reader_family *const *metrics_reader_families(const struct metric
     return reader->catalog.families;
 }
 
-static uint64_t sum_stripes(const struct metrics_reader *reader, uint64_t cell_offset)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < reader->map.at.stripes; i++)
-        sum += atomic_load_explicit(metrics_file_cells(&reader->map, i, cell_offset),
-                                    memory_order_relaxed);
-    return sum;
-}
-
 uint64_t metrics_reader_counter(const struct metrics_reader *reader,
                                 const struct metrics_reader_series *series)
 {
-    return sum_stripes(reader, series->cell_offset);
+    return metrics_file_sum(&reader->map, series->cell_offset);
 }
 
 static double to_double(uint64_t bits)

@@ -1,18 +1,14 @@
 #include "metrics-agent/scrape/exposition_negotiate.h"
 
+#include "lib/base/text.h"
+
 #include <string.h>
 #include <strings.h>
 
-/* A piece of the header; it need not end in a NUL. */
-struct piece {
-    const char *text;
-    size_t len;
-};
-
 /* One media range of the header, as far as it concerns us. */
 struct range {
-    struct piece type;
-    struct piece version; /* text NULL if there is none */
+    struct text type;
+    struct text version; /* nothing if there is none */
     bool escaping;
     int quality; /* thousandths */
 };
@@ -22,77 +18,66 @@ struct offer {
     bool escaping;
 };
 
-static struct piece trim(struct piece p)
-{
-    while (p.len > 0 && (p.text[0] == ' ' || p.text[0] == '\t')) {
-        p.text++;
-        p.len--;
-    }
-    while (p.len > 0 && (p.text[p.len - 1] == ' ' || p.text[p.len - 1] == '\t'))
-        p.len--;
-    return p;
-}
-
 /* Cuts what stands before the next `separator` off *rest; quoted separators do not count. */
-static bool cut(struct piece *rest, char separator, struct piece *part)
+static bool cut(struct text *rest, char separator, struct text *part)
 {
     bool quoted = false;
     size_t i = 0;
 
-    if (rest->text == NULL)
+    if (rest->at == NULL)
         return false;
-    while (i < rest->len && (quoted || rest->text[i] != separator)) {
-        if (rest->text[i] == '"')
+    while (i < rest->len && (quoted || rest->at[i] != separator)) {
+        if (rest->at[i] == '"')
             quoted = !quoted;
-        else if (quoted && rest->text[i] == '\\' && i + 1 < rest->len)
+        else if (quoted && rest->at[i] == '\\' && i + 1 < rest->len)
             i++;
         i++;
     }
-    *part = trim((struct piece){rest->text, i});
+    *part = text_trim((struct text){rest->at, i});
     if (i == rest->len)
-        rest->text = NULL;
+        rest->at = NULL;
     else
-        *rest = (struct piece){rest->text + i + 1, rest->len - i - 1};
+        *rest = (struct text){rest->at + i + 1, rest->len - i - 1};
     return true;
 }
 
-static bool is(struct piece p, const char *text)
+static bool is(struct text text, const char *word)
 {
-    return p.len == strlen(text) && strncasecmp(p.text, text, p.len) == 0;
+    return text.len == strlen(word) && strncasecmp(text.at, word, text.len) == 0;
 }
 
 /* RFC 9110, section 12.4.2: up to three digits after the point. Anything else counts as 0. */
-static int parse_quality(struct piece p)
+static int parse_quality(struct text p)
 {
     int quality = 0, unit = 1000;
 
     for (size_t i = 0; i < p.len; i++) {
         if (i == 1) {
-            if (p.text[i] != '.')
+            if (p.at[i] != '.')
                 return 0;
             continue;
         }
-        if (p.text[i] < '0' || p.text[i] > '9' || i > 4)
+        if (p.at[i] < '0' || p.at[i] > '9' || i > 4)
             return 0;
-        quality += (p.text[i] - '0') * unit;
+        quality += (p.at[i] - '0') * unit;
         unit /= 10;
     }
     return p.len > 0 && quality <= 1000 ? quality : 0;
 }
 
-static struct range parse_range(struct piece text)
+static struct range parse_range(struct text text)
 {
     struct range range = {.quality = 1000};
-    struct piece part, name;
+    struct text part, name;
 
     cut(&text, ';', &range.type);
     while (cut(&text, ';', &part)) {
-        struct piece value = part;
-        if (!cut(&value, '=', &name) || value.text == NULL)
+        struct text value = part;
+        if (!cut(&value, '=', &name) || value.at == NULL)
             continue;
-        value = trim(value);
-        if (value.len >= 2 && value.text[0] == '"' && value.text[value.len - 1] == '"')
-            value = (struct piece){value.text + 1, value.len - 2};
+        value = text_trim(value);
+        if (value.len >= 2 && value.at[0] == '"' && value.at[value.len - 1] == '"')
+            value = (struct text){value.at + 1, value.len - 2};
         if (is(name, "q"))
             range.quality = parse_quality(value);
         else if (is(name, "version"))
@@ -129,11 +114,11 @@ struct exposition_choice exposition_negotiate(const char *accept)
 {
     struct offer open_metrics = {.quality = -1}, plain = {.quality = -1}, any = {.quality = -1};
     bool open_metrics_first = false;
-    struct piece rest = {accept, accept == NULL ? 0 : strlen(accept)}, text;
+    struct text rest = text_of(accept), text;
 
     while (cut(&rest, ',', &text)) {
         struct range range = parse_range(text);
-        bool versioned = range.version.text != NULL;
+        bool versioned = range.version.at != NULL;
         if (is(range.type, "application/openmetrics-text") &&
             (!versioned || is(range.version, "1.0.0"))) {
             open_metrics_first |= plain.quality < 0;

@@ -217,8 +217,7 @@ static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned s
 
     json_writer_init(&w, json, sizeof json);
     json_writer_begin_object(&w);
-    json_writer_key(&w, key);
-    json_writer_string(&w, value);
+    json_writer_key_string(&w, key, value);
     json_writer_end_object(&w);
     if (w.overflow)
         return MHD_NO;

@@ -9,6 +9,8 @@ case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
 AGENT=$BUILD/bin/metrics-agent TOOL=$BUILD/tests/tools/spool_write
 export ROOT BUILD AGENT TOOL
 
+. "$ROOT/tests/integration/ports.bash"
+
 common_setup() {
     # A setting of the person who runs the tests must not decide how they end.
     local name
@@ -47,9 +49,7 @@ until_true() {
     done
 }
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+free_port() { free_ports 1; }
 
 # start_sink [ARGUMENT...]
 start_sink() {

@@ -19,21 +19,7 @@ done
 unset _name
 export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
 
-# free_ports N: prints N free TCP ports of 127.0.0.1, below those that clients are given.
-free_ports() {
-    /usr/bin/python3 - "$1" <<'PYTHON'
-import random, socket, sys
-held = []
-while len(held) < int(sys.argv[1]):
-    s = socket.socket()
-    try:
-        s.bind(("127.0.0.1", random.randrange(10000, 32000)))
-        held.append(s)
-    except OSError:
-        s.close()
-print(*(s.getsockname()[1] for s in held))
-PYTHON
-}
+. "$ROOT/tests/integration/ports.bash"
 
 # wait_until COMMAND...: polls until it succeeds; after PATIENCE seconds prints it and fails.
 wait_until() {
@@ -158,11 +144,12 @@ expect() {
     [ -z "${2:-}" ] || expect_json "$2" <"$DIR/body"
 }
 
-# expect_json JQ-EXPRESSION: it has to hold for the JSON on stdin.
+# expect_json JQ-EXPRESSION: it has to hold for the JSON on stdin. Of several results each has to
+# be true; jq -e alone looks at the last.
 expect_json() {
     local text
     text=$(cat)
-    if ! jq -e "$1" <<<"$text" >/dev/null; then
+    if ! jq -es "[.[] | ($1)] | length > 0 and all" <<<"$text" >/dev/null; then
         echo "it does not hold that $1 in:"
         printf '%s\n' "$text"
         return 1

@@ -45,6 +45,7 @@ static void test_who_ends_without_closing_died(void **state)
     metrics_close(other);
     assert_int_equal(metrics_died(m), 1 + MANY / 2);
     metrics_close(m);
+    assert_int_equal(metrics_died(NULL), 0);
 }
 
 int main(void)

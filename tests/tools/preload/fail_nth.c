@@ -57,7 +57,7 @@ enum family {
     STAT,
     EVENT,
     SOCKET,
-    FAMILIES,
+    FAMILIES
 };
 
 enum { TOLD_MAX = 200 };
@@ -295,53 +295,33 @@ static mode_t mode_of(int flags, va_list arguments)
     return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
 }
 
-int open(const char *path, int flags, ...)
-{
-    va_list arguments;
-    mode_t mode;
-
-    va_start(arguments, flags);
-    mode = mode_of(flags, arguments);
-    va_end(arguments);
-    return FAILS(OPEN) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
+/* The mode is there only with the flags that need one. */
+#define OPEN_CALL(name, dir, ...)                                                                  \
+    int name(__VA_ARGS__, int flags, ...)                                                          \
+    {                                                                                              \
+        va_list arguments;                                                                         \
+        mode_t mode;                                                                               \
+        va_start(arguments, flags);                                                                \
+        mode = mode_of(flags, arguments);                                                          \
+        va_end(arguments);                                                                         \
+        return FAILS(OPEN) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);                \
+    }
+OPEN_CALL(open, AT_FDCWD, const char *path)
 ALSO(open64, open);
-
-int openat(int dir, const char *path, int flags, ...)
-{
-    va_list arguments;
-    mode_t mode;
-
-    va_start(arguments, flags);
-    mode = mode_of(flags, arguments);
-    va_end(arguments);
-    return FAILS(OPEN) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
-}
+OPEN_CALL(openat, dir, int dir, const char *path)
 ALSO(openat64, openat);
 
-DIR *opendir(const char *path)
-{
-    DIR *(*real)(const char *);
-
-    *(void **)&real = next_function("opendir");
-    return FAILS(OPEN) ? NULL : real(path);
-}
-
-DIR *fdopendir(int fd)
-{
-    DIR *(*real)(int);
-
-    *(void **)&real = next_function("fdopendir");
-    return FAILS(OPEN) ? NULL : real(fd);
-}
-
-FILE *fopen(const char *path, const char *mode)
-{
-    FILE *(*real)(const char *, const char *);
-
-    *(void **)&real = next_function("fopen");
-    return FAILS(OPEN) ? NULL : real(path, mode);
-}
+/* A function that opens by other means than a call of its own. */
+#define REAL_CALL(type, name, parameters, ...)                                                     \
+    type name parameters                                                                           \
+    {                                                                                              \
+        type(*real) parameters;                                                                    \
+        *(void **)&real = next_function(#name);                                                    \
+        return FAILS(OPEN) ? NULL : real(__VA_ARGS__);                                             \
+    }
+REAL_CALL(DIR *, opendir, (const char *path), path)
+REAL_CALL(DIR *, fdopendir, (int fd), fd)
+REAL_CALL(FILE *, fopen, (const char *path, const char *mode), path, mode)
 ALSO(fopen64, fopen);
 
 /* Whether there is a peer, or one of the standard descriptors, at the other end. */
