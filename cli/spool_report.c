@@ -43,7 +43,7 @@ static double age_s(uint64_t since_ns, uint64_t now_ns)
 }
 
 /*
- * The sum of a counter's series whose label `signal` is this one, and the other one `second` unless
+ * The sum of a family's series whose label `signal` is this one, and the other one `second` unless
  * that is NULL; -1 where there is none. The agent writes it before we look at the files, so it
  * can't be ahead of them.
  */
@@ -62,7 +62,9 @@ static double counted(const struct metrics_reader *reader, enum families which, 
             continue;
         if (second != NULL && (family->label_count < 2 || strcmp(series->values[1], second) != 0))
             continue;
-        sum = (sum < 0 ? 0 : sum) + (double)metrics_reader_counter(reader, series);
+        sum = (sum < 0 ? 0 : sum) + (family->kind == METRICS_GAUGE
+                                         ? metrics_reader_gauge(reader, series)
+                                         : (double)metrics_reader_counter(reader, series));
     }
     return sum;
 }
@@ -70,6 +72,7 @@ static double counted(const struct metrics_reader *reader, enum families which, 
 /* What the metrics file has counted; negative where there is none that belongs to the spool. */
 struct counters {
     double written[SPOOL_SIGNALS], asked[SPOOL_SIGNALS], lost[SPOOL_SIGNALS][AGENT_STATUS_LOSSES];
+    double import_waiting[SPOOL_SIGNALS], import_unreadable[SPOOL_SIGNALS];
 };
 
 static void read_metrics(struct counters *c)
@@ -77,7 +80,7 @@ static void read_metrics(struct counters *c)
     struct metrics_reader *reader = NULL;
 
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        c->written[i] = c->asked[i] = -1;
+        c->written[i] = c->asked[i] = c->import_waiting[i] = c->import_unreadable[i] = -1;
         for (int k = 0; k < AGENT_STATUS_LOSSES; k++)
             c->lost[i][k] = -1;
     }
@@ -89,6 +92,8 @@ static void read_metrics(struct counters *c)
 
             c->written[i] = counted(reader, FAMILY_SPOOL_WRITTEN, signal, NULL);
             c->asked[i] = counted(reader, FAMILY_EXPORT_REQUESTS, signal, NULL);
+            c->import_waiting[i] = counted(reader, FAMILY_IMPORT_WAITING, signal, NULL);
+            c->import_unreadable[i] = counted(reader, FAMILY_IMPORT_UNREADABLE, signal, NULL);
             for (int k = 0; k < AGENT_STATUS_LOSSES; k++)
                 c->lost[i][k] = counted(reader, FAMILY_SPOOL_DROPPED, signal,
                                         spool_reason((enum spool_result)(k + 1)));
@@ -119,6 +124,11 @@ static int look(struct spool_view *view, const char *dir, bool *moving)
     return 0;
 }
 
+static uint64_t amount(double counted)
+{
+    return counted > 0 ? (uint64_t)counted : 0;
+}
+
 static void find_figures(struct spool_report_signal *r, const struct spool_view_signal *seen,
                          double known, bool moving, uint64_t now_ns)
 {
@@ -137,7 +147,7 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
     r->oldest_s = seen->oldest_ns > 0 ? age_s(seen->oldest_ns, now_ns) : -1;
     r->in_rate = r->out_rate = -1;
     r->written = spool_counts_settled(&seen->counts) + seen->waiting;
-    r->known = known > 0 ? (uint64_t)known : 0;
+    r->known = amount(known);
     if (known < 0)
         r->verdict = SPOOL_REPORT_ALONE;
     else if (r->written >= r->known)
@@ -151,7 +161,9 @@ int spool_report_signals(const struct spool_report *report)
     const struct spool_view_signal *const others = &report->view.signals[SPOOL_METRICS];
 
     return others->count > 0 || others->listing.quarantine_bytes > 0 ||
-                   spool_counts_settled(&others->counts) > 0
+                   spool_counts_settled(&others->counts) > 0 ||
+                   report->signals[SPOOL_METRICS].import_waiting > 0 ||
+                   report->signals[SPOOL_METRICS].import_unreadable > 0
                ? SPOOL_SIGNALS
                : SPOOL_OWN_SIGNALS;
 }
@@ -197,6 +209,21 @@ static void judge_losses(struct spool_report *report, int i)
     }
 }
 
+/* What the agent has told of the files that other programs write beside the spool. */
+static void judge_imports(struct spool_report *report, int i)
+{
+    const struct spool_report_signal *const r = &report->signals[i];
+
+    if (report->agent.state != SPOOL_AGENT_LIVE)
+        return;
+    if (r->import_unreadable > 0)
+        WRONG(report, "%s: %llu files of other programs are not read; the agent's messages say why",
+              spool_signal_names[i], (unsigned long long)r->import_unreadable);
+    if (r->import_waiting > 0)
+        NOTE(report, "%s: %llu bytes in files of other programs wait to be taken",
+             spool_signal_names[i], (unsigned long long)r->import_waiting);
+}
+
 static void judge_agent(struct spool_report *report)
 {
     const struct spool_agent *const agent = &report->agent;
@@ -240,6 +267,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
     const bool told = judge_export(report, i);
 
     judge_losses(report, i);
+    judge_imports(report, i);
     if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0 &&
         !spool_agent_drained(&report->agent))
         WRONG(report, "%s: %llu records wait and no agent runs", name,
@@ -335,6 +363,10 @@ static int look_once(struct spool_report *report, const char *dir, double asked[
                                    : -1;
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_figures(&report->signals[i], &report->view.signals[i], c.written[i], moving, *now_ns);
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        report->signals[i].import_waiting = amount(c.import_waiting[i]);
+        report->signals[i].import_unreadable = amount(c.import_unreadable[i]);
+    }
     spool_agent_read(&report->agent, instance_is_one() ? instance_run_dir() : NULL, &report->view,
                      c.lost);
     return 0;

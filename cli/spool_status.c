@@ -276,6 +276,8 @@ static void write_signal(struct json_writer *w, const struct spool_report *repor
     json_writer_end_object(w);
     json_writer_key_string(w, "books", balances[r->verdict].json);
     json_writer_key_uint(w, "quarantine_bytes", seen->listing.quarantine_bytes);
+    json_writer_key_uint(w, "import_waiting_bytes", r->import_waiting);
+    json_writer_key_uint(w, "import_unreadable_files", r->import_unreadable);
     write_export(w, &report->agent, signal);
     write_losses(w, report->agent.lost[signal]);
     json_writer_end_object(w);

@@ -46,6 +46,8 @@ quarantined_is() { [ "$(outcome traces quarantined)" = "$1" ]; }
     python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("spool/s.traces.jsonl")'
     start_agent
     until_true 20 unread_is traces 4
+    run -1 env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" "$BUILD/bin/microtrace" spool status
+    [[ $output == *'wrong: traces: 4 files of other programs are not read'* ]]
     said 'l"ink.traces.jsonl is not a regular file'
     said 'dir.u000a.traces.jsonl is not a regular file'
     # A file that becomes a directory, and a directory that becomes a file.
