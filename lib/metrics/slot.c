@@ -54,8 +54,8 @@ int metrics_slot_claim(const struct metrics_map *map, const char *path, int *loc
 
         if (lock_byte(*lock_fd, slot_byte(map, number, CLAIM_BYTE)) < 0)
             continue;
-        /* Before the word goes that tells of it: seen twice would be once too often. */
-        if (atomic_load_explicit(&slot->start_unix_ns, memory_order_relaxed) != 0)
+        /* In this order a kill in between loses a count; in the other it would count twice. */
+        if (atomic_exchange_explicit(&slot->start_unix_ns, 0, memory_order_relaxed) != 0)
             atomic_fetch_add_explicit(&header->shared[METRICS_SLOT_DIED_WORD], 1,
                                       memory_order_release);
         /* Readers look at the second byte: what a dead process left is gone by then. */
