@@ -282,10 +282,13 @@ static uint64_t make_room(struct exporters *all, uint64_t now_ns)
     return all->room_ns;
 }
 
-/* A checkpoint that could not be written: perhaps nothing else will be settled for hours. */
+/*
+ * A checkpoint that could not be written: perhaps nothing else will be settled for hours. Where
+ * there is room for one file only, agent.lock comes first.
+ */
 static uint64_t save_again(struct exporters *all, uint64_t now_ns)
 {
-    if (!all->shared.checkpoint_failed)
+    if (!all->shared.checkpoint_failed || all->dir.lock_fd < 0)
         return UINT64_MAX;
     if (now_ns >= all->save_ns) {
         exporter_files_save(&all->each[0]);
