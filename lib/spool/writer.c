@@ -22,6 +22,7 @@
 enum {
     PROBE_SIZE = 4096,
     PROBE_PATH_MAX = SPOOL_PATH_MAX + 32,
+    TORN_TRIES = 16,
     REOPEN_TRIES = 64, /* far more than segments sealed between two of our calls */
 };
 
@@ -55,12 +56,35 @@ static int lock_shared(int fd)
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* Whether a writer's short write left the last line unfinished. */
+/* Whether the file of that size ends in the middle of a line. */
 static bool ends_torn(int fd, uint64_t size)
 {
     char last = '\n';
 
     return size > 0 && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
+}
+
+/*
+ * Whether the last line stays as it is: a short write has left it so, and nobody is just writing
+ * it. A write of nothing waits for the write that is under way, as our own would (POSIX lets it
+ * have no other effect). A file that goes on growing has writers that end their lines.
+ */
+static bool stays_torn(int fd)
+{
+    uint64_t before = UINT64_MAX;
+
+    for (int try = 0; try < TORN_TRIES; try++) {
+        struct stat status;
+
+        if (write(fd, "", 0) != 0 || fstat(fd, &status) != 0)
+            return true;
+        if (!ends_torn(fd, (uint64_t)status.st_size))
+            return false;
+        if ((uint64_t)status.st_size == before)
+            return true;
+        before = (uint64_t)status.st_size;
+    }
+    return false;
 }
 
 /* Whether files may not grow for ever: then a write may raise SIGXFSZ. */
@@ -217,6 +241,7 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
         return failure(spool, errno);
     if (spool->size + len > spool->max_bytes)
         return SPOOL_FULL;
+    spool->torn = spool->torn && stays_torn(spool->fd);
     wrote = write_lines(spool, lines, len);
     if (wrote < 0)
         return failure(spool, errno);

@@ -35,7 +35,7 @@ struct spool_writer {
     char path[SPOOL_PATH_MAX]; /* the file being appended */
     int fd;                    /* -1 while there is none */
     bool limited;              /* the size of files is (RLIMIT_FSIZE), when it was opened */
-    bool torn;                 /* our last write was short: the next begins on a new line */
+    bool torn;                 /* the last line may be unfinished: then ours begins on a new one */
     uint64_t device, inode;    /* of fd */
     uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */
     uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
