@@ -30,8 +30,9 @@ typedef void spool_records_take(void *context, const struct spool_record *record
 
 /*
  * Calls `take` for each record of `line`, which json_scan_line accepts. Returns 0; or -1, whatever
- * was given to `take` before, if it is not of the signal's form, or is not JSON between its records.
- * What is inside a record, or a member that is not on the way to one, is left to whoever reads it.
+ * was given to `take` before, if it is not of the signal's form, or is not JSON between its
+ * records. What is inside a record, or a member that is not on the way to one, is left to whoever
+ * reads it.
  */
 int spool_records_walk(enum spool_signal signal, struct text line, spool_records_take *take,
                        void *context);
