@@ -380,6 +380,19 @@ static enum spool_line_kind take_line(struct cut *cut, struct text line)
 }
 
 /*
+ * The last item is a torn piece of a line: it has its share of what the line was counted as, since
+ * it may be settled before the rest.
+ */
+static void take_share(struct cut *cut)
+{
+    struct spool_line *const piece = &cut->batch->items[cut->batch->count - 1];
+    const uint64_t share = piece->records < cut->counted ? piece->records : cut->counted;
+
+    piece->counted = (uint32_t)share;
+    cut->counted -= share;
+}
+
+/*
  * The line as it stands holds no record. If another record starts inside it, appended behind a torn
  * one, separates the two. Returns the offset at which to continue.
  */
@@ -390,7 +403,7 @@ static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spo
     const char *inner = NULL;
 
     if (!cut->torn)
-        cut->counted = count_line(cut->signal, line);
+        cut->counted = newline ? count_line(cut->signal, line) : 0;
     if (line.len > 1)
         inner = memmem(line.at + 1, line.len - 1, prefix, strlen(prefix));
     if (inner != NULL) {
@@ -399,8 +412,11 @@ static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spo
         line.len = (size_t)(inner - line.at);
         cut->line.len = line.len;
     }
-    if (add(cut, kind, line, count_line(cut->signal, line)))
+    if (add(cut, kind, line, count_line(cut->signal, line))) {
         end_line(cut, end, newline && inner == NULL);
+        if (inner != NULL)
+            take_share(cut);
+    }
     cut->torn = inner != NULL;
     return end;
 }

@@ -52,9 +52,40 @@ static void the_split_knows_what_was_counted(void **state)
     }
 }
 
+/* A batch may be halved between a torn piece and the line behind it: each has its own share. */
+static void a_torn_piece_has_its_share(void **state)
+{
+    static const struct {
+        enum spool_signal signal;
+        const char *text;
+        uint32_t torn, piece, behind; /* records of the piece; what both were counted as */
+    } cases[] = {
+        {SPOOL_TRACES, "{\"resourceSpans\":[{\"startTimeUnixNano\":1" SPANS(STARTED("2")) "\n", 1,
+         1, 1},
+        {SPOOL_TRACES,
+         "{\"resourceSpans\":[" STARTED("1") "," STARTED("1") SPANS(STARTED("2")) "\n", 2, 2, 1},
+        {SPOOL_TRACES, "{\"resourceSpans\":[{\"a" SPANS(STARTED("2") "," STARTED("2")) "\n", 1, 1,
+         1},
+        {SPOOL_LOGS, "{\"asctime\":\"20" LOG("a") "\n", 1, 1, 0},
+        {SPOOL_LOGS, "{\"asctime\":\"20" LOG("a"), 1, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        spool_lines_split(&batch, cases[i].signal, cases[i].text, strlen(cases[i].text), 0, true);
+        assert_int_equal(batch.items[0].kind, SPOOL_LINE_TORN);
+        assert_int_equal(batch.items[0].records, cases[i].torn);
+        assert_int_equal(batch.items[0].counted, cases[i].piece);
+        assert_int_equal(batch.items[batch.count - 1].counted, cases[i].behind);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_split_knows_what_was_counted)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_split_knows_what_was_counted),
+        cmocka_unit_test(a_torn_piece_has_its_share),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
