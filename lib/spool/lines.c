@@ -401,18 +401,22 @@ static size_t add_broken(struct cut *cut, struct text line, size_t end, enum spo
 {
     const char *const prefix = spool_lines_prefix(cut->signal);
     const char *inner = NULL;
+    uint64_t records = 0;
 
-    if (!cut->torn)
-        cut->counted = newline ? count_line(cut->signal, line) : 0;
     if (line.len > 1)
         inner = memmem(line.at + 1, line.len - 1, prefix, strlen(prefix));
+    if (inner == NULL || !cut->torn)
+        records = count_line(cut->signal, line);
+    if (!cut->torn)
+        cut->counted = newline ? records : 0;
     if (inner != NULL) {
         kind = SPOOL_LINE_TORN;
         end = (size_t)(inner - cut->window);
         line.len = (size_t)(inner - line.at);
         cut->line.len = line.len;
+        records = count_line(cut->signal, line);
     }
-    if (add(cut, kind, line, count_line(cut->signal, line))) {
+    if (add(cut, kind, line, records)) {
         end_line(cut, end, newline && inner == NULL);
         if (inner != NULL)
             take_share(cut);
