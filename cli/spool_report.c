@@ -19,8 +19,6 @@ enum {
     FREE_PERCENT_MIN = 2,
 };
 
-#define NS_PER_S 1000000000ull
-
 __attribute__((format(printf, 3, 4))) static void
 say(char texts[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX], size_t *count, const char *format,
     ...)
@@ -381,7 +379,7 @@ int spool_report_make(struct spool_report *report, const char *dir, bool rate)
     if (rate) {
         if (look_once(&before, dir, asked, &now_ns) != 0)
             return -1;
-        clock_sleep_ns(NS_PER_S);
+        clock_sleep_ns(CLOCK_NS_PER_S);
     }
     if (look_once(report, dir, asked, &now_ns) != 0) {
         if (rate)

@@ -1,5 +1,6 @@
 #include "cli/spool_view.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
 
 #include <errno.h>
@@ -33,8 +34,7 @@ static void find_checkpoint(struct spool_view *view)
         return;
     view->checkpoint = checkpoint_read(fd, &view->state);
     if (view->checkpoint == CHECKPOINT_VALID)
-        view->checkpoint_ns =
-            (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+        view->checkpoint_ns = clock_timespec_ns(&status.st_mtim);
     (void)close(fd);
 }
 

@@ -5,12 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-enum {
-    NS_PER_SECOND = 1000000000,
-    SECONDS_PER_DAY = 86400,
-};
+enum { SECONDS_PER_DAY = 86400 };
 
 /* 9999-12-31T23:59:59.999999999Z: the last instant with a four-digit year. */
 static const uint64_t LAST_SECOND = 253402300799;
@@ -22,7 +18,7 @@ static uint64_t read_clock(clockid_t id)
     /* Both clocks exist on every Linux; without them no record could be dated. */
     if (clock_gettime(id, &now) != 0)
         return 0;
-    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+    return clock_timespec_ns(&now);
 }
 
 uint64_t clock_unix_ns(void)
@@ -42,8 +38,8 @@ uint64_t clock_monotonic_ms(void)
 
 void clock_sleep_ns(uint64_t ns)
 {
-    struct timespec left = {.tv_sec = (time_t)(ns / NS_PER_SECOND),
-                            .tv_nsec = (long)(ns % NS_PER_SECOND)};
+    struct timespec left = {.tv_sec = (time_t)(ns / CLOCK_NS_PER_S),
+                            .tv_nsec = (long)(ns % CLOCK_NS_PER_S)};
 
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         continue;
@@ -99,8 +95,8 @@ void clock_iso8601(char out[CLOCK_ISO8601_SIZE], uint64_t unix_ns)
         uint64_t second;
         char text[CLOCK_ISO8601_SIZE];
     } last = {0, "1970-01-01T00:00:00.000Z"};
-    uint64_t second = unix_ns / NS_PER_SECOND;
-    unsigned ms = (unsigned)(unix_ns % NS_PER_SECOND / CLOCK_NS_PER_MS);
+    uint64_t second = unix_ns / CLOCK_NS_PER_S;
+    unsigned ms = (unsigned)(unix_ns % CLOCK_NS_PER_S / CLOCK_NS_PER_MS);
 
     if (second > LAST_SECOND) {
         second = LAST_SECOND;
@@ -155,8 +151,8 @@ int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
         return -1;
     seconds = days * SECONDS_PER_DAY + (uint64_t)values[3] * 3600 + (uint64_t)values[4] * 60 +
               (uint64_t)values[5];
-    if (seconds >= UINT64_MAX / NS_PER_SECOND)
+    if (seconds >= UINT64_MAX / CLOCK_NS_PER_S)
         return -1;
-    *unix_ns = seconds * NS_PER_SECOND + (uint64_t)values[6] * CLOCK_NS_PER_MS;
+    *unix_ns = seconds * CLOCK_NS_PER_S + (uint64_t)values[6] * CLOCK_NS_PER_MS;
     return 0;
 }

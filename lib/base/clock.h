@@ -7,8 +7,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 enum {
+    CLOCK_NS_PER_S = 1000000000,
     CLOCK_NS_PER_MS = 1000000,
     CLOCK_ISO8601_SIZE = 25, /* "2025-01-03T12:00:01.234Z" and its NUL */
 };
@@ -16,6 +18,11 @@ enum {
 static inline uint64_t clock_ms_to_ns(uint64_t ms)
 {
     return ms * CLOCK_NS_PER_MS;
+}
+
+static inline uint64_t clock_timespec_ns(const struct timespec *time)
+{
+    return (uint64_t)time->tv_sec * CLOCK_NS_PER_S + (uint64_t)time->tv_nsec;
 }
 
 /* Nanoseconds since 1970-01-01T00:00:00Z. Follows the wall clock, so it may jump. */

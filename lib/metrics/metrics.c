@@ -1,5 +1,6 @@
 #include "lib/metrics/metrics.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/utf8.h"
 #include "lib/metrics/attachment.h"
 #include "lib/metrics/guard.h"
@@ -89,7 +90,7 @@ static uint64_t coarse_ns(void)
     struct timespec now = {0};
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return clock_timespec_ns(&now);
 }
 
 static bool is_private(const struct metrics *m)

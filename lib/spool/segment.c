@@ -29,8 +29,7 @@ static void take(struct spool_segment *segment, const struct stat *status)
 {
     segment->inode = status->st_ino;
     segment->size = (uint64_t)status->st_size;
-    segment->written_ns =
-        (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
+    segment->written_ns = clock_timespec_ns(&status->st_mtim);
 }
 
 int spool_segment_stat(struct spool_segment *segment, enum spool_signal signal, int dir_fd)

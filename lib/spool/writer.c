@@ -124,7 +124,7 @@ static uint64_t now_ns(void)
 
     if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
         return UINT64_MAX;
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return clock_timespec_ns(&now);
 }
 
 /*

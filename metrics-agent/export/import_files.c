@@ -189,7 +189,7 @@ bool import_files_replaced(struct import_files *f, size_t i)
 
 static uint64_t written_ns(const struct stat *status)
 {
-    return (uint64_t)status->st_mtim.tv_sec * 1000000000 + (uint64_t)status->st_mtim.tv_nsec;
+    return clock_timespec_ns(&status->st_mtim);
 }
 
 /* Notes whether it has changed since it was last seen. */
