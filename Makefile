@@ -40,6 +40,8 @@ LIB             := $(BUILD)/lib/microtrace-internal.a
 API_OBJS        := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard lib/microtrace*.c)))
 SONAME          := libmicrotrace.so.0
 LIBRARIES       := $(BUILD)/lib/$(SONAME) $(BUILD)/lib/libmicrotrace.a
+# What all programs behind a web server share.
+HTTP            := $(BUILD)/lib/http.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
@@ -100,6 +102,12 @@ $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	$(call say,AR  ,$@)
 	$(Q)$(AR) rcsD $@ $^
 
+$(HTTP): $(call objects,http)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR  ,$@)
+	$(Q)$(AR) rcsD $@ $^
+
 $(BUILD)/lib/$(SONAME): $(API_OBJS) $(LIB) lib/microtrace.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -shared -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/microtrace.map \
@@ -113,7 +121,7 @@ $(BUILD)/lib/libmicrotrace.a: $(API_OBJS) $(LIB)
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/lib/microtrace.o
 	$(Q)$(AR) rcsD $@ $(BUILD)/lib/microtrace.o
 
-$(BUILD)/bin/analyze: $(ANALYZE_OBJS) $(LIB)
+$(BUILD)/bin/analyze: $(ANALYZE_OBJS) $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
@@ -154,7 +162,7 @@ $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 $(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
-                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(LIB)
+                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
@@ -170,7 +178,8 @@ $(BUILD)/examples/import: examples/import.c include/microtrace.h $(BUILD)/lib/li
 FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/driver.o)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
-                       $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+                       $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a $(HTTP) \
+                       $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \

@@ -47,8 +47,8 @@ enum errors_kind analysis_run(struct exchange *exchange, double a, double b,
     struct span span;
     enum errors_kind error;
 
-    span_begin_child(&span, "WorkerService.analyze", SPAN_INTERNAL, &exchange->span);
-    exchange->log.trace = &span.context;
+    span_begin_child(&span, "WorkerService.analyze", SPAN_INTERNAL, &exchange->server.span);
+    exchange->server.log.trace = &span.context;
     span_set(&span, attribute_double("worker.input_a", a));
     span_set(&span, attribute_double("worker.input_b", b));
     error = chaos_inject(exchange, &span);
@@ -56,6 +56,6 @@ enum errors_kind analysis_run(struct exchange *exchange, double a, double b,
         error = compute(exchange, &span, a, b, result);
     telemetry_span_end(app->telemetry, &span);
     app_metrics_worker(&app->metrics, (double)(clock_monotonic_ns() - begin_ns) * 1e-9, &span);
-    exchange->log.trace = &exchange->span.context;
+    exchange->server.log.trace = &exchange->server.span.context;
     return error;
 }

@@ -7,27 +7,15 @@
 
 #include "fcgi-app/chaos.h"
 #include "fcgi-app/errors.h"
-#include "fcgi-app/http_status.h"
-#include "fcgi-app/method.h"
 #include "fcgi-app/route.h"
+#include "http/http_families.h"
+#include "http/http_status.h"
+#include "http/method.h"
 #include "lib/telemetry.h"
-
-enum app_metrics_family {
-    APP_METRICS_REQUESTS,
-    APP_METRICS_LATENCY,
-    APP_METRICS_ERRORS,
-    APP_METRICS_IN_PROGRESS,
-    APP_METRICS_CHAOS,
-    APP_METRICS_WORKER_LATENCY,
-    APP_METRICS_WORKERS,
-    APP_METRICS_QUEUE,
-    APP_METRICS_ABANDONED,
-    APP_METRICS_FAMILIES,
-};
 
 struct app_metrics {
     struct telemetry *telemetry;
-    struct metrics_family *families[APP_METRICS_FAMILIES];
+    struct metrics_family *families[HTTP_FAMILIES];
     /* NULL: not looked up yet. */
     struct metrics_counter *requests[METHOD_COUNT][ROUTE_COUNT][HTTP_STATUS_COUNT];
     struct metrics_counter *errors[METHOD_COUNT][ROUTE_COUNT][ERRORS_COUNT];
@@ -61,8 +49,8 @@ void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind);
 
 void app_metrics_worker(struct app_metrics *app, double seconds, const struct span *span);
 
-/* A request's time in front of this process, as its front end tells it. */
-void app_metrics_queue(struct app_metrics *app, double seconds);
+/* A request's time in front of this process, as its front end tells it; negative: not told. */
+void app_metrics_queue(struct app_metrics *app, int64_t ns);
 
 /* A request whose client or queue had given up before it was answered. */
 void app_metrics_abandoned(struct app_metrics *app);

@@ -191,9 +191,9 @@ static void make_attempt(struct call *call, struct analysis_result *result)
 
     call->attempt++;
     span_begin_child(&span, "POST", SPAN_CLIENT, call->span);
-    exchange->log.trace = &span.context;
-    downstream_client_put(downstream->client, "X-Request-ID", exchange->request_id);
-    (void)propagation_inject(exchange->app->settings.propagators, &span.context,
+    exchange->server.log.trace = &span.context;
+    downstream_client_put(downstream->client, "X-Request-ID", exchange->server.request_id);
+    (void)propagation_inject(exchange->app->settings.http.propagators, &span.context,
                              exchange->request.baggage, downstream_client_put, downstream->client);
     downstream_client_post(downstream->client, call->input, call->input_length,
                            attempt_timeout_ms(call), &call->last);
@@ -207,7 +207,7 @@ static void make_attempt(struct call *call, struct analysis_result *result)
         log_failure(call, elapsed_ns);
     describe_attempt(call, &span, status_text);
     telemetry_span_end(exchange->app->telemetry, &span);
-    exchange->log.trace = &call->span->context;
+    exchange->server.log.trace = &call->span->context;
     metrics_add(downstream->attempts[call->last.outcome], 1);
     telemetry_observe(exchange->app->telemetry, downstream->latency, (double)elapsed_ns * 1e-9,
                       &span);

@@ -19,7 +19,7 @@ void exchange_fail(struct exchange *exchange, enum errors_kind error)
 void exchange_log(struct exchange *exchange, enum log_level level, const char *name,
                   const char *message, const struct attribute *fields, size_t field_count)
 {
-    telemetry_log(exchange->app->telemetry, level, name, message, &exchange->log, fields,
+    telemetry_log(exchange->app->telemetry, level, name, message, &exchange->server.log, fields,
                   field_count);
 }
 

@@ -11,16 +11,12 @@
 #include "fcgi-app/downstream.h"
 #include "fcgi-app/errors.h"
 #include "fcgi-app/gateway.h"
-#include "fcgi-app/origin.h"
 #include "fcgi-app/reply.h"
-#include "fcgi-app/request.h"
 #include "fcgi-app/route.h"
 #include "fcgi-app/settings.h"
-#include "lib/base/request_id.h"
+#include "http/request.h"
+#include "http/server_span.h"
 #include "lib/telemetry.h"
-#include "lib/trace/log.h"
-#include "lib/trace/redact.h"
-#include "lib/trace/span.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,25 +35,14 @@ struct app {
     size_t reply_capacity;
 };
 
-enum {
-    EXCHANGE_SPAN_NAME_MAX = METHOD_LISTED_MAX + 32,
-};
-
 struct exchange {
     struct app *app;
     struct request request;
-    struct origin origin;
+    struct server_span server;
     struct reply reply;
     const struct route *route;
-    uint64_t begin_ns; /* monotonic */
-    int64_t queue_ns;  /* since X-Request-Start; negative: not told */
-    char request_id[REQUEST_ID_MAX + 1];
-    struct log_context log; /* of the span that is active */
-    struct span span;       /* the server's */
-    char span_name[EXCHANGE_SPAN_NAME_MAX];
-    char query[REDACT_QUERY_MAX]; /* without its secrets, where it has any */
-    enum errors_kind error;       /* ERRORS_NONE below 400 */
-    const char *chaos_kind;       /* of the last fault that was injected, or NULL */
+    enum errors_kind error; /* ERRORS_NONE below 400 */
+    const char *chaos_kind; /* of the last fault that was injected, or NULL */
 };
 
 /* Answers with an error: its status and {"detail": its message}. */

@@ -5,7 +5,7 @@
 #define FCGI_APP_GATEWAY_H
 
 #include "fcgi-app/reply.h"
-#include "fcgi-app/request.h"
+#include "http/request.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,6 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
-#include "lib/base/request_start.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -15,127 +14,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    /* What a front end can't mean: older, or from clocks that differ. */
-    QUEUE_SECONDS_MAX = 3600,
-    NS_PER_SECOND = 1000000000,
-};
-
-#define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
-
-/* OpenTelemetry HTTP semantic conventions, "Name": {method} {http.route}. */
-static void name_span(struct exchange *x)
+/* The span's end, as `x` knows it. */
+static void end_span(struct exchange *x)
 {
-    const char *method = method_known(x->request.method_text, x->app->settings.known_methods);
-    const char *parts[] = {
-        strcmp(method, method_names[METHOD_OTHER]) == 0 ? "HTTP" : method,
-        route_id(x->route) == ROUTE_OTHER ? "" : " ",
-        route_id(x->route) == ROUTE_OTHER ? "" : x->route->path,
+    const int status = x->reply.status->code;
+    const struct attribute chaos = attribute_string("microtrace.chaos.kind", x->chaos_kind);
+    const struct server_span_outcome outcome = {
+        .status = x->error == ERRORS_CHAOS_ABORT ? 0 : status,
+        .error_type = status >= 500 ? errors_table[x->error].name : NULL,
+        .attributes = &chaos,
+        .attribute_count = x->chaos_kind != NULL ? 1 : 0,
     };
 
-    (void)stpcpy(stpcpy(stpcpy(x->span_name, parts[0]), parts[1]), parts[2]);
-}
-
-static void begin_span(struct exchange *x)
-{
-    struct trace_context caller;
-
-    (void)propagation_extract(x->app->settings.propagators, &x->request.trace, &caller);
-    name_span(x);
-    if (x->route->traced)
-        telemetry_span_begin(x->app->telemetry, &x->span, x->span_name, SPAN_SERVER, &caller, true);
-    else
-        span_begin(&x->span, x->span_name, SPAN_SERVER, &caller, true, NULL);
-    x->log = (struct log_context){.request_id = x->request_id, .trace = &x->span.context};
-}
-
-static double seconds(int64_t ns)
-{
-    return (double)ns / NS_PER_SECOND;
-}
-
-static void set_text(struct span *span, const char *key, struct text text)
-{
-    span_set(span, attribute_string_n(key, text.at, text.len));
-}
-
-static void set_port(struct span *span, const char *key, struct text port)
-{
-    uint64_t number;
-
-    if (port.at != NULL && text_parse_uint(port, &number) == 0)
-        span_set(span, attribute_int(key, (int64_t)number));
-}
-
-static void set_method(struct exchange *x)
-{
-    const char *text = x->request.method_text;
-    const char *known = method_known(text, x->app->settings.known_methods);
-
-    span_set(&x->span, attribute_string("http.request.method", known));
-    if (text != NULL && strcmp(text, known) != 0)
-        span_set(&x->span, attribute_string("http.request.method_original", text));
-}
-
-/* The query without its secrets, and without a fragment. */
-static void set_query(struct exchange *x)
-{
-    const char *query = x->request.query;
-
-    if (query == NULL || query[0] == '\0')
-        return;
-    set_text(&x->span, "url.query",
-             redact_query(x->query, (struct text){query, strcspn(query, "#")},
-                          x->app->settings.redact_query));
-}
-
-/* OpenTelemetry HTTP semantic conventions, "HTTP server span". */
-static void describe_span(struct exchange *x)
-{
-    const struct request *request = &x->request;
-    struct span *span = &x->span;
-
-    if (!span->recording)
-        return;
-    set_method(x);
-    span_set(span, attribute_string_n("url.path", request->url_path, request->url_path_length));
-    set_query(x);
-    span_set(span, attribute_string("url.scheme", x->origin.scheme));
-    if (route_id(x->route) != ROUTE_OTHER)
-        span_set(span, attribute_string("http.route", x->route->path));
-    if (x->error != ERRORS_CHAOS_ABORT)
-        span_set(span, attribute_int("http.response.status_code", x->reply.status->code));
-    set_text(span, "server.address", x->origin.server);
-    set_port(span, "server.port", x->origin.server_port);
-    set_text(span, "client.address", x->origin.client);
-    set_port(span, "client.port", x->origin.client_port);
-    span_set(span, attribute_string("network.protocol.version", request_protocol_version(request)));
-    span_set(span, attribute_string("user_agent.original", request->user_agent));
-    span_set(span, attribute_string("microtrace.request_id", x->request_id));
-    if (x->queue_ns >= 0)
-        span_set(span, attribute_double("microtrace.queue_seconds", seconds(x->queue_ns)));
-    if (x->chaos_kind != NULL)
-        span_set(span, attribute_string("microtrace.chaos.kind", x->chaos_kind));
-    if (x->reply.status->code >= 500) {
-        span_set(span, attribute_string("error.type", errors_table[x->error].name));
-        span->status = SPAN_STATUS_ERROR;
-    }
-}
-
-static void log_completed(struct exchange *x, uint64_t elapsed_ns)
-{
-    const struct request *request = &x->request;
-    const struct attribute fields[] = {
-        attribute_string("method", request->method_text),
-        attribute_string_n("path", request->url_path, request->url_path_length),
-        attribute_int("status_code", x->reply.status->code),
-        attribute_double("elapsed_ms", (double)elapsed_ns / CLOCK_NS_PER_MS),
-        attribute_string_n("client", x->origin.client.at, x->origin.client.len),
-        attribute_string("user_agent", request->user_agent),
-    };
-
-    exchange_log(x, LOG_LEVEL_INFO, "microtrace.request", "request_completed", fields,
-                 FIELD_COUNT(fields));
+    server_span_end(&x->server, x->app->telemetry, &outcome);
 }
 
 static void count(struct exchange *x, uint64_t elapsed_ns)
@@ -146,7 +37,7 @@ static void count(struct exchange *x, uint64_t elapsed_ns)
         .status = x->reply.status,
         .error = x->error,
         .seconds = (double)elapsed_ns * 1e-9,
-        .span = &x->span,
+        .span = &x->server.span,
     };
 
     app_metrics_end(&x->app->metrics, &outcome);
@@ -155,8 +46,7 @@ static void count(struct exchange *x, uint64_t elapsed_ns)
 /* An injected abort: what there is to tell is written, and nothing is answered. */
 static _Noreturn void end_without_answer(struct exchange *x)
 {
-    describe_span(x);
-    telemetry_span_end(x->app->telemetry, &x->span);
+    end_span(x);
     (void)telemetry_flush(x->app->telemetry);
     /*
      * FastCGI's listening socket goes first: a web server that sees the connection end, and wants
@@ -166,28 +56,10 @@ static _Noreturn void end_without_answer(struct exchange *x)
     _exit(EXIT_FAILURE);
 }
 
-/* How long ago the front end took the request; a clock a little ahead of ours says not at all. */
-static void measure_queue(struct exchange *x)
-{
-    uint64_t start_ns, now_ns;
-
-    x->queue_ns = -1;
-    if (x->request.request_start == NULL || x->request.error_status != 0 ||
-        request_start_parse(text_of(x->request.request_start), &start_ns) != 0)
-        return;
-    now_ns = clock_unix_ns();
-    if (start_ns > now_ns && start_ns - now_ns < NS_PER_SECOND)
-        start_ns = now_ns;
-    if (start_ns > now_ns || now_ns - start_ns > (uint64_t)QUEUE_SECONDS_MAX * NS_PER_SECOND)
-        return;
-    x->queue_ns = (int64_t)(now_ns - start_ns);
-    app_metrics_queue(&x->app->metrics, seconds(x->queue_ns));
-}
-
 /* The front end has given up by now, or is about to: an answer would come too late. */
 static bool is_overdue(const struct exchange *x)
 {
-    return x->queue_ns > (int64_t)x->app->settings.request_timeout * NS_PER_SECOND;
+    return x->server.queue_ns > (int64_t)x->app->settings.request_timeout * CLOCK_NS_PER_S;
 }
 
 static void handle(struct exchange *x)
@@ -213,27 +85,24 @@ static void serve_request(struct app *app, struct exchange *x)
     uint64_t elapsed_ns;
 
     x->app = app;
-    x->begin_ns = clock_monotonic_ns();
     x->error = ERRORS_NONE;
     x->chaos_kind = NULL;
     app_metrics_begin(&app->metrics);
-    reply_init(&x->reply, app->reply_body, app->reply_capacity);
-    request_id_choose(x->request_id, x->request.request_id);
-    x->reply.request_id = x->request_id;
-    x->reply.head_only = x->request.method == METHOD_HEAD;
     x->route = route_find(x->request.path);
-    origin_find(&x->origin, &x->request, &app->settings.proxies);
-    measure_queue(x);
-    begin_span(x);
+    server_span_begin(&x->server, app->telemetry, &app->settings.http, &x->request,
+                      route_name(x->route), x->route->traced);
+    app_metrics_queue(&app->metrics, x->server.queue_ns);
+    reply_init(&x->reply, app->reply_body, app->reply_capacity);
+    x->reply.request_id = x->server.request_id;
+    x->reply.head_only = x->request.method == METHOD_HEAD;
 
     handle(x);
     if (x->error == ERRORS_CHAOS_ABORT)
         end_without_answer(x);
 
-    elapsed_ns = clock_monotonic_ns() - x->begin_ns;
-    describe_span(x);
-    telemetry_span_end(app->telemetry, &x->span);
-    log_completed(x, elapsed_ns);
+    elapsed_ns = server_span_elapsed_ns(&x->server);
+    end_span(x);
+    server_span_log(&x->server, app->telemetry, x->reply.status->code, elapsed_ns);
     count(x, elapsed_ns);
     (void)telemetry_flush(app->telemetry);
     if (!app->gateway->reply(app->gateway, &x->reply) && !is_overdue(x))
@@ -321,8 +190,8 @@ static void answer_out_of_memory(struct app *app)
         return;
     exchange.app = app;
     reply_init(&exchange.reply, body, sizeof(body));
-    request_id_choose(exchange.request_id, exchange.request.request_id);
-    exchange.reply.request_id = exchange.request_id;
+    request_id_choose(exchange.server.request_id, exchange.request.request_id);
+    exchange.reply.request_id = exchange.server.request_id;
     exchange.reply.head_only = method_parse(exchange.request.method_text) == METHOD_HEAD;
     exchange_fail(&exchange, ERRORS_OUT_OF_MEMORY);
     app->gateway->reply(app->gateway, &exchange.reply);

@@ -4,7 +4,7 @@
 #ifndef FCGI_APP_REPLY_H
 #define FCGI_APP_REPLY_H
 
-#include "fcgi-app/http_status.h"
+#include "http/http_status.h"
 #include "lib/base/json_writer.h"
 
 #include <stdbool.h>

@@ -34,6 +34,11 @@ const char *route_allow(const struct route *route)
     return route->method == METHOD_GET ? "GET, HEAD" : method_names[route->method];
 }
 
+const char *route_name(const struct route *route)
+{
+    return route_id(route) == ROUTE_OTHER ? NULL : route->path;
+}
+
 enum route_id route_id(const struct route *route)
 {
     return (enum route_id)(route - route_table);

@@ -5,7 +5,7 @@
 #ifndef FCGI_APP_ROUTE_H
 #define FCGI_APP_ROUTE_H
 
-#include "fcgi-app/method.h"
+#include "http/method.h"
 
 #include <stdbool.h>
 
@@ -39,6 +39,9 @@ bool route_allows(const struct route *route, enum method method);
 
 /* What stands in Allow: "POST" or "GET, HEAD". */
 const char *route_allow(const struct route *route);
+
+/* What spans call it: its path, NULL for ROUTE_OTHER. */
+const char *route_name(const struct route *route);
 
 /* The index of a row of the table. */
 enum route_id route_id(const struct route *route);

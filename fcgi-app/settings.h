@@ -5,9 +5,9 @@
 #define FCGI_APP_SETTINGS_H
 
 #include "fcgi-app/downstream_settings.h"
+#include "http/http_settings.h"
 #include "lib/base/config.h"
 #include "lib/telemetry.h"
-#include "lib/trace/forwarded.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,15 +22,10 @@ struct settings {
     bool chaos_enabled;       /* CHAOS_ENABLED */
     double chaos_probability; /* CHAOS_PROBABILITY, 0 to 1 */
     struct config_range chaos_delay_ms;
-    uint64_t chaos_seed;          /* CHAOS_SEED; 0: other faults each time */
-    int chaos_runtime;            /* CHAOS_RUNTIME: 0 allow, 1 forbid */
-    const char *docs_assets;      /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
-    const char *propagator_names; /* OTEL_PROPAGATORS, or NULL */
-    const char *known_methods;    /* OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, or NULL */
-    const char *redact_query;     /* MICROTRACE_REDACT_QUERY, or NULL */
-    const char *trusted_proxies;  /* MICROTRACE_TRUSTED_PROXIES, or NULL */
-    struct forwarded_proxies proxies;
-    unsigned propagators; /* the set that it names, for lib/trace/propagation.h */
+    uint64_t chaos_seed;     /* CHAOS_SEED; 0: other faults each time */
+    int chaos_runtime;       /* CHAOS_RUNTIME: 0 allow, 1 forbid */
+    const char *docs_assets; /* MICROTRACE_DOCS_ASSETS: a folder, or NULL */
+    struct http_settings http;
 };
 
 /*

@@ -2,7 +2,7 @@
  * Goal: a span says where a request came from and what it was sent to as the HTTP conventions have
  * it, shows no secret of its query, and believes nobody but the proxies that were named.
  */
-#include "fcgi-app/origin.h"
+#include "http/origin.h"
 
 #include "lib/trace/redact.h"
 #include "tests/unit/unit.h"

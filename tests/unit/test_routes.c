@@ -3,9 +3,9 @@
  * one value; a request's variables are read the same way whichever server sent them.
  */
 #include "fcgi-app/errors.h"
-#include "fcgi-app/http_status.h"
-#include "fcgi-app/request.h"
 #include "fcgi-app/route.h"
+#include "http/http_status.h"
+#include "http/request.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -239,7 +239,7 @@ static void finds_a_scripts_path(void **state)
         struct request request;
 
         request_from_environment(&request, environment);
-        request_path_of_script(&request);
+        request_path_of_script(&request, route_id(route_find(request.script_name)) != ROUTE_OTHER);
         assert_string_equal(request.path, cases[i].expected);
         /* Without a REQUEST_URI there is no other path to tell. */
         assert_int_equal(request.url_path_length, strlen(cases[i].expected));

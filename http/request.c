@@ -1,6 +1,4 @@
-#include "fcgi-app/request.h"
-
-#include "fcgi-app/route.h"
+#include "http/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -217,7 +215,7 @@ void request_from_environment(struct request *request, const char *const *enviro
     set_error_status(request);
 }
 
-void request_path_of_script(struct request *request)
+void request_path_of_script(struct request *request, bool is_route)
 {
     const char *base = strrchr(request->script_name, '/');
 
@@ -225,7 +223,7 @@ void request_path_of_script(struct request *request)
         return;
     if (request->path_info[0] != '\0')
         set_path(request, "", 0, request->path_info);
-    else if (base != NULL && route_id(route_find(request->script_name)) == ROUTE_OTHER)
+    else if (base != NULL && !is_route)
         set_path(request, base, strcspn(base, "."), "");
     set_url_path(request);
 }

@@ -1,4 +1,4 @@
-#include "fcgi-app/method.h"
+#include "http/method.h"
 
 #include "lib/base/text.h"
 

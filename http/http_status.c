@@ -1,4 +1,4 @@
-#include "fcgi-app/http_status.h"
+#include "http/http_status.h"
 
 #include <assert.h>
 #include <stddef.h>

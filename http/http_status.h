@@ -1,9 +1,9 @@
 /*
- * The HTTP status codes that this program answers with, its own and those that a web server hands
- * it as an error handler.
+ * The HTTP status codes that our programs answer with, their own and those that a web server hands
+ * them as an error handler.
  */
-#ifndef FCGI_APP_HTTP_STATUS_H
-#define FCGI_APP_HTTP_STATUS_H
+#ifndef HTTP_HTTP_STATUS_H
+#define HTTP_HTTP_STATUS_H
 
 enum {
     HTTP_STATUS_COUNT = 23,

@@ -1,4 +1,4 @@
-#include "fcgi-app/origin.h"
+#include "http/origin.h"
 
 void origin_find(struct origin *origin, const struct request *request,
                  const struct forwarded_proxies *proxies)

@@ -1,11 +1,11 @@
 /*
- * A request as a gateway hands it over: the CGI meta-variables (RFC 3875 section 4.1) that this
- * program reads, whether they came from FastCGI or from the environment.
+ * A request as a web server hands it over: the CGI meta-variables (RFC 3875 section 4.1) that the
+ * programs behind it read, whether they came by FastCGI or in the environment.
  */
-#ifndef FCGI_APP_REQUEST_H
-#define FCGI_APP_REQUEST_H
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
 
-#include "fcgi-app/method.h"
+#include "http/method.h"
 #include "lib/trace/forwarded.h"
 #include "lib/trace/propagation.h"
 
@@ -66,9 +66,10 @@ void request_from_environment(struct request *request, const char *const *enviro
 
 /*
  * Sets `path` as a program under a CGI directory sees it: PATH_INFO where there is one, else
- * SCRIPT_NAME where that is a route, else the script's own name, without folders and extension.
+ * SCRIPT_NAME where that is a route (`is_route`), else the script's own name, without folders and
+ * extension.
  */
-void request_path_of_script(struct request *request);
+void request_path_of_script(struct request *request, bool is_route);
 
 /* "https" or "http". */
 const char *request_scheme(const struct request *request);

@@ -2,10 +2,10 @@
  * Where a request came from and what it was sent to, as its span tells it (OpenTelemetry HTTP
  * semantic conventions, "Setting server.address and server.port attributes", client.address).
  */
-#ifndef FCGI_APP_ORIGIN_H
-#define FCGI_APP_ORIGIN_H
+#ifndef HTTP_ORIGIN_H
+#define HTTP_ORIGIN_H
 
-#include "fcgi-app/request.h"
+#include "http/request.h"
 #include "lib/base/text.h"
 #include "lib/trace/forwarded.h"
 

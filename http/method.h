@@ -2,8 +2,8 @@
  * Request methods: the standard ones, and one value for all others, so that a client's invention
  * never becomes a metric label or a span name.
  */
-#ifndef FCGI_APP_METHOD_H
-#define FCGI_APP_METHOD_H
+#ifndef HTTP_METHOD_H
+#define HTTP_METHOD_H
 
 /* RFC 9110 section 9, PATCH (RFC 5789) and QUERY, as OpenTelemetry's HTTP conventions have them. */
 enum method {
