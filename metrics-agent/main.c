@@ -31,7 +31,7 @@ enum {
     TICK_MS = 10000,     /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250, /* the same without inotify */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
-    STOP_MS = 2000,      /* that a request under way gets when we are told to end */
+    STOP_MS = 2000,      /* that sending the rest gets when we are told to end */
 };
 
 struct agent {
@@ -210,8 +210,10 @@ static void read_signal(struct agent *agent, uint64_t now)
     /* A signal is waiting: not to be able to read which one is no reason to go on. */
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (agent->stop_ns == 0)
-        agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
+    if (agent->stop_ns != 0)
+        return;
+    agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
+    exporters_stop(&agent->exporters, now);
 }
 
 static void read_transfers(struct agent *agent)
@@ -222,8 +224,7 @@ static void read_transfers(struct agent *agent)
     (void)curl_multi_perform(agent->multi, &left);
     while ((message = curl_multi_info_read(agent->multi, &left)) != NULL) {
         if (message->msg == CURLMSG_DONE)
-            exporters_outcome(&agent->exporters, message->easy_handle, message->data.result,
-                              agent->stop_ns != 0);
+            exporters_outcome(&agent->exporters, message->easy_handle, message->data.result);
     }
 }
 
@@ -257,15 +258,15 @@ static uint64_t run(struct agent *agent, uint64_t now)
     uint64_t next, status;
 
     tell_problem(agent);
-    if (agent->stop_ns != 0)
-        return answered ? agent->stop_ns : now;
-    if (now >= agent->tick_ns) {
+    if (now >= agent->tick_ns && agent->stop_ns == 0) {
         agent_metrics_refresh(&agent->metrics);
         exporters_notify(&agent->exporters, now);
         agent->tick_ns = now + (uint64_t)(agent->exporters.watch.fd < 0 ? TICK_BLIND_MS : TICK_MS) *
                                    CLOCK_NS_PER_MS;
     }
     next = exporters_run(&agent->exporters, now);
+    if (agent->stop_ns != 0)
+        return answered ? (next < agent->stop_ns ? next : agent->stop_ns) : now;
     if (!answered)
         next = now;
     status = status_file_run(&status_file, &agent->exporters, now);
@@ -281,7 +282,7 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
     struct spool_watch *spool = &agent->exporters.watch;
     unsigned count = 1;
     int watch = -1, ready;
-    bool notified = exporters_notified(&agent->exporters);
+    bool notified = agent->stop_ns != 0 || exporters_notified(&agent->exporters);
 
     /* What was written before the new watch needs one more look; it counts as notified until then.
      */
@@ -324,7 +325,7 @@ static int loop(struct agent *agent)
         result = agent->drain ? exporters_drained(&agent->exporters) : -1;
         if (result >= 0)
             return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-        if (agent->stop_ns != 0 && (!exporters_busy(&agent->exporters) || now >= agent->stop_ns))
+        if (agent->stop_ns != 0 && (exporters_stopped(&agent->exporters) || now >= agent->stop_ns))
             return agent->drain ? EXIT_FAILURE : EXIT_SUCCESS;
         wait_for_events(agent, next, now);
         read_transfers(agent);

@@ -117,9 +117,7 @@ static size_t range_bytes(const struct exporter *e)
 
 static void start(struct exporter *e, const struct export_request_body *body, uint64_t now_ns)
 {
-    if (e->stopping)
-        wait_until(e, UINT64_MAX);
-    else if (transfer_send(e->transfer, body->bytes, body->len) == 0)
+    if (transfer_send(e->transfer, body->bytes, body->len) == 0)
         e->state = EXPORTER_SENDING;
     else
         wait_until(e, now_ns + clock_ms_to_ns(
@@ -239,7 +237,7 @@ static void succeeded(struct exporter *e)
     e->send_ns = 0;
 }
 
-void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool stopping)
+void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns)
 {
     struct transfer_outcome outcome;
     bool probing = e->probing;
@@ -248,7 +246,6 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
     agent_metrics_request(e->shared->metrics, e->signal, outcome.code, outcome.seconds);
     export_result_set(&e->result, &outcome);
     e->probing = false;
-    e->stopping = stopping;
     if (outcome.verdict == RETRY_DELIVERED && probing) {
         /* An empty request is fine, so it is the record that is not. */
         succeeded(e);
@@ -291,6 +288,14 @@ void exporter_outcome(struct exporter *e, CURLcode result, uint64_t now_ns, bool
 bool exporter_drained(const struct exporter *e)
 {
     return e->state == EXPORTER_IDLE && !e->more && e->look_ns != 0;
+}
+
+bool exporter_may_end(const struct exporter *e)
+{
+    if (e->transfer == NULL)
+        return true;
+    return !transfer_busy(e->transfer) &&
+           (e->failures > 0 || (exporter_drained(e) && !e->notified));
 }
 
 void exporter_abandon(struct exporter *e, uint64_t seq)

@@ -79,7 +79,6 @@ struct exporter {
     size_t settled;       /* items of the batch that are settled */
     struct ranges ranges; /* the rest of the batch */
     unsigned refused;     /* records quarantined as refused since the endpoint last took one */
-    bool stopping;        /* nothing more is to be sent */
     bool probing;         /* the request under way is an empty one: is it us or the endpoint? */
     char *window;         /* of window_size bytes: EXPORTER_WINDOW, more for a longer line */
     size_t window_size;
@@ -99,11 +98,14 @@ void exporter_notify(struct exporter *exporter, uint64_t now_ns);
 /* Does what is due. Returns when to call again (monotonic ns; UINT64_MAX for not by the clock). */
 uint64_t exporter_run(struct exporter *exporter, uint64_t now_ns);
 
-/* curl reports the request as done. With `stopping` no further one is begun. */
-void exporter_outcome(struct exporter *exporter, CURLcode result, uint64_t now_ns, bool stopping);
+/* curl reports the request as done. */
+void exporter_outcome(struct exporter *exporter, CURLcode result, uint64_t now_ns);
 
 /* Whether everything that can be sent has been. */
 bool exporter_drained(const struct exporter *exporter);
+
+/* Whether an agent that ends has no reason to wait: all is sent, or the endpoint takes nothing. */
+bool exporter_may_end(const struct exporter *exporter);
 
 /* Whether a step that began at `since_ns` has had its time. */
 bool exporter_step_over(uint64_t since_ns);

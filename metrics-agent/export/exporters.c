@@ -348,25 +348,31 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     return next < all->publish_ns ? next : all->publish_ns;
 }
 
-void exporters_outcome(struct exporters *all, const CURL *easy, CURLcode result, bool stopping)
+void exporters_outcome(struct exporters *all, const CURL *easy, CURLcode result)
 {
     int i;
 
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         if (all->each[i].transfer != NULL && transfer_owns(all->each[i].transfer, easy))
-            exporter_outcome(&all->each[i], result, clock_monotonic_ns(), stopping);
+            exporter_outcome(&all->each[i], result, clock_monotonic_ns());
     }
 }
 
-bool exporters_busy(const struct exporters *all)
+void exporters_stop(struct exporters *all, uint64_t now_ns)
+{
+    all->shared.drain = true;
+    exporters_notify(all, now_ns);
+}
+
+bool exporters_stopped(const struct exporters *all)
 {
     int i;
 
-    for (i = 0; i < SPOOL_SIGNALS; i++) {
-        if (all->each[i].transfer != NULL && transfer_busy(all->each[i].transfer))
-            return true;
+    for (i = 0; all->open && i < SPOOL_SIGNALS; i++) {
+        if (!exporter_may_end(&all->each[i]))
+            return false;
     }
-    return false;
+    return true;
 }
 
 int exporters_drained(const struct exporters *all)

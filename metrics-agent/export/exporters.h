@@ -79,12 +79,17 @@ int exporters_check(struct exporters *exporters, uint64_t now_ns);
 /* Does what is due. Returns when to call again (monotonic ns). */
 uint64_t exporters_run(struct exporters *exporters, uint64_t now_ns);
 
-/* curl reports the transfer `easy` as done. With `stopping` no further one is begun. */
-void exporters_outcome(struct exporters *exporters, const CURL *easy, CURLcode result,
-                       bool stopping);
+/* curl reports the transfer `easy` as done. */
+void exporters_outcome(struct exporters *exporters, const CURL *easy, CURLcode result);
 
-/* Whether a request is under way. */
-bool exporters_busy(const struct exporters *exporters);
+/*
+ * The agent ends: one last look at what was written, at once, and nothing more is waited for. What
+ * is written later stays in the spool.
+ */
+void exporters_stop(struct exporters *exporters, uint64_t now_ns);
+
+/* Whether that is done: all that is known is sent, or the endpoint takes nothing. */
+bool exporters_stopped(const struct exporters *exporters);
 
 /*
  * For --drain: -1 while there is something to send, 0 when all is delivered, 1 with a message

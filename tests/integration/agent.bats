@@ -305,6 +305,27 @@ bytes_are() { [ "$(metric microtrace_spool_bytes 'signal="traces"')" = "$1" ]; }
     everything_arrived
 }
 
+@test "what was written before SIGTERM is sent before the agent ends" {
+    start_sink
+    for i in 1 2 3 4 5; do
+        start_agent
+        "$TOOL" spool traces "t$i" 300 3 >>written
+        "$TOOL" spool logs "l$i" 300 3 >>written
+        kill_agent TERM
+        everything_arrived --duplicate-requests 0
+    done
+    stop_sink
+    start_agent
+    "$TOOL" spool traces t6 10 1 >>written
+    until_true 10 grep -q "trying again" agent.log
+    kill_agent TERM
+    start_sink
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived
+    books traces 1510
+}
+
 @test "a second agent on the same spool refuses" {
     start_agent
     run -1 env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" \
