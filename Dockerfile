@@ -18,6 +18,7 @@ COPY docs docs
 COPY deploy deploy
 COPY include include
 COPY lib lib
+COPY http http
 COPY fcgi-app fcgi-app
 COPY metrics-agent metrics-agent
 COPY cli cli
