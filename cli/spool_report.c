@@ -105,11 +105,11 @@ static int look(struct spool_view *view, const char *dir, bool *moving)
     for (int i = 0; i < LOOKS_MAX; i++) {
         struct spool_view after;
 
-        if (spool_view_open(view, dir) != 0)
+        if (spool_view_open(view, dir, instance_run_dir()) != 0)
             return -1;
         for (int k = 0; k < SPOOL_SIGNALS; k++)
             spool_view_count(view, (enum spool_signal)k);
-        if (spool_view_open(&after, dir) != 0) {
+        if (spool_view_open(&after, dir, instance_run_dir()) != 0) {
             spool_view_close(view);
             return -1;
         }

@@ -22,6 +22,7 @@ enum {
     WINDOW = 2 * SPOOL_RECORD_MAX, /* bytes read at once, but for a line that is longer */
     RECENT = 256,                  /* spans that may turn out to belong to a request */
     LOOK_MS = 100,
+    BEGINNING_BYTES = 512,
 };
 
 /* A file that is read; it stays open, so its inode is its own. */
@@ -232,6 +233,35 @@ static bool known_inode(const struct tailer *t, uint64_t inode)
     return false;
 }
 
+/*
+ * Whether the source is the same file in the other tier: the agent has moved it there since the
+ * last look. No two segments begin alike: there are ids and times in each line.
+ */
+static bool was_moved(const struct source *s, int fd)
+{
+    char before[BEGINNING_BYTES], now[BEGINNING_BYTES];
+    const ssize_t got = pread(fd, now, sizeof(now), 0);
+
+    return got > 0 && now[0] != '\0' && pread(s->fd, before, (size_t)got, 0) == got &&
+           memcmp(before, now, (size_t)got) == 0;
+}
+
+static bool known_content(const struct tailer *t, const struct spool_view *view,
+                          const struct spool_segment *segment)
+{
+    bool known = false;
+    int fd;
+
+    if (segment->in_memory || view->memory_fd < 0)
+        return false;
+    fd = spool_segment_open(segment, t->options->signal, view->dir_fd);
+    for (int i = 0; fd >= 0 && !known && i < SOURCES_MAX; i++)
+        known = t->sources[i].fd >= 0 && was_moved(&t->sources[i], fd);
+    if (fd >= 0)
+        (void)close(fd);
+    return known;
+}
+
 /* Opens a segment as a source. Returns its index, or -1. */
 static int add_source(struct tailer *t, const struct spool_view *view,
                       const struct spool_segment *segment)
@@ -241,8 +271,9 @@ static int add_source(struct tailer *t, const struct spool_view *view,
 
         if (s->fd >= 0)
             continue;
-        *s = (struct source){.fd = spool_segment_open(segment, t->options->signal, view->dir_fd),
-                             .active = segment->active};
+        *s = (struct source){
+            .fd = spool_segment_open(segment, t->options->signal, spool_view_dir(view, segment)),
+            .active = segment->active};
         s->inode = segment->inode;
         return s->fd >= 0 ? i : -1;
     }
@@ -290,7 +321,7 @@ static int print_history(struct tailer *t)
     struct spool_view_signal *const signal = &view.signals[t->options->signal];
     struct place *place;
 
-    if (spool_view_open(&view, t->dir) != 0)
+    if (spool_view_open(&view, t->dir, instance_run_dir()) != 0)
         return -1;
     /* All lines, not only those that wait. */
     for (size_t i = 0; i < signal->count; i++)
@@ -319,12 +350,13 @@ static void find_new_files(struct tailer *t)
     struct spool_view_signal *const signal = &view.signals[t->options->signal];
     const uint64_t last_seq = t->last_seq;
 
-    if (spool_view_open(&view, t->dir) != 0)
+    if (spool_view_open(&view, t->dir, instance_run_dir()) != 0)
         return; /* it may come back */
     for (size_t i = 0; i < signal->count; i++) {
         const struct spool_segment *segment = &signal->list[i];
 
-        if ((segment->active || segment->seq > last_seq) && !known_inode(t, segment->inode))
+        if ((segment->active || segment->seq > last_seq) && !known_inode(t, segment->inode) &&
+            !known_content(t, &view, segment))
             (void)add_source(t, &view, segment);
     }
     see_numbers(t, signal);

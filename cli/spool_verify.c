@@ -155,7 +155,7 @@ static void check_cursor(struct tally *tally, const char *file, uint64_t offset,
 static void check_segment(struct tally *tally, const struct spool_view *view,
                           enum spool_signal signal, const struct spool_segment *segment)
 {
-    const int fd = spool_segment_open(segment, signal, view->dir_fd);
+    const int fd = spool_segment_open(segment, signal, spool_view_dir(view, segment));
     const int error = errno;
     char file[SPOOL_FILES_NAME_MAX];
 
@@ -177,7 +177,7 @@ int spool_verify_run(void)
     unsigned long long total = 0;
     struct spool_view view;
 
-    if (spool_view_open(&view, dir) != 0) {
+    if (spool_view_open(&view, dir, instance_run_dir()) != 0) {
         printable_error("microtrace spool: %s: %s%s", dir, strerror(errno),
                         instance_hint(errno == ENOENT));
         return COMMAND_FAILED;

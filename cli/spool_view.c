@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,18 +26,28 @@ static enum spool_view_agent find_agent(int dir_fd)
     return lock.l_type != F_UNLCK ? SPOOL_VIEW_AGENT_RUNS : SPOOL_VIEW_AGENT_NONE;
 }
 
-static void find_checkpoint(struct spool_view *view)
+/* The later one counts, as for the agent. */
+static void find_checkpoint(struct spool_view *view, int dir_fd)
 {
+    struct checkpoint_state state;
+    enum checkpoint_found found;
     struct stat status;
-    const int fd = instance_file_open(view->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDONLY, &status);
+    int fd;
 
-    view->checkpoint = CHECKPOINT_MISSING;
+    if (dir_fd < 0)
+        return;
+    fd = instance_file_open(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDONLY, &status);
     if (fd < 0)
         return;
-    view->checkpoint = checkpoint_read(fd, &view->state);
-    if (view->checkpoint == CHECKPOINT_VALID)
-        view->checkpoint_ns = clock_timespec_ns(&status.st_mtim);
+    found = checkpoint_read(fd, &state);
     (void)close(fd);
+    if (found == CHECKPOINT_VALID &&
+        (view->checkpoint != CHECKPOINT_VALID || state.generation > view->state.generation)) {
+        view->state = state;
+        view->checkpoint_ns = clock_timespec_ns(&status.st_mtim);
+    }
+    if (view->checkpoint != CHECKPOINT_VALID)
+        view->checkpoint = found;
 }
 
 /* Adds the segment, unless it is gone. */
@@ -44,7 +56,7 @@ static void see(struct spool_view *view, enum spool_signal which, struct spool_s
     struct spool_view_signal *const signal = &view->signals[which];
     int fd;
 
-    if (spool_segment_stat(&segment, which, view->dir_fd) != 0) {
+    if (spool_segment_stat(&segment, which, spool_view_dir(view, &segment)) != 0) {
         if (errno == ENOENT)
             return;
         segment.unreadable = true;
@@ -53,9 +65,10 @@ static void see(struct spool_view *view, enum spool_signal which, struct spool_s
     }
     /* A rename while we looked shows one file under both its names. */
     if (segment.active && signal->count > 0 &&
+        signal->list[signal->count - 1].in_memory == segment.in_memory &&
         signal->list[signal->count - 1].inode == segment.inode)
         return;
-    fd = spool_segment_open(&segment, which, view->dir_fd);
+    fd = spool_segment_open(&segment, which, spool_view_dir(view, &segment));
     if (fd < 0 && errno == ENOENT)
         return;
     segment.unreadable = fd < 0;
@@ -75,32 +88,67 @@ static int find_segments(struct spool_view *view, enum spool_signal which)
     struct spool_view_signal *const signal = &view->signals[which];
     struct spool_segment active = {.seq = view->state.signals[which].active_seq, .active = true};
 
-    if (spool_listing_read(&signal->listing, which, view->dir_fd) != 0)
+    if (spool_listing_read(&signal->listing, which, view->dir_fd, view->memory_fd) != 0)
         return -1;
-    signal->list = calloc(signal->listing.count + 1, sizeof(*signal->list));
+    signal->list = calloc(signal->listing.count + 2, sizeof(*signal->list));
     if (signal->list == NULL)
         return -1;
     for (size_t i = 0; i < signal->listing.count; i++)
-        see(view, which, (struct spool_segment){.seq = signal->listing.sealed[i]});
+        see(view, which,
+            (struct spool_segment){.seq = signal->listing.sealed[i].seq,
+                                   .in_memory = signal->listing.sealed[i].in_memory});
     /* A checkpoint may be missing, or older than the last sealing. */
     if (signal->listing.count > 0 &&
-        active.seq <= signal->listing.sealed[signal->listing.count - 1])
-        active.seq = signal->listing.sealed[signal->listing.count - 1] + 1;
+        active.seq <= signal->listing.sealed[signal->listing.count - 1].seq)
+        active.seq = signal->listing.sealed[signal->listing.count - 1].seq + 1;
     if (active.seq == 0)
         active.seq = 1;
-    if (signal->listing.active)
+    /* Where there are two, the one on the disk gets its number first (segments_make_of_stray). */
+    if (signal->listing.active) {
+        see(view, which, active);
+        active.seq++;
+    }
+    active.in_memory = true;
+    if (signal->listing.active_in_memory)
         see(view, which, active);
     signal->counts = view->state.signals[which].counts;
     return 0;
 }
 
-int spool_view_open(struct spool_view *view, const char *path)
+int spool_view_dir(const struct spool_view *view, const struct spool_segment *segment)
 {
-    *view = (struct spool_view){.dir_fd = instance_dir_open(AT_FDCWD, path)};
+    return segment->in_memory ? view->memory_fd : view->dir_fd;
+}
+
+/* Returns -1 where there is none, or where it is the spool's own directory. */
+static int open_memory(const struct spool_view *view, const char *run_dir)
+{
+    char path[PATH_MAX];
+    struct stat disk, memory;
+    int fd;
+
+    if (snprintf(path, sizeof(path), "%s/" SPOOL_FILES_MEMORY_DIR, run_dir) >= (int)sizeof(path))
+        return -1;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fstat(view->dir_fd, &disk) == 0 && fstat(fd, &memory) == 0 &&
+        (disk.st_dev != memory.st_dev || disk.st_ino != memory.st_ino))
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+int spool_view_open(struct spool_view *view, const char *path, const char *run_dir)
+{
+    *view = (struct spool_view){.dir_fd = instance_dir_open(AT_FDCWD, path),
+                                .checkpoint = CHECKPOINT_MISSING};
     if (view->dir_fd < 0)
         return -1;
+    view->memory_fd = open_memory(view, run_dir);
     view->agent = find_agent(view->dir_fd);
-    find_checkpoint(view);
+    find_checkpoint(view, view->memory_fd);
+    find_checkpoint(view, view->dir_fd);
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         if (find_segments(view, (enum spool_signal)i) != 0) {
             const int error = errno;
@@ -117,7 +165,9 @@ void spool_view_close(struct spool_view *view)
 {
     if (view->dir_fd >= 0)
         (void)close(view->dir_fd);
-    view->dir_fd = -1;
+    if (view->memory_fd >= 0)
+        (void)close(view->memory_fd);
+    view->dir_fd = view->memory_fd = -1;
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         spool_listing_free(&view->signals[i].listing);
         free(view->signals[i].list);
@@ -133,7 +183,7 @@ void spool_view_count(struct spool_view *view, enum spool_signal which)
     signal->waiting = signal->oldest_ns = 0;
     for (size_t i = 0; i < signal->count; i++) {
         struct spool_segment *segment = &signal->list[i];
-        const int fd = spool_segment_open(segment, which, view->dir_fd);
+        const int fd = spool_segment_open(segment, which, spool_view_dir(view, segment));
 
         if (fd < 0)
             continue;

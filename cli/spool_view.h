@@ -27,6 +27,7 @@ enum spool_view_agent { SPOOL_VIEW_AGENT_NONE, SPOOL_VIEW_AGENT_RUNS, SPOOL_VIEW
 
 struct spool_view {
     int dir_fd;
+    int memory_fd; /* the directory of the tier in memory, -1 without one */
     enum spool_view_agent agent;
     enum checkpoint_found checkpoint;
     struct checkpoint_state state; /* all zero without a valid checkpoint */
@@ -35,10 +36,13 @@ struct spool_view {
 };
 
 /*
- * Looks at the directory. Returns 0, or -1 with errno where it can't be read or memory is short;
- * then there is nothing to close.
+ * Looks at the directory, and at the one that the run directory has for the tier in memory. Returns
+ * 0, or -1 with errno where it can't be read or memory is short; then there is nothing to close.
  */
-int spool_view_open(struct spool_view *view, const char *dir);
+int spool_view_open(struct spool_view *view, const char *dir, const char *run_dir);
+
+/* The directory of the segment's tier. */
+int spool_view_dir(const struct spool_view *view, const struct spool_segment *segment);
 
 void spool_view_close(struct spool_view *view);
 

@@ -55,7 +55,7 @@ static void explain_spool(const char *dir, const struct spool_writer *spool,
         (void)snprintf(out, WHY_MAX, "%s; make room on the file system",
                        strerror(spool->last_errno));
     else
-        (void)snprintf(out, WHY_MAX, "%.400s: %s", spool->path,
+        (void)snprintf(out, WHY_MAX, "%.400s: %s", spool->disk.path,
                        instance_file_error(spool->last_errno));
 }
 

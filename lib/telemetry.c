@@ -8,6 +8,7 @@
 #include "lib/loss_notice.h"
 #include "lib/metrics/words.h"
 #include "lib/spool/lines.h"
+#include "lib/spool/tiers.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -38,6 +39,9 @@ const struct config_setting telemetry_settings_rows[] = {
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .unit = CONFIG_UNIT_BYTES,
      .min = 65536, .max = 1e15, .fallback = "536870912",
      .help = "What the spool may hold, all signals together."},
+    {ROW("MICROTRACE_SPOOL_MEMORY_BYTES", CONFIG_UINT, spool_memory_bytes),
+     .unit = CONFIG_UNIT_BYTES, .max = 1e15, .fallback = "33554432",
+     .help = "What of it may lie in MICROTRACE_RUN_DIR/spool, in memory; 0 for nothing."},
     {ROW("MICROTRACE_METRICS_MAX_SERIES", CONFIG_UINT, metrics_max_series), .min = 1,
      .max = METRICS_SERIES_LIMIT, .fallback = "8192",
      .help = "Room for series in a metrics file that this program makes."},
@@ -176,6 +180,9 @@ struct telemetry *telemetry_open(const struct telemetry_settings *settings,
         if (spool_writer_init(&channel->spool, settings->spool_dir, spool_signal_names[i],
                               settings->spool_max_bytes / SPOOL_OWN_SIGNALS) != 0)
             config_warn("MICROTRACE_SPOOL_DIR is too long a path: no spans and logs are kept");
+        if (settings->spool_memory_bytes > 0)
+            spool_writer_set_memory(&channel->spool, settings->run_dir, spool_signal_names[i],
+                                    settings->spool_memory_bytes / SPOOL_TIERS_ACTIVE_SHARE);
         channel->result = SPOOL_OK;
         empty(t, (enum spool_signal)i);
     }
@@ -440,9 +447,10 @@ static const char *find_problem(struct telemetry *t)
             continue;
         if (result == SPOOL_FULL)
             (void)snprintf(t->problem, sizeof(t->problem),
-                           "spool: %s has reached its limit; is the agent running?", spool->path);
+                           "spool: %s has reached its limit; is the agent running?",
+                           spool->disk.path);
         else
-            (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", spool->path,
+            (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", spool->disk.path,
                            instance_file_error(spool->last_errno));
         return t->problem;
     }
@@ -453,7 +461,7 @@ static const char *find_problem(struct telemetry *t)
 static bool names_lead(const struct telemetry *t)
 {
     for (size_t i = 0; i < SPOOL_OWN_SIGNALS; i++) {
-        if (access(t->channels[i].spool.path, W_OK) != 0)
+        if (!spool_writer_leads(&t->channels[i].spool))
             return false;
     }
     return true;

@@ -33,6 +33,7 @@ struct telemetry_settings {
     const char *run_dir;   /* MICROTRACE_RUN_DIR */
     const char *spool_dir; /* MICROTRACE_SPOOL_DIR */
     uint64_t spool_max_bytes;
+    uint64_t spool_memory_bytes; /* MICROTRACE_SPOOL_MEMORY_BYTES */
     uint64_t metrics_max_series; /* MICROTRACE_METRICS_MAX_SERIES */
     int log_level;               /* enum log_level */
     bool log_stderr;

@@ -112,21 +112,29 @@ int checkpoint_decode(const unsigned char slot[CHECKPOINT_SLOT_SIZE],
     return 0;
 }
 
+static void close_file(struct checkpoint_file *file)
+{
+    if (file->fd >= 0)
+        (void)close(file->fd);
+    file->fd = -1;
+}
+
 /* Allocates all blocks at the start, so that a full disk can't stop a later write. */
-static int open_file(struct checkpoint *checkpoint)
+static int make_file(struct checkpoint_file *file)
 {
     static const unsigned char zeros[2 * CHECKPOINT_SLOT_SIZE];
 
-    checkpoint->fd =
-        instance_file_open(checkpoint->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CREAT, NULL);
-    if (checkpoint->fd < 0)
+    file->fd = instance_file_open(file->dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR | O_CREAT, NULL);
+    if (file->fd < 0)
         return -1;
-    if (lseek(checkpoint->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
-        ssize_t written = pwrite(checkpoint->fd, zeros, sizeof zeros, 0);
+    if (lseek(file->fd, 0, SEEK_END) < (off_t)sizeof zeros) {
+        ssize_t written = pwrite(file->fd, zeros, sizeof zeros, 0);
 
         if (written != (ssize_t)sizeof zeros) {
-            if (written >= 0)
-                errno = ENOSPC;
+            const int error = written >= 0 ? ENOSPC : errno;
+
+            close_file(file);
+            errno = error;
             return -1;
         }
     }
@@ -157,17 +165,35 @@ enum checkpoint_found checkpoint_read(int fd, struct checkpoint_state *newest)
     return found;
 }
 
-enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd)
+/* The better of the two: a later generation of what may be older elsewhere. */
+static enum checkpoint_found open_file(struct checkpoint_file *file, int dir_fd,
+                                       enum checkpoint_found found, struct checkpoint_state *newest)
 {
-    memset(checkpoint, 0, sizeof *checkpoint);
-    checkpoint->dir_fd = dir_fd;
-    checkpoint->fd = instance_file_open(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR, NULL);
-    if (checkpoint->fd < 0) {
-        if (open_file(checkpoint) != 0)
-            checkpoint_close(checkpoint);
-        return CHECKPOINT_MISSING;
+    struct checkpoint_state state;
+    enum checkpoint_found here;
+
+    *file = (struct checkpoint_file){.dir_fd = dir_fd, .fd = -1};
+    if (dir_fd < 0)
+        return found;
+    file->fd = instance_file_open(dir_fd, SPOOL_FILES_CHECKPOINT, O_RDWR, NULL);
+    if (file->fd < 0) {
+        (void)make_file(file);
+        return found;
     }
-    return checkpoint_read(checkpoint->fd, &checkpoint->state);
+    here = checkpoint_read(file->fd, &state);
+    if (here == CHECKPOINT_VALID &&
+        (found != CHECKPOINT_VALID || state.generation > newest->generation))
+        *newest = state;
+    return found == CHECKPOINT_VALID || here == CHECKPOINT_MISSING ? found : here;
+}
+
+enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd, int memory_fd)
+{
+    enum checkpoint_found found;
+
+    memset(checkpoint, 0, sizeof *checkpoint);
+    found = open_file(&checkpoint->memory, memory_fd, CHECKPOINT_MISSING, &checkpoint->state);
+    return open_file(&checkpoint->disk, dir_fd, found, &checkpoint->state);
 }
 
 int checkpoint_fingerprint(int fd, uint64_t offset, bool into_line, uint32_t *print)
@@ -192,43 +218,67 @@ int checkpoint_fingerprint(int fd, uint64_t offset, bool into_line, uint32_t *pr
     return 0;
 }
 
+static int write_file(struct checkpoint_file *file, uint64_t generation,
+                      const unsigned char slot[CHECKPOINT_SLOT_SIZE])
+{
+    ssize_t written;
+
+    if (file->fd < 0 && make_file(file) != 0)
+        return -1;
+    written = pwrite(file->fd, slot, CHECKPOINT_SLOT_SIZE,
+                     (off_t)(generation % 2) * CHECKPOINT_SLOT_SIZE);
+    if (written == CHECKPOINT_SLOT_SIZE)
+        return 0;
+    if (written >= 0)
+        errno = ENOSPC;
+    return -1;
+}
+
+/* Whether the disk's may be older than what was written last. */
+static bool is_alone(const struct checkpoint *checkpoint)
+{
+    return checkpoint->memory_alone && checkpoint->memory.dir_fd >= 0;
+}
+
 int checkpoint_write(struct checkpoint *checkpoint)
 {
     unsigned char slot[CHECKPOINT_SLOT_SIZE];
-    off_t at;
-    ssize_t written;
+    const uint64_t generation = ++checkpoint->state.generation;
+    bool in_memory;
 
-    if (checkpoint->fd < 0 && open_file(checkpoint) != 0) {
-        int error = errno;
-
-        checkpoint_close(checkpoint);
-        errno = error;
-        return -1;
-    }
-    checkpoint->state.generation++;
-    at = (off_t)(checkpoint->state.generation % 2) * CHECKPOINT_SLOT_SIZE;
     checkpoint_encode(slot, &checkpoint->state);
-    written = pwrite(checkpoint->fd, slot, sizeof slot, at);
-    if (written != (ssize_t)sizeof slot) {
-        if (written >= 0)
-            errno = ENOSPC;
-        return -1;
-    }
-    return 0;
+    in_memory = checkpoint->memory.dir_fd >= 0 &&
+                write_file(&checkpoint->memory, generation, slot) == 0;
+    /* What memory has no room for the disk may have. */
+    if (in_memory && is_alone(checkpoint))
+        return 0;
+    return write_file(&checkpoint->disk, generation, slot) == 0 || in_memory ? 0 : -1;
 }
 
 int checkpoint_sync(struct checkpoint *checkpoint)
 {
-    if (checkpoint->fd < 0) {
+    if (is_alone(checkpoint))
+        return 0;
+    if (checkpoint->disk.fd < 0) {
         errno = EBADF;
         return -1;
     }
-    return fdatasync(checkpoint->fd);
+    return fdatasync(checkpoint->disk.fd);
+}
+
+void checkpoint_set_memory(struct checkpoint *checkpoint, int memory_fd)
+{
+    close_file(&checkpoint->memory);
+    checkpoint->memory.dir_fd = memory_fd;
+}
+
+void checkpoint_reopen(struct checkpoint *checkpoint)
+{
+    close_file(&checkpoint->disk);
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)
 {
-    if (checkpoint->fd >= 0)
-        (void)close(checkpoint->fd);
-    checkpoint->fd = -1;
+    close_file(&checkpoint->memory);
+    close_file(&checkpoint->disk);
 }

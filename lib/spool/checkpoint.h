@@ -40,9 +40,16 @@ struct checkpoint_state {
     struct checkpoint_signal signals[SPOOL_SIGNALS];
 };
 
+/* The file in one directory. */
+struct checkpoint_file {
+    int dir_fd; /* -1: there is none */
+    int fd;     /* -1 while the file can't be opened; every write tries again */
+};
+
 struct checkpoint {
-    int fd; /* -1 while the file can't be opened; every write tries again */
-    int dir_fd;
+    struct checkpoint_file disk;
+    struct checkpoint_file memory; /* of the tier in memory */
+    bool memory_alone;             /* what is in memory is all there is: the disk's may be older */
     struct checkpoint_state state;
 };
 
@@ -50,16 +57,28 @@ struct checkpoint {
 enum checkpoint_found { CHECKPOINT_VALID, CHECKPOINT_MISSING, CHECKPOINT_CORRUPT };
 
 /*
- * Opens the file in the directory `dir_fd`, creating it if it is missing, and reads the newest
- * valid slot into `state`, all zero if there is none.
+ * Opens the files in the directories `dir_fd` and, unless that is -1, `memory_fd`, creating what is
+ * missing, and reads the newest valid slot of both into `state`, all zero if there is none.
  */
-enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd);
+enum checkpoint_found checkpoint_open(struct checkpoint *checkpoint, int dir_fd, int memory_fd);
 
-/* Writes `state` under the next generation; survives this process. Returns 0, or -1 with errno. */
+/*
+ * Writes `state` under the next generation; survives this process. Into both files, unless
+ * `memory_alone` is set and there is one in memory. Returns 0, or -1 with errno.
+ */
 int checkpoint_write(struct checkpoint *checkpoint);
 
-/* Makes what was written survive the machine. Returns 0, or -1 with errno. */
+/*
+ * Makes what was written survive the machine, where it was written to the disk. Returns 0, or -1
+ * with errno.
+ */
 int checkpoint_sync(struct checkpoint *checkpoint);
+
+/* Goes on without the file in memory, whose directory goes away; `memory_fd` is another or -1. */
+void checkpoint_set_memory(struct checkpoint *checkpoint, int memory_fd);
+
+/* Closes the file on the disk; the next write opens or makes it anew. */
+void checkpoint_reopen(struct checkpoint *checkpoint);
 
 void checkpoint_close(struct checkpoint *checkpoint);
 

@@ -22,6 +22,7 @@ enum {
 #define SPOOL_FILES_LOCK          "agent.lock"
 #define SPOOL_FILES_CHECKPOINT    "agent.checkpoint"
 #define SPOOL_FILES_IMPORTS       "agent.imports"
+#define SPOOL_FILES_MEMORY_DIR    "spool"    /* in MICROTRACE_RUN_DIR */
 #define SPOOL_FILES_ACTIVE_FORMAT "%s.jsonl" /* takes the signal's name */
 
 /* "<signal>.jsonl", the file that writers append to. */

@@ -25,6 +25,7 @@ struct spool_segment {
     uint64_t scanned;    /* no line ends between counted and this, if it is beyond counted */
     uint64_t pending;    /* records in [offset, counted) that are not settled */
     bool active;
+    bool in_memory;  /* its file is in the directory of that tier */
     bool held;       /* a writer had it open when it was last looked at */
     bool final;      /* sealed, and nobody can append any more */
     bool unreadable; /* it is there and can't be opened: of the above only seq is certain */
@@ -34,6 +35,8 @@ void spool_segment_name(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
                         const struct spool_segment *segment);
 
 /*
+ * The functions that take `dir_fd` want the directory of the segment's tier.
+ *
  * Takes size, inode and time from the name. Returns 0, or -1 with errno, as instance_file_check
  * has it where that is not a file to be read.
  */

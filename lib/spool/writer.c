@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,26 +27,57 @@ enum {
     REOPEN_TRIES = 64, /* far more than segments sealed between two of our calls */
 };
 
+static int set_path(struct spool_writer_file *file, const char *signal, const char *format, ...)
+{
+    va_list arguments;
+    int dir, name = 0;
+
+    va_start(arguments, format);
+    dir = vsnprintf(file->path, sizeof(file->path), format, arguments);
+    va_end(arguments);
+    if (dir > 0 && (size_t)dir < sizeof(file->path))
+        name = snprintf(file->path + dir, sizeof(file->path) - (size_t)dir,
+                        "/" SPOOL_FILES_ACTIVE_FORMAT, signal);
+    if (name > 0 && (size_t)(dir + name) < sizeof(file->path))
+        return dir;
+    /* A path cut off would be another file: without one each append fails, and is counted. */
+    file->path[0] = '\0';
+    return -1;
+}
+
 int spool_writer_init(struct spool_writer *spool, const char *dir, const char *signal,
                       uint64_t max_bytes)
 {
-    int len;
+    *spool = (struct spool_writer){.memory = {.fd = -1},
+                                   .disk = {.fd = -1, .max_bytes = max_bytes},
+                                   .check_ns = clock_ms_to_ns(SPOOL_CHECK_MS)};
+    return set_path(&spool->disk, signal, "%s", dir) > 0 ? 0 : -1;
+}
 
-    *spool = (struct spool_writer){
-        .fd = -1, .max_bytes = max_bytes, .check_ns = clock_ms_to_ns(SPOOL_CHECK_MS)};
-    len = snprintf(spool->path, sizeof(spool->path), "%s/" SPOOL_FILES_ACTIVE_FORMAT, dir, signal);
-    if (len > 0 && (size_t)len < sizeof(spool->path))
-        return 0;
-    /* A path cut off would be another file: without one each append fails, and is counted. */
-    spool->path[0] = '\0';
-    return -1;
+void spool_writer_set_memory(struct spool_writer *spool, const char *run_dir, const char *signal,
+                             uint64_t max_bytes)
+{
+    struct spool_writer_file *const file = &spool->memory;
+    const int dir_length = set_path(file, signal, "%s/" SPOOL_FILES_MEMORY_DIR, run_dir);
+
+    /* Some have their spool there. */
+    if (dir_length < 0 || strcmp(file->path, spool->disk.path) == 0)
+        file->path[0] = '\0';
+    file->dir_length = dir_length > 0 ? (size_t)dir_length : 0;
+    file->max_bytes = max_bytes;
+}
+
+static void close_file(struct spool_writer *spool, struct spool_writer_file *file)
+{
+    if (file->fd >= 0 && close(file->fd) != 0)
+        spool->last_errno = errno;
+    file->fd = -1;
 }
 
 void spool_writer_close(struct spool_writer *spool)
 {
-    if (spool->fd >= 0 && close(spool->fd) != 0)
-        spool->last_errno = errno;
-    spool->fd = -1;
+    close_file(spool, &spool->memory);
+    close_file(spool, &spool->disk);
 }
 
 /* This shared lock shows the agent that the file may still grow. */
@@ -95,10 +127,30 @@ static bool is_limited(void)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
-static int open_file(struct spool_writer *spool)
+/* Opens it in its directory, which a member of the group could have made a link. */
+static int open_below(const struct spool_writer_file *file, int flags, struct stat *status)
 {
+    char dir[SPOOL_PATH_MAX];
+    int dir_fd, fd, error;
+
+    memcpy(dir, file->path, file->dir_length);
+    dir[file->dir_length] = '\0';
+    dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -1;
+    fd = instance_file_open(dir_fd, file->path + file->dir_length + 1, flags, status);
+    error = errno;
+    (void)close(dir_fd);
+    errno = error;
+    return fd;
+}
+
+static int open_file(struct spool_writer_file *file)
+{
+    const int flags = O_RDWR | O_APPEND | O_CREAT;
     struct stat status;
-    const int fd = instance_file_open(AT_FDCWD, spool->path, O_RDWR | O_APPEND | O_CREAT, &status);
+    const int fd = file->dir_length > 0 ? open_below(file, flags, &status)
+                                        : instance_file_open(AT_FDCWD, file->path, flags, &status);
 
     if (fd < 0)
         return -1;
@@ -109,11 +161,11 @@ static int open_file(struct spool_writer *spool)
         errno = error;
         return -1;
     }
-    spool->fd = fd;
-    spool->device = status.st_dev;
-    spool->inode = status.st_ino;
-    spool->limited = is_limited();
-    spool->torn = ends_torn(fd, (uint64_t)status.st_size);
+    file->fd = fd;
+    file->device = status.st_dev;
+    file->inode = status.st_ino;
+    file->limited = is_limited();
+    file->torn = ends_torn(fd, (uint64_t)status.st_size);
     return 0;
 }
 
@@ -131,17 +183,17 @@ static uint64_t now_ns(void)
  * Whether fd is the file at the path. Does not ask for timestamps: on kernels with multigrain
  * timestamps (6.13) that would make the next append write the inode once more.
  */
-static int compare(struct spool_writer *spool, bool *same)
+static int compare(struct spool_writer_file *file, bool *same)
 {
     struct statx status;
 
     *same = false;
-    if (statx(AT_FDCWD, spool->path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_SIZE, &status) != 0)
+    if (statx(AT_FDCWD, file->path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_SIZE, &status) != 0)
         return errno == ENOENT ? 0 : -1;
-    *same = status.stx_ino == spool->inode &&
-            makedev(status.stx_dev_major, status.stx_dev_minor) == spool->device;
+    *same = status.stx_ino == file->inode &&
+            makedev(status.stx_dev_major, status.stx_dev_minor) == file->device;
     if (*same)
-        spool->size = status.stx_size;
+        file->size = status.stx_size;
     return 0;
 }
 
@@ -149,25 +201,23 @@ static int compare(struct spool_writer *spool, bool *same)
  * Makes sure that fd is locked and was the file at the path a moment ago. We take the lock before
  * the comparison, so that the agent sees it on a segment that is sealed afterwards.
  */
-static int ensure_current(struct spool_writer *spool)
+static int ensure_current(struct spool_writer *spool, struct spool_writer_file *file, uint64_t now)
 {
-    const uint64_t now = now_ns();
-
-    if (spool->fd >= 0 && now - spool->checked_ns < spool->check_ns)
+    if (file->fd >= 0 && now - file->checked_ns < spool->check_ns)
         return 0;
     for (int try = 0; try < REOPEN_TRIES; try++) {
         bool same;
 
-        if (spool->fd < 0 && open_file(spool) != 0)
+        if (file->fd < 0 && open_file(file) != 0)
             return -1;
-        if (compare(spool, &same) != 0)
+        if (compare(file, &same) != 0)
             return -1;
         if (same) {
-            spool->checked_ns = now;
-            spool->limited = is_limited();
+            file->checked_ns = now;
+            file->limited = is_limited();
             return 0;
         }
-        spool_writer_close(spool);
+        close_file(spool, file);
     }
     errno = EBUSY;
     return -1;
@@ -214,40 +264,40 @@ static ssize_t write_limited(int fd, const struct iovec *parts, int count)
 }
 
 /* One write(2); after a torn line an empty one goes first, by the same call. */
-static ssize_t write_lines(const struct spool_writer *spool, const char *lines, size_t len)
+static ssize_t write_lines(const struct spool_writer_file *file, const char *lines, size_t len)
 {
     const struct iovec parts[] = {{.iov_base = (void *)"\n", .iov_len = 1},
                                   {.iov_base = (void *)lines, .iov_len = len}};
     ssize_t wrote;
 
     do
-        wrote = spool->limited ? write_limited(spool->fd, &parts[!spool->torn], 1 + spool->torn)
-                : spool->torn  ? writev(spool->fd, parts, 2)
-                               : write(spool->fd, lines, len);
+        wrote = file->limited ? write_limited(file->fd, &parts[!file->torn], 1 + file->torn)
+                : file->torn  ? writev(file->fd, parts, 2)
+                              : write(file->fd, lines, len);
     while (wrote < 0 && errno == EINTR);
     return wrote;
 }
 
-enum spool_result spool_writer_append(struct spool_writer *spool, const char *lines, size_t len,
-                                      unsigned *lost)
+static enum spool_result append(struct spool_writer *spool, struct spool_writer_file *file,
+                                uint64_t now, const char *lines, size_t len, unsigned *lost)
 {
     const unsigned total = count_lines(lines, len);
     ssize_t wrote;
 
-    assert(len > 0 && lines[len - 1] == '\n');
     *lost = total;
     spool->wrote = 0;
-    if (ensure_current(spool) != 0)
+    if (ensure_current(spool, file, now) != 0)
         return failure(spool, errno);
-    if (spool->size + len > spool->max_bytes)
+    if (file->size + len > file->max_bytes)
         return SPOOL_FULL;
-    spool->torn = spool->torn && stays_torn(spool->fd);
-    wrote = write_lines(spool, lines, len);
+    file->torn = file->torn && stays_torn(file->fd);
+    wrote = write_lines(file, lines, len);
     if (wrote < 0)
         return failure(spool, errno);
-    spool->size += (uint64_t)wrote;
-    if (spool->torn && wrote > 0) {
-        spool->torn = false;
+    spool->inode = file->inode;
+    file->size += (uint64_t)wrote;
+    if (file->torn && wrote > 0) {
+        file->torn = false;
         wrote--;
     }
     spool->wrote = (size_t)wrote;
@@ -257,38 +307,65 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
         return SPOOL_OK;
     }
     /* Short write: whole lines are in, the agent counts the broken one, the rest is lost. */
-    spool->torn = wrote > 0 && lines[wrote - 1] != '\n';
-    *lost = total - count_lines(lines, (size_t)wrote) - (spool->torn ? 1 : 0);
+    file->torn = wrote > 0 && lines[wrote - 1] != '\n';
+    *lost = total - count_lines(lines, (size_t)wrote) - (file->torn ? 1 : 0);
     return failure(spool, ENOSPC);
 }
 
+/* Whether memory is to be tried: it is in use, or it may have come since the last try. */
+static bool memory_due(const struct spool_writer *spool, uint64_t now)
+{
+    return spool->memory.path[0] != '\0' &&
+           (spool->memory.fd >= 0 || now - spool->memory.checked_ns >= spool->check_ns);
+}
+
+enum spool_result spool_writer_append(struct spool_writer *spool, const char *lines, size_t len,
+                                      unsigned *lost)
+{
+    const uint64_t now = now_ns();
+
+    assert(len > 0 && lines[len - 1] == '\n');
+    if (memory_due(spool, now)) {
+        const enum spool_result result = append(spool, &spool->memory, now, lines, len, lost);
+
+        if (result == SPOOL_OK || spool->wrote > 0) {
+            /* What is on the disk is the agent's as soon as nobody has it open. */
+            close_file(spool, &spool->disk);
+            return result;
+        }
+        if (spool->memory.fd < 0)
+            spool->memory.checked_ns = now;
+    }
+    return append(spool, &spool->disk, now, lines, len, lost);
+}
+
 /* A file beside the spool, of a name that nobody can have guessed if the usual one is taken. */
-static int make_probe(const struct spool_writer *spool, char path[PROBE_PATH_MAX])
+static int make_probe(const struct spool_writer_file *file, char path[PROBE_PATH_MAX])
 {
     int fd;
 
-    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%ld", spool->path, (long)getpid());
+    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%ld", file->path, (long)getpid());
     (void)unlink(path); /* an earlier process's of this number, which was killed */
     fd = instance_file_make(AT_FDCWD, path, INSTANCE_FILE_MODE);
     if (fd >= 0 || errno != EEXIST)
         return fd;
-    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%016" PRIx64, spool->path, ids_random64());
+    (void)snprintf(path, PROBE_PATH_MAX, "%s.probe.%016" PRIx64, file->path, ids_random64());
     return instance_file_make(AT_FDCWD, path, INSTANCE_FILE_MODE);
 }
 
-enum spool_result spool_writer_probe(struct spool_writer *spool)
+static enum spool_result probe(struct spool_writer *spool, struct spool_writer_file *file)
 {
     char path[PROBE_PATH_MAX], page[PROBE_SIZE] = {0};
     enum spool_result result = SPOOL_OK;
     ssize_t wrote;
     int fd;
 
-    spool->checked_ns = 0;
-    if (ensure_current(spool) != 0)
+    file->checked_ns = 0;
+    if (ensure_current(spool, file, now_ns()) != 0)
         return failure(spool, errno);
-    if (spool->size >= spool->max_bytes)
+    if (file->size >= file->max_bytes)
         return SPOOL_FULL;
-    fd = make_probe(spool, path);
+    fd = make_probe(file, path);
     if (fd < 0)
         return failure(spool, errno);
     wrote = write_limited(fd, &(const struct iovec){page, sizeof(page)}, 1);
@@ -301,6 +378,23 @@ enum spool_result spool_writer_probe(struct spool_writer *spool)
         result = failure(spool, errno);
     (void)unlink(path);
     return result;
+}
+
+enum spool_result spool_writer_probe(struct spool_writer *spool)
+{
+    if (spool->memory.path[0] != '\0' && probe(spool, &spool->memory) == SPOOL_OK)
+        return SPOOL_OK;
+    return probe(spool, &spool->disk);
+}
+
+static bool leads(const struct spool_writer_file *file)
+{
+    return file->path[0] != '\0' && access(file->path, W_OK) == 0;
+}
+
+bool spool_writer_leads(const struct spool_writer *spool)
+{
+    return leads(&spool->memory) || leads(&spool->disk);
 }
 
 const char *spool_reason(enum spool_result result)

@@ -1,6 +1,8 @@
 /*
  * The writer's side of a spool: append whole lines to <dir>/<signal>.jsonl, beside any number of
- * other writers, while the agent rotates. docs/spool.md is the protocol:
+ * other writers, while the agent rotates. There are two places for that file, in memory and on a
+ * disk (docs/spool.md, section "Two tiers"): the first where its directory is there and its file
+ * has room, else the second. docs/spool.md is the protocol:
  *
  * A writer keeps a shared (read) OFD lock on the file that it appends to, as long as the file is
  * open, and now and then compares the path with its descriptor. The agent seals a segment by
@@ -31,18 +33,25 @@ enum spool_result {
     SPOOL_OVERSIZE,   /* "oversize": a record beyond SPOOL_RECORD_MAX */
 };
 
-struct spool_writer {
-    char path[SPOOL_PATH_MAX]; /* the file being appended */
+/* An active file, of one tier. */
+struct spool_writer_file {
+    char path[SPOOL_PATH_MAX]; /* "" for none */
+    size_t dir_length;         /* of its directory in the path, if that is to be no link; else 0 */
     int fd;                    /* -1 while there is none */
     bool limited;              /* the size of files is (RLIMIT_FSIZE), when it was opened */
     bool torn;                 /* the last line may be unfinished: then ours begins on a new one */
     uint64_t device, inode;    /* of fd */
     uint64_t max_bytes;        /* limit of the file's size, as of the last comparison */
-    uint64_t check_ns;         /* interval of the comparisons; 0: before each append */
-    uint64_t checked_ns;       /* when the last was, on the monotonic clock */
+    uint64_t checked_ns;       /* when the last was, on the monotonic clock; or the last try */
     uint64_t size;             /* of the file then, and what we added since */
-    size_t wrote;              /* bytes of the last append that are in the file */
-    int last_errno;            /* of the last failure, for messages; 0 for none */
+};
+
+struct spool_writer {
+    struct spool_writer_file memory, disk;
+    uint64_t check_ns; /* interval of the comparisons; 0: before each append */
+    uint64_t inode;    /* of the file that the last append went to */
+    size_t wrote;      /* bytes of the last append that are in the file */
+    int last_errno;    /* of the last failure, for messages; 0 for none */
 };
 
 /*
@@ -54,6 +63,13 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
                       uint64_t max_bytes);
 
 /*
+ * From now on tries <run_dir>/spool/<signal>.jsonl first, up to `max_bytes` of it, where the agent
+ * has made that directory. Without it one attempt in SPOOL_CHECK_MS is one system call more.
+ */
+void spool_writer_set_memory(struct spool_writer *spool, const char *run_dir, const char *signal,
+                             uint64_t max_bytes);
+
+/*
  * Appends `len` bytes, one or more whole lines each ended by a newline, by one write. *lost is set
  * to the number of lines that the caller has to count under the result's reason; the rest is in the
  * file. A line torn by a short write is not included: the agent finds and counts it.
@@ -61,13 +77,16 @@ int spool_writer_init(struct spool_writer *spool, const char *dir, const char *s
 enum spool_result spool_writer_append(struct spool_writer *spool, const char *lines, size_t len,
                                       unsigned *lost);
 
-/* Tries whether an append could succeed now, by writing a probe file beside the spool. */
+/* Tries whether an append could succeed now, by writing a probe file beside the active one. */
 enum spool_result spool_writer_probe(struct spool_writer *spool);
+
+/* Whether an active file is there and may be written, as far as that shows without writing. */
+bool spool_writer_leads(const struct spool_writer *spool);
 
 /* The label value of a result that is not SPOOL_OK. */
 const char *spool_reason(enum spool_result result);
 
-/* Closes the file, which releases its lock. */
+/* Closes the files, which releases their locks. */
 void spool_writer_close(struct spool_writer *spool);
 
 #endif

@@ -28,14 +28,16 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
     e->signal = signal;
     e->shared = shared;
     e->counts = &saved->counts;
-    e->quarantine = (struct quarantine){
-        .dir_fd = shared->dir_fd, .signal = signal, .max_bytes = shared->settings->segment_bytes};
-    if (segments_open(&e->segments, signal, shared->dir_fd, saved) != 0) {
+    e->quarantine = (struct quarantine){.dir_fd = shared->dirs.disk_fd,
+                                        .signal = signal,
+                                        .max_bytes = shared->settings->segment_bytes};
+    if (segments_open(&e->segments, signal, &shared->dirs, saved) != 0) {
         message_print("the spool can't be read: %s", strerror(errno));
         return -1;
     }
     e->segments.words = metrics_words(shared->metrics->metrics);
-    e->rescan_ns = clock_monotonic_ns() + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
+    e->progress_ns = clock_monotonic_ns();
+    e->rescan_ns = e->progress_ns + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
     if (export->url[0] == '\0')
         return 0;
     e->window_size = EXPORTER_WINDOW;

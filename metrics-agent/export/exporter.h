@@ -37,7 +37,8 @@ struct exporter_shared {
     struct agent_metrics *metrics;
     const struct resource *resource;
     CURLM *multi;
-    int dir_fd;
+    struct segments_dirs dirs;
+    uint64_t memory_sealed; /* bytes of sealed segments in memory, all signals together */
     bool checkpoint_failed; /* it was said */
     bool drain;             /* no lingering */
     unsigned gather_ms;     /* how long writes gather before a look; see gather.h */
@@ -58,17 +59,19 @@ struct exporter {
     struct transfer *transfer; /* NULL where nothing is sent */
     struct export_result result;
     enum exporter_state state;
-    uint64_t look_ns;   /* when to look at the files again; UINT64_MAX for never */
-    uint64_t rescan_ns; /* no reading of the directory before this */
-    uint64_t send_ns;   /* no request before this; 0 for at once */
-    bool notified;      /* somebody wrote: look_ns is near */
-    bool more;          /* the last look left something to read */
-    bool counted_once;  /* all of the spool has been counted since the start */
-    bool rejecting;     /* the last answer rejected records, and that was said */
-    bool cut;           /* the last answer could not be read to its end, and that was said */
-    bool unkept;        /* the last record for the quarantine file could not be written there */
-    bool taken;         /* the endpoint has taken a request since we started */
-    unsigned failures;  /* in a row */
+    uint64_t look_ns;     /* when to look at the files again; UINT64_MAX for never */
+    uint64_t rescan_ns;   /* no reading of the directory before this */
+    uint64_t progress_ns; /* when something was last settled, or nothing waited in memory */
+    uint64_t move_seq;    /* segments in memory below this number have waited too long there */
+    uint64_t send_ns;     /* no request before this; 0 for at once */
+    bool notified;        /* somebody wrote: look_ns is near */
+    bool more;            /* the last look left something to read */
+    bool counted_once;    /* all of the spool has been counted since the start */
+    bool rejecting;       /* the last answer rejected records, and that was said */
+    bool cut;             /* the last answer could not be read to its end, and that was said */
+    bool unkept;          /* the last record for the quarantine file could not be written there */
+    bool taken;           /* the endpoint has taken a request since we started */
+    unsigned failures;    /* in a row */
     char trouble[TRANSFER_CODE_MAX]; /* the code that was last complained of, "" for none */
     enum retry_verdict trouble_verdict;
 

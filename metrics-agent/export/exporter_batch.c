@@ -1,5 +1,6 @@
 #include "metrics-agent/export/exporter_batch.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/writer.h"
@@ -111,6 +112,7 @@ void exporter_batch_settle(struct exporter *e, size_t end, uint64_t rejected, co
                        item->length);
     }
     e->misfit = NULL;
+    e->progress_ns = clock_monotonic_ns();
     if (delivered > 0)
         e->refused = 0;
     if (segment != NULL)

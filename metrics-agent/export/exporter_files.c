@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
+#include "lib/spool/tiers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,6 +60,18 @@ void exporter_files_commit(struct exporter *e)
     remove_done(e);
 }
 
+/* In memory segments are small, so that what can't be sent moves in small steps. */
+static bool is_to_be_sealed(const struct exporter *e, const struct segment *active)
+{
+    const struct agent_settings *const settings = e->shared->settings;
+    const uint64_t memory = settings->telemetry.spool_memory_bytes;
+
+    if (active->file.size >= settings->segment_bytes)
+        return true;
+    return active->file.in_memory && active->file.size >= memory / SPOOL_TIERS_SEAL_SHARE &&
+           e->shared->memory_sealed <= memory / 8 * SPOOL_TIERS_SEALED_EIGHTHS;
+}
+
 void exporter_files_look(struct exporter *e, uint64_t now_ns)
 {
     struct segments *s = &e->segments;
@@ -71,7 +84,7 @@ void exporter_files_look(struct exporter *e, uint64_t now_ns)
     }
     segments_refresh(s);
     last = segments_list_active(s);
-    if (last != NULL && last->file.size >= e->shared->settings->segment_bytes) {
+    if (last != NULL && is_to_be_sealed(e, last)) {
         const bool sealed = segments_seal(s) == 0;
 
         if (!sealed && !s->unsealable)

@@ -6,6 +6,7 @@
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/gather.h"
 #include "metrics-agent/export/retention.h"
+#include "metrics-agent/export/segments_move.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,13 +40,16 @@ bool exporters_taken(const char *path)
 /* Without a checkpoint the counts are the metrics file's, or those that the spool before left. */
 static int open_all(struct exporters *all, const struct spool_counts *before)
 {
-    const enum checkpoint_found found = checkpoint_open(&all->checkpoint, all->dir.fd);
+    enum checkpoint_found found;
     int i;
+
+    memory_tier_open(&all->memory, &all->shared, all->dir.fd);
+    found = checkpoint_open(&all->checkpoint, all->dir.fd, all->memory.dirs.memory_fd);
 
     if (found == CHECKPOINT_CORRUPT)
         message_print("the checkpoint is damaged; everything in the spool is sent again");
     all->shared.checkpoint = &all->checkpoint;
-    all->shared.dir_fd = all->dir.fd;
+    all->shared.dirs = all->memory.dirs;
     import_segment_mend(all->dir.fd, &all->checkpoint.state);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
         struct spool_counts *counts = &all->checkpoint.state.signals[i].counts;
@@ -59,7 +63,8 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
     }
     if (importer_open(&all->importer, all->each) != 0)
         return -1;
-    if (spool_watch_open(&all->watch, all->dir.path) != 0)
+    if (spool_watch_open(&all->watch, all->dir.path,
+                         all->memory.dirs.memory_fd >= 0 ? all->memory.path : NULL) != 0)
         message_print("the spool can't be watched, looking at it now and then: %s",
                       strerror(errno));
     all->open = true;
@@ -76,6 +81,7 @@ static void close_all(struct exporters *all)
         exporter_close(&all->each[i]);
     checkpoint_close(&all->checkpoint);
     spool_watch_close(&all->watch);
+    memory_tier_close(&all->memory);
     spool_dir_close(&all->dir);
 }
 
@@ -85,7 +91,8 @@ int exporters_open(struct exporters *all, const struct exporter_shared *shared)
 
     all->shared = *shared;
     all->shared.gather_ms = GATHER_MIN_MS;
-    all->watch.fd = all->checkpoint.fd = -1;
+    all->watch.fd = all->checkpoint.disk.fd = all->checkpoint.memory.fd = -1;
+    all->memory.dirs.memory_fd = -1;
     if (spool_dir_open(&all->dir, path, true, all->problem) == 0) {
         all->problem[0] = '\0';
         if (open_all(all, NULL) == 0)
@@ -108,6 +115,7 @@ void exporters_close(struct exporters *all)
         segments_refresh(&all->each[i].segments);
         exporter_files_commit(&all->each[i]);
     }
+    memory_tier_leave(&all->memory, all->each, SPOOL_SIGNALS);
     (void)exporters_publish(all);
     (void)checkpoint_sync(&all->checkpoint);
     close_all(all);
@@ -167,6 +175,18 @@ bool exporters_notified(const struct exporters *all)
     return all->open && notified;
 }
 
+/* Records that wait in memory alone. */
+static uint64_t pending_in_memory(const struct segments *segments)
+{
+    uint64_t records = 0;
+
+    for (size_t i = 0; i < segments->count; i++) {
+        if (segments->list[i].file.in_memory)
+            records += segments->list[i].file.pending;
+    }
+    return records;
+}
+
 /* Goes on in the directory that has the spool's name now. What waited in the old one is gone. */
 static int move_to(struct exporters *all, const struct spool_dir *other)
 {
@@ -175,11 +195,13 @@ static int move_to(struct exporters *all, const struct spool_dir *other)
 
     message_print("%s is another directory now; going on there", other->path);
     for (i = 0; i < SPOOL_SIGNALS; i++) {
-        struct segments *segments = &all->each[i].segments;
+        struct exporter *const e = &all->each[i];
 
-        counts[i] = *all->each[i].counts;
-        counts[i].dropped[SPOOL_DROP_DELETED] +=
-            segments->sums.pending + segments_take_deleted(segments);
+        e->counts->dropped[SPOOL_DROP_DELETED] += e->segments.sums.pending -
+                                                  pending_in_memory(&e->segments) +
+                                                  segments_take_deleted(&e->segments);
+        counts[i] = *e->counts;
+        exporter_files_save(e);
     }
     close_all(all);
     all->dir = *other;
@@ -218,6 +240,19 @@ static int follow(struct exporters *all, uint64_t now_ns, char reason[SPOOL_DIR_
     return move_to(all, &other);
 }
 
+/* The directory in memory is another one, or gone. */
+static void set_memory(struct exporters *all)
+{
+    const int fd = all->memory.dirs.memory_fd;
+
+    all->shared.dirs = all->memory.dirs;
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
+        segments_move_lost(&all->each[i].segments, fd);
+    checkpoint_set_memory(&all->checkpoint, fd);
+    all->checkpoint.memory_alone = false;
+    exporter_files_save(&all->each[0]);
+}
+
 int exporters_check(struct exporters *all, uint64_t now_ns)
 {
     char reason[SPOOL_DIR_REASON_MAX] = "";
@@ -242,6 +277,8 @@ int exporters_check(struct exporters *all, uint64_t now_ns)
             break;
         }
     }
+    if (all->open && !memory_tier_check(&all->memory))
+        set_memory(all);
     if (reason[0] == '\0')
         all->make_ns = 0;
     if (strcmp(all->problem, reason) != 0)
@@ -316,7 +353,7 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
 {
     const bool notified = exporters_notified(all);
     uint64_t next = all->problem[0] != '\0' ? all->check_ns : UINT64_MAX, room;
-    uint64_t import, save;
+    uint64_t import, memory, save;
     int i;
 
     if (!all->open)
@@ -336,6 +373,9 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
         next = now_ns;
     if (import < next)
         next = import;
+    memory = memory_tier_run(&all->memory, all->each, SPOOL_SIGNALS, now_ns);
+    if (memory < next)
+        next = memory;
     room = make_room(all, now_ns);
     if (room < next)
         next = room;

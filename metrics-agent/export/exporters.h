@@ -11,6 +11,7 @@
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporter.h"
 #include "metrics-agent/export/importer.h"
+#include "metrics-agent/export/memory_tier.h"
 #include "metrics-agent/export/spool_dir.h"
 #include "metrics-agent/export/spool_watch.h"
 
@@ -25,6 +26,7 @@ enum {
 struct exporters {
     bool open; /* the directory and what follows from it */
     struct spool_dir dir;
+    struct memory_tier memory;
     struct checkpoint checkpoint;
     struct exporter_shared shared;
     struct exporter each[SPOOL_SIGNALS];

@@ -65,7 +65,7 @@ static int make_file(struct import_segment *s)
             return -1;
         }
         spool_files_sealed(name, s->exporter->signal, s->number);
-        fd = instance_file_make(shared->dir_fd, name, INSTANCE_FILE_MODE);
+        fd = instance_file_make(shared->dirs.disk_fd, name, INSTANCE_FILE_MODE);
         if (fd >= 0 || errno != EEXIST)
             return fd;
         s->number = 0;
@@ -101,7 +101,7 @@ int import_segment_begin(struct import_segment *s)
         return 0;
     error = errno;
     spool_files_sealed(name, s->exporter->signal, s->number);
-    (void)unlinkat(s->exporter->shared->dir_fd, name, 0);
+    (void)unlinkat(s->exporter->shared->dirs.disk_fd, name, 0);
     import_segment_release(s);
     errno = error;
     return -1;

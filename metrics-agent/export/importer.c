@@ -45,7 +45,7 @@ int importer_open(struct importer *im, struct exporter *exporters)
     im->text = malloc(CHECKPOINT_PRINT_BYTES + SPOOL_LINE_MAX + 1);
     im->out = malloc(SPOOL_LINE_MAX + 2);
     if (im->text != NULL && im->out != NULL &&
-        import_files_open(&im->files, shared->dir_fd, clock_monotonic_ns()) == 0) {
+        import_files_open(&im->files, shared->dirs.disk_fd, clock_monotonic_ns()) == 0) {
         importer_commit_begin(im);
         /* At the first start there is none. */
         im->files.missing = im->files.missing && shared->checkpoint->state.generation > 0;

@@ -150,7 +150,7 @@ static void punch(const struct segments *s, const struct segment *segment)
     if (length == 0)
         return;
     spool_segment_name(name, s->signal, &segment->file);
-    fd = instance_file_open(s->dir_fd, name, O_WRONLY, &status);
+    fd = instance_file_open(s->dirs.disk_fd, name, O_WRONLY, &status);
     if (fd < 0)
         return;
     /* Where the file system can't do it, the segment's deletion gives the room back later. */
@@ -169,14 +169,15 @@ static void make_room(struct exporter *e)
     segments_refresh(s);
     active = segments_list_active(s);
     /* What is behind `offset` then is a line that a full disk has cut off. */
-    if (active != NULL && active->file.offset > 0 && e->state == EXPORTER_IDLE && !e->more)
+    if (active != NULL && !active->file.in_memory && active->file.offset > 0 &&
+        e->state == EXPORTER_IDLE && !e->more)
         (void)segments_seal(s); /* tried again while the file system is full */
     segments_refresh(s);
     for (i = 0; i < s->count; i++) {
         const struct segment *const segment = &s->list[i];
 
-        if (!segment->file.active && !segment->file.final && !segment->nameless &&
-            !segment->suspect)
+        if (!segment->file.in_memory && !segment->file.active && !segment->file.final &&
+            !segment->nameless && !segment->suspect)
             punch(s, segment);
     }
     if (s->sums.done > 0 && e->state == EXPORTER_IDLE)

@@ -4,6 +4,8 @@
 #include "lib/base/message.h"
 #include "lib/spool/listing.h"
 #include "metrics-agent/export/segments_count.h"
+#include "metrics-agent/export/segments_make.h"
+#include "metrics-agent/export/segments_move.h"
 #include "metrics-agent/export/segments_prints.h"
 
 #include <assert.h>
@@ -39,13 +41,16 @@ static void resume(struct segments *s, struct segment *segment,
 /* Takes up the file at <signal>.jsonl where it is not the one we know. */
 static void find_active(struct segments *s)
 {
-    struct segment new = {.file = {.seq = s->active_seq, .active = true}};
+    struct segment new = {
+        .file = {.seq = s->active_seq, .active = true, .in_memory = segments_active_in_memory(s)},
+        .seen_ns = clock_monotonic_ns()};
+    const int dir_fd = segments_list_dir(s, new.file.in_memory);
     const size_t before = s->unreadable;
     char name[SPOOL_FILES_NAME_MAX];
 
     spool_files_active(name, s->signal);
-    new.fd = spool_segment_stat(&new.file, s->signal, s->dir_fd) == 0
-                 ? spool_segment_open(&new.file, s->signal, s->dir_fd)
+    new.fd = spool_segment_stat(&new.file, s->signal, dir_fd) == 0
+                 ? spool_segment_open(&new.file, s->signal, dir_fd)
                  : -1;
     s->unreadable -= s->active_unreadable;
     s->active_unreadable = new.fd < 0 && errno != ENOENT;
@@ -65,16 +70,23 @@ static bool being_copied(const struct spool_segment *file)
 }
 
 /* Takes up a sealed segment that is not known yet. Returns NULL if it did not. */
-static const struct segment *take_up(struct segments *s, uint64_t seq, bool others)
+static const struct segment *take_up(struct segments *s, const struct spool_listing_sealed *found,
+                                     bool others)
 {
-    struct segment sealed = {.file = {.seq = seq}, .fd = -1};
+    const uint64_t seq = found->seq;
+    struct segment sealed = {
+        .file = {.seq = seq, .in_memory = found->in_memory},
+        .fd = -1,
+        .copied = found->in_memory && found->on_disk ? segments_move_copied(s, found->seq) : 0,
+        .seen_ns = clock_monotonic_ns()};
     struct segment *const last = segments_list_active(s);
     const size_t before = s->unreadable;
     const struct segment *added;
     char name[SPOOL_FILES_NAME_MAX];
     int error = 0;
 
-    if (spool_segment_stat(&sealed.file, s->signal, s->dir_fd) != 0)
+    if (spool_segment_stat(&sealed.file, s->signal, segments_list_dir(s, sealed.file.in_memory)) !=
+        0)
         error = errno;
     sealed.file.unreadable = error != 0;
     if (error == ENOENT || (others && being_copied(&sealed.file)))
@@ -101,7 +113,7 @@ static ssize_t scan(struct segments *s, bool others)
     struct spool_listing there;
     size_t i = 0, k = 0, added = 0;
 
-    if (spool_listing_read(&there, s->signal, s->dir_fd) != 0)
+    if (segments_move_list(s, &there) != 0)
         return -1;
     while (k < there.count || i < s->count) {
         struct segment *known = i < s->count ? &s->list[i] : NULL;
@@ -110,12 +122,12 @@ static ssize_t scan(struct segments *s, bool others)
             known = NULL;
         if (known == NULL && k == there.count)
             break;
-        if (known == NULL || (k < there.count && there.sealed[k] < known->file.seq)) {
-            const struct segment *new = take_up(s, there.sealed[k++], others);
+        if (known == NULL || (k < there.count && there.sealed[k].seq < known->file.seq)) {
+            const struct segment *new = take_up(s, &there.sealed[k++], others);
 
             i += new != NULL;
             added += new != NULL && !new->file.unreadable;
-        } else if (k < there.count && there.sealed[k] == known->file.seq) {
+        } else if (k < there.count && there.sealed[k].seq == known->file.seq) {
             k++;
             i++;
         } else if (known->fd < 0) {
@@ -128,19 +140,19 @@ static ssize_t scan(struct segments *s, bool others)
     return (ssize_t)added;
 }
 
-int segments_open(struct segments *s, enum spool_signal signal, int dir_fd,
+int segments_open(struct segments *s, enum spool_signal signal, const struct segments_dirs *dirs,
                   const struct checkpoint_signal *from)
 {
     size_t i;
 
     /* A crash after the rename leaves the checkpoint's number to a file that is sealed by now. */
-    *s = (struct segments){.signal = signal,
-                           .dir_fd = dir_fd,
-                           .active_seq = from->active_seq > 0 ? from->active_seq : 1};
+    *s = (struct segments){
+        .signal = signal, .dirs = *dirs, .active_seq = from->active_seq > 0 ? from->active_seq : 1};
     if (scan(s, false) < 0) {
         segments_close(s);
         return -1;
     }
+    segments_make_of_stray(s);
     find_active(s);
     for (i = 0; i < s->count; i++)
         resume(s, &s->list[i], from);
@@ -152,7 +164,7 @@ void segments_close(struct segments *s)
     while (s->count > 0)
         segments_list_forget(s, s->list);
     free(s->memory);
-    *s = (struct segments){.signal = s->signal, .dir_fd = s->dir_fd};
+    *s = (struct segments){.signal = s->signal, .dirs = s->dirs};
 }
 
 void segments_replaced(struct segments *s, struct segment *segment, uint64_t in_hand)
@@ -247,7 +259,7 @@ static void check_active(struct segments *s)
     if (last == NULL)
         return;
     spool_files_active(name, s->signal);
-    if (fstatat(s->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+    if (fstatat(segments_list_dir(s, last->file.in_memory), name, &status, AT_SYMLINK_NOFOLLOW) == 0
             ? status.st_ino == last->file.inode
             : errno != ENOENT)
         return;
@@ -276,6 +288,7 @@ void segments_refresh(struct segments *s)
     struct segment *active;
 
     check_active(s);
+    segments_make_of_stray(s);
     if (segments_list_active(s) == NULL)
         find_active(s);
     active = segments_list_active(s);
@@ -328,7 +341,6 @@ void segments_rescan(struct segments *s)
 int segments_seal(struct segments *s)
 {
     struct segment *last = segments_list_active(s);
-    char from[SPOOL_FILES_NAME_MAX], to[SPOOL_FILES_NAME_MAX];
     uint64_t seq;
 
     assert(last != NULL);
@@ -336,21 +348,13 @@ int segments_seal(struct segments *s)
     /* Somebody else's had the highest number there is; once it is gone we begin anew. */
     if (seq > SPOOL_FILES_SEQ_MAX)
         seq = s->count > 1 ? last[-1].file.seq + 1 : 1;
-    spool_files_active(from, s->signal);
     for (;; seq++) {
         if (seq > SPOOL_FILES_SEQ_MAX) {
             errno = ERANGE;
             return -1;
         }
-        spool_files_sealed(to, s->signal, seq);
-        if (renameat2(s->dir_fd, from, s->dir_fd, to, RENAME_NOREPLACE) == 0)
+        if (segments_make_sealed(s, last->file.in_memory, seq) == 0)
             break;
-        if (errno == EINVAL || errno == ENOSYS) {
-            /* A file system without the flag; we are alone in giving out numbers. */
-            if (renameat(s->dir_fd, from, s->dir_fd, to) != 0)
-                return -1;
-            break;
-        }
         if (errno != EEXIST)
             return -1;
     }
@@ -368,9 +372,14 @@ static int unlink_file(struct segments *s, const struct segment *segment)
 {
     char name[SPOOL_FILES_NAME_MAX];
 
+    const int dir_fd = segments_list_dir(s, segment->file.in_memory);
+
     spool_files_sealed(name, s->signal, segment->file.seq);
     segments_count_forget(s, segment);
-    if (segment->nameless || unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT) {
+    /* First the copy: without the original it would be somebody else's. */
+    if (segment->copied > 0 && !segment->nameless)
+        (void)unlinkat(s->dirs.disk_fd, name, 0);
+    if (segment->nameless || unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT) {
         s->undeletable = false;
         return 0;
     }

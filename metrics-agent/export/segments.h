@@ -23,12 +23,9 @@ enum {
     SEGMENTS_LOOK_FILES = 1024, /* that one segments_refresh opens */
 };
 
-/*
- * Finds what is there in the directory `dir_fd` and where `from` left off. Returns 0, or -1 with
- * errno.
- */
-int segments_open(struct segments *segments, enum spool_signal signal, int dir_fd,
-                  const struct checkpoint_signal *from);
+/* Finds what is there in `dirs` and where `from` left off. Returns 0, or -1 with errno. */
+int segments_open(struct segments *segments, enum spool_signal signal,
+                  const struct segments_dirs *dirs, const struct checkpoint_signal *from);
 
 void segments_close(struct segments *segments);
 

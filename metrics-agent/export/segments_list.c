@@ -10,11 +10,34 @@
 
 enum { ROOM_FIRST = 16 };
 
+bool segments_active_in_memory(const struct segments *s)
+{
+    return s->dirs.memory_fd >= 0 && !s->dirs.leaving_memory;
+}
+
+int segments_list_dir(const struct segments *s, bool in_memory)
+{
+    return in_memory ? s->dirs.memory_fd : s->dirs.disk_fd;
+}
+
+static uint64_t waiting_in_memory(const struct segment *segment)
+{
+    const uint64_t safe =
+        segment->file.offset > segment->copied ? segment->file.offset : segment->copied;
+
+    return segment->file.in_memory && segment->file.size > safe ? segment->file.size - safe : 0;
+}
+
 /* Every change of a segment stands between these two, so that the sums stay true. */
 static void sum(struct segments *s, const struct segment *segment, uint64_t by)
 {
     s->sums.pending += by * segment->file.pending;
     s->sums.bytes += by * (segment->given_up || segment->stays ? 0 : segment->file.size);
+    s->sums.memory += by * (segment->file.in_memory && segment->file.size > segment->punched
+                                ? segment->file.size - segment->punched
+                                : 0);
+    s->sums.memory_waiting += by * waiting_in_memory(segment);
+    s->sums.in_memory += by * segment->file.in_memory;
     s->sums.growing += by * (!segment->file.final || segment->suspect);
     s->sums.started += by * ((segment->file.offset > 0 || segment->file.in_line > 0));
     s->sums.done += by * segments_list_done(segment);
@@ -151,7 +174,8 @@ int segments_list_open_file(struct segments *s, struct segment *segment)
 {
     if (segment->fd >= 0)
         return 0;
-    segment->fd = spool_segment_open(&segment->file, s->signal, s->dir_fd);
+    segment->fd = spool_segment_open(&segment->file, s->signal,
+                                     segments_list_dir(s, segment->file.in_memory));
     if (segment->fd < 0 && errno == ENOENT)
         return -1;
     if (segment->file.unreadable != (segment->fd < 0))

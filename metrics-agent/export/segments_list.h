@@ -15,6 +15,9 @@
 
 struct segment {
     struct spool_segment file;
+    uint64_t copied;       /* of a file in memory: so many bytes are on the disk, too */
+    uint64_t punched;      /* of a file in memory: so many bytes, all settled, were given back */
+    uint64_t seen_ns;      /* when it was found, on the monotonic clock */
     uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
     uint64_t mark_offset;  /* the same, of what was counted */
     uint32_t print, mark;
@@ -28,13 +31,23 @@ struct segment {
     bool stays;    /* done with, but it can't be deleted; tried again at the next rescan */
 };
 
+/* Where the files are. */
+struct segments_dirs {
+    int disk_fd;
+    int memory_fd;       /* -1: there is one tier alone */
+    bool leaving_memory; /* no active file is expected there any more */
+};
+
 /* Sums over all segments, so that nobody has to go through a hundred thousand of them. */
 struct segments_sums {
-    uint64_t pending; /* counted lines that wait */
-    uint64_t bytes;   /* of all files but those given up and those that stay */
-    size_t growing;   /* segments that are not final, the active one among them */
-    size_t started;   /* settled in part or whole */
-    size_t done;      /* settled whole, and final */
+    uint64_t pending;        /* counted lines that wait */
+    uint64_t bytes;          /* of all files but those given up and those that stay */
+    uint64_t memory;         /* of files in memory, what they take there */
+    uint64_t memory_waiting; /* of these, bytes that are not settled and not on the disk, too */
+    size_t in_memory;        /* segments whose file is there */
+    size_t growing;          /* segments that are not final, the active one among them */
+    size_t started;          /* settled in part or whole */
+    size_t done;             /* settled whole, and final */
     size_t nameless;
     size_t given_up;
     size_t stays;
@@ -42,7 +55,7 @@ struct segments_sums {
 
 struct segments {
     enum spool_signal signal;
-    int dir_fd;
+    struct segments_dirs dirs;
     const struct metrics_words *words; /* with the writers' tallies; NULL for none */
     struct segment *list;              /* ascending numbers; the active one, if any, is the last */
     size_t count;
@@ -57,9 +70,16 @@ struct segments {
     uint64_t held_seq;   /* the caller has a batch of this segment in hand; 0 for none */
     uint64_t deleted;    /* records found to be gone since segments_take_deleted */
     uint64_t grown;      /* bytes that files were found to have got since segments_take_grown */
+    uint64_t stray_ns;   /* no look for an active file of the other tier before this */
     uint64_t look_seq;   /* segments_refresh goes on below this number; 0 for at the newest */
     bool looks_left;     /* it has not come to the oldest one yet */
 };
+
+/* Whether the active file is expected in memory. */
+bool segments_active_in_memory(const struct segments *segments);
+
+/* The directory of the tier. */
+int segments_list_dir(const struct segments *segments, bool in_memory);
 
 /* Every change of a segment in the list stands between these two, so that the sums stay true. */
 void segments_list_before(struct segments *segments, const struct segment *segment);

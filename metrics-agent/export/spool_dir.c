@@ -120,9 +120,9 @@ enum spool_dir_state spool_dir_check(struct spool_dir *dir, struct checkpoint *c
             return SPOOL_DIR_TROUBLE;
         }
     }
-    if (checkpoint->fd >= 0 && !same(dir->fd, SPOOL_FILES_CHECKPOINT, checkpoint->fd)) {
+    if (checkpoint->disk.fd >= 0 && !same(dir->fd, SPOOL_FILES_CHECKPOINT, checkpoint->disk.fd)) {
         message_print("%s was removed by someone else; making it anew", SPOOL_FILES_CHECKPOINT);
-        checkpoint_close(checkpoint);
+        checkpoint_reopen(checkpoint);
         *lost = true;
     }
     return SPOOL_DIR_SAME;

@@ -7,9 +7,10 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-int spool_watch_open(struct spool_watch *watch, const char *dir)
+int spool_watch_open(struct spool_watch *watch, const char *dir, const char *other)
 {
-    *watch = (struct spool_watch){.dir = dir, .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+    *watch =
+        (struct spool_watch){.dirs = {dir, other}, .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     if (watch->fd < 0)
         return -1;
     if (spool_watch_arm(watch) != 0) {
@@ -25,10 +26,14 @@ int spool_watch_open(struct spool_watch *watch, const char *dir)
 int spool_watch_arm(struct spool_watch *watch)
 {
     /* Not deletions: most are our own, and arming costs time for each file in the directory. */
-    if (inotify_add_watch(watch->fd, watch->dir,
-                          IN_ONESHOT | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
-                              IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
+    const uint32_t events = IN_ONESHOT | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
+                            IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF;
+
+    if (inotify_add_watch(watch->fd, watch->dirs[0], events) < 0)
         return -1;
+    /* One that is gone is made anew soon. */
+    if (watch->dirs[1] != NULL)
+        (void)inotify_add_watch(watch->fd, watch->dirs[1], events);
     watch->armed = true;
     return 0;
 }

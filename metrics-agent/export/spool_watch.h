@@ -7,13 +7,16 @@
 #include <stdbool.h>
 
 struct spool_watch {
-    const char *dir;
-    int fd;     /* readable if something happened; -1 if the kernel can't tell us */
-    bool armed; /* an event will come, or is there */
+    const char *dirs[2]; /* the second may be NULL */
+    int fd;              /* readable if something happened; -1 if the kernel can't tell us */
+    bool armed;          /* an event will come, or is there */
 };
 
-/* Begins with `dir`, which is borrowed. Returns 0, or -1 with errno: then fd is -1. */
-int spool_watch_open(struct spool_watch *watch, const char *dir);
+/*
+ * Begins with `dir`, and `other` unless that is NULL; both are borrowed. Returns 0, or -1 with
+ * errno: then fd is -1.
+ */
+int spool_watch_open(struct spool_watch *watch, const char *dir, const char *other);
 
 /*
  * Asks for one event. A standing watch would have every writer queue an event for every append,

@@ -244,8 +244,8 @@ static void appends(const char *name, const char *dir, unsigned count, bool reop
         uint64_t begun;
 
         append_one(&spool, buffer, w.len);
-        if (truncate(spool.path, 0) != 0)
-            die(spool.path);
+        if (truncate(spool.disk.path, 0) != 0)
+            die(spool.disk.path);
         begun = clock_monotonic_ns();
         for (unsigned i = 0; i < count; i++) {
             append_one(&spool, buffer, w.len);

@@ -4,7 +4,8 @@
  *     spool_write [OPTION]... DIR traces|logs NAME COUNT [BATCH [PAUSE_US [once]]]
  *
  * Options: -s SERVICE, -v VERSION, whose records they are; -r RUN-DIR, to keep tallies there, as
- * programs do; -k N, to be killed behind append number N, before that is in the tally.
+ * programs do; -m RUN-DIR, to write to the tier in memory, where there is one, -l BYTES (4 MiB) of
+ * each file there; -k N, to be killed behind append number N, before that is in the tally.
  *
  * The records are those of the service microtrace, or SERVICE. Record number i of COUNT is named
  * NAME-i (span name, or the log field `id`). BATCH records go by one append, with PAUSE_US after
@@ -36,7 +37,8 @@ static struct scope scope;
 
 static struct resource resource;
 static volatile sig_atomic_t told_to_end;
-static const char *run_dir;
+static const char *run_dir, *memory_dir;
+static unsigned long memory_limit = 4 << 20;
 static unsigned long killed_at;
 
 static void end(int signal)
@@ -83,13 +85,17 @@ static int describe(int argc, char **argv)
     struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
     int option;
 
-    while ((option = getopt(argc, argv, "s:v:r:k:")) != -1) {
+    while ((option = getopt(argc, argv, "s:v:r:m:l:k:")) != -1) {
         if (option == 's')
             service.name = optarg;
         else if (option == 'v')
             service.version = optarg;
         else if (option == 'r')
             run_dir = optarg;
+        else if (option == 'm')
+            memory_dir = optarg;
+        else if (option == 'l')
+            memory_limit = strtoul(optarg, NULL, 10);
         else if (option == 'k')
             killed_at = strtoul(optarg, NULL, 10);
         else
@@ -126,6 +132,8 @@ int main(int argc, char **argv)
     if (batch < 1 || batch > BATCH_MAX ||
         spool_writer_init(&spool, argv[1], argv[2], 1ull << 40) != 0)
         return 2;
+    if (memory_dir != NULL)
+        spool_writer_set_memory(&spool, memory_dir, argv[2], memory_limit);
     if (run_dir != NULL && (metrics = metrics_open(run_dir, 8192)) == NULL)
         return 2;
     (void)signal(SIGTERM, end);

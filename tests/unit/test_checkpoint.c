@@ -116,14 +116,14 @@ static void missing_then_written_then_found(void **state)
     struct checkpoint checkpoint;
 
     (void)state;
-    assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_MISSING);
     checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 5;
     assert_int_equal(checkpoint_write(&checkpoint), 0);
     checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 6;
     assert_int_equal(checkpoint_write(&checkpoint), 0);
     assert_int_equal(checkpoint_sync(&checkpoint), 0);
     checkpoint_close(&checkpoint);
-    assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_VALID);
     assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].counts.delivered, 6);
     assert_int_equal(checkpoint.state.generation, 2);
     checkpoint_close(&checkpoint);
@@ -141,7 +141,7 @@ static void torn_slot_falls_back(void **state)
         struct checkpoint_state next;
 
         (void)fresh(NULL);
-        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_MISSING);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_MISSING);
         for (uint64_t i = 1; i <= 4; i++) {
             checkpoint.state.signals[SPOOL_TRACES].counts.delivered = i;
             assert_int_equal(checkpoint_write(&checkpoint), 0);
@@ -151,9 +151,9 @@ static void torn_slot_falls_back(void **state)
         next.signals[SPOOL_TRACES].counts.delivered = 5;
         checkpoint_encode(slot, &next);
         /* Generation 5 goes where 3 was; its first `cut` bytes got there. */
-        assert_int_equal(pwrite(checkpoint.fd, slot, cut, CHECKPOINT_SLOT_SIZE), (ssize_t)cut);
+        assert_int_equal(pwrite(checkpoint.disk.fd, slot, cut, CHECKPOINT_SLOT_SIZE), (ssize_t)cut);
         checkpoint_close(&checkpoint);
-        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_VALID);
         assert_in_range(checkpoint.state.signals[SPOOL_TRACES].counts.delivered, 4, 5);
         assert_int_equal(checkpoint.state.signals[SPOOL_TRACES].counts.delivered,
                          checkpoint.state.generation);
@@ -176,11 +176,11 @@ static void garbage_is_corrupt(void **state)
         assert_int_equal(write(fd, junk, (size_t)sizes[i]), sizes[i]);
         free(junk);
         close(fd);
-        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_CORRUPT);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_CORRUPT);
         assert_int_equal(checkpoint.state.generation, 0);
         assert_int_equal(checkpoint_write(&checkpoint), 0);
         checkpoint_close(&checkpoint);
-        assert_int_equal(checkpoint_open(&checkpoint, dir_fd), CHECKPOINT_VALID);
+        assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_VALID);
         checkpoint_close(&checkpoint);
     }
 }

@@ -18,8 +18,10 @@ static int begin(void **state)
 {
     static const struct checkpoint_signal nothing;
 
+    const struct segments_dirs dirs = {.disk_fd = dir_fd, .memory_fd = -1};
+
     (void)state;
-    return segments_open(&segments, SPOOL_LOGS, dir_fd, &nothing);
+    return segments_open(&segments, SPOOL_LOGS, &dirs, &nothing);
 }
 
 static int end(void **state)

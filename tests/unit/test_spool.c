@@ -317,7 +317,7 @@ static void what_is_no_regular_file_is_refused(void **state)
     assert_int_equal(mkfifo(active, 0660), 0);
     assert_int_equal(spool_writer_append(&spool, "{1}\n", 4, &lost), SPOOL_UNWRITABLE);
     assert_int_equal(lost, 1);
-    assert_int_equal(spool.fd, -1);
+    assert_int_equal(spool.disk.fd, -1);
 }
 
 /* How many files there are in the folder of the test. */

@@ -133,10 +133,10 @@ static void listing_is_in_order(void **state)
     put("traces.old.jsonl", "");
     put("traces.quarantine.jsonl", "12345");
     put("logs.0000000300.jsonl", "");
-    assert_int_equal(spool_listing_read(&listing, SPOOL_TRACES, dir_fd), 0);
+    assert_int_equal(spool_listing_read(&listing, SPOOL_TRACES, dir_fd, -1), 0);
     assert_int_equal(listing.count, 200);
     for (size_t i = 1; i < listing.count; i++)
-        assert_true(listing.sealed[i - 1] < listing.sealed[i]);
+        assert_true(listing.sealed[i - 1].seq < listing.sealed[i].seq);
     assert_true(listing.active);
     assert_int_equal(listing.foreign, 1);
     assert_string_equal(listing.first_foreign, "traces.old.jsonl");
