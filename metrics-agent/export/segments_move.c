@@ -21,29 +21,21 @@ enum {
     PAGE_BYTES = 4096,
 };
 
-static int fail(int fd, int error)
-{
-    (void)close(fd);
-    errno = error;
-    return -1;
-}
-
+/* A file that somebody put there is not written to; an empty one may be a copy just begun. */
 static int open_copy(struct segments *s, struct segment *segment, const char *name)
 {
     struct stat status;
-    int fd;
+    int fd = instance_file_open(s->dirs.disk_fd, name, O_WRONLY, &status);
 
-    fd = segment->copied > 0 ? instance_file_open(s->dirs.disk_fd, name, O_WRONLY, &status) : -1;
-    if (segment->copied == 0 || (fd < 0 && errno == ENOENT)) {
+    if (fd < 0 && errno == ENOENT) {
         segment->copied = 0;
         return instance_file_make(s->dirs.disk_fd, name, INSTANCE_FILE_MODE);
     }
-    if (fd < 0 || (uint64_t)status.st_size == segment->copied)
-        return fd;
-    /* Somebody has changed it; it is nothing to lose. */
-    if (ftruncate(fd, 0) != 0)
-        return fail(fd, errno);
-    segment->copied = 0;
+    if (fd >= 0 && (uint64_t)status.st_size != segment->copied) {
+        (void)close(fd);
+        errno = EEXIST;
+        fd = -1;
+    }
     return fd;
 }
 

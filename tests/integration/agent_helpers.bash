@@ -32,7 +32,17 @@ common_teardown() {
         kill -9 "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
+    [ -z "${MEMORY:-}" ] || rm -rf "$MEMORY"
     [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 30 agent.log
+}
+
+# two_tiers: the run directory is in memory, on another file system than the spool.
+two_tiers() {
+    MEMORY=$(mktemp -d "${MEMORY_FOLDER:-/dev/shm}/mt-tiers.XXXXXX")
+    [ "$(stat -c %d "$MEMORY")" != "$(stat -c %d .)" ] ||
+        skip "this needs two file systems: /dev/shm, and another one for $BATS_TEST_TMPDIR"
+    rmdir run
+    ln -s "$MEMORY" run
 }
 
 # until_true SECONDS COMMAND...: polls, and prints the command if it never comes true.

@@ -9,18 +9,10 @@ load agent_helpers
 
 setup() {
     common_setup
-    MEMORY=$(mktemp -d "${MEMORY_FOLDER:-/dev/shm}/mt-tiers.XXXXXX")
-    if [ "$(stat -c %d "$MEMORY")" = "$(stat -c %d .)" ]; then
-        skip "this needs two file systems: tmpfs on /dev/shm, and another for $BATS_TEST_TMPDIR"
-    fi
-    rmdir run
-    ln -s "$MEMORY" run
+    two_tiers
 }
 
-teardown() {
-    common_teardown
-    rm -rf "$MEMORY"
-}
+teardown() { common_teardown; }
 
 # write SIGNAL NAME COUNT [ARGUMENT...]: by a writer of two tiers.
 write() { "$TOOL" -r run -m run spool "$@" >>written; }

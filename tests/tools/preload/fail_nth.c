@@ -385,6 +385,9 @@ ALSO(ftruncate64, ftruncate);
 SYSTEM_CALL(SIZE, int, fallocate, SYS_fallocate, (int fd, int mode, off_t at, off_t size), fd, mode,
             at, size)
 ALSO(fallocate64, fallocate);
+SYSTEM_CALL(SIZE, ssize_t, sendfile, SYS_sendfile, (int to, int from, off_t *at, size_t length), to,
+            from, at, length)
+ALSO(sendfile64, sendfile);
 
 int posix_fallocate(int fd, off_t at, off_t size)
 {

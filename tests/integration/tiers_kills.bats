@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# Goal: a segment moves from memory to the disk, and wherever kill -9 meets the agent on the way each
+# of its records is sent once more at the most, none is lost, and the books balance.
+
+bats_require_minimum_version 1.5.0
+load agent_helpers
+
+setup_file() {
+    export LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
+    gcc -std=gnu11 -O2 -fPIC -shared -D_GNU_SOURCE -o "$LIBRARY" "$ROOT/tests/tools/preload/fail_nth.c"
+}
+
+setup() {
+    case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
+    common_setup
+    two_tiers
+}
+
+teardown() { common_teardown; }
+
+# dies_at FAMILY CALL ERRNO: runs the agent until it is killed there, or has moved everything and is
+# told to end; false then.
+dies_at() {
+    local status=0
+    PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY="$1"
+        FAIL_NTH_CALL="$2" FAIL_NTH_ERRNO="$3" FAIL_NTH_KILL=1)
+    launch_agent
+    PREFIX=()
+    until_true 10 agent_answers_or_is_dead
+    "$TOOL" -r run -m run -l 131072 spool traces "t$2" 120 40 >>written
+    "$TOOL" -r run -m run -l 131072 spool logs "l$2" 60 30 >>written
+    until_true 20 moved_or_dead
+    kill -TERM "$AGENT_PID" 2>/dev/null || true
+    wait "$AGENT_PID" || status=$?
+    AGENT_PID=''
+    [ "$status" = 137 ] || [ "$status" = 0 ]
+    [ "$status" = 137 ]
+}
+
+is_dead() { ! kill -0 "$AGENT_PID" 2>/dev/null; }
+agent_answers_or_is_dead() { agent_answers || is_dead; }
+# Half of 64 KiB is what may stay.
+moved_or_dead() { is_dead || [ "$(du -sb run/spool | cut -f1)" -lt 49152 ]; }
+
+killed_at_each() {
+    local call=0
+    choose_ports
+    ENVIRONMENT=(MICROTRACE_SPOOL_MEMORY_BYTES=64K)
+    while [ $((++call)) -le 60 ]; do
+        dies_at "$1" "$call" "$2" || break
+    done
+    echo "# $1: killed at $((call - 1)) calls" >&3
+    [ "$call" -ge "$3" ]
+    start_sink
+    start_agent
+    until_true 60 nothing_waits traces
+    until_true 60 nothing_waits logs
+    everything_arrived --duplicate-requests 0
+    books traces "$(written_by t)"
+    books logs "$(written_by l)"
+    [ "$(dropped traces torn)" = 0 ]
+}
+
+@test "killed before any renaming or deletion" { killed_at_each name 12 8; }
+@test "killed behind any renaming or deletion" { killed_at_each name 0 8; }
+@test "killed before any copy" { killed_at_each size 12 2; }
+@test "killed behind any copy" { killed_at_each size 0 2; }
+@test "killed before any opening" { killed_at_each open 12 20; }
+@test "killed in the middle of any write" { killed_at_each write 0 8; }
