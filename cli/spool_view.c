@@ -79,6 +79,7 @@ static void see(struct spool_view *view, enum spool_signal which, struct spool_s
     }
     signal->list[signal->count++] = segment;
     signal->bytes += segment.size;
+    signal->memory_bytes += segment.in_memory ? segment.size : 0;
     if (segment.written_ns > signal->last_written_ns)
         signal->last_written_ns = segment.written_ns;
 }

@@ -117,3 +117,100 @@ disk_is_empty() { [ "$(files spool)" = "agent.checkpoint agent.lock" ]; }
     books traces 90
 }
 
+
+@test "memory 0 after a killed agent: what lay in memory is sent, and its directory goes" {
+    choose_ports
+    start_agent
+    write traces t 30 3
+    kill_agent 9
+    write traces u 30 3
+    [ ! -e spool/traces.jsonl ]
+    start_sink
+    ENVIRONMENT=(MICROTRACE_SPOOL_MEMORY_BYTES=0)
+    start_agent
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    until_true 20 test ! -e run/spool
+    write traces v 3 3
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces 63
+}
+
+@test "--drain empties both tiers" {
+    choose_ports
+    start_agent
+    write traces t 30 3
+    kill_agent 9
+    start_sink
+    launch_agent --drain
+    wait "$AGENT_PID"
+    AGENT_PID=''
+    everything_arrived --duplicate-requests 0
+}
+
+@test "a writer that idles holds its segment: the disk has a copy meanwhile, and each record is sent once" {
+    choose_ports
+    start_agent
+    # One append, then a minute of nothing.
+    start_writer idle.out -m run spool traces t 6 3 60000000
+    until_true 10 test -s idle.out
+    until_true 30 has_file 'spool/traces.0*'
+    has_file 'run/spool/traces.0*'
+    cmp spool/traces.0* run/spool/traces.0*
+    kill_agent 9
+    start_sink
+    start_agent
+    until_true 20 nothing_waits traces
+    kill -9 "$WRITER"
+    cat idle.out >>written
+    until_true 20 no_file 'run/spool/traces.0*'
+    disk_is_empty
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+}
+
+@test "the run directory's spool is taken away: said, made again, and the books balance" {
+    choose_ports
+    start_agent
+    write traces t 30 3
+    until_true 10 backlog_is traces 30
+    rm -rf run/spool
+    until_true 10 test -d run/spool
+    grep -q "run/spool was moved away by someone else; making it anew" agent.log
+    write traces u 30 3
+    start_sink
+    until_true 40 nothing_waits traces
+    books traces 60
+}
+
+@test "a link in place of the directory: nobody follows it, and the disk serves" {
+    mkdir elsewhere
+    ln -s "$PWD/elsewhere" run/spool
+    start_sink
+    start_agent
+    write traces t 30 3
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    [ -z "$(ls -A elsewhere)" ]
+    grep -q "run/spool can't be made: .*; requests write to the disk" agent.log
+}
+
+@test "spool status, tail and verify see one spool" {
+    choose_ports
+    start_agent
+    write traces t 30 3
+    kill_agent TERM
+    start_agent
+    write traces u 30 3
+    until_true 10 backlog_is traces 60
+    export MICROTRACE_RUN_DIR=$PWD/run MICROTRACE_SPOOL_DIR=$PWD/spool
+    "$BUILD/bin/microtrace" spool status --json >status || true
+    jq -e '.signals.traces | .backlog_records == 60 and .memory_bytes > 0 and .bytes > .memory_bytes
+        and ([.segments[].in_memory] | any and (all | not))' status
+    "$BUILD/bin/microtrace" spool status >people || true
+    grep -q "bytes in memory" people
+    "$BUILD/bin/microtrace" spool verify
+    "$BUILD/bin/microtrace" spool tail --signal traces -n 100 --no-follow >tail
+    [ "$(grep -c . tail)" = 60 ]
+}

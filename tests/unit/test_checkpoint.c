@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -129,6 +130,41 @@ static void missing_then_written_then_found(void **state)
     checkpoint_close(&checkpoint);
 }
 
+/* Two tiers: the later one counts, whichever directory has it. */
+static void the_later_of_two_counts(void **state)
+{
+    struct checkpoint checkpoint;
+    int memory_fd;
+
+    (void)state;
+    assert_int_equal(mkdirat(dir_fd, "memory", 0700), 0);
+    memory_fd = openat(dir_fd, "memory", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, memory_fd), CHECKPOINT_MISSING);
+    checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 5;
+    assert_int_equal(checkpoint_write(&checkpoint), 0);
+    checkpoint.memory_alone = true;
+    checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 6;
+    assert_int_equal(checkpoint_write(&checkpoint), 0);
+    checkpoint_close(&checkpoint);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, -1), CHECKPOINT_VALID);
+    assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].counts.delivered, 5);
+    checkpoint_close(&checkpoint);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, memory_fd), CHECKPOINT_VALID);
+    assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].counts.delivered, 6);
+    /* The tier in memory is left. */
+    checkpoint_set_memory(&checkpoint, -1);
+    checkpoint.memory_alone = true;
+    checkpoint.state.signals[SPOOL_LOGS].counts.delivered = 7;
+    assert_int_equal(checkpoint_write(&checkpoint), 0);
+    checkpoint_close(&checkpoint);
+    assert_int_equal(checkpoint_open(&checkpoint, dir_fd, memory_fd), CHECKPOINT_VALID);
+    assert_int_equal(checkpoint.state.signals[SPOOL_LOGS].counts.delivered, 7);
+    checkpoint_close(&checkpoint);
+    assert_int_equal(unlinkat(memory_fd, "agent.checkpoint", 0), 0);
+    assert_int_equal(close(memory_fd), 0);
+    assert_int_equal(unlinkat(dir_fd, "memory", AT_REMOVEDIR), 0);
+}
+
 /* A crash in the middle of a write leaves the slot before. */
 static void torn_slot_falls_back(void **state)
 {
@@ -193,6 +229,7 @@ int main(void)
         cmocka_unit_test(any_flipped_bit_is_seen),
         cmocka_unit_test(more_cursors_than_there_is_room_for_are_refused),
         cmocka_unit_test_setup(missing_then_written_then_found, fresh),
+        cmocka_unit_test_setup(the_later_of_two_counts, fresh),
         cmocka_unit_test_setup(torn_slot_falls_back, fresh),
         cmocka_unit_test_setup(garbage_is_corrupt, fresh),
     };
