@@ -10,9 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 enum {
@@ -20,36 +23,67 @@ enum {
     AGAIN_MS = 1000, /* the same after a failure */
 };
 
-/* Opens the directory, which a member of the group could have made a link. */
+/*
+ * Opens the directory, which a member of the group could have made a link, and locks it: an agent
+ * of another spool may have the same run directory. Returns the descriptor, or -1 with errno.
+ */
 static int open_dir(const char *path)
 {
-    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return fd;
+    (void)close(fd);
+    errno = EBUSY;
+    return -1;
+}
+
+static void say_unusable(const char *path, int error)
+{
+    message_print("%s can't be used: %s; requests write to the disk", path,
+                  error == EBUSY ? "another metrics-agent works on it"
+                                 : instance_file_error(error));
 }
 
 /* Returns the descriptor, or -1, which was said. */
 static int make(const char *path)
 {
-    char unsafe[INSTANCE_DIR_REASON_MAX] = "";
+    char unsafe[INSTANCE_DIR_REASON_MAX];
     struct stat status;
-    int fd = instance_dir_make(path, (gid_t)-1) == 0 ? open_dir(path) : -1;
+    const int fd = instance_dir_make(path, (gid_t)-1) == 0 ? open_dir(path) : -1;
 
-    if (fd >= 0 && fstat(fd, &status) == 0 &&
-        instance_dir_check(&status, path, unsafe) == INSTANCE_DIR_FOREIGN) {
-        (void)close(fd);
-        fd = -1;
-    } else if (fd < 0) {
-        (void)snprintf(unsafe, sizeof(unsafe), "%.300s can't be made: %s", path,
-                       instance_file_error(errno));
+    if (fd < 0) {
+        say_unusable(path, errno);
+        return -1;
     }
-    if (fd < 0)
-        message_print("%s; requests write to the disk", unsafe);
-    return fd;
+    if (fstat(fd, &status) != 0 ||
+        instance_dir_check(&status, path, unsafe) != INSTANCE_DIR_FOREIGN)
+        return fd;
+    message_print("%s", unsafe);
+    (void)close(fd);
+    return -1;
+}
+
+static bool in_memory(const struct statfs *system)
+{
+    return system->f_type == TMPFS_MAGIC || system->f_type == RAMFS_MAGIC;
+}
+
+/* Whether there are two kinds of place: memory, and what is not. */
+static bool is_wanted(const struct exporter_shared *shared, int disk_fd)
+{
+    const struct telemetry_settings *const settings = &shared->settings->telemetry;
+    struct statfs run, disk;
+
+    return settings->spool_memory_bytes > 0 && !shared->drain &&
+           statfs(settings->run_dir, &run) == 0 && fstatfs(disk_fd, &disk) == 0 &&
+           in_memory(&run) && !in_memory(&disk);
 }
 
 void memory_tier_open(struct memory_tier *tier, const struct exporter_shared *shared, int disk_fd)
 {
     const struct telemetry_settings *const settings = &shared->settings->telemetry;
-    struct stat disk, run, there;
+    struct stat disk, there;
     const int length =
         snprintf(tier->path, sizeof(tier->path), "%s/" SPOOL_FILES_MEMORY_DIR, settings->run_dir);
 
@@ -57,17 +91,17 @@ void memory_tier_open(struct memory_tier *tier, const struct exporter_shared *sh
     tier->max_bytes = settings->spool_memory_bytes;
     tier->run_ns = 0;
     tier->failed = false;
-    if (length < 0 || (size_t)length >= sizeof(tier->path) || fstat(disk_fd, &disk) != 0 ||
-        stat(settings->run_dir, &run) != 0)
+    if (length < 0 || (size_t)length >= sizeof(tier->path))
         return;
-    if (tier->max_bytes > 0 && !shared->drain && run.st_dev != disk.st_dev) {
+    if (is_wanted(shared, disk_fd)) {
         tier->dirs.memory_fd = make(tier->path);
         return;
     }
     tier->dirs.memory_fd = open_dir(tier->path);
     /* Some have their spool there. */
-    if (tier->dirs.memory_fd >= 0 && fstat(tier->dirs.memory_fd, &there) == 0 &&
-        there.st_dev == disk.st_dev && there.st_ino == disk.st_ino)
+    if (tier->dirs.memory_fd >= 0 && fstat(disk_fd, &disk) == 0 &&
+        fstat(tier->dirs.memory_fd, &there) == 0 && there.st_dev == disk.st_dev &&
+        there.st_ino == disk.st_ino)
         memory_tier_close(tier);
     tier->dirs.leaving_memory = tier->dirs.memory_fd >= 0;
 }

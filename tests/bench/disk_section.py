@@ -1,5 +1,5 @@
 """The section of the busy disk: what a request notices of somebody else's copies and fsyncs, with the
-spool on that disk and in memory."""
+spool on that disk, in memory, and in two tiers."""
 import os
 import tempfile
 
@@ -10,6 +10,7 @@ from figures import ratio, table, values
 from request_section import SMALL_SPOOL, stop_all, touch_memory
 
 MEMORY = "/dev/shm"
+TIERS = "MICROTRACE_SPOOL_MEMORY_BYTES"
 RATE = 300
 FILL_SECONDS = 60  # that the noise may take to fill the page cache
 FLAT_OUT_SECONDS = 3
@@ -25,15 +26,21 @@ def file_system(path):
     return max(holding)[1]
 
 
-def start(builds, disk, memory):
+def start(builds, disk, memory, sink_url, running):
     """All that is no spool lies in memory, so that the spool's place is the only difference."""
-    running = [programs.bare_no_linger(memory)]
+    def add(build, text, **env):
+        name = build.name(text)
+        running.append(programs.whole(name, memory, build, spool=programs.folder_of(disk, name),
+                                      **SMALL_SPOOL, **env))
+
+    running.append(programs.bare_no_linger(memory))
     for build in builds:
-        name = build.name("spool on the disk")
-        spool = programs.folder_of(disk, name)
-        running.append(programs.whole(name, memory, build, spool=spool, **SMALL_SPOOL))
+        add(build, "spool on the disk", **{TIERS: "0"})
         running.append(programs.whole(build.name("spool in memory"), memory, build, **SMALL_SPOOL))
-    return running
+        if build.has_setting(TIERS):
+            # Without an endpoint all that is written moves to the disk, by the agent.
+            add(build, "two tiers")
+            add(build, "two tiers, delivering", OTEL_EXPORTER_OTLP_ENDPOINT=sink_url)
 
 
 def show(title, results):
@@ -55,9 +62,10 @@ def run(_work, rounds, seconds, builds):
     touch_memory()
     with tempfile.TemporaryDirectory(prefix="disk.", dir=f"{programs.BUILD}/bench") as disk, \
             tempfile.TemporaryDirectory(prefix="microtrace-bench.", dir=MEMORY) as memory:
-        running = start(builds, disk, memory)
-        busy = None
+        sink = programs.Sink(programs.compile_tool(memory, "sink"), memory)
+        running, busy = [], None
         try:
+            start(builds, disk, memory, sink.url, running)
             busy = noise.Noise(disk)
             busy.wait(FILL_SECONDS)
 
@@ -76,6 +84,7 @@ def run(_work, rounds, seconds, builds):
             if busy is not None:
                 busy.stop()
             stop_all(running)
+            sink.stop()
     show(f"Beside a busy disk ({kind}), at {RATE} requests/s, {rounds} rounds of {seconds} s each "
          "in turn", at_rate)
     show(f"Beside a busy disk ({kind}), as fast as answers come, {rounds} rounds of "

@@ -23,6 +23,8 @@ no_file() { ! has_file "$1"; }
 # The agent's own files are there from its start.
 disk_is_empty() { [ "$(files spool)" = "agent.checkpoint agent.lock" ]; }
 
+sink_has() { [ "$(wc -l <dump)" -ge "$1" ]; }
+
 @test "while the endpoint takes what is written, nothing of it touches the disk" {
     start_sink
     start_agent
@@ -193,7 +195,23 @@ disk_is_empty() { [ "$(files spool)" = "agent.checkpoint agent.lock" ]; }
     until_true 20 nothing_waits traces
     everything_arrived --duplicate-requests 0
     [ -z "$(ls -A elsewhere)" ]
-    grep -q "run/spool can't be made: .*; requests write to the disk" agent.log
+    grep -q "run/spool can't be used: .*; requests write to the disk" agent.log
+}
+
+@test "a second agent of the same run directory leaves the memory to the first" {
+    local first
+    start_sink
+    start_agent
+    first=$AGENT_PID
+    mkdir other
+    AGENT_PORT=$(free_port)
+    env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/other" \
+        MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$AGENT" 2>second.log 3>&- &
+    WRITERS+=($!)
+    until_true 10 grep -q "run/spool can't be used: another metrics-agent works on it" second.log
+    write traces t 30 3
+    until_true 20 sink_has 30
+    kill -9 "$first"
 }
 
 @test "spool status, tail and verify see one spool" {

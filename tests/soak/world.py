@@ -75,7 +75,9 @@ class World:
 
     def prepare(self):
         os.mkdir(self.state, 0o755)
-        if NAMESPACE in os.environ:
+        if self.args.tiers:
+            self.mount_tiers()
+        elif NAMESPACE in os.environ:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=0755", "soak", self.state], check=True)
         os.mkdir(self.archive)
         if os.geteuid() == 0:
@@ -86,6 +88,20 @@ class World:
         self.start_sink()
         self.sink_answers()
         self.start_instance()
+
+    def mount_tiers(self):
+        """A small disk, and the run directory in memory: as on a host with /run and /var."""
+        if NAMESPACE not in os.environ:
+            raise SystemExit("--tiers needs root, and a mount namespace of its own")
+        image, run = self.folder + "/disk", self.state + "/run"
+        with open(image, "wb") as file:
+            file.truncate(int(DISK[:-1]) << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, self.state], check=True)
+        os.mkdir(run)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "soak", run], check=True)
+        os.chown(run, NOBODY, NOBODY)
+        os.chmod(run, 0o2770)
 
     def start_sink(self):
         self.sink = subprocess.Popen(
@@ -109,6 +125,7 @@ class World:
             PORT=str(self.http), AGENT_LISTEN=f"127.0.0.1:{self.agent}", STATE_DIR=self.state, WORKERS="4",
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{self.sink_port}", OTEL_EXPORTER_OTLP_TIMEOUT="3000",
             MICROTRACE_SPOOL_SEGMENT_BYTES="262144", MICROTRACE_SPOOL_MAX_BYTES="8388608",
+            MICROTRACE_SPOOL_MEMORY_BYTES="1048576",
             MICROTRACE_LOG_STDERR="true", LC_ALL="C.UTF-8")
         drop = (["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
                 if os.geteuid() == 0 else [])
