@@ -247,8 +247,8 @@ int checkpoint_write(struct checkpoint *checkpoint)
     bool in_memory;
 
     checkpoint_encode(slot, &checkpoint->state);
-    in_memory = checkpoint->memory.dir_fd >= 0 &&
-                write_file(&checkpoint->memory, generation, slot) == 0;
+    in_memory =
+        checkpoint->memory.dir_fd >= 0 && write_file(&checkpoint->memory, generation, slot) == 0;
     /* What memory has no room for the disk may have. */
     if (in_memory && is_alone(checkpoint))
         return 0;
