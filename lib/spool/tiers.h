@@ -7,9 +7,10 @@
 #define LIB_SPOOL_TIERS_H
 
 enum {
-    SPOOL_TIERS_SEAL_SHARE = 16,  /* an active file is sealed from a sixteenth on ... */
-    SPOOL_TIERS_ACTIVE_SHARE = 8, /* ... and writers leave off at an eighth: of each signal's file */
-    SPOOL_TIERS_MOVE_SHARE = 2,   /* with half of it in use the oldest segments move to the disk */
+    SPOOL_TIERS_SEAL_SHARE = 16, /* an active file is sealed from a sixteenth on ... */
+    SPOOL_TIERS_ACTIVE_SHARE =
+        8,                      /* ... and writers leave off at an eighth: of each signal's file */
+    SPOOL_TIERS_MOVE_SHARE = 2, /* with half of it in use the oldest segments move to the disk */
     /*
      * With more than five eighths in sealed segments (processes that idle hold them) no other file
      * is sealed: one more, and an active one of each signal, make up the rest.

@@ -26,8 +26,8 @@ struct memory_tier {
 /*
  * Opens it beside the spool's directory `disk_fd`. There is none, and dirs.memory_fd is -1, unless
  * the run directory is in memory (tmpfs) and the spool is not, where MICROTRACE_SPOOL_MEMORY_BYTES
- * is 0, or while the agent only drains; a directory that an agent before has left is read and emptied then
- * (dirs.leaving_memory). What is wrong with it is said; it is no failure.
+ * is 0, or while the agent only drains; a directory that an agent before has left is read and
+ * emptied then (dirs.leaving_memory). What is wrong with it is said; it is no failure.
  */
 void memory_tier_open(struct memory_tier *tier, const struct exporter_shared *shared, int disk_fd);
 
