@@ -38,7 +38,7 @@ static int set_path(struct spool_writer_file *file, const char *signal, const ch
     if (dir > 0 && (size_t)dir < sizeof(file->path))
         name = snprintf(file->path + dir, sizeof(file->path) - (size_t)dir,
                         "/" SPOOL_FILES_ACTIVE_FORMAT, signal);
-    if (name > 0 && (size_t)(dir + name) < sizeof(file->path))
+    if (name > 0 && (size_t)dir + (size_t)name < sizeof(file->path))
         return dir;
     /* A path cut off would be another file: without one each append fails, and is counted. */
     file->path[0] = '\0';
