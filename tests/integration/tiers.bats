@@ -229,6 +229,6 @@ sink_has() { [ "$(wc -l <dump)" -ge "$1" ]; }
     "$BUILD/bin/microtrace" spool status >people || true
     grep -q "bytes in memory" people
     "$BUILD/bin/microtrace" spool verify
-    "$BUILD/bin/microtrace" spool tail --signal traces -n 100 --no-follow >tail
-    [ "$(grep -c . tail)" = 60 ]
+    "$BUILD/bin/microtrace" spool tail --signal traces -n 100 --no-follow >lines
+    [ "$(grep -c . lines)" = 60 ]
 }
