@@ -369,8 +369,9 @@ static void print_nearest(const struct exposition *text)
 
         if (met[i])
             continue;
-        (void)fprintf(stderr, "  %s: expected %s\"", matcher->label,
-                      expect_selector_how_text(matcher->how));
+        (void)fprintf(
+            stderr, "  %s: expected %s\"", matcher->label,
+            matcher->how == EXPECT_SELECTOR_EQUAL ? "" : expect_selector_how_text(matcher->how));
         printable_write(stderr, matcher->value, strlen(matcher->value));
         (void)fputs(label.at != NULL ? "\", it is \"" : "\", there is none", stderr);
         printable_write(stderr, label.at, label.len);
@@ -382,7 +383,7 @@ static void print_nearest(const struct exposition *text)
 static int fail(const struct expect_metric_options *o, const struct metrics_reader *reader,
                 const struct exposition *text, const struct found *found, double since)
 {
-    char one[DECIMAL_DOUBLE_SIZE], two[DECIMAL_DOUBLE_SIZE];
+    char one[DECIMAL_DOUBLE_SIZE], two[DECIMAL_DOUBLE_SIZE], three[DECIMAL_DOUBLE_SIZE];
     const char *const problem = metrics_reader_problem(reader);
 
     if (problem != NULL) {
@@ -408,10 +409,12 @@ static int fail(const struct expect_metric_options *o, const struct metrics_read
     printable_write(stderr, o->selector, strlen(o->selector));
     (void)fputs(": ", stderr);
     print_expected(o);
-    (void)fprintf(stderr, ", it is %s", number_text(one, found->value));
     if (o->increase.given)
-        (void)fprintf(stderr, ", %s more than %s", number_text(one, found->value - since),
-                      number_text(two, since));
+        (void)fprintf(stderr, ", the increase is %s, from %s to %s",
+                      number_text(one, found->value - since), number_text(two, since),
+                      number_text(three, found->value));
+    else
+        (void)fprintf(stderr, ", it is %s", number_text(one, found->value));
     (void)fputc('\n', stderr);
     print_selected(stderr, text, "  ");
     return COMMAND_FAILED;

@@ -320,7 +320,7 @@ static bool holds(const struct expectation *e)
 
     if (count == EXPECT_RECORDS_ANY)
         return e->found > 0;
-    return e->found == (uint64_t)count && !state.unsure && state.long_ones == 0;
+    return e->found == (uint64_t)count && !state.unsure && !state.missing && state.long_ones == 0;
 }
 
 static int wait_for(struct expectation *e)
