@@ -19,6 +19,7 @@ enum {
     PRINT_BYTES = 1024, /* bytes before an offset by which a file is told */
     LIST_MS = 1000,     /* the directory is listed at least so often */
     LIST_TICK_MS = 100, /* and as long after its last change, whose time is coarse */
+    GONE_MS = 2000,     /* so long a file without a name is kept, for what it was moved to */
 };
 
 /* A file that may still grow; it stays open, so its inode is its own. */
@@ -26,10 +27,12 @@ struct growing {
     struct record_cursor at; /* its limit is that of this look */
     uint64_t seq;            /* of a sealed segment, else 0 */
     uint64_t inode, device;
-    bool foreign; /* another program's, and nobody has a lock on it */
-    bool active;  /* under a name that is appended to */
-    bool listed;  /* the last listing has it */
-    bool final;   /* as of this look nobody appends to it any more */
+    uint64_t seen_ns; /* monotonic time of the last look at which it had a name */
+    bool foreign;     /* another program's, and nobody has a lock on it */
+    bool active;      /* under a name that is appended to */
+    bool listed;      /* the last listing has it */
+    bool final;       /* as of this look nobody appends to it any more */
+    bool gone;        /* and it has had no name for long */
 };
 
 /* A segment that nobody appends to any more. */
@@ -360,6 +363,7 @@ static bool may_have_changed(struct expect_files *f)
 /* Before anything is read, so that no copy is read before its original. */
 static void set_limits(struct expect_files *f)
 {
+    const uint64_t now = clock_monotonic_ns();
     struct stat status;
 
     for (size_t i = 0; i < f->growing_count; i++) {
@@ -367,6 +371,9 @@ static void set_limits(struct expect_files *f)
 
         /* In this order: what a writer appended before it let go is in its last size. */
         file->final = !file->active && !file->foreign && !spool_segment_held(file->at.fd);
+        if (file->listed || file->seen_ns == 0)
+            file->seen_ns = now;
+        file->gone = file->final && now - file->seen_ns > clock_ms_to_ns(GONE_MS);
         file->at.limit =
             fstat(file->at.fd, &status) == 0 ? (uint64_t)status.st_size : file->at.offset;
         if (file->at.limit < file->at.offset) { /* somebody has truncated it */
@@ -413,7 +420,8 @@ static void read_growing(struct expect_files *f, bool foreign, bool last)
             continue;
         if (file->seq > 0)
             (void)put_sealed(f, (struct sealed){.seq = file->seq, .offset = file->at.limit});
-        drop_growing(f, file);
+        if (file->seq > 0 || file->gone)
+            drop_growing(f, file);
     }
 }
 
