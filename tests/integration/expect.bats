@@ -359,3 +359,33 @@ import() {
     fails 2 mt expect log extra
     fails 1 mt expect metric --snapshot "$DIR/no/such/folder/file"
 }
+
+# --- examples ---
+
+# example COMMAND...: runs it elsewhere, with the programs on PATH, as a user would.
+example() {
+    (
+        cd "$DIR" || exit
+        unset MICROTRACE_RUN_DIR MICROTRACE_SPOOL_DIR
+        PATH=$DIR/own:$BIN:$BUILD/examples:$PATH "$@"
+    )
+}
+
+@test "the examples pass, and fail where the program tells nothing" {
+    run example bats "$ROOT/examples/import.bats"
+    [ "$status" -eq 0 ]
+    says 'ok 5 '
+    run example "$ROOT/examples/import_shunit2.sh"
+    [ "$status" -eq 0 ]
+    says 'Ran '
+    run example "$ROOT/examples/import_plain.sh"
+    [ "$status" -eq 0 ]
+    says 'import tells the truth'
+    mkdir "$DIR/own"
+    printf '#!/bin/sh\n' >"$DIR/own/import"
+    chmod +x "$DIR/own/import"
+    sed 's/^ *expect [a-z]* /&--within 0 /' "$ROOT/examples/import_shunit2.sh" >"$DIR/shunit2.sh"
+    fails 1 example sh "$DIR/shunit2.sh"
+    says 'metrics.mmap: missing'
+    says 'expected 1 log record, found none'
+}
