@@ -296,11 +296,12 @@ bool record_json_each(struct record_json *json, enum spool_signal signal,
 {
     const struct spool_line *const item = &batch->items[i];
     const struct text text = {window + item->start, item->length};
+    struct json_fault fault;
 
     switch ((enum spool_line_form)item->form) {
     case SPOOL_FORM_LINE:
-        if (signal != SPOOL_LOGS)
-            return true;
+        if (signal != SPOOL_LOGS || !json_walk_valid(text, false, &fault))
+            return false;
         take(context, text);
         return true;
     case SPOOL_FORM_ELEMENT:

@@ -41,7 +41,8 @@ struct record_json {
 /*
  * Calls `take` for each record of item `i` of `batch`, which was cut from `window`, with its plain
  * JSON: once for a record, for each of an element that could not be taken apart. The text lives
- * until the next call. Returns false if one was too long, and is left out.
+ * until the next call. Returns false if one was left out: it was too long, or, if
+ * the item is a whole line, no JSON.
  */
 bool record_json_each(struct record_json *json, enum spool_signal signal,
                       const struct spool_lines *batch, const char *window, size_t i,

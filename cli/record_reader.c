@@ -27,10 +27,15 @@ static void take(void *context, struct text plain)
 static void take_items(struct record_reader *reader)
 {
     for (size_t i = 0; i < batch.count; i++) {
-        if (batch.items[i].kind != SPOOL_LINE_RECORD)
-            reader->broken++;
-        else if (!record_json_each(&json, reader->signal, &batch, window, i, take, reader))
+        const struct spool_line *const item = &batch.items[i];
+
+        if (item->kind == SPOOL_LINE_RECORD &&
+            record_json_each(&json, reader->signal, &batch, window, i, take, reader))
+            continue;
+        if (item->kind == SPOOL_LINE_RECORD && item->form != SPOOL_FORM_LINE)
             reader->long_ones++;
+        else
+            reader->broken++;
     }
 }
 

@@ -292,6 +292,7 @@ import() {
         printf '{"asctime":"x","deep":%s}\n' "$(head -c 100000 /dev/zero | tr '\0' '[')"
         head -c 20000000 /dev/zero | tr '\0' z
         printf '\n'
+        printf '{"asctime"::"x","message":"good"}\n'
         log_line INFO last
     } >"$SPOOL/logs.jsonl"
     mt expect log --message good
