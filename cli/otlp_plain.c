@@ -214,16 +214,23 @@ void otlp_plain_any(struct json_writer *w, struct text any)
 
 void otlp_plain_attributes(struct json_writer *w, struct text attributes)
 {
+    struct text element, member, content_of;
     const char *at = NULL;
-    struct text element;
 
     while (json_walk_next(attributes, &at, NULL, &element)) {
-        const struct text key = json_walk_string(otlp_plain_get(element, "key"));
+        struct text key = {NULL, 0}, value = {NULL, 0};
+        const char *inner = NULL;
 
+        while (json_walk_next(element, &inner, &member, &content_of)) {
+            if (json_walk_is(member, "key"))
+                key = json_walk_string(content_of);
+            else if (json_walk_is(member, "value"))
+                value = content_of;
+        }
         if (key.at == NULL)
             continue;
         otlp_plain_key(w, key);
-        otlp_plain_any(w, otlp_plain_get(element, "value"));
+        otlp_plain_any(w, value);
     }
 }
 

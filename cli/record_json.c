@@ -116,11 +116,11 @@ static void write_id(struct json_writer *w, const char *key, struct text value)
     otlp_plain_id(w, value);
 }
 
-static void write_attributes(struct json_writer *w, struct text message)
+static void write_attributes(struct json_writer *w, struct text attributes)
 {
     json_writer_key(w, "attributes");
     json_writer_begin_object(w);
-    otlp_plain_attributes(w, otlp_plain_get(message, "attributes"));
+    otlp_plain_attributes(w, attributes);
     json_writer_end_object(w);
 }
 
@@ -137,7 +137,7 @@ static void write_events(struct json_writer *w, struct text events)
         json_writer_begin_object(w);
         write_text(w, "name", otlp_plain_get(event, "name"));
         write_time(w, "time", otlp_plain_uint(otlp_plain_get(event, "timeUnixNano")));
-        write_attributes(w, event);
+        write_attributes(w, otlp_plain_get(event, "attributes"));
         json_writer_end_object(w);
     }
     json_writer_end_array(w);
@@ -156,7 +156,7 @@ static void write_links(struct json_writer *w, struct text links)
         json_writer_begin_object(w);
         write_id(w, "trace_id", otlp_plain_get(link, "traceId"));
         write_id(w, "span_id", otlp_plain_get(link, "spanId"));
-        write_attributes(w, link);
+        write_attributes(w, otlp_plain_get(link, "attributes"));
         json_writer_end_object(w);
     }
     json_writer_end_array(w);
@@ -164,7 +164,21 @@ static void write_links(struct json_writer *w, struct text links)
 
 static struct text plain_span(struct record_json *json, struct text span)
 {
-    enum { NAME, KIND, TRACE, SPAN, PARENT, STATE, START, END, STATUS, EVENTS, LINKS, MEMBERS };
+    enum {
+        NAME,
+        KIND,
+        TRACE,
+        SPAN,
+        PARENT,
+        STATE,
+        START,
+        END,
+        STATUS,
+        ATTRIBUTES,
+        EVENTS,
+        LINKS,
+        MEMBERS
+    };
     static const char *const names[MEMBERS] = {"name",
                                                "kind",
                                                "traceId",
@@ -174,6 +188,7 @@ static struct text plain_span(struct record_json *json, struct text span)
                                                "startTimeUnixNano",
                                                "endTimeUnixNano",
                                                "status",
+                                               "attributes",
                                                "events",
                                                "links"};
     struct text members[MEMBERS] = {{NULL, 0}}, key, value;
@@ -184,8 +199,11 @@ static struct text plain_span(struct record_json *json, struct text span)
 
     while (json_walk_next(span, &at, &key, &value)) {
         for (int i = 0; i < MEMBERS; i++) {
-            if (otlp_plain_is(key, names[i]) && !json_walk_is(value, "null"))
+            if (!otlp_plain_is(key, names[i]))
+                continue;
+            if (!json_walk_is(value, "null"))
                 members[i] = value;
+            break;
         }
     }
     start = otlp_plain_uint(members[START]);
@@ -210,7 +228,7 @@ static struct text plain_span(struct record_json *json, struct text span)
                              COUNT(statuses));
     json_writer_key_string(&w, "status", status_words[number]);
     write_text(&w, "status_message", otlp_plain_get(members[STATUS], "message"));
-    write_attributes(&w, span);
+    write_attributes(&w, members[ATTRIBUTES]);
     write_events(&w, members[EVENTS]);
     write_links(&w, members[LINKS]);
     return end_record(json, &w);
