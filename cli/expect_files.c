@@ -1,6 +1,7 @@
 #include "cli/expect_files.h"
 
 #include "cli/record_reader.h"
+#include "cli/sealed_set.h"
 #include "cli/spool_view.h"
 #include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
@@ -19,6 +20,7 @@ enum {
     PRINT_BYTES = 1024, /* bytes before an offset by which a file is told */
     LIST_MS = 1000,     /* the directory is listed at least so often */
     LIST_TICK_MS = 100, /* and as long after its last change, whose time is coarse */
+    VANISHED_MAX = 3,   /* looks until all files of one could be read */
     GONE_MS = 2000,     /* so long a file without a name is kept, for what it was moved to */
 };
 
@@ -35,23 +37,18 @@ struct growing {
     bool gone;        /* and it has had no name for long */
 };
 
-/* A segment that nobody appends to any more. */
-struct sealed {
-    uint64_t seq;
-    uint64_t offset; /* all before it was taken: nothing, or all */
-};
-
 struct expect_files {
     enum spool_signal signal;
     const char *dir;
+    char memory_dir[PATH_MAX]; /* of the tier in memory */
     struct growing growing[EXPECT_FILES_OPEN_MAX];
     size_t growing_count;
-    struct sealed *sealed; /* ascending numbers */
-    size_t sealed_count, sealed_room;
-    struct spool_view view; /* of this look, if `viewed` */
+    struct sealed_set sealed; /* segments that nobody appends to any more */
+    struct spool_view view;   /* of this look, if `viewed` */
     bool viewed;
+    bool vanished;       /* a file of the view was deleted or moved before it was read */
     uint64_t listed_ns;  /* monotonic time of the last listing, 0 for none */
-    uint64_t changed_ns; /* the directory's own time then */
+    uint64_t changed_ns; /* the directories' own time then */
     struct expect_files_state state;
     char file[NAME_MAX + 1];
     expect_files_take *take;
@@ -111,51 +108,10 @@ static struct growing *add_growing(struct expect_files *f, const char *name, str
     return NULL;
 }
 
-/* Where the number is among the sealed ones, or belongs. */
-static size_t place_of(const struct expect_files *f, uint64_t seq)
+static void put_sealed(struct expect_files *f, uint64_t seq, uint64_t offset)
 {
-    size_t low = 0, high = f->sealed_count;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-
-        if (f->sealed[middle].seq < seq)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct sealed *find_sealed(struct expect_files *f, uint64_t seq)
-{
-    const size_t at = place_of(f, seq);
-
-    return at < f->sealed_count && f->sealed[at].seq == seq ? &f->sealed[at] : NULL;
-}
-
-/* Adds or replaces it. Returns NULL if memory runs out. */
-static struct sealed *put_sealed(struct expect_files *f, struct sealed sealed)
-{
-    const size_t at = place_of(f, sealed.seq);
-
-    if (at == f->sealed_count || f->sealed[at].seq != sealed.seq) {
-        if (f->sealed_count == f->sealed_room) {
-            const size_t room = 2 * f->sealed_room + 16;
-            struct sealed *const all = reallocarray(f->sealed, room, sizeof(*all));
-
-            if (all == NULL) {
-                unsure(f, "", ENOMEM);
-                return NULL;
-            }
-            f->sealed = all;
-            f->sealed_room = room;
-        }
-        memmove(&f->sealed[at + 1], &f->sealed[at], (f->sealed_count - at) * sizeof(sealed));
-        f->sealed_count++;
-    }
-    f->sealed[at] = sealed;
-    return &f->sealed[at];
+    if (sealed_set_put(&f->sealed, seq, offset) != 0)
+        unsure(f, "", ENOMEM);
 }
 
 static struct growing *find_inode(struct expect_files *f, const struct stat *status)
@@ -197,7 +153,7 @@ static void see_open(struct expect_files *f, const struct spool_segment *segment
 {
     const uint64_t seq = segment->active ? 0 : segment->seq;
     struct growing file = {.at = {.fd = fd}, .seq = seq, .active = segment->active, .listed = true};
-    const struct sealed *sealed = seq > 0 ? find_sealed(f, seq) : NULL;
+    const struct sealed *sealed = seq > 0 ? sealed_set_find(&f->sealed, seq) : NULL;
     struct growing *known;
     struct stat status;
 
@@ -235,6 +191,8 @@ static int open_segment(struct expect_files *f, const struct spool_segment *segm
 
     if (fd < 0 && (segment->unreadable || errno != ENOENT))
         unsure(f, name, errno == ENOENT ? EINVAL : errno);
+    else if (fd < 0)
+        f->vanished = true;
     return fd;
 }
 
@@ -255,12 +213,12 @@ static void see_segment(struct expect_files *f, const struct spool_segment *segm
 
     spool_segment_name(name, f->signal, segment);
     if (segment->final && !segment->unreadable) {
-        const struct sealed *const sealed = find_sealed(f, segment->seq);
+        const struct sealed *const sealed = sealed_set_find(&f->sealed, segment->seq);
 
         /* One after the other they are opened when they are read. */
         if (sealed != NULL || !may_be_open(f, segment)) {
             if (sealed == NULL)
-                (void)put_sealed(f, (struct sealed){.seq = segment->seq});
+                put_sealed(f, segment->seq, 0);
             return;
         }
     }
@@ -340,18 +298,22 @@ static void list(struct expect_files *f)
 
 /* --- Looking --- */
 
-/* Names come and go by renames, which the directory's time tells, in ticks of the clock. */
+/* 0 for a directory that is not there. */
+static uint64_t changed_at(const char *dir)
+{
+    struct stat status;
+
+    return stat(dir, &status) == 0 ? clock_timespec_ns(&status.st_mtim) : 0;
+}
+
+/* Names come and go by renames, which a directory's time tells, in ticks of the clock. */
 static bool may_have_changed(struct expect_files *f)
 {
     const uint64_t now = clock_monotonic_ns();
-    struct stat status;
-    uint64_t changed_ns = 0;
-    bool fresh = true;
+    const uint64_t on_disk = changed_at(f->dir), in_memory = changed_at(f->memory_dir);
+    const uint64_t changed_ns = on_disk > in_memory ? on_disk : in_memory;
+    const bool fresh = on_disk == 0 || changed_ns + clock_ms_to_ns(LIST_TICK_MS) > clock_unix_ns();
 
-    if (stat(f->dir, &status) == 0) {
-        changed_ns = clock_timespec_ns(&status.st_mtim);
-        fresh = changed_ns + clock_ms_to_ns(LIST_TICK_MS) > clock_unix_ns();
-    }
     if (f->listed_ns != 0 && !fresh && changed_ns == f->changed_ns &&
         now - f->listed_ns < clock_ms_to_ns(LIST_MS))
         return false;
@@ -391,7 +353,8 @@ static void read_sealed(struct expect_files *f)
     f->taking_foreign = false;
     for (size_t i = 0; i < signal->count; i++) {
         const struct spool_segment *const segment = &signal->list[i];
-        struct sealed *const sealed = segment->final ? find_sealed(f, segment->seq) : NULL;
+        struct sealed *const sealed =
+            segment->final ? sealed_set_find(&f->sealed, segment->seq) : NULL;
         struct record_cursor cursor = {.limit = segment->size};
         char name[SPOOL_FILES_NAME_MAX];
 
@@ -419,7 +382,7 @@ static void read_growing(struct expect_files *f, bool foreign, bool last)
         if (read_file(f, &file->at, last || file->final, "") != 0 || !file->final)
             continue;
         if (file->seq > 0)
-            (void)put_sealed(f, (struct sealed){.seq = file->seq, .offset = file->at.limit});
+            put_sealed(f, file->seq, file->at.limit);
         if (file->seq > 0 || file->gone)
             drop_growing(f, file);
     }
@@ -428,34 +391,41 @@ static void read_growing(struct expect_files *f, bool foreign, bool last)
 void expect_files_look(struct expect_files *f, bool last, expect_files_take *take_one,
                        void *context)
 {
+    bool listing = last || may_have_changed(f);
+
     f->take = take_one;
     f->context = context;
-    /* A rename while a directory is read may hide a file from one listing, not from two. */
-    if (last || may_have_changed(f)) {
-        list(f);
-        list(f);
+    for (int i = 0; i == 0 || (f->vanished && i < VANISHED_MAX); i++) {
+        f->vanished = false;
+        /* A rename while a directory is read may hide a file from one listing, not from two. */
+        if (listing) {
+            list(f);
+            list(f);
+        }
+        set_limits(f);
+        /* A program's own file is read before segments that its lines may have been copied to. */
+        read_growing(f, true, last);
+        if (f->viewed)
+            read_sealed(f);
+        read_growing(f, false, last);
+        if (f->viewed)
+            spool_view_close(&f->view);
+        f->viewed = false;
+        listing = true;
     }
-    set_limits(f);
-    /* A program's own file is read before the segments that its lines may have been copied to. */
-    read_growing(f, true, last);
-    if (f->viewed)
-        read_sealed(f);
-    read_growing(f, false, last);
-    if (f->viewed)
-        spool_view_close(&f->view);
-    f->viewed = false;
 }
 
 void expect_files_rewind(struct expect_files *f)
 {
     while (f->growing_count > 0)
         drop_growing(f, &f->growing[f->growing_count - 1]);
-    f->sealed_count = 0;
+    sealed_set_clear(&f->sealed);
     f->listed_ns = 0;
     f->state = (struct expect_files_state){.records = 0};
 }
 
-struct expect_files *expect_files_open(enum spool_signal signal, const char *dir)
+struct expect_files *expect_files_open(enum spool_signal signal, const char *dir,
+                                       const char *run_dir)
 {
     struct expect_files *const f = calloc(1, sizeof(*f));
 
@@ -463,6 +433,7 @@ struct expect_files *expect_files_open(enum spool_signal signal, const char *dir
         return NULL;
     f->signal = signal;
     f->dir = dir;
+    (void)snprintf(f->memory_dir, sizeof(f->memory_dir), "%s/spool", run_dir);
     return f;
 }
 
@@ -471,7 +442,6 @@ void expect_files_close(struct expect_files *f)
     if (f == NULL)
         return;
     expect_files_rewind(f);
-    free(f->sealed);
     free(f);
 }
 

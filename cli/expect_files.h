@@ -24,8 +24,12 @@ struct expect_files;
  */
 typedef void expect_files_take(void *context, struct text record, bool foreign);
 
-/* Of the directory `dir`, which may be missing yet. NULL if memory runs out. */
-struct expect_files *expect_files_open(enum spool_signal signal, const char *dir);
+/*
+ * Of the directory `dir`, which may be missing yet, and the one that `run_dir` has for the tier in
+ * memory. Both are borrowed. NULL if memory runs out.
+ */
+struct expect_files *expect_files_open(enum spool_signal signal, const char *dir,
+                                       const char *run_dir);
 
 void expect_files_close(struct expect_files *files); /* NULL does nothing */
 

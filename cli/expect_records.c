@@ -354,7 +354,7 @@ int expect_records_run(const struct expect_records_options *options)
     int status = COMMAND_FAILED;
 
     e = (struct expectation){.options = options};
-    e.files = expect_files_open(options->signal, instance_spool_dir());
+    e.files = expect_files_open(options->signal, instance_spool_dir(), instance_run_dir());
     if (e.files == NULL)
         printable_error("%s: out of memory", options->command);
     else
