@@ -66,15 +66,20 @@ static bool next_line(const struct exposition *text, const char **line, size_t *
 /* "# TYPE NAME KIND" */
 static void learn_kind(struct found *found, const char *line, size_t len)
 {
-    char name[256], kind[32];
+    static const char type[] = "# TYPE ";
+    const size_t begin = sizeof(type) - 1;
+    const char *const blank =
+        len > begin && memcmp(line, type, begin) == 0 ? memrchr(line, ' ', len) : NULL;
+    struct text name, kind;
 
-    if (len >= 256 + 32 || sscanf(line, "# TYPE %255s %31s", name, kind) != 2)
+    if (blank == NULL || blank < line + begin)
         return;
+    name = (struct text){line + begin, (size_t)(blank - line) - begin};
+    kind = (struct text){blank + 1, len - (size_t)(blank + 1 - line)};
     found->histogram =
-        found->histogram || (strcmp(kind, "histogram") == 0 && strcmp(name, selector.name) == 0);
-    found->only_grows =
-        strcmp(kind, "counter") == 0 ||
-        (strcmp(kind, "histogram") == 0 && strcmp(selector.name + strlen(name), "_sum") != 0);
+        found->histogram || (text_is(kind, "histogram") && text_is(name, selector.name));
+    found->only_grows = text_is(kind, "counter") || (text_is(kind, "histogram") &&
+                                                     strcmp(selector.name + name.len, "_sum") != 0);
 }
 
 static struct found sum_up(const struct exposition *text)
