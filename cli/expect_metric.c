@@ -23,7 +23,7 @@ enum {
     LOOK_MS = 20,
     LINE_MAX_BYTES = 65536, /* of a snapshot; a series has less */
     SHOWN_MAX = 20,         /* series that a message shows */
-    NAME_DISTANCE = 3,      /* letters in which a name differs that may have been meant */
+    MISTAKES_MAX = 2,       /* in a name that may have been meant */
 };
 
 /* What one look has found. */
@@ -300,30 +300,6 @@ static void print_expected(const struct expect_metric_options *o)
     }
 }
 
-/* How many letters have to be inserted, removed or replaced to make one name of the other. */
-static size_t distance(const char *one, const char *other)
-{
-    size_t row[METRICS_NAME_MAX + 2];
-    const size_t len = strlen(other);
-
-    if (len > METRICS_NAME_MAX)
-        return SIZE_MAX;
-    for (size_t i = 0; i <= len; i++)
-        row[i] = i;
-    for (; *one != '\0'; one++) {
-        size_t diagonal = row[0]++;
-
-        for (size_t i = 1; i <= len; i++) {
-            const size_t replaced = diagonal + (*one != other[i - 1] ? 1 : 0);
-            const size_t moved = (row[i] < row[i - 1] ? row[i] : row[i - 1]) + 1;
-
-            diagonal = row[i];
-            row[i] = replaced < moved ? replaced : moved;
-        }
-    }
-    return row[len];
-}
-
 /* Names that may have been meant: misspelled, or with another end. */
 static void print_near_names(const struct metrics_reader *reader)
 {
@@ -337,7 +313,7 @@ static void print_near_names(const struct metrics_reader *reader)
             continue;
         if (strncmp(name, selector.name, strlen(selector.name)) != 0 &&
             strncmp(name, selector.name, strlen(name)) != 0 &&
-            distance(name, selector.name) > NAME_DISTANCE)
+            !text_is_near(name, selector.name, MISTAKES_MAX))
             continue;
         (void)fprintf(stderr, "%s%s", shown++ == 0 ? "  there is " : ", ", name);
     }
