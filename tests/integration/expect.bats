@@ -237,6 +237,16 @@ import() {
     [ "$(jq -r .name "$DIR/out" | sort -u | wc -l)" -eq 216 ]
 }
 
+@test "what was delivered is found as long as it is there" {
+    put traces a 5
+    start_sink
+    start_agent OTEL_EXPORTER_OTLP_ENDPOINT="$SINK"
+    wait_until metric_is 'microtrace_export_records_total{signal="traces",outcome="delivered"}' 5
+    expect metric 'microtrace_export_records_total{signal="traces",outcome="delivered"}' --eq 5
+    mt expect span --name a-3 --count 1
+    mt expect span --count 5
+}
+
 @test "a segment that is copied to another place goes on where it was" {
     put traces a 5
     moves() {
