@@ -97,7 +97,8 @@ static int metric(int argc, char **argv)
 
     if (result != OPTIONS_GO)
         return result;
-    if (values.snapshot != NULL && argc == 0)
+    if (values.snapshot != NULL && argc == 0 && values.since == NULL && !values.equal.given &&
+        !values.at_least.given && !values.at_most.given && !values.increase.given)
         return expect_metric_snapshot(values.snapshot);
     if (argc != 1 || values.snapshot != NULL) {
         printable_error("microtrace expect metric: it takes one selector, such as "

@@ -360,6 +360,7 @@ import() {
     fails 2 mt expect metric a --increase 1 --since "$DIR/x"
     fails 2 mt expect metric a --increase 1 --since /etc/passwd
     fails 2 mt expect metric a --eq many
+    fails 2 mt expect metric --snapshot "$DIR/x" --eq 3
     fails 2 mt expect span --attr novalue
     fails 2 mt expect span --count -1
     fails 2 mt expect span --count 1 --none
