@@ -53,6 +53,7 @@ struct expect_files {
     char file[NAME_MAX + 1];
     expect_files_take *take;
     void *context;
+    const char *probe;
     bool taking_foreign;
 };
 
@@ -78,7 +79,8 @@ static void take(void *context, struct text plain)
 static int read_file(struct expect_files *f, struct record_cursor *cursor, bool complete,
                      const char *name)
 {
-    struct record_reader reader = {.signal = f->signal, .take = take, .context = f};
+    struct record_reader reader = {
+        .signal = f->signal, .take = take, .context = f, .probe = f->probe};
     const int result = record_reader_read(&reader, cursor, complete);
 
     if (result != 0)
@@ -413,6 +415,11 @@ void expect_files_look(struct expect_files *f, bool last, expect_files_take *tak
         f->viewed = false;
         listing = true;
     }
+}
+
+void expect_files_probe(struct expect_files *f, const char *probe)
+{
+    f->probe = probe;
 }
 
 void expect_files_rewind(struct expect_files *f)

@@ -41,6 +41,9 @@ void expect_files_close(struct expect_files *files); /* NULL does nothing */
 void expect_files_look(struct expect_files *files, bool last, expect_files_take *take,
                        void *context);
 
+/* Records that the probe passes over (cli/record_reader.h) are not taken from now on; NULL: all. */
+void expect_files_probe(struct expect_files *files, const char *probe);
+
 /* The next look begins anew, with all records that are there. */
 void expect_files_rewind(struct expect_files *files);
 

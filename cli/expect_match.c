@@ -1,6 +1,7 @@
 #include "cli/expect_match.h"
 
 #include "cli/otlp_plain.h"
+#include "lib/base/json_plain.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/log_level.h"
 #include "lib/base/printable.h"
@@ -171,6 +172,33 @@ uint64_t expect_match_met(const struct expect_match *match, struct text record)
             met |= UINT64_C(1) << i;
     }
     return met;
+}
+
+/* Members that are in plain JSON what they are in the record, and not numbers. */
+static bool is_literal(const struct expect_condition *condition)
+{
+    const struct text value = text_of(condition->value);
+
+    return condition->kind == EXPECT_MATCH_MEMBER &&
+           (strcmp(condition->key, "name") == 0 || strcmp(condition->key, "message") == 0 ||
+            strcmp(condition->key, "request_id") == 0) &&
+           value.len > 0 && value.at[0] != '[' && value.at[0] != '{' &&
+           json_walk_number(value) == JSON_NUMBER_NONE &&
+           json_plain_skip(value.at, value.at + value.len) == value.at + value.len;
+}
+
+const char *expect_match_probe(const struct expect_match *match)
+{
+    const char *probe = NULL;
+
+    for (size_t i = 0; i < match->count; i++) {
+        /* Those that tell a request's trace need not meet the other conditions. */
+        if (match->conditions[i].kind == EXPECT_MATCH_REQUEST)
+            return NULL;
+        if (is_literal(&match->conditions[i]))
+            probe = match->conditions[i].value;
+    }
+    return probe;
 }
 
 bool expect_match_all(const struct expect_match *match, uint64_t met)

@@ -53,6 +53,12 @@ bool expect_match_learn(struct expect_match *match, struct text record);
 /* The bits of the conditions that the record meets: bit i for number i. */
 uint64_t expect_match_met(const struct expect_match *match, struct text record);
 
+/*
+ * A text that stands in each record that meets all conditions, if not by escapes, which JSON does
+ * not need for it. NULL if there is no such text.
+ */
+const char *expect_match_probe(const struct expect_match *match);
+
 /* Whether these are all. */
 bool expect_match_all(const struct expect_match *match, uint64_t met);
 

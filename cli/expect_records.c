@@ -214,6 +214,23 @@ static void look(struct expectation *e, bool last)
     }
 }
 
+/* What was passed over may come nearer than what was looked at. */
+static void look_at_all(struct expectation *e)
+{
+    expect_files_probe(e->files, NULL);
+    forget(e);
+    expect_files_rewind(e->files);
+    look(e, true);
+}
+
+/* Whether there are fewer records than there should be. */
+static bool lacks_some(const struct expectation *e)
+{
+    const int64_t count = e->options->count;
+
+    return e->found < (count == EXPECT_RECORDS_ANY ? 1 : (uint64_t)count);
+}
+
 /* --- Telling --- */
 
 static void print_json(FILE *to, const char *at, size_t len)
@@ -285,7 +302,7 @@ static int fail(const struct expectation *e)
     printable_error("%s: expected %s, found %s; %s holds %llu in all", o->command, expected, found,
                     dir, (unsigned long long)state.records);
     print_kept(stderr, e);
-    if (o->count != 0 && (o->count == EXPECT_RECORDS_ANY || e->found < (uint64_t)o->count))
+    if (lacks_some(e))
         print_nearest(e);
     print_doubts(&state);
     return COMMAND_FAILED;
@@ -325,9 +342,11 @@ static bool holds(const struct expectation *e)
 
 static int wait_for(struct expectation *e)
 {
+    const char *const probe = expect_match_probe(e->options->match);
     const uint64_t start = clock_monotonic_ns();
     uint64_t reached_ns = UINT64_MAX;
 
+    expect_files_probe(e->files, probe);
     for (;;) {
         const uint64_t begun = clock_monotonic_ns();
         uint64_t took;
@@ -342,6 +361,8 @@ static int wait_for(struct expectation *e)
     /* A last line that its writer has not ended counts too. */
     if (e->options->count > 0 && holds(e))
         look(e, true);
+    if (probe != NULL && lacks_some(e))
+        look_at_all(e);
     if (!holds(e))
         return fail(e);
     print_kept(stdout, e);

@@ -24,11 +24,38 @@ static void take(void *context, struct text plain)
     reader->take(reader->context, plain);
 }
 
+/* Whether an escape may stand for a character that needs none. */
+static bool is_escaped(const char *at, size_t len)
+{
+    const char *const end = at + len;
+
+    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL && end - at > 1) {
+        if (at[1] == 'u' || at[1] == '/')
+            return true;
+        at += 2;
+    }
+    return false;
+}
+
+static bool is_passed_over(const struct record_reader *reader, const struct spool_line *item)
+{
+    const char *const at = window + item->start;
+
+    return reader->probe != NULL && item->kind == SPOOL_LINE_RECORD &&
+           item->form != SPOOL_FORM_ELEMENT &&
+           memmem(at, item->length, reader->probe, strlen(reader->probe)) == NULL &&
+           !is_escaped(at, item->length);
+}
+
 static void take_items(struct record_reader *reader)
 {
     for (size_t i = 0; i < batch.count; i++) {
         const struct spool_line *const item = &batch.items[i];
 
+        if (is_passed_over(reader, item)) {
+            reader->records++;
+            continue;
+        }
         if (item->kind == SPOOL_LINE_RECORD &&
             record_json_each(&json, reader->signal, &batch, window, i, take, reader))
             continue;

@@ -24,7 +24,12 @@ struct record_reader {
     enum spool_signal signal;
     record_json_take *take;
     void *context;
-    uint64_t records;   /* taken */
+    /*
+     * NULL, or a text that JSON needs no escape for: a record that has it neither so nor, perhaps,
+     * by escapes is passed over.
+     */
+    const char *probe;
+    uint64_t records;   /* taken or passed over */
     uint64_t broken;    /* torn pieces, and lines that are no records */
     uint64_t long_ones; /* records that are too long to be looked at */
 };

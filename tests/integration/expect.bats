@@ -267,6 +267,10 @@ import() {
         printf ' {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "two", "status": {"code": "STATUS_CODE_ERROR", "message": "broken"}, "attributes": [{"key": "ok", "value": {"bool_value": true}}]}, {"name": "three"}]}]}]}\r\n'
     } >"$SPOOL/shop.traces.jsonl"
     mt expect span --name one --attr n=1
+    # However its characters are written.
+    printf '{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"GET \\/\\u0061"}]}]}]}\n' >"$SPOOL/odd.traces.jsonl"
+    mt expect span --name 'GET /a' --count 1
+    rm "$SPOOL/odd.traces.jsonl"
     mt expect span --name two --attr ok=true --status error:broken
     mt expect span --count 3
     # A last line without its newline counts when the time is over.

@@ -193,6 +193,38 @@ static void test_a_request_is_learned(void **state)
     assert_int_equal(expect_match_met(&match, text_of(child)), 1);
 }
 
+static void test_what_a_record_must_hold(void **state)
+{
+    static const char *const none[] = {"",   "200",      "2.5",  "-1",  "[1]",
+                                       "{}", "\xc3\xa9", "a\"b", "a\nb"};
+    static struct expect_match match;
+
+    (void)state;
+    assert_null(expect_match_probe(&match));
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        match.count = 0;
+        (void)expect_match_add(
+            &match, (struct expect_condition){EXPECT_MATCH_MEMBER, "", "message", none[i]});
+        assert_null(expect_match_probe(&match));
+    }
+    /* A status and an id may stand there otherwise, an attribute in the resource. */
+    match.count = 0;
+    (void)expect_match_add(&match,
+                           (struct expect_condition){EXPECT_MATCH_MEMBER, "", "status", "error"});
+    (void)expect_match_add(&match,
+                           (struct expect_condition){EXPECT_MATCH_MEMBER, "", "trace_id", "ab"});
+    (void)expect_match_add(&match, (struct expect_condition){EXPECT_MATCH_ATTRIBUTE, "", "k", "v"});
+    (void)expect_match_add(&match,
+                           (struct expect_condition){EXPECT_MATCH_LEVEL, "", "levelname", "INFO"});
+    assert_null(expect_match_probe(&match));
+    (void)expect_match_add(&match,
+                           (struct expect_condition){EXPECT_MATCH_MEMBER, "", "name", "GET /a"});
+    assert_string_equal(expect_match_probe(&match), "GET /a");
+    (void)expect_match_add(
+        &match, (struct expect_condition){EXPECT_MATCH_REQUEST, "", "microtrace.request_id", "r"});
+    assert_null(expect_match_probe(&match));
+}
+
 static void test_explanation(void **state)
 {
     static struct expect_match match;
@@ -218,9 +250,13 @@ static void test_explanation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spans),       cmocka_unit_test(test_other_forms),
-        cmocka_unit_test(test_log_records), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_conditions),  cmocka_unit_test(test_a_request_is_learned),
+        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_log_records),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_a_request_is_learned),
+        cmocka_unit_test(test_what_a_record_must_hold),
         cmocka_unit_test(test_explanation),
     };
 
