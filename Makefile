@@ -178,12 +178,12 @@ $(BUILD)/examples/import: examples/import.c include/microtrace.h $(BUILD)/lib/li
 FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/driver.o)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
-                       $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a $(HTTP) \
-                       $(LIB)
+                       $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
+                       $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
-	    $(LIBS_metrics-agent)
+	    $(LIBS_metrics-agent) $(LIBS_microtrace)
 
 $(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
                              $(BUILD)/lib/metrics-agent-modules.a $(LIB)

@@ -24,6 +24,9 @@ extern const struct command command_metrics;
 /* What the spool holds, where the agent stands, and what is wrong in it. */
 extern const struct command command_spool_status, command_spool_tail, command_spool_verify;
 
+/* Assertions for tests: waits for what an instance's files hold. */
+extern const struct command command_expect_metric, command_expect_span, command_expect_log;
+
 /* The state of the breaker that all processes share; faults on demand, for all processes. */
 extern const struct command command_breaker, command_chaos;
 

@@ -12,8 +12,17 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_metrics, &command_spool_status, &command_spool_tail, &command_spool_verify,
-    &command_breaker, &command_chaos,        &command_load,       NULL,
+    &command_metrics,
+    &command_spool_status,
+    &command_spool_tail,
+    &command_spool_verify,
+    &command_expect_metric,
+    &command_expect_span,
+    &command_expect_log,
+    &command_breaker,
+    &command_chaos,
+    &command_load,
+    NULL,
 };
 
 enum { INDENT = 6 };

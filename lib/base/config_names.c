@@ -1,5 +1,7 @@
 #include "lib/base/config_names.h"
 
+#include "lib/base/text.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,30 +73,6 @@ static const char *const names[] = {
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
-/*
- * Whether `text` becomes `name` by at most `left` single changes. The first difference decides
- * which changes are worth trying, so this looks at few of them.
- */
-static bool near(const char *text, const char *name, unsigned left)
-{
-    while (*text != '\0' && *text == *name) {
-        text++;
-        name++;
-    }
-    if (*text == *name)
-        return true;
-    if (left == 0)
-        return false;
-    if (*text != '\0' && near(text + 1, name, left - 1))
-        return true;
-    if (*name != '\0' && near(text, name + 1, left - 1))
-        return true;
-    if (*text == '\0' || *name == '\0')
-        return false;
-    return near(text + 1, name + 1, left - 1) ||
-           (text[0] == name[1] && text[1] == name[0] && near(text + 2, name + 2, left - 1));
-}
-
 /* The setting that is meant by `text`: the nearest one; NULL if it is one itself, or near none. */
 static const char *meant(const char *text)
 {
@@ -103,7 +81,7 @@ static const char *meant(const char *text)
 
     for (size_t i = 0; i < NAMES; i++) {
         for (unsigned mistakes = 0; mistakes <= least; mistakes++) {
-            if (!near(text, names[i], mistakes))
+            if (!text_is_near(text, names[i], mistakes))
                 continue;
             if (mistakes == 0)
                 return NULL;

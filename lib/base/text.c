@@ -63,3 +63,24 @@ int text_split_host_port(struct text text, struct text *host, struct text *port)
     *port = (struct text){host_end + 1, (size_t)(end - host_end) - 1};
     return text_parse_uint(*port, &number) == 0 && number <= PORT_MAX ? 0 : -1;
 }
+
+bool text_is_near(const char *text, const char *name, unsigned left)
+{
+    /* The first difference decides which changes are worth trying, so this looks at few of them. */
+    while (*text != '\0' && *text == *name) {
+        text++;
+        name++;
+    }
+    if (*text == *name)
+        return true;
+    if (left == 0)
+        return false;
+    if (*text != '\0' && text_is_near(text + 1, name, left - 1))
+        return true;
+    if (*name != '\0' && text_is_near(text, name + 1, left - 1))
+        return true;
+    if (*text == '\0' || *name == '\0')
+        return false;
+    return text_is_near(text + 1, name + 1, left - 1) ||
+           (text[0] == name[1] && text[1] == name[0] && text_is_near(text + 2, name + 2, left - 1));
+}

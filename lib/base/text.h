@@ -61,4 +61,10 @@ int text_parse_uint(struct text text, uint64_t *value);
  */
 int text_split_host_port(struct text text, struct text *host, struct text *port);
 
+/*
+ * Whether one NUL-terminated text becomes the other by at most `left` typing mistakes: a character
+ * too many, too few, another, or two that changed places. For names, and a `left` of 3 at most.
+ */
+bool text_is_near(const char *text, const char *name, unsigned left);
+
 #endif

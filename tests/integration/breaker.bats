@@ -85,12 +85,11 @@ answered() {
     [ "$(seen .requests)" -eq 0 ]
     metric_is 'downstream_requests_total{outcome="breaker_open"}' $((refused + 201))
     [ "$(metric 'errors_total{method="POST",path="/analyze",exception="breaker_open"}')" -ge 201 ]
-    spans_of open-1 >"$DIR/spans"
-    expect_json 'length == 2 and all(.[]; .status.code == 2 and .attrs."error.type".stringValue == "breaker_open") and
-        (.[] | select(.kind == 1) | .attrs."microtrace.breaker.state".stringValue == "open" and
-            (.attrs."microtrace.downstream.attempts".intValue | tonumber) == 0)' <"$DIR/spans"
-    logs '.name == "microtrace.downstream" and .request_id == "open-1"' | jq -s . >"$DIR/lines"
-    expect_json 'length == 1 and .[0].message == "call_refused" and .[0].state == "open" and .[0].levelname == "WARNING"' <"$DIR/lines"
+    expect span --request open-1 --status error --attr error.type=breaker_open --count 2
+    expect span --request open-1 --name WorkerService.analyze --attr microtrace.breaker.state=open \
+        --attr microtrace.downstream.attempts=0
+    expect log --request open-1 --field name=microtrace.downstream --count 1 |
+        expect_json '.message == "call_refused" and .state == "open" and .levelname == "WARNING"'
     logs '.message == "breaker_opened"' | tail -n 1 >"$DIR/line"
     expect_json '.name == "microtrace.downstream" and .levelname == "WARNING" and .failures >= 5' <"$DIR/line"
     stop_instance

@@ -78,9 +78,10 @@ cgi() {
     cgi POST /analyze '{"a": 1, "b": 2}' HTTP_X_REQUEST_ID=cgi-2 \
         HTTP_TRACEPARENT=00-5af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
     expect 200
-    spans | jq -c 'select(.traceId == "5af7651916cd43dd8448eb211c80319c")' | jq -s . >"$DIR/spans"
-    expect_json 'length == 2 and any(.kind == 2 and .name == "POST /analyze" and .parentSpanId == "b7ad6b7169203331")' <"$DIR/spans"
-    [ "$(logs '.request_id == "cgi-2"' | wc -l)" -eq 3 ]
+    expect span --trace 5af7651916cd43dd8448eb211c80319c --count 2
+    expect span --request cgi-2 --name 'POST /analyze' |
+        expect_json '.kind == "server" and .parent_span_id == "b7ad6b7169203331"'
+    expect log --request cgi-2 --count 3
 }
 
 @test "a setting that can't be used: exit 2 and a line that names it" {

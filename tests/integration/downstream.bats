@@ -204,7 +204,7 @@ misbehaves() {
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: restart-1'
     expect 200
     [ "$(seen .requests)" -eq 1 ]
-    [ -z "$(logs '.request_id == "restart-1" and .message == "attempt_failed"')" ]
+    expect log --request restart-1 --message attempt_failed --none
 }
 
 @test "nobody listens: 502 after all attempts, and DOWNSTREAM_FALLBACK=local computes here" {
@@ -214,7 +214,7 @@ misbehaves() {
     start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="http://127.0.0.1:$port/" DOWNSTREAM_BACKOFF_MS=1-2
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: nobody-1'
     expect 502 '. == {"detail": "Downstream failed"}'
-    [ "$(logs '.request_id == "nobody-1" and .outcome == "connection_failed"' | wc -l)" -eq 3 ]
+    expect log --request nobody-1 --field outcome=connection_failed --count 3
     stop_instance
     start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="http://127.0.0.1:$port/" \
         DOWNSTREAM_BACKOFF_MS=1-2 DOWNSTREAM_FALLBACK=local

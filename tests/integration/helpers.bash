@@ -135,7 +135,18 @@ header() {
 }
 
 # expect STATUS [JQ-EXPRESSION]: what the last answer has to be.
+# expect metric|span|log ARGUMENT...: what the instance has to tell (microtrace expect).
 expect() {
+    case $1 in
+    metric)
+        "$BIN/microtrace" expect metric --state "$STATE" --within "$PATIENCE" "${@:2}"
+        return
+        ;;
+    span | log)
+        "$BIN/microtrace" expect "$1" --state "$STATE" "${@:2}"
+        return
+        ;;
+    esac
     if [ "$STATUS" != "$1" ]; then
         echo "status $STATUS, expected $1; answer:"
         cat "$DIR/headers.last" "$DIR/body"

@@ -28,13 +28,13 @@ spans_of() {
     analyze '{"a": 10.5, "b": 3.5}' -H 'X-Request-ID: good-1' -H 'User-Agent: bats/1'
     expect 200
     logs '.request_id == "good-1"' | jq -s . >"$DIR/lines"
-    expect_json '[.[].message] | sort == ["analysis_completed", "analyze_request", "analyze_response", "request_completed"]' <"$DIR/lines"
+    expect log --request good-1 --count 4
+    expect log --request good-1 --message analyze_request --level INFO --field name=microtrace.api --field input_a=10.5 --field input_b=3.5
+    expect log --request good-1 --message analyze_response --field name=microtrace.api --field sum=14 --field difference=7
+    expect log --request good-1 --message analysis_completed --level DEBUG --field name=microtrace.worker
     expect_json '.[-1] | .message == "request_completed" and .name == "microtrace.request" and .levelname == "INFO" and
         .method == "POST" and .path == "/analyze" and .status_code == 200 and .client == "127.0.0.1" and
         .user_agent == "bats/1" and (.elapsed_ms | type == "number" and . > 0)' <"$DIR/lines"
-    expect_json 'any(.message == "analyze_request" and .name == "microtrace.api" and .input_a == 10.5 and .input_b == 3.5)' <"$DIR/lines"
-    expect_json 'any(.message == "analyze_response" and .sum == 14 and .difference == 7)' <"$DIR/lines"
-    expect_json 'any(.message == "analysis_completed" and .name == "microtrace.worker" and .levelname == "DEBUG")' <"$DIR/lines"
     expect_json 'all(.asctime | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"))' <"$DIR/lines"
     expect_json '[.[].trace_id] | unique | length == 1 and (.[0] | test("^[0-9a-f]{32}$"))' <"$DIR/lines"
     expect_json 'all(.span_id | test("^[0-9a-f]{16}$"))' <"$DIR/lines"
@@ -48,10 +48,9 @@ spans_of() {
 @test "a bad request: a warning with the errors" {
     analyze '{"a": "x"}' -H 'X-Request-ID: bad-1'
     expect 422
-    logs '.request_id == "bad-1"' | jq -s . >"$DIR/lines"
-    expect_json 'any(.message == "validation_failed" and .levelname == "WARNING" and (.errors | length == 2))' <"$DIR/lines"
-    expect_json 'any(.message == "request_completed" and .status_code == 422)' <"$DIR/lines"
-    expect_json 'all(.message != "analyze_response")' <"$DIR/lines"
+    expect log --request bad-1 --message validation_failed --level WARNING | expect_json '.errors | length == 2'
+    expect log --request bad-1 --message request_completed --field status_code=422
+    expect log --request bad-1 --message analyze_response --none
 }
 
 @test "the server span and its child" {
@@ -80,28 +79,28 @@ spans_of() {
 @test "log lines name the span that was active" {
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: active-1'
     local server worker
-    server=$(spans_of active-1 | jq -r 'select(.kind == 2).spanId')
-    worker=$(spans_of active-1 | jq -r 'select(.kind == 1).spanId')
-    [ "$(logs '.request_id == "active-1" and .message == "request_completed"' | jq -r .span_id)" = "$server" ]
-    [ "$(logs '.request_id == "active-1" and .message == "analysis_completed"' | jq -r .span_id)" = "$worker" ]
+    server=$(expect span --request active-1 --name 'POST /analyze' | jq -r .span_id)
+    worker=$(expect span --request active-1 --name WorkerService.analyze | jq -r .span_id)
+    expect log --request active-1 --message request_completed --field span_id="$server"
+    expect log --request active-1 --message analysis_completed --field span_id="$worker"
 }
 
 @test "a caller's traceparent and tracestate are continued" {
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: joined-1' \
         -H 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' -H 'tracestate: vendor=x'
-    spans_of joined-1 | jq -s . >"$DIR/spans"
-    expect_json 'length == 2 and all(.traceId == "0af7651916cd43dd8448eb211c80319c")' <"$DIR/spans"
-    expect_json '.[] | select(.kind == 2) | .parentSpanId == "b7ad6b7169203331" and .traceState == "vendor=x"' <"$DIR/spans"
-    logs '.request_id == "joined-1"' | jq -s . >"$DIR/lines"
-    expect_json 'length == 4 and all(.trace_id == "0af7651916cd43dd8448eb211c80319c")' <"$DIR/lines"
+    local trace=0af7651916cd43dd8448eb211c80319c
+    expect span --request joined-1 --trace "$trace" --count 2
+    expect span --request joined-1 --name 'POST /analyze' |
+        expect_json '.parent_span_id == "b7ad6b7169203331" and .trace_state == "vendor=x"'
+    expect log --request joined-1 --trace "$trace" --count 4
     [ "$(header X-Request-ID)" = joined-1 ]
 }
 
 @test "a caller that does not sample: log lines, no spans" {
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: unsampled-1' \
         -H 'traceparent: 00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
-    [ "$(logs '.request_id == "unsampled-1" and .trace_id == "1af7651916cd43dd8448eb211c80319c"' | wc -l)" -eq 4 ]
-    [ -z "$(spans | jq -c 'select(.traceId == "1af7651916cd43dd8448eb211c80319c")')" ]
+    expect log --request unsampled-1 --trace 1af7651916cd43dd8448eb211c80319c --count 4
+    expect span --trace 1af7651916cd43dd8448eb211c80319c --none
 }
 
 @test "an invalid traceparent starts a new trace and drops tracestate" {
@@ -142,12 +141,12 @@ spans_of() {
 @test "health checks and scrapes make no spans; other errors do, with status unset" {
     request GET /healthz -H 'X-Request-ID: quiet-1'
     request GET /readyz -H 'X-Request-ID: quiet-2'
-    [ -z "$(spans_of quiet-1)$(spans_of quiet-2)" ]
-    [ "$(logs '.request_id == "quiet-1" and .message == "request_completed"' | wc -l)" -eq 1 ]
+    expect span --request quiet-1 --none
+    expect span --request quiet-2 --none
+    expect log --request quiet-1 --message request_completed --count 1
     request GET /nowhere -H 'X-Request-ID: lost-1'
-    spans_of lost-1 | jq -s . >"$DIR/spans"
-    expect_json 'length == 1 and .[0].name == "GET" and ((.[0].status.code // 0) == 0) and
-        (.[0].attrs."http.route" == null) and .[0].attrs."url.path".stringValue == "/nowhere"' <"$DIR/spans"
+    expect span --request lost-1 --name GET --status unset --attr url.path=/nowhere --count 1 |
+        expect_json '.attributes | has("http.route") | not'
 }
 
 @test "hostile paths and user agents stay valid JSON" {
@@ -155,7 +154,7 @@ spans_of() {
     request GET '/%ff%fe%22?q="' -H 'X-Request-ID: hostile-2' -H $'User-Agent: \xed\xa0\x80'
     spooled logs | iconv -f UTF-8 -t UTF-8 >/dev/null
     spooled traces | iconv -f UTF-8 -t UTF-8 >/dev/null
-    [ "$(logs '.request_id == "hostile-2" and .message == "request_completed" and .path == "/%ff%fe%22"' | wc -l)" -eq 1 ]
+    expect log --request hostile-2 --message request_completed --field path=/%ff%fe%22 --count 1
     spans >/dev/null
 }
 
@@ -165,7 +164,7 @@ spans_of() {
     analyze '{"a": 1}' -H 'X-Request-ID: stderr-1'
     wait_until grep -q '"message":"validation_failed","request_id":"stderr-1"' "$LOG"
     refute grep -q '"message":"request_completed","request_id":"stderr-1"' "$LOG"
-    [ -z "$(logs '.request_id == "stderr-1" and .levelname == "INFO"')" ]
+    expect log --request stderr-1 --level INFO --none
     # The line is the spool's without who wrote it.
     spooled logs | grep '"request_id":"stderr-1"' | sed 's/,"resource":{[^{}]*}}$/}/' >"$DIR/lines"
     diff "$DIR/lines" <(grep '"request_id":"stderr-1"' "$LOG")
@@ -176,13 +175,11 @@ spans_of() {
     start_instance WORKERS=1 CHAOS_ENABLED=true CHAOS_PROBABILITY=1 CHAOS_DELAY_MS=30-40
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: chaos-1'
     expect 200
-    logs '.request_id == "chaos-1" and .message == "chaos_injected"' | jq -s . >"$DIR/lines"
-    expect_json 'length == 1 and (.[0] | .name == "microtrace.chaos" and .delay_ms >= 30 and .delay_ms <= 40 and .probability == 1)' <"$DIR/lines"
-    spans_of chaos-1 | jq -s . >"$DIR/spans"
-    expect_json '.[] | select(.kind == 1) | .attrs."worker.chaos_enabled".boolValue == true and
-        (.attrs."worker.chaos_delay_ms" | (.doubleValue // .intValue | tonumber) >= 30) and
-        ((.endTimeUnixNano | tonumber) - (.startTimeUnixNano | tonumber)) >= 30000000' <"$DIR/spans"
-    [ "$(scrape | awk '/^chaos_injected_total\{kind="[a-z_]+"\}/ { n += $NF } END { print n + 0 }')" -ge 1 ]
+    expect log --request chaos-1 --message chaos_injected --field name=microtrace.chaos --field probability=1 --count 1 |
+        expect_json '.delay_ms >= 30 and .delay_ms <= 40'
+    expect span --request chaos-1 --name WorkerService.analyze --attr worker.chaos_enabled=true |
+        expect_json '.attributes["worker.chaos_delay_ms"] >= 30 and .duration_ms >= 30'
+    expect metric 'chaos_injected_total{kind=~"[a-z_]+"}' --ge 1
 }
 
 @test "OTEL_SDK_DISABLED: no spans and no log lines; metrics and the caller's context go on" {
@@ -201,7 +198,7 @@ spans_of() {
     start_instance WORKERS=1 CHAOS_ENABLED=1 CHAOS_PROBABILITY=1 OTEL_TRACES_SAMPLER=always_off
     analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: off-1'
     expect 200
-    [ -z "$(logs '.request_id == "off-1" and .message == "chaos_injected"')" ]
-    [ -z "$(spans_of off-1)" ]
-    [ "$(logs '.request_id == "off-1"' | wc -l)" -eq 3 ]
+    expect log --request off-1 --message chaos_injected --none
+    expect span --request off-1 --none
+    expect log --request off-1 --count 3
 }

@@ -313,16 +313,16 @@ no_file_told() {
     for i in 1 2 3; do
         curl -s -m 20 -o /dev/null -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
     done
-    wait_until metric_is requests_in_progress 3
-    metric_is 'microtrace_workers{state="busy"}' 3
+    expect metric requests_in_progress --eq 3
+    expect metric 'microtrace_workers{state="busy"}' --eq 3
     pids=$(descendants "$INSTANCE" | while read -r pid; do
         [ "$(cat "/proc/$pid/comm")" != analyze ] || echo "$pid"
     done)
     # shellcheck disable=SC2086
     kill -KILL $pids
-    wait_until metric_is requests_in_progress 0
-    wait_until metric_is 'microtrace_workers{state="busy"}' 0
-    wait_until metric_is 'microtrace_workers{state="idle"}' 4
+    expect metric requests_in_progress --eq 0
+    expect metric 'microtrace_workers{state="busy"}' --eq 0
+    expect metric 'microtrace_workers{state="idle"}' --eq 4
     stop_instance
 }
 

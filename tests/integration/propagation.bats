@@ -18,19 +18,19 @@ teardown_file() {
     remove_folder
 }
 
-# server_span REQUEST-ID
+# server_span REQUEST-ID ARGUMENT...: as `expect span` is told.
 server_span() {
-    spans | jq -c "select(.attrs.\"microtrace.request_id\".stringValue == \"$1\")"
+    expect span --attr microtrace.request_id="$1" "${@:2}"
 }
 
 # continued REQUEST-ID [TRACE]: whether its server span is a child of SPAN.
 continued() {
-    server_span "$1" | expect_json ".traceId == \"${2:-$TRACE}\" and .parentSpanId == \"$SPAN\""
+    server_span "$1" --trace "${2:-$TRACE}" | expect_json ".parent_span_id == \"$SPAN\""
 }
 
 # began REQUEST-ID: whether its server span is the first of a new trace.
 began() {
-    server_span "$1" | expect_json ".traceId != \"$TRACE\" and (.parentSpanId // \"\") == \"\""
+    server_span "$1" | expect_json ".trace_id != \"$TRACE\" and .parent_span_id == null"
 }
 
 send() {
@@ -64,12 +64,12 @@ send() {
 
 @test "a caller's decision: not sampled, deferred, and without a trace" {
     send unsampled -H "b3: $TRACE-$SPAN-0"
-    [ -z "$(server_span unsampled)" ]
-    [ "$(logs '.request_id == "unsampled"' | jq -r .trace_id | sort -u)" = $TRACE ]
+    server_span unsampled --none
+    expect log --request unsampled --trace $TRACE
     send deferred -H "b3: $TRACE-$SPAN"
     continued deferred
     send denied -H 'b3: 0'
-    [ -z "$(server_span denied)" ]
+    server_span denied --none
     send debug -H 'b3: d'
     began debug
 }
@@ -103,6 +103,6 @@ send() {
     continued cgi-2 "${TRACE/#0a/2a}"
     continued cgi-3 "${TRACE/#0a/2a}"
     continued cgi-4 "${TRACE/#0a/3a}"
-    server_span cgi-5 | expect_json '(.parentSpanId // "") == ""'
+    server_span cgi-5 | expect_json '.parent_span_id == null'
     continued cgi-6 "${TRACE/#0a/1a}"
 }

@@ -363,7 +363,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     wait_until running
     curl -sS -m 20 -o "$DIR/answer" -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
     local client=$!
-    wait_until metric_is 'microtrace_workers{state="busy"}' 1
+    expect metric 'microtrace_workers{state="busy"}' --eq 1
     kill -TERM "$PID"
     wait "$client"
     [ "$(cat "$DIR/answer")" = '{"sum": 3.0, "difference": -1.0}' ]

@@ -51,13 +51,7 @@ cgi() {
     analyze '{"a":1,"b":2}' -H 'User_Agent: spoof' -H 'User-Agent: real' -H 'X-Request-ID: agent-1' \
         -H 'X_B3_TraceId: 4bf92f3577b34da6a3ce929d0e0e4736'
     expect 200
-    spans | expect_json_line '.attrs."microtrace.request_id".stringValue == "agent-1"' \
-        '.attrs."user_agent.original".stringValue == "real"'
-}
-
-# expect_json_line WHICH WHAT: one line on stdin for which WHICH holds, and WHAT holds for it.
-expect_json_line() {
-    jq -c "select($1)" | jq -s . | expect_json "length == 1 and (.[0] | $2)"
+    expect span --attr microtrace.request_id=agent-1 --attr user_agent.original=real --count 1
 }
 
 @test "a field in two different values counts as none, in two equal ones as one" {
@@ -70,8 +64,8 @@ expect_json_line() {
     analyze '{"a":1,"b":2}' -H 'X-Request-ID: two-parents' \
         -H 'traceparent: 00-12345678901234567890123456789011-1234567890123456-01' \
         -H 'traceparent: 00-12345678901234567890123456789012-1234567890123456-01'
-    spans | expect_json_line '.attrs."microtrace.request_id".stringValue == "two-parents"' \
-        '.parentSpanId == null and (.traceId | startswith("1234567890") | not)'
+    expect span --attr microtrace.request_id=two-parents --count 1 |
+        expect_json '.parent_span_id == null and (.trace_id | startswith("1234567890") | not)'
 }
 
 @test "the same holds for plain CGI" {

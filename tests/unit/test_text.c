@@ -117,12 +117,27 @@ static void refuses_what_is_not_utf8(void **state)
     assert_true(utf8_valid("caf\xc3\xa9 \xf0\x9f\x98\x80\0", 11));
 }
 
+static void test_typing_mistakes(void **state)
+{
+    (void)state;
+    assert_true(text_is_near("name", "name", 0));
+    assert_true(text_is_near("nme", "name", 1) && text_is_near("nname", "name", 1));
+    assert_true(text_is_near("nume", "name", 1) && text_is_near("nmae", "name", 1));
+    assert_true(text_is_near("", "ab", 2) && text_is_near("names_", "name", 2));
+    assert_false(text_is_near("nme", "name", 0) || text_is_near("", "ab", 1));
+    assert_false(text_is_near("eman", "name", 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_hexadecimal_digits), cmocka_unit_test(reads_whole_numbers),
-        cmocka_unit_test(splits_host_and_port),     cmocka_unit_test(trims),
-        cmocka_unit_test(encodes_what_it_reads),    cmocka_unit_test(refuses_what_is_not_utf8),
+        cmocka_unit_test(test_typing_mistakes),
+        cmocka_unit_test(reads_hexadecimal_digits),
+        cmocka_unit_test(reads_whole_numbers),
+        cmocka_unit_test(splits_host_and_port),
+        cmocka_unit_test(trims),
+        cmocka_unit_test(encodes_what_it_reads),
+        cmocka_unit_test(refuses_what_is_not_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
