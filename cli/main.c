@@ -12,8 +12,13 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_metrics, &command_spool_status, &command_spool_tail, &command_spool_verify,
-    &command_breaker, &command_chaos,        &command_load,       NULL,
+    &command_run,        &command_span,
+    &command_log,        &command_count,
+    &command_observe,    &command_gauge,
+    &command_metrics,    &command_spool_status,
+    &command_spool_tail, &command_spool_verify,
+    &command_breaker,    &command_chaos,
+    &command_load,       NULL,
 };
 
 enum { INDENT = 6 };

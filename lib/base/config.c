@@ -211,8 +211,10 @@ static void describe(const struct config_setting *row, char out[EXPECTED_MAX])
 static void set_default(const struct config_setting *row, void *into)
 {
     if (row->fallback == NULL) {
-        assert(row->type == CONFIG_STRING || row->type == CONFIG_HOST_PORT);
-        *(const char **)((char *)into + row->offset) = NULL;
+        assert(row->type == CONFIG_STRING || row->type == CONFIG_HOST_PORT ||
+               row->type == CONFIG_OTHER);
+        if (row->type != CONFIG_OTHER)
+            *(const char **)((char *)into + row->offset) = NULL;
     } else if (assign(row, row->fallback, into) != 0) {
         assert(!"a row's own default is accepted by the row");
     }

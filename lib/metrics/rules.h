@@ -17,6 +17,9 @@
  */
 bool metrics_rules_family_valid(const struct metrics_family_def *def);
 
+/* Whether it is a name of the Prometheus alphabet, a metric's with `colon` or a label's without. */
+bool metrics_rules_name_valid(const char *name, bool colon);
+
 size_t metrics_rules_label_count(const struct metrics_family_def *def);
 
 /* What one step of the stored sum is worth: the default filled in, 0 for kinds without a sum. */

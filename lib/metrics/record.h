@@ -1,0 +1,18 @@
+/*
+ * A family's record in the arena, read back as the definition that it was made from.
+ */
+#ifndef LIB_METRICS_RECORD_H
+#define LIB_METRICS_RECORD_H
+
+#include "lib/metrics/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Fills *def from a record of `length` bytes, 8-aligned, which metrics_file_record has checked;
+ * what it points to is in the record. Returns false if that is cut off or breaks a rule (rules.h).
+ */
+bool metrics_record_family(const void *record, size_t length, struct metrics_family_def *def);
+
+#endif
