@@ -12,7 +12,7 @@
 
 struct status {
     enum span_status code;
-    const char *text; /* or NULL */
+    char *text; /* or NULL; allocated for the life of the process */
 };
 
 struct span_options {
@@ -43,7 +43,9 @@ static int parse_status(void *member, const char *text)
     }
     if (strncmp(text, error, length) != 0 || (text[length] != '\0' && text[length] != ':'))
         return -1;
-    *status = (struct status){SPAN_STATUS_ERROR, text[length] == ':' ? text + length + 1 : NULL};
+    *status = (struct status){SPAN_STATUS_ERROR, NULL};
+    if (text[length] == ':')
+        status->text = strndup(text + length + 1, ATTRIBUTE_STRING_MAX);
     return 0;
 }
 

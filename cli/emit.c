@@ -84,6 +84,12 @@ void emit_open(struct emit *emit)
         message_say("out of memory: nothing is recorded");
 }
 
+void emit_flush(struct emit *emit)
+{
+    if (emit->telemetry != NULL && telemetry_flush(emit->telemetry) != 0)
+        emit->settings.losses = TELEMETRY_LOSSES_KNOWN;
+}
+
 void emit_close(struct emit *emit)
 {
     telemetry_close(emit->telemetry);

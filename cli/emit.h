@@ -59,6 +59,9 @@ void emit_settings(struct emit *emit);
 /* The same, and opens the telemetry. Without memory `telemetry` stays NULL, which is said. */
 void emit_open(struct emit *emit);
 
+/* Writes what was gathered so far, for a process that goes on. A loss is said once. */
+void emit_flush(struct emit *emit);
+
 /* Writes what was gathered. What could not be written was counted and said. */
 void emit_close(struct emit *emit);
 
