@@ -41,7 +41,7 @@ static bool is_in(const struct command *command, const char *group)
 static int print_help(const char *group)
 {
     printf("Usage: microtrace %s%sCOMMAND [ARGUMENT]...\n"
-           "Looks at and steers one instance of MicroTrace.\n"
+           "Writes for scripts, looks at and steers one instance of MicroTrace.\n"
            "\n"
            "Commands:\n",
            group != NULL ? group : "", group != NULL ? " " : "");
