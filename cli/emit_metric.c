@@ -195,13 +195,10 @@ static const char *difference(const struct metrics_family_def *known,
 static void say_difference(const struct metrics_family_def *known, const struct emit_metric *metric,
                            const char *what, const char *command)
 {
-    char labels[METRICS_LABELS_MAX * (METRICS_NAME_MAX + 2)] = "";
+    char labels[METRICS_LABELS_MAX * (METRICS_NAME_MAX + 2)] = "", *at = labels;
 
-    for (size_t i = 0; i < METRICS_LABELS_MAX && known->labels[i] != NULL; i++) {
-        if (i > 0)
-            strcat(labels, ", ");         // NOLINT: room for all
-        strcat(labels, known->labels[i]); // NOLINT
-    }
+    for (size_t i = 0; i < METRICS_LABELS_MAX && known->labels[i] != NULL; i++)
+        at = stpcpy(stpcpy(at, i > 0 ? ", " : ""), known->labels[i]);
     printable_error("%s: %s is not counted: it exists as a %s with %s%s, and its %s differ%s",
                     command, metric->name, kind_names[known->kind],
                     labels[0] != '\0' ? "the labels " : "no labels", labels, what,

@@ -1,6 +1,7 @@
 #include "cli/run_metrics.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/printable.h"
 #include "lib/metrics/metrics.h"
 
 static const double seconds_bounds[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5,  1,    2.5,   5,    10,
@@ -42,6 +43,7 @@ void run_metrics_add(const struct emit *emit, const char *program, const struct 
 {
     struct metrics *const metrics = telemetry_metrics(emit->telemetry);
     struct metrics_family *const family = metrics_declare(metrics, &runs);
+    const uint64_t unix_ms = clock_unix_ns() / CLOCK_NS_PER_MS;
     const char *const values[] = {program};
 
     /* All outcomes exist from the first run on: a rate of the first failure needs its zero. */
@@ -54,5 +56,9 @@ void run_metrics_add(const struct emit *emit, const char *program, const struct 
                     (double)result->elapsed_ns / CLOCK_NS_PER_S);
     if (result->outcome == RUN_SUCCESS)
         metrics_gauge_set(metrics_gauge(metrics_declare(metrics, &last_success), values),
-                          (double)(clock_unix_ns() / CLOCK_NS_PER_MS) / 1000);
+                          (double)unix_ms / 1000);
+    if (metrics_refusal(metrics) != NULL)
+        printable_error("microtrace run: %s is not counted: %s (see "
+                        "microtrace_metrics_refused_total)",
+                        program, metrics_refusal(metrics));
 }

@@ -244,6 +244,13 @@ END
     fi
 }
 
+@test "no room for its metrics: the span is there, and a line says so" {
+    MICROTRACE_METRICS_MAX_SERIES=2 "$BIN/microtrace" count one_total
+    run -0 mt run true
+    [[ $output == "microtrace run: true is not counted: series_limit"* && ${#lines[@]} -eq 1 ]]
+    the_span '.name == "true"'
+}
+
 @test "a metrics file that was replaced meanwhile gets the run" {
     started_run -- sh -c 'echo ready; while [ ! -e '"$DIR"'/go ]; do sleep 0.05; done'
     wait_until printed ready
