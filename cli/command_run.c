@@ -263,7 +263,7 @@ static int run(int argc, char **argv)
         return COMMAND_USAGE;
     }
     run.argv = argv;
-    error = run_child_prepare(&run.child) != 0 ? errno : 0;
+    error = run_child_prepare(&run.child, run.options.timeout_s > 0) != 0 ? errno : 0;
     emit_open(&run.emit);
     run_trace_begin(&run.trace, &run.emit,
                     &(struct run_traced){.name = run.options.name,

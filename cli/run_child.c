@@ -1,5 +1,7 @@
 #include "cli/run_child.h"
 
+#include "cli/run_group.h"
+
 #include "lib/base/descriptor.h"
 
 #include <errno.h>
@@ -44,13 +46,15 @@ static void leave_out(sigset_t *set, const int *signals, size_t count)
         (void)sigdelset(set, signals[i]);
 }
 
-int run_child_prepare(struct run_child *child)
+int run_child_prepare(struct run_child *child, bool ends_group)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
     sigset_t taken;
 
     *child = (struct run_child){
         .pid = -1, .signals = -1, .exec_result = -1, .own_group = !has_terminal()};
+    if (ends_group && !child->own_group)
+        run_group_adopt();
     (void)sigfillset(&taken);
     leave_out(&taken, not_taken, sizeof(not_taken) / sizeof(not_taken[0]));
     if (!child->own_group)
@@ -128,13 +132,13 @@ void run_child_kill(const struct run_child *child, int signal)
 {
     if (child->own_group)
         (void)kill(-child->pid, signal);
-    else if (!child->ended)
-        (void)kill(child->pid, signal);
+    else
+        (void)run_group_signal(signal);
 }
 
 bool run_child_has_group(const struct run_child *child)
 {
-    return child->own_group && kill(-child->pid, 0) == 0;
+    return child->own_group ? kill(-child->pid, 0) == 0 : run_group_signal(0) > 0;
 }
 
 static void reap(struct run_child *child)

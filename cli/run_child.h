@@ -2,9 +2,9 @@
  * The command of `microtrace run` as a process: its start, the signals that go to it, its end.
  *
  * Without a controlling terminal (cron, a daemon, CI) the command gets a process group of its own,
- * so that a timeout reaches all of it. With one it stays in the caller's group: then the terminal's
- * reads, Ctrl-C and Ctrl-Z are its own, also in a pipeline, and a timeout reaches the command
- * alone.
+ * so that a timeout reaches all of it by one signal. With one it stays in the caller's group: then
+ * the terminal's reads, Ctrl-C and Ctrl-Z are its own, also in a pipeline, and a timeout goes to
+ * each of its descendants there (run_group.h).
  */
 #ifndef CLI_RUN_CHILD_H
 #define CLI_RUN_CHILD_H
@@ -32,8 +32,11 @@ struct run_child {
     struct sigaction chld_before, pipe_before;
 };
 
-/* Takes the signals over from here on. Returns 0, or -1 with errno. */
-int run_child_prepare(struct run_child *child);
+/*
+ * Takes the signals over from here on. `ends_group` if run_child_kill is to be called. Returns 0,
+ * or -1 with errno.
+ */
+int run_child_prepare(struct run_child *child, bool ends_group);
 
 /*
  * Starts argv, found by PATH, with this process's environment; `output` are descriptors for its
@@ -52,10 +55,10 @@ int run_child_become(struct run_child *child, char *const *argv);
  */
 void run_child_signals(struct run_child *child);
 
-/* Sends a signal to the command's group, or without a group of its own to the command. */
+/* Sends a signal to the command and to what it has started, but for what has left its group. */
 void run_child_kill(const struct run_child *child, int signal);
 
-/* Whether its group has members, also after its own end; false without a group of its own. */
+/* Whether some of these are there, also after its own end. */
 bool run_child_has_group(const struct run_child *child);
 
 #endif

@@ -307,6 +307,27 @@ expect status=130
 send exit 0\\r
 END
     the_span '.name == "typed" and .attrs."error.type".stringValue == "SIGINT"'
+    # A timeout ends what the command has started, but not the rest of the pipeline, and no daemon.
+    cat >"$DIR/family" <<'END'
+trap '' TERM
+setsid sh -c 'trap "" TERM; echo $$ >daemon; exec sleep 62' &
+(sh -c 'trap "" TERM; echo $$ >orphan; exec sleep 63' &)
+sh -c 'echo $$ >child; exec sleep 64' &
+wait
+sleep 65
+END
+    cd "$DIR"
+    run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
+send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
+expect %%
+send $BIN/microtrace run --timeout 0.5 --kill-after 0.5 -- sh $DIR/family >/dev/null 2>&1 | (cat; echo status of cat \$?)\\r
+expect status of cat 0
+expect %%
+send exit 0\\r
+END
+    wait_until all_gone "$(cat child)" "$(cat orphan)"
+    refute gone "$(cat daemon)"
+    kill -KILL "$(cat daemon)"
     # In a pipeline others read the terminal too.
     run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
 send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
