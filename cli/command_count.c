@@ -30,7 +30,9 @@ static const struct config_setting observe_rows[] = {
     LABEL_ROWS,
     {ROW("--buckets", CONFIG_OTHER, buckets), .parse = emit_buckets_parse,
      .takes = "ascending numbers with commas, at most 64",
-     .help = "Upper bounds of its buckets, if it is new. 0.0001 to 10 unless given, for seconds."},
+     .help = "Upper bounds of its buckets, if it is new. Unless given, 1024 to 1.7e10 where the "
+             "name ends in _bytes, and "
+             "else 0.0001 to 10, for seconds."},
 };
 
 #define LOSSES "Fails no script: what can't be counted is said, and the exit status is 0."

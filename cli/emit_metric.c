@@ -19,6 +19,10 @@ static const char *const kind_names[] = {
     [METRICS_HISTOGRAM] = "histogram",
 };
 
+/* 1 KiB to 16 GiB, of what is counted in bytes. */
+static const double bytes_bounds[] = {0x1p10, 0x1p12, 0x1p14, 0x1p16, 0x1p18, 0x1p20, 0x1p22,
+                                      0x1p24, 0x1p26, 0x1p28, 0x1p30, 0x1p32, 0x1p34};
+
 int emit_buckets_parse(void *member, const char *text)
 {
     struct emit_buckets *const buckets = member;
@@ -158,7 +162,11 @@ static struct metrics_family_def new_family(const struct emit_metric *metric,
     qsort(sorted->at, sorted->count, sizeof(sorted->at[0]), by_key);
     for (size_t i = 0; i < sorted->count; i++)
         def.labels[i] = sorted->at[i].key;
-    if (metric->kind == METRICS_HISTOGRAM) {
+    if (metric->kind == METRICS_HISTOGRAM &&
+        ends_in(metric->name, strlen(metric->name), "_bytes")) {
+        def.bounds = bytes_bounds;
+        def.bound_count = sizeof(bytes_bounds) / sizeof(bytes_bounds[0]);
+    } else if (metric->kind == METRICS_HISTOGRAM) {
         def.bounds = families_latency_bounds;
         def.bound_count = FAMILIES_LATENCY_BOUNDS;
     }

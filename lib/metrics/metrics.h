@@ -64,7 +64,7 @@ struct metrics_family_def {
     const char *labels[METRICS_LABELS_MAX + 1]; /* names, NULL-terminated */
     const double *bounds;                       /* histogram: upper bounds, ascending, finite */
     size_t bound_count;
-    double resolution; /* histogram: what one step of the stored sum is worth; 0 means 1e-9 */
+    double resolution; /* histogram: what one step of the stored sum is worth; 0: by the bounds */
 };
 
 struct metrics;        /* one open metrics file */

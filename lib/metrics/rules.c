@@ -17,9 +17,20 @@ size_t metrics_rules_label_count(const struct metrics_family_def *def)
 
 double metrics_rules_resolution(const struct metrics_family_def *def)
 {
+    static const double steps[] = {1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1};
+    const size_t last = sizeof(steps) / sizeof(steps[0]) - 1;
+    double largest = 0;
+    size_t i = 0;
+
     if (def->kind != METRICS_HISTOGRAM)
         return 0;
-    return def->resolution == 0 ? 1e-9 : def->resolution;
+    if (def->resolution != 0)
+        return def->resolution;
+    if (def->bound_count > 0)
+        largest = fmax(fabs(def->bounds[0]), fabs(def->bounds[def->bound_count - 1]));
+    for (double limit = 100; i < last && largest >= limit; limit *= 10)
+        i++;
+    return steps[i];
 }
 
 double metrics_rules_steps_per_unit(double resolution)

@@ -83,6 +83,11 @@ one_line() {
     mt observe rows_read 2e9
     value_is 'rows_read_bucket{le="1e+06"}' 1 || value_is 'rows_read_bucket{le="1000000.0"}' 1
     value_is 'rows_read_count' 2
+    # Larger than 64 bits of nanobytes.
+    mt observe dump_size_bytes 6e9 --unit bytes
+    mt observe dump_size_bytes 6e9
+    mt observe dump_size_bytes 1
+    [ "$(value dump_size_bytes_sum)" = 12000000001.0 ] || value_is dump_size_bytes_sum 12000000001
     mt observe shift -- -2.5 --buckets 1 && false
     mt observe shift_celsius -2.5 --buckets=-5,5
     value_is 'shift_celsius_sum' -2.5

@@ -2,6 +2,7 @@
  * Goal: a program that knows a metric's name alone finds out all that it takes to update it, and
  * learns why an update of its own was refused.
  */
+#include "lib/metrics/rules.h"
 #include "tests/unit/metrics_fixture.h"
 
 static const double bounds[] = {0.5, 1, 30};
@@ -78,9 +79,38 @@ static void test_the_refusal_has_its_reason(void **state)
     metrics_close(metrics);
 }
 
+/* Whatever its bounds are, a sum has room for a billion values as large as the largest. */
+static void test_the_sum_has_room(void **state)
+{
+    static const struct {
+        double largest, resolution;
+    } rows[] = {{0.5, 1e-9}, {10, 1e-9},  {99.9, 1e-9}, {100, 1e-8}, {999, 1e-8},
+                {1e3, 1e-7}, {4e4, 1e-6}, {1e9, 1e-1},  {1e10, 1},   {1e15, 1}};
+    struct metrics_family_def def = duration;
+
+    (void)state;
+    def.resolution = 0;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const double positive[] = {-0.1, rows[i].largest}, negative[] = {-rows[i].largest, 0.1};
+
+        def.bound_count = 2;
+        def.bounds = positive;
+        assert_true(metrics_rules_resolution(&def) == rows[i].resolution);
+        def.bounds = negative;
+        assert_true(metrics_rules_resolution(&def) == rows[i].resolution);
+    }
+    def.bound_count = 0;
+    assert_true(metrics_rules_resolution(&def) == 1e-9);
+    def.resolution = 0.25;
+    assert_true(metrics_rules_resolution(&def) == 0.25);
+    def.kind = METRICS_COUNTER;
+    assert_true(metrics_rules_resolution(&def) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_sum_has_room),
         cmocka_unit_test_setup_teardown(test_all_of_it_is_found, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_without_a_file, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_the_refusal_has_its_reason, fixture_setup,
