@@ -138,21 +138,23 @@ static int prepare_transfer(struct load_client *client, struct transfer *transfe
                : -1;
 }
 
+int load_client_prepare(char *error, size_t size)
+{
+    char reason[REASON_MAX];
+
+    if (library_load("libcurl.so.4", functions, sizeof(functions) / sizeof(functions[0]), &libcurl,
+                     reason, sizeof(reason)) == 0)
+        return 0;
+    (void)snprintf(error, size, "libcurl can't be loaded: %s; install libcurl4", reason);
+    return -1;
+}
+
 struct load_client *load_client_open(const char *base, unsigned concurrency, double timeout_s,
                                      const char **problem)
 {
-    static char reason[REASON_MAX];
     struct load_client *client;
-    char missing[REASON_MAX / 2];
 
     assert(concurrency >= 1 && concurrency <= LOAD_CLIENT_CONCURRENCY_MAX);
-    if (library_load("libcurl.so.4", functions, sizeof(functions) / sizeof(functions[0]), &libcurl,
-                     missing, sizeof(missing)) != 0) {
-        (void)snprintf(reason, sizeof(reason), "libcurl can't be loaded: %s; install libcurl4",
-                       missing);
-        *problem = reason;
-        return NULL;
-    }
     *problem = "out of memory";
     if (libcurl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return NULL;

@@ -28,7 +28,7 @@ double metrics_rules_resolution(const struct metrics_family_def *def)
         return def->resolution;
     if (def->bound_count > 0)
         largest = fmax(fabs(def->bounds[0]), fabs(def->bounds[def->bound_count - 1]));
-    for (double limit = 100; i < last && largest >= limit; limit *= 10)
+    for (uint64_t limit = 100; i < last && largest >= (double)limit; limit *= 10)
         i++;
     return steps[i];
 }
