@@ -141,13 +141,8 @@ bool run_child_has_group(const struct run_child *child)
     return child->own_group ? kill(-child->pid, 0) == 0 : run_group_signal(0) > 0;
 }
 
-static void reap(struct run_child *child)
+static void command_changed(struct run_child *child, int status)
 {
-    int status;
-    const pid_t found = waitpid(child->pid, &status, WNOHANG | (child->own_group ? 0 : WUNTRACED));
-
-    if (found != child->pid)
-        return;
     if (WIFSTOPPED(status)) {
         /* It stopped itself, as an editor does for Ctrl-Z: the shell has to see the job stop. */
         (void)raise(SIGSTOP);
@@ -161,6 +156,19 @@ static void reap(struct run_child *child)
         child->exec_error = 0;
     (void)close(child->exec_result);
     child->exec_result = -1;
+}
+
+/* Orphans too, which are ours where this is a container's first process, or has adopted them. */
+static void reap(struct run_child *child)
+{
+    const int options = WNOHANG | (child->own_group ? 0 : WUNTRACED);
+    int status;
+    pid_t found;
+
+    while ((found = waitpid(-1, &status, options)) > 0) {
+        if (found == child->pid)
+            command_changed(child, status);
+    }
 }
 
 static void hand_on(struct run_child *child, const struct signalfd_siginfo *info)
@@ -187,7 +195,7 @@ void run_child_signals(struct run_child *child)
         for (ssize_t i = 0; i < size / (ssize_t)sizeof(infos[0]); i++) {
             if (infos[i].ssi_signo != SIGCHLD)
                 hand_on(child, &infos[i]);
-            else if (!child->ended)
+            else
                 reap(child);
         }
     } while (size == (ssize_t)sizeof(infos));
