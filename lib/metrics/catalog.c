@@ -26,18 +26,6 @@ struct family_node {
     _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
 };
 
-/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL if there is none. */
-static const char *next_text(const char **at, const char *end)
-{
-    const char *text = *at;
-    const char *nul = memchr(text, '\0', (size_t)(end - text));
-
-    if (nul == NULL)
-        return NULL;
-    *at = nul + 1;
-    return text;
-}
-
 /* Fills family->public from family->record. False if it breaks a rule. */
 static bool parse_family(struct family_node *family, size_t length)
 {
@@ -177,7 +165,7 @@ static struct series_node *parse_series(const struct metrics_map *map,
 
     *bad = true;
     for (size_t i = 0; i < family->label_count; i++) {
-        values[i] = next_text(&at, end);
+        values[i] = metrics_record_text(&at, end);
         if (values[i] == NULL || strlen(values[i]) > METRICS_LABEL_VALUE_MAX ||
             !utf8_valid(values[i], strlen(values[i])))
             return NULL;

@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL if there is none. */
-static const char *next_text(const char **at, const char *end)
+const char *metrics_record_text(const char **at, const char *end)
 {
     const char *text = *at;
     const char *nul = memchr(text, '\0', (size_t)(end - text));
@@ -36,13 +35,13 @@ bool metrics_record_family(const void *record, size_t length, struct metrics_fam
         (def->kind == METRICS_HISTOGRAM && !(def->resolution > 0)))
         return false;
     at += def->bound_count * sizeof(double);
-    def->name = next_text(&at, end);
-    def->help = def->name == NULL ? NULL : next_text(&at, end);
-    def->unit = def->help == NULL ? NULL : next_text(&at, end);
+    def->name = metrics_record_text(&at, end);
+    def->help = def->name == NULL ? NULL : metrics_record_text(&at, end);
+    def->unit = def->help == NULL ? NULL : metrics_record_text(&at, end);
     if (def->unit == NULL)
         return false;
     for (size_t i = 0; i < family->label_count; i++) {
-        def->labels[i] = next_text(&at, end);
+        def->labels[i] = metrics_record_text(&at, end);
         if (def->labels[i] == NULL)
             return false;
     }

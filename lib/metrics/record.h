@@ -1,5 +1,5 @@
 /*
- * A family's record in the arena, read back as the definition that it was made from.
+ * Records in the arena, read back: a family's as the definition that it was made from.
  */
 #ifndef LIB_METRICS_RECORD_H
 #define LIB_METRICS_RECORD_H
@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* The text at *at, whose NUL is before `end`; moves *at behind that. NULL if there is none. */
+const char *metrics_record_text(const char **at, const char *end);
 
 /*
  * Fills *def from a record of `length` bytes, 8-aligned, which metrics_file_record has checked;

@@ -1,14 +1,12 @@
 """The section of the emitting commands: what one line of a script costs, beside /bin/true."""
 import os
 import shutil
-import statistics
 import tempfile
 import time
 
+from cgi_section import BATCH, interleave
 from figures import difference, ratio, table, values
 
-CORE = 1  # of everything that is measured: no round waits for another core
-BATCH = 10  # processes of one contender in a row
 EMIT = [("count", ["jobs_total", "--label", "queue=mail"]),
         ("observe", ["job_seconds", "0.25", "--unit", "seconds"]),
         ("gauge", ["queue_length", "7"]),
@@ -23,7 +21,7 @@ class Contender:
     def __init__(self, name, path, arguments, env):
         self.name, self.path, self.arguments, self.env = name, path, [path, *arguments], env
 
-    def run(self):
+    def run(self, _body, _answers):
         """Microseconds by the clock, and of processor, of one process and its children."""
         begin = time.monotonic_ns()
         pid = os.posix_spawn(self.path, self.arguments, self.env)
@@ -32,23 +30,6 @@ class Contender:
         if status != 0:
             raise SystemExit(f"bench: {self.name}: status {status}")
         return clock / 1000, (usage.ru_utime + usage.ru_stime) * 1e6
-
-
-def interleave(contenders, rounds):
-    """{name: [{"clock", "cpu"} of each round]}, in microseconds, the medians of a batch."""
-    results = {c.name: [] for c in contenders}
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {CORE if CORE in cores else min(cores)})
-    try:
-        for n in range(rounds + 1):
-            for c in contenders if n % 2 == 0 else reversed(contenders):
-                batch = [c.run() for _ in range(BATCH)]
-                if n > 0:  # the first round warms up
-                    clock, cpu = map(statistics.median, zip(*batch))
-                    results[c.name].append({"clock": clock, "cpu": cpu})
-    finally:
-        os.sched_setaffinity(0, cores)
-    return results
 
 
 def run(work, rounds, _seconds, builds):
