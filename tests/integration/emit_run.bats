@@ -143,6 +143,15 @@ END
     [ "$(cat "$DIR/err")" = err ]
 }
 
+@test "the command has the caller's descriptors, and none of ours" {
+    local plain
+    plain=$(bash -c "exec 9>'$DIR/nine'; ls /proc/self/fd" 3>&-)
+    [ "$(bash -c "exec 9>'$DIR/nine'; '$BIN/microtrace' run ls /proc/self/fd" 3>&-)" = "$plain" ]
+    [ "$(bash -c "exec 9>'$DIR/nine'; '$BIN/microtrace' run --log-output --timeout 60 ls /proc/self/fd" 3>&-)" = "$plain" ]
+    bash -c "exec 9>'$DIR/nine'; '$BIN/microtrace' run sh -c 'echo nine >&9'"
+    [ "$(cat "$DIR/nine")" = nine ]
+}
+
 @test "signals go to the command, each once, and those that it ignores end nobody" {
     local signal
     started_run -- bash -c '
