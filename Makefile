@@ -29,7 +29,8 @@ MT_LDFLAGS := $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
 LIBS_analyze        := -lfcgi -ljansson -lm
 LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
-LIBS_microtrace     := -lcurl -lz -lm
+# A start of the command is most of what it costs, and each shared library a tenth of that.
+LIBS_microtrace     := -Wl,-Bstatic -lz -Wl,-Bdynamic -lm
 LIBS_microtrace-run := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.

@@ -30,6 +30,10 @@ extern const struct command command_expect_metric, command_expect_span, command_
 /* The state of the breaker that all processes share; faults on demand, for all processes. */
 extern const struct command command_breaker, command_chaos;
 
+/* What scripts emit: a program's run, a span, a log line, one update of a metric. */
+extern const struct command command_run, command_span, command_log, command_count, command_observe,
+    command_gauge;
+
 /* Synthetic load on an instance. */
 extern const struct command command_load;
 

@@ -24,6 +24,7 @@
 
 enum {
     COLUMNS_MAX = 200,
+    ERROR_MAX = 512,
     FAILURES_IN_A_ROW = 3, /* answers that do not come, after which the server counts as down */
 };
 
@@ -335,7 +336,7 @@ static int run_and_report(struct run *run)
 static int run_load(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof(*run));
-    char url[INSTANCE_URL_MAX];
+    char url[INSTANCE_URL_MAX], error[ERROR_MAX];
     const char *problem;
     int status;
 
@@ -350,6 +351,11 @@ static int run_load(int argc, char **argv)
     }
     if ((given >> URL & 1) == 0 && instance_url(url) == 0)
         run->options.url = url;
+    if (load_client_prepare(error, sizeof(error)) != 0) {
+        printable_error("microtrace load: %s", error);
+        free(run);
+        return COMMAND_FAILED;
+    }
     run->client = load_client_open(run->options.url, (unsigned)run->options.concurrency,
                                    run->options.timeout_s, &problem);
     if (run->client == NULL) {

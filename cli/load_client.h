@@ -31,6 +31,12 @@ struct load_answer {
 };
 
 /*
+ * Loads libcurl, before the other functions are called. Returns 0, or -1 with a sentence in
+ * `error`, cut at `size` bytes.
+ */
+int load_client_prepare(char *error, size_t size);
+
+/*
  * `base` is an http:// or https:// address without query and fragment; the paths of the plan are
  * put behind it. At most `concurrency` requests (1 to LOAD_CLIENT_CONCURRENCY_MAX) are under way at
  * once, each for `timeout_s` at most. Returns NULL with a sentence in *problem.

@@ -12,6 +12,12 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
+    &command_run,
+    &command_span,
+    &command_log,
+    &command_count,
+    &command_observe,
+    &command_gauge,
     &command_metrics,
     &command_spool_status,
     &command_spool_tail,
@@ -45,7 +51,7 @@ static bool is_in(const struct command *command, const char *group)
 static int print_help(const char *group)
 {
     printf("Usage: microtrace %s%sCOMMAND [ARGUMENT]...\n"
-           "Looks at and steers one instance of MicroTrace.\n"
+           "Writes for scripts, looks at and steers one instance of MicroTrace.\n"
            "\n"
            "Commands:\n",
            group != NULL ? group : "", group != NULL ? " " : "");

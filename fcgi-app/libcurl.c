@@ -1,51 +1,34 @@
 #include "fcgi-app/libcurl.h"
 
-#include <dlfcn.h>
+#include "lib/base/library.h"
+
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
-static const char library[] = "libcurl.so.4";
+enum { PROBLEM_MAX = 512 };
 
-static const struct {
-    const char *name;
-    size_t offset;
-} functions[] = {
+static const struct library_function functions[] = {
 #define FUNCTION_ROW(function) {"curl_" #function, offsetof(struct libcurl, function)},
     LIBCURL_FUNCTIONS(FUNCTION_ROW)
 #undef FUNCTION_ROW
 };
 
-/* Returns NULL, or why it can't be used. */
-static const char *find_functions(struct libcurl *found, void *handle)
-{
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        void *function = dlsym(handle, functions[i].name);
-
-        if (function == NULL)
-            return dlerror();
-        memcpy((char *)found + functions[i].offset, &function, sizeof(function));
-    }
-    return NULL;
-}
-
 const struct libcurl *libcurl_load(char *error, size_t size)
 {
     static struct libcurl loaded;
-    static void *handle;
-    const char *problem;
+    static bool is_loaded;
+    char problem[PROBLEM_MAX];
 
-    if (handle != NULL)
+    if (is_loaded)
         return &loaded;
-    handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    problem = handle == NULL ? dlerror() : find_functions(&loaded, handle);
-    if (problem == NULL)
-        return &loaded;
-    (void)snprintf(error, size,
-                   "DOWNSTREAM_ENABLED: \"true\" needs libcurl, which can't be loaded: %s; "
-                   "install libcurl4",
-                   problem);
-    if (handle != NULL)
-        (void)dlclose(handle);
-    handle = NULL;
-    return NULL;
+    if (library_load("libcurl.so.4", functions, sizeof(functions) / sizeof(functions[0]), &loaded,
+                     problem, sizeof(problem)) != 0) {
+        (void)snprintf(error, size,
+                       "DOWNSTREAM_ENABLED: \"true\" needs libcurl, which can't be loaded: %s; "
+                       "install libcurl4",
+                       problem);
+        return NULL;
+    }
+    is_loaded = true;
+    return &loaded;
 }

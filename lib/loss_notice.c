@@ -76,7 +76,8 @@ void loss_notice_say(const struct telemetry_settings *settings, const char *metr
     char why[WHY_MAX], first[PART_MAX] = "", second[PART_MAX] = "", about[2 * SPOOL_PATH_MAX];
 
     (void)snprintf(about, sizeof(about), "%s\n%s", settings->run_dir, settings->spool_dir);
-    if (!reminder_due(about))
+    if (settings->losses == TELEMETRY_LOSSES_KNOWN ||
+        (settings->losses == TELEMETRY_LOSSES_REMINDED && !reminder_due(about)))
         return;
     if (metrics != NULL) {
         explain_metrics(settings->run_dir, metrics, why);

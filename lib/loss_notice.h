@@ -1,7 +1,7 @@
 /*
  * One line on stderr, so in a web server's error log, while metrics, or spans and logs, are lost:
  * the directory, what is wrong with it, and what to do. A minute passes until the next one, over
- * all processes of the user.
+ * all processes of the user, unless settings->losses says otherwise.
  */
 #ifndef LIB_LOSS_NOTICE_H
 #define LIB_LOSS_NOTICE_H

@@ -43,6 +43,12 @@ struct telemetry_settings {
     const char *traces_sampler;
     const char *traces_sampler_arg;
     struct keep traces_keep; /* MICROTRACE_TRACES_KEEP */
+    /* Not from the environment: how often a loss is said on stderr. */
+    enum {
+        TELEMETRY_LOSSES_REMINDED, /* once a minute, by all processes of the user together */
+        TELEMETRY_LOSSES_SAID,     /* by each process: who runs it reads what it says */
+        TELEMETRY_LOSSES_KNOWN,    /* never: it was said */
+    } losses;
 };
 
 /* The rows of config_load that fill it, telemetry_settings_count of them. */

@@ -40,8 +40,9 @@ struct config_setting {
     enum config_type type;
     size_t offset; /* offsetof the member that takes the value */
     double min, max;
-    enum config_unit unit;      /* CONFIG_UINT, CONFIG_DOUBLE, CONFIG_RANGE: takes sizes or times */
-    const char *fallback;       /* the default as text; NULL for none (strings: NULL) */
+    enum config_unit unit; /* CONFIG_UINT, CONFIG_DOUBLE, CONFIG_RANGE: takes sizes or times */
+    /* The default as text. NULL for none: a string is NULL, a CONFIG_OTHER stays as it was. */
+    const char *fallback;
     const char *const *choices; /* CONFIG_CHOICE: NULL-terminated */
     /* CONFIG_OTHER: reads a value into the member; -1 leaves it as it was. And what it takes. */
     int (*parse)(void *member, const char *value);

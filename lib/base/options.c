@@ -14,6 +14,7 @@ enum {
     OPTION_SWITCH = 2000, /* and the switch's number */
     OPTION_ROW = 3000,    /* and the row's number */
     TEXT_MAX = 1024,
+    NUMBERS_MAX = 8, /* negative numbers among a command's arguments */
 };
 
 int options_unknown(const char *command, const char *argument)
@@ -118,10 +119,11 @@ static void make_parser(struct parser *parser, const struct options_table *table
     add(parser, "help", no_argument, OPTION_HELP);
     add(parser, "version", no_argument, OPTION_VERSION);
     /*
-     * A colon first: it distinguishes a missing value from an unknown option, and getopt says
-     * nothing.
+     * A plus ends the options at the first operand. A colon distinguishes a missing value from an
+     * unknown option, and getopt says nothing.
      */
-    (void)snprintf(parser->letters, sizeof(parser->letters), table->letter != '\0' ? ":%c:" : ":",
+    (void)snprintf(parser->letters, sizeof(parser->letters),
+                   table->letter != '\0' ? "%s:%c:" : "%s:", table->command_follows ? "+" : "",
                    table->letter);
 }
 
@@ -155,8 +157,38 @@ static int read_row(const struct options_table *table, size_t row, void *values)
     return OPTIONS_USAGE;
 }
 
+/* What getopt takes for an operand, in the place of an argument that is a negative number. */
+struct numbers {
+    char *given[NUMBERS_MAX];
+    char stand_ins[NUMBERS_MAX][1];
+    size_t count;
+};
+
+static void hide_numbers(struct numbers *numbers, int argc, char **argv)
+{
+    numbers->count = 0;
+    for (int i = 1; i < argc && numbers->count < NUMBERS_MAX && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-' || strchr("0123456789.", argv[i][1]) == NULL || argv[i][1] == '\0')
+            continue;
+        numbers->given[numbers->count] = argv[i];
+        numbers->stand_ins[numbers->count][0] = '\0';
+        argv[i] = numbers->stand_ins[numbers->count++];
+    }
+}
+
+/* The argument that `text` stands for. */
+static char *shown(const struct numbers *numbers, char *text)
+{
+    for (size_t i = 0; i < numbers->count; i++) {
+        if (text == numbers->stand_ins[i])
+            return numbers->given[i];
+    }
+    return text;
+}
+
 int options_read(const struct options_table *table, void *values, int *argc, char ***argv)
 {
+    struct numbers numbers = {.count = 0};
     const char *state = NULL, *row = NULL;
     char error[CONFIG_ERROR_MAX];
     struct parser parser;
@@ -167,9 +199,12 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
     if (table->given != NULL)
         *table->given = 0;
     make_parser(&parser, table);
+    if (table->numbers)
+        hide_numbers(&numbers, *argc, *argv);
     optind = 0; /* glibc: begin again */
     while (result == OPTIONS_GO &&
            (found = getopt_long(*argc, *argv, parser.letters, parser.options, NULL)) != -1) {
+        optarg = shown(&numbers, optarg);
         if (found == OPTION_HELP) {
             options_print_help(stdout, table);
             return OPTIONS_DONE;
@@ -194,6 +229,8 @@ int options_read(const struct options_table *table, void *values, int *argc, cha
     }
     *argc -= optind;
     *argv += optind;
+    for (int i = 0; i < *argc; i++)
+        (*argv)[i] = shown(&numbers, (*argv)[i]);
     if (result == OPTIONS_GO && *argc > 0 && table->operands[0] == '\0')
         result = options_unknown(table->command, (*argv)[0]);
     if (result == OPTIONS_GO && row != NULL && table->rows_with != NULL &&

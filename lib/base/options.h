@@ -27,7 +27,10 @@ struct options_table {
     size_t row_count;
     const char *rows_with; /* the first operand that the rows go with; NULL for any */
     const struct options_switch *switches; /* or NULL */
-    char letter;                           /* a short form, of the row `letter_row`; 0 for none */
+    /* The first operand is another program's name: what follows it is that one's, dashes or not. */
+    bool command_follows;
+    bool numbers; /* an operand may be a negative number, which begins as an option does */
+    char letter;  /* a short form, of the row `letter_row`; 0 for none */
     const char *letter_row;
     /*
      * A command that looks at an instance has --state DIR. It is called last, with DIR or NULL;
@@ -46,9 +49,10 @@ enum {
 
 /*
  * Reads argv[1] to argv[argc - 1]: options in any order, "--" ends them; if one is given twice, the
- * last one counts. What is not given gets its fallback. `values` is the struct that the tables'
- * offsets are in; strings in it point into argv, or are the table's own. The operands are moved to
- * the end of argv: (*argv)[0] is the first of the *argc that there are.
+ * last one counts, unless its row's `parse` gathers them. What is not given gets its fallback.
+ * `values` is the struct that the tables' offsets are in; strings in it point into argv, or are the
+ * table's own. The operands are moved to the end of argv: (*argv)[0] is the first of the *argc that
+ * there are.
  *
  * Every command has --help and --version too, and those with `state` --state. Returns
  * OPTIONS_GO, or the exit status to end with: OPTIONS_DONE after --help or --version, OPTIONS_USAGE

@@ -1,7 +1,7 @@
 #include "lib/metrics/catalog.h"
 
 #include "lib/base/utf8.h"
-#include "lib/metrics/rules.h"
+#include "lib/metrics/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,58 +26,25 @@ struct family_node {
     _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
 };
 
-/* The text at `at` and its NUL inside [at, end); moves `at` behind it. NULL if there is none. */
-static const char *next_text(const char **at, const char *end)
-{
-    const char *text = *at;
-    const char *nul = memchr(text, '\0', (size_t)(end - text));
-
-    if (nul == NULL)
-        return NULL;
-    *at = nul + 1;
-    return text;
-}
-
 /* Fills family->public from family->record. False if it breaks a rule. */
 static bool parse_family(struct family_node *family, size_t length)
 {
-    const struct metrics_file_family *record = (const void *)family->record;
     struct metrics_reader_family *f = &family->public;
-    struct metrics_family_def def = {0};
+    struct metrics_family_def def;
 
-    if (length < sizeof(*record) || record->label_count > METRICS_LABELS_MAX ||
-        record->bound_count > METRICS_BOUNDS_MAX)
+    if (!metrics_record_family(family->record, length, &def))
         return false;
-    const char *end = (const char *)family->record + length;
-    const char *at = (const char *)(record + 1);
-    f->kind = record->kind;
-    f->label_count = record->label_count;
-    f->bound_count = record->bound_count;
-    f->bounds = (const double *)(const void *)at;
-    f->resolution = record->resolution;
-    if ((size_t)(end - at) < f->bound_count * sizeof(double) ||
-        (f->kind != METRICS_HISTOGRAM && f->bound_count > 0) ||
-        (f->kind == METRICS_HISTOGRAM && !(f->resolution > 0)))
-        return false;
-    at += f->bound_count * sizeof(double);
-    f->name = next_text(&at, end);
-    f->help = f->name == NULL ? NULL : next_text(&at, end);
-    f->unit = f->help == NULL ? NULL : next_text(&at, end);
-    if (f->unit == NULL)
-        return false;
-    for (size_t i = 0; i < f->label_count; i++) {
-        f->labels[i] = def.labels[i] = next_text(&at, end);
-        if (f->labels[i] == NULL)
-            return false;
-    }
-    def.name = f->name;
-    def.help = f->help;
-    def.unit = f->unit;
-    def.kind = f->kind;
-    def.bounds = f->bounds;
-    def.bound_count = f->bound_count;
-    def.resolution = f->resolution;
-    return metrics_rules_family_valid(&def);
+    f->name = def.name;
+    f->help = def.help;
+    f->unit = def.unit;
+    f->kind = def.kind;
+    f->bounds = def.bounds;
+    f->bound_count = def.bound_count;
+    f->resolution = def.resolution;
+    for (; f->label_count < METRICS_LABELS_MAX && def.labels[f->label_count] != NULL;
+         f->label_count++)
+        f->labels[f->label_count] = def.labels[f->label_count];
+    return true;
 }
 
 static int by_name(const void *a, const void *b)
@@ -198,7 +165,7 @@ static struct series_node *parse_series(const struct metrics_map *map,
 
     *bad = true;
     for (size_t i = 0; i < family->label_count; i++) {
-        values[i] = next_text(&at, end);
+        values[i] = metrics_record_text(&at, end);
         if (values[i] == NULL || strlen(values[i]) > METRICS_LABEL_VALUE_MAX ||
             !utf8_valid(values[i], strlen(values[i])))
             return NULL;

@@ -1,7 +1,6 @@
 #include "lib/metrics/metrics.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/utf8.h"
 #include "lib/metrics/attachment.h"
 #include "lib/metrics/guard.h"
 #include "lib/metrics/pool.h"
@@ -34,6 +33,7 @@ struct metrics {
     uint32_t max_series; /* of a file that is made here */
     _Atomic uint64_t checked_ns;
     atomic_bool refreshing;
+    const char *refusal; /* the reason of the last one */
     char instance_id[IDS_UUID_TEXT + 1];
     const char *run_dir;
     char path[]; /* of the file, and behind its NUL the directory */
@@ -102,6 +102,8 @@ static void count_refused(struct metrics *m, enum metrics_refused why, uint64_t 
 {
     atomic_fetch_add_explicit(&metrics_file_header(&m->at.map)->refused[why], n,
                               memory_order_relaxed);
+    if (why != METRICS_REFUSED_NO_FILE)
+        m->refusal = metrics_file_refused_names[why];
 }
 
 /* Takes over an attachment: what it leads to is there from here on. */
@@ -350,13 +352,17 @@ struct metrics_family *metrics_declare(struct metrics *m, const struct metrics_f
     return family;
 }
 
-static bool values_utf8(const struct metrics_family *family, const char *const *values)
+bool metrics_known(struct metrics *m, const char *name, struct metrics_known *known)
 {
-    for (size_t i = 0; i < family->label_count; i++) {
-        if (!utf8_valid(values[i], strlen(values[i])))
-            return false;
-    }
-    return true;
+    pthread_mutex_lock(&lock);
+    bool found = metrics_registry_known(&m->registry, name, known);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+const char *metrics_refusal(const struct metrics *m)
+{
+    return m->refusal;
 }
 
 /* Registers a series before there is one: no more that have no place are kept. */
@@ -392,7 +398,7 @@ static struct metrics_series *find_or_add(struct metrics_family *family, enum me
         return series;
     if (series == NULL) {
         *why = METRICS_REFUSED_VALUE_NOT_UTF8;
-        if (!values_utf8(family, values))
+        if (!metrics_series_values_utf8(values, family->label_count))
             return NULL;
         if (m->unplaced >= UNPLACED_MAX && !has_room(family, &key, why))
             return NULL;

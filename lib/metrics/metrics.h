@@ -64,7 +64,7 @@ struct metrics_family_def {
     const char *labels[METRICS_LABELS_MAX + 1]; /* names, NULL-terminated */
     const double *bounds;                       /* histogram: upper bounds, ascending, finite */
     size_t bound_count;
-    double resolution; /* histogram: what one step of the stored sum is worth; 0 means 1e-9 */
+    double resolution; /* histogram: what one step of the stored sum is worth; 0: by the bounds */
 };
 
 struct metrics;        /* one open metrics file */
@@ -140,6 +140,24 @@ const char *metrics_instance_id(const struct metrics *metrics);
  */
 struct metrics_family *metrics_declare(struct metrics *metrics,
                                        const struct metrics_family_def *def);
+
+/* A family that the file has, with the memory that its definition points to. */
+struct metrics_known {
+    struct metrics_family_def def;
+    _Alignas(8) unsigned char record[4096];
+};
+
+/*
+ * Looks up the family of that name, whoever has declared it, for a caller that declares the same
+ * without knowing all of it. Returns false if there is none.
+ */
+bool metrics_known(struct metrics *metrics, const char *name, struct metrics_known *known);
+
+/*
+ * The reason of the last refusal that this process has counted, as the label `reason` of
+ * microtrace_metrics_refused_total has it; NULL if nothing was refused.
+ */
+const char *metrics_refusal(const struct metrics *metrics);
 
 /*
  * The series of `family` with these label values, one for each label in order, NUL-terminated UTF-8

@@ -1,5 +1,6 @@
 #include "lib/metrics/registry.h"
 
+#include "lib/metrics/record.h"
 #include "lib/metrics/rules.h"
 
 #include <string.h>
@@ -205,6 +206,27 @@ static bool matches(const struct metrics_map *map, uint64_t offset, const struct
 }
 
 /*
+ * Looks for the record and adds nothing. Returns its offset with a copy of it in *buf, or 0.
+ */
+static uint64_t find(const struct metrics_map *map, const struct entry *entry,
+                     union record_buf *buf)
+{
+    const uint64_t offset_mask = ((uint64_t)1 << METRICS_FILE_OFFSET_BITS) - 1;
+
+    for (uint64_t n = 0; n < map->at.buckets; n++) {
+        const uint64_t word = atomic_load_explicit(
+            &metrics_file_index(map)[(entry->hash + n) & (map->at.buckets - 1)],
+            memory_order_acquire);
+        if (word == 0)
+            return 0;
+        if ((word & ~offset_mask) == (entry->hash & ~offset_mask) &&
+            matches(map, word & offset_mask, entry, buf))
+            return word & offset_mask;
+    }
+    return 0;
+}
+
+/*
  * Returns the record's offset, found or added, with a copy of it in *buf, or 0 and *why. Linear
  * probing; a bucket goes from 0 to its word once and never changes again, so that a lost
  * exchange means only that this very bucket has to be looked at.
@@ -253,6 +275,23 @@ static uint64_t spread(uint64_t hash)
     hash *= 0xff51afd7ed558ccdu;
     hash ^= hash >> 33;
     return hash;
+}
+
+bool metrics_registry_known(const struct metrics_registry *registry, const char *name,
+                            struct metrics_known *known)
+{
+    const struct metrics_family_def def = {.name = name};
+    const struct entry entry = {
+        .type = METRICS_FILE_RECORD_FAMILY,
+        .hash = spread(metrics_file_hash(METRICS_FILE_HASH_SEED, name, strlen(name))),
+        .def = &def,
+    };
+    union record_buf buf;
+
+    if (find(registry->map, &entry, &buf) == 0)
+        return false;
+    memcpy(known->record, buf.bytes, buf.record.length);
+    return metrics_record_family(known->record, buf.record.length, &known->def);
 }
 
 /* Whether two family records, with equal names, agree in all but the help text. */

@@ -41,6 +41,11 @@ void metrics_registry_forget_spare(struct metrics_registry *registry);
 uint64_t metrics_registry_family(struct metrics_registry *registry,
                                  const struct metrics_family_def *def, enum metrics_refused *why);
 
+/* Finds the family of that name, and adds none. Returns false if there is none, or it is damaged.
+ */
+bool metrics_registry_known(const struct metrics_registry *registry, const char *name,
+                            struct metrics_known *known);
+
 /*
  * Finds or adds a series of the family at `family_offset`, which `def` declared. `values` are the
  * label values, each with its NUL, one after the other, `values_len` bytes with the NULs, each

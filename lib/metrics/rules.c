@@ -17,9 +17,20 @@ size_t metrics_rules_label_count(const struct metrics_family_def *def)
 
 double metrics_rules_resolution(const struct metrics_family_def *def)
 {
+    static const double steps[] = {1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1};
+    const size_t last = sizeof(steps) / sizeof(steps[0]) - 1;
+    double largest = 0;
+    size_t i = 0;
+
     if (def->kind != METRICS_HISTOGRAM)
         return 0;
-    return def->resolution == 0 ? 1e-9 : def->resolution;
+    if (def->resolution != 0)
+        return def->resolution;
+    if (def->bound_count > 0)
+        largest = fmax(fabs(def->bounds[0]), fabs(def->bounds[def->bound_count - 1]));
+    for (uint64_t limit = 100; i < last && largest >= (double)limit; limit *= 10)
+        i++;
+    return steps[i];
 }
 
 double metrics_rules_steps_per_unit(double resolution)
@@ -30,7 +41,7 @@ double metrics_rules_steps_per_unit(double resolution)
     return fabs(steps - nearbyint(steps)) <= 1e-12 * steps ? nearbyint(steps) : steps;
 }
 
-static bool name_valid(const char *name, bool colon)
+bool metrics_rules_name_valid(const char *name, bool colon)
 {
     if (name == NULL || strlen(name) > METRICS_NAME_MAX || name[0] == '\0')
         return false;
@@ -58,7 +69,7 @@ static bool labels_valid(const struct metrics_family_def *def)
         return false;
     for (size_t i = 0; i < count; i++) {
         const char *label = def->labels[i];
-        if (!name_valid(label, false) || strncmp(label, "__", 2) == 0 ||
+        if (!metrics_rules_name_valid(label, false) || strncmp(label, "__", 2) == 0 ||
             (def->kind == METRICS_HISTOGRAM && strcmp(label, "le") == 0))
             return false;
         for (size_t k = 0; k < i; k++) {
@@ -87,8 +98,8 @@ static bool bounds_valid(const struct metrics_family_def *def)
 bool metrics_rules_family_valid(const struct metrics_family_def *def)
 {
     if (def->kind < METRICS_COUNTER || def->kind > METRICS_HISTOGRAM ||
-        !name_valid(def->name, true) || def->help == NULL || strlen(def->help) > METRICS_HELP_MAX ||
-        !utf8_valid(def->help, strlen(def->help)))
+        !metrics_rules_name_valid(def->name, true) || def->help == NULL ||
+        strlen(def->help) > METRICS_HELP_MAX || !utf8_valid(def->help, strlen(def->help)))
         return false;
     size_t len = strlen(def->name);
     if (ends_with(def->name, len, "_total") != (def->kind == METRICS_COUNTER) || len == 6)
@@ -97,8 +108,8 @@ bool metrics_rules_family_valid(const struct metrics_family_def *def)
         len -= strlen("_total");
     if (def->unit != NULL && def->unit[0] != '\0') {
         size_t unit = strlen(def->unit);
-        if (!name_valid(def->unit, true) || !ends_with(def->name, len, def->unit) || len <= unit ||
-            def->name[len - unit - 1] != '_')
+        if (!metrics_rules_name_valid(def->unit, true) || !ends_with(def->name, len, def->unit) ||
+            len <= unit || def->name[len - unit - 1] != '_')
             return false;
     }
     return labels_valid(def) && bounds_valid(def);

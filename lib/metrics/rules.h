@@ -17,9 +17,16 @@
  */
 bool metrics_rules_family_valid(const struct metrics_family_def *def);
 
+/* Whether it is a name of the Prometheus alphabet, a metric's with `colon` or a label's without. */
+bool metrics_rules_name_valid(const char *name, bool colon);
+
 size_t metrics_rules_label_count(const struct metrics_family_def *def);
 
-/* What one step of the stored sum is worth: the default filled in, 0 for kinds without a sum. */
+/*
+ * What one step of the stored sum is worth; 0 for kinds without a sum. The default is 1e-9 where
+ * the largest bound is below 100, and ten times as much for each further digit, up to 1: a sum of
+ * bytes would pass 64 bits at 9 GB else.
+ */
 double metrics_rules_resolution(const struct metrics_family_def *def);
 
 /* 1 / resolution, exact if it is meant to be an integer. */

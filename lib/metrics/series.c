@@ -1,5 +1,7 @@
 #include "lib/metrics/series.h"
 
+#include "lib/base/utf8.h"
+
 #include "lib/metrics/rules.h"
 
 #include <stdlib.h>
@@ -48,6 +50,15 @@ int metrics_series_key(struct metrics_series_key *key, const char *const *values
     key->hash = metrics_file_checksum(key->bytes, (len + 7) & ~(size_t)7);
     key->len = len;
     return 0;
+}
+
+bool metrics_series_values_utf8(const char *const *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!utf8_valid(values[i], strlen(values[i])))
+            return false;
+    }
+    return true;
 }
 
 struct metrics_series *metrics_series_find(const struct metrics_family *family,

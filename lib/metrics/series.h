@@ -65,6 +65,9 @@ void metrics_series_free_family(struct metrics_family *family);
 /* Returns 0, or -1 if one of the `count` values is longer than METRICS_LABEL_VALUE_MAX. */
 int metrics_series_key(struct metrics_series_key *key, const char *const *values, size_t count);
 
+/* Whether all of the `count` values are well-formed UTF-8. */
+bool metrics_series_values_utf8(const char *const *values, size_t count);
+
 /* NULL if it is not there. */
 struct metrics_series *metrics_series_find(const struct metrics_family *family,
                                            const struct metrics_series_key *key);

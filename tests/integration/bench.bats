@@ -37,6 +37,14 @@ row() {
     [ -z "$(ls -A "$DIR")" ]
 }
 
+@test "emitting" {
+    run -0 bench --rounds 1 emit
+    row /bin/true
+    row 'microtrace count'
+    row 'microtrace run'
+    [ -z "$(ls -A "$DIR")" ]
+}
+
 @test "the agent" {
     run -0 bench --rounds 1 agent
     row 'no endpoint, 1,000/s'

@@ -409,6 +409,9 @@ example() {
     run example bats "$ROOT/examples/import.bats"
     [ "$status" -eq 0 ]
     says 'ok 5 '
+    run example bats "$ROOT/examples/backup.bats"
+    [ "$status" -eq 0 ]
+    says 'ok 2 '
     run example "$ROOT/examples/import_shunit2.sh"
     [ "$status" -eq 0 ]
     says 'Ran '

@@ -206,6 +206,21 @@ many_asked() {
     done
 }
 
+@test "libcurl is loaded by load alone; one that is missing or unfit is named" {
+    local kind
+    case $BUILD in *asan*) skip "the sanitizers have libraries of their own" ;; esac
+    mkdir -p "$DIR/broken" "$DIR/empty"
+    echo 'not a library' >"$DIR/broken/libcurl.so.4"
+    ${CC:-gcc} -shared -nostdlib -Wl,-soname,libcurl.so.4 -x c -o "$DIR/empty/libcurl.so.4" /dev/null
+    for kind in broken empty; do
+        run env LD_LIBRARY_PATH="$DIR/$kind" "$BIN/microtrace" load --url "$URL" --count 1
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == "microtrace load: libcurl can't be loaded: $DIR/$kind/libcurl.so.4"*"; install libcurl4" ]]
+        LD_LIBRARY_PATH=$DIR/$kind "$BIN/microtrace" metrics --state "$STATE" requests_total
+    done
+}
+
 @test "--help tells every option" {
     local option
     load_ --help >"$DIR/help"

@@ -111,6 +111,76 @@ static void test_refused(void **state)
     assert_int_equal(read_line(&values, NULL, line), OPTIONS_USAGE);
 }
 
+/* Reads words, and puts the operands into `operands`, one blank between them. */
+static int read_operands(bool numbers, bool command_follows, char *line, char operands[64])
+{
+    const struct options_table table = {.command = "microtrace test",
+                                        .operands = "NAME...",
+                                        .summary = "Tests.",
+                                        .rows = rows,
+                                        .row_count = ROWS,
+                                        .numbers = numbers,
+                                        .command_follows = command_follows};
+    char name[] = "test", *words[ARGUMENTS_MAX] = {name}, **argv = words, *rest = line;
+    struct values values = {0};
+    int argc = 1, result;
+
+    for (char *word; argc < ARGUMENTS_MAX && (word = strsep(&rest, " ")) != NULL;)
+        argv[argc++] = word;
+    result = options_read(&table, &values, &argc, &argv);
+    operands[0] = '\0';
+    for (int i = 0; result == OPTIONS_GO && i < argc; i++)
+        (void)snprintf(operands + strlen(operands), 64 - strlen(operands), "%s%s", i > 0 ? " " : "",
+                       argv[i]);
+    return result;
+}
+
+static void test_negative_numbers(void **state)
+{
+    static const struct {
+        const char *line, *operands; /* NULL: refused */
+    } table[] = {
+        {"a -5", "a -5"},          {"-5 a", "-5 a"},         {"a --count 3 -.5", "a -.5"},
+        {"a -5 --url -7", "a -5"}, {"-1 -2 -3", "-1 -2 -3"}, {"a -- -5", "a -5"},
+        {"a -- --url", "a --url"}, {"a -", "a -"},           {"a -x", NULL},
+        {"a -5 --nothing", NULL},  {"a --count -5", NULL}, /* its value, and no operand */
+    };
+    char line[64], operands[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        const bool good = table[i].operands != NULL;
+
+        (void)strcpy(line, table[i].line);
+        if (read_operands(true, false, line, operands) != (good ? OPTIONS_GO : OPTIONS_USAGE) ||
+            (good && strcmp(operands, table[i].operands) != 0))
+            fail_msg("%s gives %s", table[i].line, operands);
+    }
+    (void)strcpy(line, "a -5");
+    assert_int_equal(read_operands(false, false, line, operands), OPTIONS_USAGE);
+}
+
+static void test_a_command_that_follows(void **state)
+{
+    static const struct {
+        const char *line, *operands;
+    } table[] = {
+        {"ls -l --url x", "ls -l --url x"}, {"--count 3 ls --help", "ls --help"},
+        {"--count 3 -- ls -l", "ls -l"},    {"-- --url x", "--url x"},
+        {"ls -- -l", "ls -- -l"},           {"--url x", ""},
+    };
+    char line[64], operands[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        (void)strcpy(line, table[i].line);
+        assert_int_equal(read_operands(false, true, line, operands), OPTIONS_GO);
+        assert_string_equal(operands, table[i].operands);
+    }
+    (void)strcpy(line, "--nothing ls");
+    assert_int_equal(read_operands(false, true, line, operands), OPTIONS_USAGE);
+}
+
 static int any_state(const char *state)
 {
     (void)state;
@@ -148,6 +218,8 @@ int main(void)
         cmocka_unit_test(test_fallbacks),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_negative_numbers),
+        cmocka_unit_test(test_a_command_that_follows),
         cmocka_unit_test(help_fits_a_terminal),
     };
 
