@@ -131,16 +131,18 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
                          double known, bool moving, uint64_t now_ns)
 {
     r->waiting = seen->waiting;
-    r->segments = seen->count;
     for (size_t i = 0; i < seen->count; i++) {
         const struct spool_segment *segment = &seen->list[i];
 
+        if (segment->kept)
+            continue;
+        r->segments++;
         r->waiting_bytes += segment->size - segment->offset;
         r->held += !segment->active && segment->held;
         if (r->at == NULL && segment->offset < segment->size)
             r->at = segment;
     }
-    if (r->at == NULL && seen->count > 0)
+    if (r->at == NULL && r->segments > 0)
         r->at = &seen->list[seen->count - 1];
     r->oldest_s = seen->oldest_ns > 0 ? age_s(seen->oldest_ns, now_ns) : -1;
     r->in_rate = r->out_rate = -1;

@@ -91,6 +91,7 @@ static void print_signals(const struct spool_report *report)
                        (unsigned long long)report->signals[i].held);
     row("segments", cells, signals);
     NUMBERS("bytes on disk", v->bytes - v->memory_bytes);
+    NUMBERS("kept, bytes", v->kept_bytes);
     if (report->view.memory_fd >= 0)
         NUMBERS("bytes in memory", v->memory_bytes);
     for (int i = 0; i < signals; i++) {
@@ -200,6 +201,8 @@ static void write_segments(struct json_writer *w, enum spool_signal signal,
         spool_segment_name(file, signal, segment);
         json_writer_begin_object(w);
         json_writer_key_string(w, "file", file);
+        json_writer_key(w, "kept");
+        json_writer_bool(w, segment->kept);
         json_writer_key(w, "in_memory");
         json_writer_bool(w, segment->in_memory);
         json_writer_key_uint(w, "number", segment->seq);
@@ -267,6 +270,7 @@ static void write_signal(struct json_writer *w, const struct spool_report *repor
     known(w, "out_per_second", r->out_rate);
     json_writer_key_uint(w, "bytes", seen->bytes);
     json_writer_key_uint(w, "memory_bytes", seen->memory_bytes);
+    json_writer_key_uint(w, "kept_bytes", seen->kept_bytes);
     json_writer_key_uint(w, "segment_count", r->segments);
     write_segments(w, signal, seen);
     json_writer_key_uint(w, "written", r->written);

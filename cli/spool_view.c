@@ -74,10 +74,17 @@ static void see(struct spool_view *view, enum spool_signal which, struct spool_s
     segment.unreadable = fd < 0;
     if (fd >= 0) {
         spool_segment_look(&segment, fd);
-        spool_segment_resume(&segment, fd, &view->state.signals[which]);
+        if (segment.kept)
+            segment.offset = segment.size;
+        else
+            spool_segment_resume(&segment, fd, &view->state.signals[which]);
         (void)close(fd);
     }
     signal->list[signal->count++] = segment;
+    if (segment.kept) {
+        signal->kept_bytes += segment.size;
+        return;
+    }
     signal->bytes += segment.size;
     signal->memory_bytes += segment.in_memory ? segment.size : 0;
     if (segment.written_ns > signal->last_written_ns)
@@ -91,9 +98,15 @@ static int find_segments(struct spool_view *view, enum spool_signal which)
 
     if (spool_listing_read(&signal->listing, which, view->dir_fd, view->memory_fd) != 0)
         return -1;
-    signal->list = calloc(signal->listing.count + 2, sizeof(*signal->list));
+    signal->list =
+        calloc(signal->listing.kept_count + signal->listing.count + 2, sizeof(*signal->list));
     if (signal->list == NULL)
         return -1;
+    for (size_t i = 0; i < signal->listing.kept_count; i++)
+        see(view, which,
+            (struct spool_segment){.seq = signal->listing.kept[i].seq,
+                                   .kept = true,
+                                   .in_memory = signal->listing.kept[i].in_memory});
     for (size_t i = 0; i < signal->listing.count; i++)
         see(view, which,
             (struct spool_segment){.seq = signal->listing.sealed[i].seq,

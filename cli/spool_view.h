@@ -18,6 +18,7 @@ struct spool_view_signal {
     size_t count;
     uint64_t bytes;             /* of all of them */
     uint64_t memory_bytes;      /* of those in memory */
+    uint64_t kept_bytes;        /* beside them, of delivered ones that are kept: first in `list` */
     uint64_t waiting;           /* records, after spool_view_count */
     uint64_t oldest_ns;         /* time of the oldest record that waits, 0 where none does */
     uint64_t last_written_ns;   /* of any segment */

@@ -12,6 +12,7 @@ enum families {
     FAMILY_SPOOL_DROPPED, /* by the writers for their reasons, by the agent for its own */
     FAMILY_SPOOL_BACKLOG,
     FAMILY_SPOOL_BYTES,
+    FAMILY_SPOOL_KEPT,
     FAMILY_SPOOL_LIMIT,
     FAMILY_SPOOL_OLDEST_AGE,
     FAMILY_SPOOL_UNREADABLE,

@@ -17,6 +17,7 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
     s->written = metrics_counter(families[FAMILY_SPOOL_WRITTEN], only);
     s->backlog = metrics_gauge(families[FAMILY_SPOOL_BACKLOG], only);
     s->bytes = metrics_gauge(families[FAMILY_SPOOL_BYTES], only);
+    s->kept = metrics_gauge(families[FAMILY_SPOOL_KEPT], only);
     s->limit = metrics_gauge(families[FAMILY_SPOOL_LIMIT], only);
     s->oldest_age = metrics_gauge(families[FAMILY_SPOOL_OLDEST_AGE], only);
     s->unreadable = metrics_gauge(families[FAMILY_SPOOL_UNREADABLE], only);
@@ -113,6 +114,7 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     raise_to(s->written, spool_counts_settled(counts) + numbers->backlog);
     metrics_gauge_set(s->backlog, (double)numbers->backlog);
     metrics_gauge_set(s->bytes, (double)numbers->bytes);
+    metrics_gauge_set(s->kept, (double)numbers->kept);
     metrics_gauge_set(s->limit, (double)numbers->limit);
     metrics_gauge_set(s->unreadable, (double)numbers->unreadable);
     if (numbers->oldest_age_s >= 0)

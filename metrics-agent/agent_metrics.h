@@ -16,7 +16,7 @@
 struct agent_metrics_signal {
     struct metrics_counter *written, *delivered, *rejected, *quarantined, *dropped[SPOOL_DROPS];
     struct metrics_counter *lost[SPOOL_OVERSIZE]; /* by the writers, by spool_result, less one */
-    struct metrics_gauge *backlog, *bytes, *limit, *oldest_age, *unreadable, *import_waiting,
+    struct metrics_gauge *backlog, *bytes, *kept, *limit, *oldest_age, *unreadable, *import_waiting,
         *import_unreadable;
     struct metrics_histogram *duration;
 };
@@ -34,6 +34,7 @@ struct agent_metrics_numbers {
     const struct spool_counts *counts;
     uint64_t backlog; /* records */
     uint64_t bytes;
+    uint64_t kept;       /* bytes of files with delivered records, beside `bytes` */
     uint64_t limit;      /* what it may hold, in bytes */
     uint64_t unreadable; /* files that can't be opened */
     double oldest_age_s; /* negative leaves the gauge as it is */

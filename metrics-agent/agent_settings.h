@@ -39,6 +39,7 @@ struct agent_export {
 struct agent_settings {
     struct telemetry_settings telemetry;
     uint64_t segment_bytes;      /* MICROTRACE_SPOOL_SEGMENT_BYTES */
+    uint64_t keep_bytes;         /* MICROTRACE_SPOOL_KEEP_BYTES */
     const char *listen;          /* MICROTRACE_AGENT_LISTEN */
     int exporter[SPOOL_SIGNALS]; /* OTEL_TRACES_EXPORTER, ...: 0 otlp, 1 none */
     struct agent_export export[SPOOL_SIGNALS];

@@ -17,6 +17,12 @@ void spool_files_sealed(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
                    (unsigned long long)seq);
 }
 
+void spool_files_kept(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq)
+{
+    (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.%010llu.kept.jsonl", spool_signal_names[signal],
+                   (unsigned long long)seq);
+}
+
 void spool_files_quarantine(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal)
 {
     (void)snprintf(name, SPOOL_FILES_NAME_MAX, "%s.quarantine.jsonl", spool_signal_names[signal]);
@@ -28,8 +34,10 @@ void spool_files_quarantine_old(char name[SPOOL_FILES_NAME_MAX], enum spool_sign
                    spool_signal_names[signal]);
 }
 
-/* The number in a name that spool_files_sealed makes; 0 for any other name. */
-static uint64_t number_of(enum spool_signal signal, const char *name)
+typedef void make_name(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq);
+
+/* The number in a name that `make` makes; 0 for any other name. */
+static uint64_t number_of(enum spool_signal signal, const char *name, make_name *make)
 {
     const char *of = spool_signal_names[signal];
     size_t len = strlen(of);
@@ -43,7 +51,7 @@ static uint64_t number_of(enum spool_signal signal, const char *name)
     seq = strtoull(name + len + 1, NULL, 10);
     if (errno != 0 || seq > SPOOL_FILES_SEQ_MAX)
         return 0;
-    spool_files_sealed(again, signal, seq);
+    make(again, signal, seq);
     return strcmp(again, name) == 0 ? seq : 0;
 }
 
@@ -58,9 +66,12 @@ enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *nam
     spool_files_active(known, signal);
     if (strcmp(name, known) == 0)
         return SPOOL_FILES_ACTIVE;
-    *seq = number_of(signal, name);
+    *seq = number_of(signal, name, spool_files_sealed);
     if (*seq > 0)
         return SPOOL_FILES_SEALED;
+    *seq = number_of(signal, name, spool_files_kept);
+    if (*seq > 0)
+        return SPOOL_FILES_KEPT;
     spool_files_quarantine(known, signal);
     if (strcmp(name, known) == 0)
         return SPOOL_FILES_QUARANTINE;

@@ -31,6 +31,9 @@ void spool_files_active(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
 /* "<signal>.<seq>.jsonl", sealed segment number `seq`, in ten digits or more. */
 void spool_files_sealed(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq);
 
+/* "<signal>.<seq>.kept.jsonl", what was segment number `seq` before all of it was settled. */
+void spool_files_kept(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal, uint64_t seq);
+
 /* "<signal>.quarantine.jsonl" and the older one, "<signal>.quarantine.old.jsonl". */
 void spool_files_quarantine(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal);
 void spool_files_quarantine_old(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signal);
@@ -39,11 +42,12 @@ enum spool_files_kind {
     SPOOL_FILES_OTHER, /* of another signal, of the agent, a writer's probe, ... */
     SPOOL_FILES_ACTIVE,
     SPOOL_FILES_SEALED,
+    SPOOL_FILES_KEPT,
     SPOOL_FILES_QUARANTINE, /* either of the two */
     SPOOL_FILES_FOREIGN,    /* it begins like the signal's files, but nobody reads it */
 };
 
-/* What a name in the directory is to the signal; *seq is set for SPOOL_FILES_SEALED. */
+/* What a name in the directory is to the signal; *seq is set for sealed and kept ones. */
 enum spool_files_kind spool_files_kind(enum spool_signal signal, const char *name, uint64_t *seq);
 
 /*

@@ -13,18 +13,18 @@
 
 enum { ROOM_FIRST = 64 };
 
-static int add(struct spool_listing *listing, size_t *room, uint64_t seq, bool in_memory)
+static int add(struct spool_listing_sealed **list, size_t *count, uint64_t seq, bool in_memory)
 {
-    if (listing->count == *room) {
-        const size_t more = *room == 0 ? ROOM_FIRST : *room * 2;
-        struct spool_listing_sealed *sealed = reallocarray(listing->sealed, more, sizeof(*sealed));
+    /* As many as there is room for: 64, 128, ... */
+    if (*count == 0 || (*count >= ROOM_FIRST && (*count & (*count - 1)) == 0)) {
+        struct spool_listing_sealed *const more =
+            reallocarray(*list, *count == 0 ? ROOM_FIRST : 2 * *count, sizeof(**list));
 
-        if (sealed == NULL)
+        if (more == NULL)
             return -1;
-        listing->sealed = sealed;
-        *room = more;
+        *list = more;
     }
-    listing->sealed[listing->count++] =
+    (*list)[(*count)++] =
         (struct spool_listing_sealed){.seq = seq, .in_memory = in_memory, .on_disk = !in_memory};
     return 0;
 }
@@ -37,8 +37,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int see(struct spool_listing *listing, size_t *room, enum spool_signal signal, int dir_fd,
-               bool in_memory, const char *name)
+static int see(struct spool_listing *listing, enum spool_signal signal, int dir_fd, bool in_memory,
+               const char *name)
 {
     struct stat status;
     uint64_t seq;
@@ -50,7 +50,9 @@ static int see(struct spool_listing *listing, size_t *room, enum spool_signal si
         *(in_memory ? &listing->active_in_memory : &listing->active) = true;
         break;
     case SPOOL_FILES_SEALED:
-        return add(listing, room, seq, in_memory);
+        return add(&listing->sealed, &listing->count, seq, in_memory);
+    case SPOOL_FILES_KEPT:
+        return add(&listing->kept, &listing->kept_count, seq, in_memory);
     case SPOOL_FILES_QUARANTINE:
         if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
             listing->quarantine_bytes += (uint64_t)status.st_size;
@@ -63,8 +65,8 @@ static int see(struct spool_listing *listing, size_t *room, enum spool_signal si
     return 0;
 }
 
-static int read_dir(struct spool_listing *listing, size_t *room, enum spool_signal signal,
-                    int dir_fd, bool in_memory)
+static int read_dir(struct spool_listing *listing, enum spool_signal signal, int dir_fd,
+                    bool in_memory)
 {
     const int fd = instance_dir_open(dir_fd, ".");
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -79,52 +81,51 @@ static int read_dir(struct spool_listing *listing, size_t *room, enum spool_sign
         return -1;
     }
     while (result == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-        result = see(listing, room, signal, dir_fd, in_memory, entry->d_name);
+        result = see(listing, signal, dir_fd, in_memory, entry->d_name);
     error = result != 0 ? ENOMEM : errno;
     (void)closedir(dir);
     errno = error;
     return error == 0 ? 0 : -1;
 }
 
-/* A number that both tiers have is one segment. */
-static void join(struct spool_listing *listing)
+/* Sorts them; a number that both tiers have is one segment. */
+static void order(struct spool_listing_sealed *list, size_t *count)
 {
-    size_t kept = 0;
+    size_t used = 0;
 
-    for (size_t i = 0; i < listing->count; i++) {
-        struct spool_listing_sealed *const last = kept > 0 ? &listing->sealed[kept - 1] : NULL;
-
-        if (last != NULL && last->seq == listing->sealed[i].seq)
-            last->in_memory = last->on_disk = true;
+    if (*count == 0)
+        return;
+    qsort(list, *count, sizeof(*list), ascending);
+    for (size_t i = 1; i < *count; i++) {
+        if (list[used].seq == list[i].seq)
+            list[used].in_memory = list[used].on_disk = true;
         else
-            listing->sealed[kept++] = listing->sealed[i];
+            list[++used] = list[i];
     }
-    listing->count = kept;
+    *count = used + 1;
 }
 
 int spool_listing_read(struct spool_listing *listing, enum spool_signal signal, int dir_fd,
                        int memory_fd)
 {
-    size_t room = 0;
-
     *listing = (struct spool_listing){.sealed = NULL};
-    if ((memory_fd >= 0 && read_dir(listing, &room, signal, memory_fd, true) != 0) ||
-        read_dir(listing, &room, signal, dir_fd, false) != 0) {
+    if ((memory_fd >= 0 && read_dir(listing, signal, memory_fd, true) != 0) ||
+        read_dir(listing, signal, dir_fd, false) != 0) {
         const int error = errno;
 
         spool_listing_free(listing);
         errno = error;
         return -1;
     }
-    if (listing->count > 0)
-        qsort(listing->sealed, listing->count, sizeof(*listing->sealed), ascending);
-    join(listing);
+    order(listing->sealed, &listing->count);
+    order(listing->kept, &listing->kept_count);
     return 0;
 }
 
 void spool_listing_free(struct spool_listing *listing)
 {
     free(listing->sealed);
-    listing->sealed = NULL;
-    listing->count = 0;
+    free(listing->kept);
+    listing->sealed = listing->kept = NULL;
+    listing->count = listing->kept_count = 0;
 }

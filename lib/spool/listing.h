@@ -22,6 +22,8 @@ struct spool_listing_sealed {
 struct spool_listing {
     struct spool_listing_sealed *sealed; /* ascending numbers */
     size_t count;
+    struct spool_listing_sealed *kept; /* the same; what all is settled of */
+    size_t kept_count;
     bool active, active_in_memory; /* there is an active file, on the disk and in memory */
     uint64_t quarantine_bytes;
     unsigned foreign; /* files named like this signal's that nobody reads */

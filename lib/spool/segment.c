@@ -21,6 +21,8 @@ void spool_segment_name(char name[SPOOL_FILES_NAME_MAX], enum spool_signal signa
 {
     if (segment->active)
         spool_files_active(name, signal);
+    else if (segment->kept)
+        spool_files_kept(name, signal, segment->seq);
     else
         spool_files_sealed(name, signal, segment->seq);
 }

@@ -25,6 +25,7 @@ struct spool_segment {
     uint64_t scanned;    /* no line ends between counted and this, if it is beyond counted */
     uint64_t pending;    /* records in [offset, counted) that are not settled */
     bool active;
+    bool kept;       /* all of it is settled, and its file has the name for that */
     bool in_memory;  /* its file is in the directory of that tier */
     bool held;       /* a writer had it open when it was last looked at */
     bool final;      /* sealed, and nobody can append any more */

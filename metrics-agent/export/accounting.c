@@ -44,6 +44,7 @@ bool accounting_publish(struct exporter *e, uint64_t budget, bool age)
         reconcile(e);
     numbers.backlog = backlog(e);
     numbers.bytes = e->segments.sums.bytes;
+    numbers.kept = e->kept.bytes[false] + e->kept.bytes[true];
     numbers.limit = e->shared->settings->telemetry.spool_max_bytes / SPOOL_OWN_SIGNALS;
     numbers.unreadable = e->segments.unreadable;
     if (age) {

@@ -35,6 +35,8 @@ int exporter_open(struct exporter *e, enum spool_signal signal, struct exporter_
         message_print("the spool can't be read: %s", strerror(errno));
         return -1;
     }
+    if (kept_open(&e->kept, signal, &shared->dirs) != 0)
+        message_print("kept records can't be looked at: %s", strerror(errno));
     e->segments.words = metrics_words(shared->metrics->metrics);
     e->progress_ns = clock_monotonic_ns();
     e->rescan_ns = e->progress_ns + clock_ms_to_ns(EXPORTER_FILES_RESCAN_MS);
@@ -56,6 +58,7 @@ void exporter_close(struct exporter *e)
 {
     transfer_close(e->transfer);
     segments_close(&e->segments);
+    kept_close(&e->kept);
     export_request_close(&e->request);
     free(e->window);
     e->transfer = NULL;

@@ -15,6 +15,7 @@
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/export_request.h"
 #include "metrics-agent/export/export_result.h"
+#include "metrics-agent/export/kept.h"
 #include "metrics-agent/export/quarantine.h"
 #include "metrics-agent/export/ranges.h"
 #include "metrics-agent/export/segments.h"
@@ -56,6 +57,7 @@ struct exporter {
     struct segments segments;
     struct spool_counts *counts; /* in the checkpoint's state */
     struct quarantine quarantine;
+    struct kept kept;
     struct transfer *transfer; /* NULL where nothing is sent */
     struct export_result result;
     enum exporter_state state;

@@ -46,7 +46,9 @@ static void remove_done(struct exporter *e)
         if (!synced)
             (void)checkpoint_sync(e->shared->checkpoint);
         synced = true;
-        segments_remove(&e->segments, segment);
+        if (e->shared->settings->keep_bytes == 0 || e->signal >= SPOOL_OWN_SIGNALS ||
+            kept_add(&e->kept, &e->segments, segment) != 0)
+            segments_remove(&e->segments, segment);
         if (e->segments.sums.done > 0 && exporter_step_over(began_ns)) {
             e->look_ns = e->state == EXPORTER_IDLE ? 0 : e->look_ns;
             return;

@@ -246,8 +246,11 @@ static void set_memory(struct exporters *all)
     const int fd = all->memory.dirs.memory_fd;
 
     all->shared.dirs = all->memory.dirs;
-    for (int i = 0; i < SPOOL_SIGNALS; i++)
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
         segments_move_lost(&all->each[i].segments, fd);
+        while (all->each[i].kept.bytes[true] > 0)
+            kept_drop(&all->each[i].kept, &all->shared.dirs, true);
+    }
     checkpoint_set_memory(&all->checkpoint, fd);
     all->checkpoint.memory_alone = false;
     exporter_files_save(&all->each[0]);
@@ -368,6 +371,7 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     }
     if (notified && !exporters_notified(all))
         gather(all);
+    retention_limit_kept(all->each, SPOOL_SIGNALS);
     if (!retention_enforce_cap(all->each, SPOOL_SIGNALS,
                                all->shared.settings->telemetry.spool_max_bytes))
         next = now_ns;

@@ -276,6 +276,8 @@ static bool take_away(struct memory_tier *tier, struct exporter *exporters, size
         if (exporters[i].segments.sums.in_memory > 0)
             return false;
     }
+    for (size_t i = 0; i < count; i++)
+        kept_move(&exporters[i].kept, &tier->dirs);
     /* What is in the disk's is what counts from here on. */
     checkpoint->memory_alone = false;
     checkpoint_set_memory(checkpoint, -1);
@@ -286,6 +288,7 @@ static bool take_away(struct memory_tier *tier, struct exporter *exporters, size
     if (rmdir(tier->path) != 0)
         return false;
     memory_tier_close(tier);
+    exporters[0].shared->dirs.memory_fd = -1;
     for (size_t i = 0; i < count; i++)
         exporters[i].segments.dirs.memory_fd = -1;
     return true;

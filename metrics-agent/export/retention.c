@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
+#include "lib/spool/tiers.h"
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/segments_count.h"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 enum {
+    KEPT_STEPS = 256,   /* kept files that one step deletes */
     PUNCH_BYTES = 4096, /* the least that a file system gives back */
     BLOCK_BYTES = 512,  /* of st_blocks */
 };
@@ -133,6 +135,64 @@ bool retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t ma
     }
 }
 
+/* The signal whose kept files in a tier take the most. */
+static struct kept *largest_kept(struct exporter *exporters, size_t count, bool in_memory)
+{
+    struct kept *largest = &exporters[0].kept;
+
+    for (size_t i = 1; i < count; i++) {
+        if (exporters[i].kept.bytes[in_memory] > largest->bytes[in_memory])
+            largest = &exporters[i].kept;
+    }
+    return largest;
+}
+
+static void shrink_kept(struct exporter *exporters, size_t count, bool in_memory, uint64_t most)
+{
+    for (int tries = 0; tries < KEPT_STEPS; tries++) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < count; i++)
+            bytes += exporters[i].kept.bytes[in_memory];
+        if (bytes <= most)
+            return;
+        kept_drop(largest_kept(exporters, count, in_memory), &exporters[0].shared->dirs, in_memory);
+    }
+}
+
+static uint64_t rest(uint64_t of, uint64_t taken)
+{
+    return of > taken ? of - taken : 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void retention_limit_kept(struct exporter *exporters, size_t count)
+{
+    const struct agent_settings *const settings = exporters[0].shared->settings;
+    const struct telemetry_settings *const spool = &settings->telemetry;
+    uint64_t bytes = 0, memory = 0, kept_memory = 0, kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += exporters[i].segments.sums.bytes;
+        memory += exporters[i].segments.sums.memory;
+        kept_memory += exporters[i].kept.bytes[true];
+        kept += exporters[i].kept.bytes[true] + exporters[i].kept.bytes[false];
+    }
+    if (kept == 0)
+        return;
+    shrink_kept(exporters, count, true,
+                least(settings->keep_bytes,
+                      rest(spool->spool_memory_bytes / SPOOL_TIERS_MOVE_SHARE, memory)));
+    kept_memory = least(kept_memory, settings->keep_bytes);
+    shrink_kept(exporters, count, false,
+                least(rest(settings->keep_bytes, kept_memory),
+                      rest(spool->spool_max_bytes, bytes + kept_memory)));
+}
+
 /*
  * A writer keeps a sealed segment open until it writes again, perhaps for hours. The file keeps its
  * size and what the checkpoint's fingerprint is made of, so nobody's place in it changes.
@@ -188,6 +248,7 @@ void retention_make_room(struct exporter *exporters, size_t count)
 {
     size_t i;
 
+    shrink_kept(exporters, count, false, 0);
     for (i = 0; i < count; i++) {
         if (exporters[i].transfer != NULL)
             make_room(&exporters[i]);

@@ -19,9 +19,16 @@
 bool retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t max_bytes);
 
 /*
- * For a full file system: gives back what delivered records take, without waiting for a segment to
- * become full. An active file whose lines are all settled is sealed, to be deleted once no
- * writer has it open; until then the settled part of a sealed segment is punched out.
+ * Deletes the oldest of the delivered records that are kept, until they are within
+ * MICROTRACE_SPOOL_KEEP_BYTES, and leave all that waits its room in the spool and in memory.
+ */
+void retention_limit_kept(struct exporter *exporters, size_t count);
+
+/*
+ * For a full file system: deletes what is kept, and gives back what delivered records take, without
+ * waiting for a segment to become full. An active file whose lines are all settled is sealed, to be
+ * deleted once no writer has it open; until then the settled part of a sealed segment is punched
+ * out.
  */
 void retention_make_room(struct exporter *exporters, size_t count);
 

@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# Delivered records are kept for those who look, and are never in the way: not of the books, not of
+# what waits, not of the disk, and not of an agent that starts again.
+
+bats_require_minimum_version 1.5.0
+
+load agent_helpers
+
+setup() {
+    common_setup
+    KEEP=1M
+    export MICROTRACE_RUN_DIR=$PWD/run MICROTRACE_SPOOL_DIR=$PWD/spool
+}
+
+teardown() { common_teardown; }
+
+write() { "$TOOL" -r run -m run spool "$@" >>written; }
+mt() { "$BUILD/bin/microtrace" "$@" >found; }
+kept() { find "${1:-spool}/" -name "${2:-traces}.*.kept.jsonl" | sort; }
+kept_bytes() { kept "$@" | xargs -r cat | wc -c; }
+has_kept() { [ -n "$(kept "$@")" ]; }
+kept_within() { [ "$(($(kept_bytes) + $(kept_bytes spool logs)))" -le "$1" ]; }
+spool_within() { [ "$(du -sb spool | cut -f1)" -le "$1" ]; }
+nothing_kept() { [ -z "$(kept)" ]; }
+sealed() { find "${1:-spool}/" -name 'traces.0*' ! -name '*.kept.jsonl'; }
+nothing_sealed() { [ -z "$(sealed "$@")" ]; }
+
+@test "expect finds what was delivered; the oldest go; the books balance; it is not sent again" {
+    start_sink
+    start_agent
+    write traces t 300 3
+    write logs l 300 3
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_waits logs
+    until_true 20 nothing_sealed
+    has_kept
+    mt expect span --name t-0 --within 0
+    mt expect span --count 300 --within 0
+    [ "$(metric microtrace_spool_kept_bytes 'signal="traces"')" = "$(kept_bytes)" ]
+    mt spool status --json || true
+    jq -e --argjson bytes "$(kept_bytes)" '.signals.traces | .kept_bytes == $bytes and .backlog_records == 0
+        and .books == "balanced" and .segment_count <= 1' found
+    mt spool verify
+    kill_agent TERM
+    start_agent
+    write traces u 3000 3 1000
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_sealed
+    until_true 10 kept_within 1048576
+    mt expect span --name u-2990 --within 0
+    mt expect span --name t-0 --none
+    everything_arrived --duplicate-requests 0
+    books traces 3300
+    books logs 300
+}
+
+@test "kept ones go before anything that waits: at the cap, and with 0" {
+    start_sink
+    ENVIRONMENT=(MICROTRACE_SPOOL_MAX_BYTES=1M)
+    KEEP=10M
+    start_agent
+    write traces t 700 3
+    until_true 20 nothing_waits traces
+    until_true 20 has_kept
+    sink_answers '{"mode":"status","status":503}'
+    write traces u 700 3
+    until_true 10 backlog_is traces 700
+    until_true 10 spool_within 1200000
+    [ "$(dropped traces cap)" = 0 ]
+    sink_answers '{}'
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    kill_agent TERM
+    has_kept
+    KEEP=0
+    start_agent
+    until_true 10 nothing_kept
+    books traces 1400
+}
+
+@test "two tiers: kept in memory, within half of it; an agent that ends moves them to the disk" {
+    two_tiers
+    start_sink
+    ENVIRONMENT=(MICROTRACE_SPOOL_MEMORY_BYTES=1M)
+    KEEP=10M
+    start_agent
+    write traces t 2000 3 1000
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_sealed run/spool
+    has_kept run/spool
+    [ "$(kept_bytes run/spool)" -le 524288 ]
+    mt expect span --name t-1990 --within 0
+    kill_agent TERM
+    [ ! -e run/spool ]
+    mt expect span --name t-1990 --within 0
+    start_agent
+    write traces u 3 3
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    books traces 2003
+}
