@@ -10,8 +10,6 @@
 #    include <emmintrin.h>
 #endif
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "plain8 counts from the low byte");
-
 enum class {
     CLASS_BAD,
     CLASS_PLAIN, /* blanks, separators, and the letters of numbers, true, false and null */
@@ -32,29 +30,6 @@ static const uint8_t classes[256] = {
     [']'] = CLASS_CLOSE,
 };
 
-static uint64_t load8(const unsigned char *at)
-{
-    uint64_t word;
-
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
-/*
- * How many of eight bytes, in the order of memory, are plain string bytes before the first quote,
- * backslash, control or byte of 0x80 and above. A carry can only mark bytes after a true mark.
- */
-static unsigned plain8(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
-    uint64_t hit = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
-                   ((word - ones * 0x20) & ~word) | word;
-
-    hit &= tops;
-    return hit == 0 ? 8 : (unsigned)__builtin_ctzll(hit) / 8;
-}
-
 /*
  * Moves *at, just after an opening quote, to just after the closing one. Returns JSON_SCAN_OBJECT
  * on success.
@@ -64,13 +39,7 @@ static enum json_scan skip_string(const unsigned char **at, const unsigned char 
     const unsigned char *p = *at;
 
     for (;;) {
-        while (end - p >= 8) {
-            const unsigned plain = plain8(load8(p));
-
-            p += plain;
-            if (plain < 8)
-                break;
-        }
+        p = (const unsigned char *)json_scan_plain((const char *)p, (const char *)end);
         if (p >= end)
             return JSON_SCAN_CUT;
         if (*p == '"') {
@@ -115,7 +84,7 @@ static uint64_t bits(__m128i bytes, unsigned block)
     return (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << 16 * block;
 }
 
-static struct marks mark(const unsigned char *at)
+static inline struct marks mark(const unsigned char *at)
 {
     struct marks marks = {0};
 
@@ -148,7 +117,7 @@ static struct marks mark(const unsigned char *at)
 }
 
 /* Of each bit whether the bits up to it, itself included, are odd in number. */
-static uint64_t parity_up_to(uint64_t bits)
+static inline uint64_t parity_up_to(uint64_t bits)
 {
     bits ^= bits << 1;
     bits ^= bits << 2;
@@ -163,7 +132,7 @@ static uint64_t parity_up_to(uint64_t bits)
  * Moves over the brackets of a block. Returns how many bytes it has up to the one that closes the
  * object, 64 if none does; 0 where one does not fit, or too many are open for one word.
  */
-static unsigned nest_block(struct nest *nest, const unsigned char *at, uint64_t brackets)
+static inline unsigned nest_block(struct nest *nest, const unsigned char *at, uint64_t brackets)
 {
     uint64_t arrays = nest->arrays[0];
     unsigned depth = nest->depth;
@@ -204,6 +173,26 @@ static bool all_plain(const unsigned char *at, uint64_t others)
 }
 
 /*
+ * Moves *at over a block with these marks, of which `len` bytes are left. `inside` has all bits set
+ * in a string, else none. Returns whether there is more to move over.
+ */
+static inline bool skip_block(struct nest *nest, uint64_t *inside, const unsigned char **at,
+                              struct marks marks, size_t len)
+{
+    const uint64_t strings = parity_up_to(marks.quotes) ^ *inside;
+    unsigned taken;
+
+    if (marks.special != 0 || !all_plain(*at, marks.others & ~strings))
+        return false;
+    taken = nest_block(nest, *at, marks.brackets & ~strings);
+    if (taken == 0)
+        return false;
+    *at += taken < len ? taken : len;
+    *inside = (uint64_t)((int64_t)strings >> 63);
+    return nest->depth > 0;
+}
+
+/*
  * Moves from `p` on over blocks of 64 bytes that hold nothing special, and returns where it stops:
  * behind the object's last bracket, at `end`, or at a block that has to be looked at byte by byte.
  * The text began at `start`; `inside` is whether a string does not end before the place.
@@ -212,30 +201,20 @@ static const unsigned char *skip_blocks(struct nest *nest, bool *inside, const u
                                         const unsigned char *p, const unsigned char *end)
 {
     uint64_t carry = *inside ? UINT64_MAX : 0;
+    bool more = nest->depth < 64;
 
-    while (p < end && nest->depth < 64) {
-        const size_t left = (size_t)(end - p) < 64 ? (size_t)(end - p) : 64;
-        const unsigned over = 64 - (unsigned)left;
-        struct marks marks;
-        uint64_t strings;
-        unsigned len;
+    while (more && end - p >= 64)
+        more = skip_block(nest, &carry, &p, mark(p), 64) && nest->depth < 64;
+    /* The last block begins before `p`, so that nothing beyond the end is read. */
+    if (more && p < end && end - start >= 64) {
+        const unsigned over = 64 - (unsigned)(end - p);
+        struct marks marks = mark(end - 64);
 
-        /* The last block begins before `p`, so that nothing beyond the end is read. */
-        if ((size_t)(p - start) < over)
-            break;
-        marks = mark(p - over);
-        if (marks.special >> over != 0)
-            break;
-        strings = parity_up_to(marks.quotes >> over) ^ carry;
-        if (!all_plain(p, marks.others >> over & ~strings))
-            break;
-        len = nest_block(nest, p, marks.brackets >> over & ~strings);
-        if (len == 0)
-            break;
-        p += len < left ? len : left;
-        carry = (uint64_t)((int64_t)strings >> 63);
-        if (nest->depth == 0)
-            break;
+        marks.quotes >>= over;
+        marks.brackets >>= over;
+        marks.others >>= over;
+        marks.special >>= over;
+        (void)skip_block(nest, &carry, &p, marks, (size_t)(end - p));
     }
     *inside = carry != 0;
     return p;
@@ -252,6 +231,7 @@ static enum json_scan skip_bytes(struct nest *nest, bool inside, const unsigned 
     const unsigned char *p = *at, *const stop = end - p > 64 ? p + 64 : end;
     enum json_scan string = inside ? skip_string(&p, end) : JSON_SCAN_OBJECT;
 
+    *at = end; /* for a string that is cut */
     if (string != JSON_SCAN_OBJECT)
         return string;
     while (p < stop) {
@@ -358,6 +338,10 @@ const char *json_scan_blank(const char *at, const char *end)
 
 const char *json_scan_value(const char *at, const char *end)
 {
+    /* What ends a number, true, false or null. */
+    static const bool ends[256] = {
+        [','] = true, [':'] = true, ['{'] = true,  ['}'] = true,  ['['] = true,  [']'] = true,
+        ['"'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['\0'] = true};
     const unsigned char *p = (const unsigned char *)at, *stop = (const unsigned char *)end;
     unsigned depth = 0;
 
@@ -385,7 +369,7 @@ const char *json_scan_value(const char *at, const char *end)
                 p++;
                 break;
             }
-            while (p < stop && strchr(",:{}[]\" \t\r\n", *p) == NULL)
+            while (p < stop && !ends[*p])
                 p++;
             return (const char *)p > at ? (const char *)p : NULL;
         }
