@@ -213,6 +213,12 @@ $(BUILD)/tests/bench/text_bench: $(BUILD)/obj/tests/bench/text_bench.o $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
+$(BUILD)/tests/bench/export_bench: $(BUILD)/obj/tests/bench/export_bench.o \
+                                   $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+
 # --- Running -------------------------------------------------------------------------------------
 
 # `make run` becomes the supervisor, so that a signal to make is a signal to it, and its exit status
@@ -267,7 +273,8 @@ lint: $(MAN_PAGES) | $(READY)
 interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
 	@BUILD=$(BUILD) tests/interop/run
 
-bench: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench
+bench: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \
+       $(BUILD)/tests/bench/export_bench
 	@BUILD=$(BUILD) tests/bench/run
 
 # --- Installing ----------------------------------------------------------------------------------

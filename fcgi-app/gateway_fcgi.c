@@ -26,13 +26,15 @@ enum {
     LISTENING = 0, /* FastCGI 1.0 specification, section 2.2 */
     /* An accept that takes no longer has found a connection that was there already. */
     QUEUED_NS = 100000,
-    IDLE_S = 2, /* without a request, before the caller may see to other things */
+    PATIENCE_NS = 10000000, /* that no client falls short of */
+    IDLE_S = 2,             /* without a request, before the caller may see to other things */
 };
 
 struct gateway_fcgi {
     struct gateway base;
     FCGX_Request fcgi;
-    int64_t unread; /* bytes of the body that were not read; negative: not known */
+    int64_t unread;    /* bytes of the body that were not read; negative: not known */
+    uint64_t empty_ns; /* when nobody stood in the queue, the last time that is known */
 };
 
 /* What the signal handler needs. */
@@ -116,6 +118,20 @@ static int accept_connection(void)
     }
 }
 
+/* Accepts the next connection, and tells whether it may have stood in the queue for long. */
+static int take_connection(struct gateway_fcgi *gateway, bool *queued)
+{
+    const uint64_t asked_ns = clock_monotonic_ns();
+    const int fd = accept_connection();
+    const uint64_t now_ns = clock_monotonic_ns();
+
+    *queued = now_ns - asked_ns < QUEUED_NS && now_ns - gateway->empty_ns >= PATIENCE_NS;
+    /* It had to wait; whether others came while we did not run is not known. */
+    if (now_ns - asked_ns >= QUEUED_NS)
+        gateway->empty_ns = asked_ns;
+    return fd;
+}
+
 /*
  * Whether the server has closed the connection. Only where the request stood in a queue: one that
  * has just come is not worth a system call. Over TCP a close can't be told from a half-close.
@@ -135,11 +151,8 @@ static int next(struct gateway *base, struct request *request)
     for (;;) {
         /* A server may ask to keep the connection (FCGI_KEEP_CONN); then it is still open. */
         if (gateway->fcgi.ipcFd < 0) {
-            const uint64_t asked_ns = clock_monotonic_ns();
-
             connection = -1;
-            gateway->fcgi.ipcFd = accept_connection();
-            queued = clock_monotonic_ns() - asked_ns < QUEUED_NS;
+            gateway->fcgi.ipcFd = take_connection(gateway, &queued);
             if (gateway->fcgi.ipcFd < 0 && errno == 0)
                 return GATEWAY_END;
             if (gateway->fcgi.ipcFd < 0 && errno == EAGAIN)

@@ -15,14 +15,11 @@ static void add_error(struct validation *validation, enum errors_kind kind, cons
         (struct validation_error){.kind = kind, .field = field, .input = input};
 }
 
-/* Reads the member `field`, whose text is `value`; false if it is not a number. */
-static bool number_of(const struct validation *validation, struct text value, const char *field,
-                      double *number)
+/* Reads a member of the parsed body, whose numbers are finite; false if it is not a number. */
+static bool take_number(const struct validation *validation, const char *field, double *number)
 {
     const json_t *const member = json_object_get(validation->tree, field);
 
-    if (validation->tree == NULL)
-        return json_walk_double(value, number) == 0;
     *number = json_number_value(member);
     return json_is_number(member);
 }
@@ -30,11 +27,14 @@ static bool number_of(const struct validation *validation, struct text value, co
 /* Reads one member, or adds what is wrong with it. */
 static void read_number(struct validation *validation, const char *field, double *number)
 {
-    const struct text value = json_walk_get(validation->text, field);
+    struct text value;
 
+    if (take_number(validation, field, number))
+        return;
+    value = json_walk_get(validation->text, field);
     if (value.at == NULL)
         add_error(validation, ERRORS_MISSING, field, validation->text);
-    else if (!number_of(validation, value, field, number))
+    else if (validation->tree != NULL || json_walk_double(value, number) != 0)
         add_error(validation, ERRORS_FLOAT_TYPE, field, value);
     else if (!isfinite(*number))
         add_error(validation, ERRORS_FINITE_NUMBER, field, value);

@@ -4,51 +4,57 @@
 #include <string.h>
 #include <strings.h>
 
-struct variable {
+#define VARIABLES(X)                                                                               \
+    X("REQUEST_METHOD", method_text)                                                               \
+    X("SCRIPT_NAME", script_name)                                                                  \
+    X("PATH_INFO", path_info)                                                                      \
+    X("REQUEST_URI", request_uri)                                                                  \
+    X("QUERY_STRING", query)                                                                       \
+    X("HTTPS", https)                                                                              \
+    X("REQUEST_SCHEME", scheme_text)                                                               \
+    X("HTTP_HOST", host)                                                                           \
+    X("HTTP_FORWARDED", forwarded.forwarded)                                                       \
+    X("HTTP_X_FORWARDED_FOR", forwarded.x_for)                                                     \
+    X("HTTP_X_FORWARDED_PROTO", forwarded.x_proto)                                                 \
+    X("HTTP_X_FORWARDED_HOST", forwarded.x_host)                                                   \
+    X("REMOTE_ADDR", client_address)                                                               \
+    X("REMOTE_PORT", client_port)                                                                  \
+    X("SERVER_PROTOCOL", protocol)                                                                 \
+    X("HTTP_USER_AGENT", user_agent)                                                               \
+    X("CONTENT_TYPE", content_type)                                                                \
+    X("CONTENT_LENGTH", content_length_text)                                                       \
+    X("HTTP_TRANSFER_ENCODING", transfer_encoding)                                                 \
+    X("HTTP_X_REQUEST_ID", request_id)                                                             \
+    X("HTTP_X_REQUEST_START", request_start)                                                       \
+    X("HTTP_TRACEPARENT", trace.traceparent)                                                       \
+    X("HTTP_TRACESTATE", trace.tracestate)                                                         \
+    X("HTTP_B3", trace.b3)                                                                         \
+    X("HTTP_X_B3_TRACEID", trace.b3_trace_id)                                                      \
+    X("HTTP_X_B3_SPANID", trace.b3_span_id)                                                        \
+    X("HTTP_X_B3_SAMPLED", trace.b3_sampled)                                                       \
+    X("HTTP_X_B3_FLAGS", trace.b3_flags)                                                           \
+    X("HTTP_UBER_TRACE_ID", trace.uber_trace_id)                                                   \
+    X("HTTP_BAGGAGE", baggage)                                                                     \
+    X("REDIRECT_STATUS", redirect_status)                                                          \
+    X("METRICS_FORBIDDEN", metrics_forbidden)
+
+#define VARIABLE(text, member) {text, offsetof(struct request, member)},
+#define MARK(text, member)     NAME_MARK(text, sizeof(text) - 1),
+
+/* What tells all these names apart, but not from every other: memchr finds it among many at once.
+ */
+#define NAME_MARK(name, length)                                                                    \
+    (unsigned char)((length) + 7u * (unsigned char)(name)[(length)-1] +                            \
+                    16u * (unsigned char)(name)[(length)-3])
+
+static const struct {
     const char *name;
-    size_t length;
     size_t offset;
-};
+} variables[] = {VARIABLES(VARIABLE)};
 
-#define VARIABLE(text, member)                                                                     \
-    {                                                                                              \
-        text, sizeof(text) - 1, offsetof(struct request, member)                                   \
-    }
+static const unsigned char marks[] = {VARIABLES(MARK)};
 
-static const struct variable variables[] = {
-    VARIABLE("REQUEST_METHOD", method_text),
-    VARIABLE("SCRIPT_NAME", script_name),
-    VARIABLE("PATH_INFO", path_info),
-    VARIABLE("REQUEST_URI", request_uri),
-    VARIABLE("QUERY_STRING", query),
-    VARIABLE("HTTPS", https),
-    VARIABLE("REQUEST_SCHEME", scheme_text),
-    VARIABLE("HTTP_HOST", host),
-    VARIABLE("HTTP_FORWARDED", forwarded.forwarded),
-    VARIABLE("HTTP_X_FORWARDED_FOR", forwarded.x_for),
-    VARIABLE("HTTP_X_FORWARDED_PROTO", forwarded.x_proto),
-    VARIABLE("HTTP_X_FORWARDED_HOST", forwarded.x_host),
-    VARIABLE("REMOTE_ADDR", client_address),
-    VARIABLE("REMOTE_PORT", client_port),
-    VARIABLE("SERVER_PROTOCOL", protocol),
-    VARIABLE("HTTP_USER_AGENT", user_agent),
-    VARIABLE("CONTENT_TYPE", content_type),
-    VARIABLE("CONTENT_LENGTH", content_length_text),
-    VARIABLE("HTTP_TRANSFER_ENCODING", transfer_encoding),
-    VARIABLE("HTTP_X_REQUEST_ID", request_id),
-    VARIABLE("HTTP_X_REQUEST_START", request_start),
-    VARIABLE("HTTP_TRACEPARENT", trace.traceparent),
-    VARIABLE("HTTP_TRACESTATE", trace.tracestate),
-    VARIABLE("HTTP_B3", trace.b3),
-    VARIABLE("HTTP_X_B3_TRACEID", trace.b3_trace_id),
-    VARIABLE("HTTP_X_B3_SPANID", trace.b3_span_id),
-    VARIABLE("HTTP_X_B3_SAMPLED", trace.b3_sampled),
-    VARIABLE("HTTP_X_B3_FLAGS", trace.b3_flags),
-    VARIABLE("HTTP_UBER_TRACE_ID", trace.uber_trace_id),
-    VARIABLE("HTTP_BAGGAGE", baggage),
-    VARIABLE("REDIRECT_STATUS", redirect_status),
-    VARIABLE("METRICS_FORBIDDEN", metrics_forbidden),
-};
+enum { NAME_MIN = sizeof("HTTPS") - 1 };
 
 static const size_t variable_count = sizeof(variables) / sizeof(variables[0]);
 
@@ -67,24 +73,31 @@ static const char *merge(const char *name, const char *first, const char *second
     return ambiguous;
 }
 
+static void take_value(struct request *request, size_t which, const char *value)
+{
+    char *const member = (char *)request + variables[which].offset;
+    const char *known;
+
+    memcpy(&known, member, sizeof(known));
+    if (known != NULL)
+        value = merge(variables[which].name, known, value);
+    memcpy(member, &value, sizeof(value));
+}
+
 static void take_variable(struct request *request, const char *entry)
 {
-    const char *equals = strchr(entry, '=');
-    const char *value, *known;
-    size_t length;
+    const char *const equals = strchr(entry, '=');
+    const size_t length = equals != NULL ? (size_t)(equals - entry) : 0;
+    const unsigned char *at = marks, *const end = marks + sizeof(marks);
 
-    if (equals == NULL)
+    if (length < NAME_MIN)
         return;
-    length = (size_t)(equals - entry);
-    value = equals + 1;
-    for (size_t i = 0; i < variable_count; i++) {
-        const struct variable *variable = &variables[i];
+    while ((at = memchr(at, NAME_MARK(entry, length), (size_t)(end - at))) != NULL) {
+        const size_t which = (size_t)(at++ - marks);
 
-        if (length == variable->length && memcmp(entry, variable->name, length) == 0) {
-            memcpy(&known, (char *)request + variable->offset, sizeof(known));
-            if (known != NULL)
-                value = merge(variable->name, known, value);
-            memcpy((char *)request + variable->offset, &value, sizeof(value));
+        if (strncmp(entry, variables[which].name, length) == 0 &&
+            variables[which].name[length] == '\0') {
+            take_value(request, which, equals + 1);
             return;
         }
     }

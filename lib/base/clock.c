@@ -124,7 +124,7 @@ static int take_digits(const char **text, size_t digits)
     return value;
 }
 
-int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
+static int parse_iso8601(const char *text, uint64_t *unix_ns)
 {
     /* Each field's digits and the character that ends it. */
     static const struct {
@@ -137,8 +137,6 @@ int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
     unsigned year, month, day;
     uint64_t days, seconds;
 
-    if (len != CLOCK_ISO8601_SIZE - 1)
-        return -1;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         values[i] = take_digits(&text, fields[i].digits);
         if (values[i] < fields[i].min || values[i] > fields[i].max || *text++ != fields[i].end)
@@ -154,5 +152,31 @@ int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
     if (seconds >= UINT64_MAX / CLOCK_NS_PER_S)
         return -1;
     *unix_ns = seconds * CLOCK_NS_PER_S + (uint64_t)values[6] * CLOCK_NS_PER_MS;
+    return 0;
+}
+
+int clock_parse_iso8601(const char *text, size_t len, uint64_t *unix_ns)
+{
+    /* Of the second that this thread read last, and what comes after its digits: see above. */
+    static _Thread_local struct {
+        char text[sizeof("1970-01-01T00:00:00.") - 1];
+        uint64_t unix_ns;
+    } last;
+    const char *at = text + sizeof(last.text);
+    int ms;
+
+    if (len != CLOCK_ISO8601_SIZE - 1)
+        return -1;
+    if (memcmp(text, last.text, sizeof(last.text)) != 0) {
+        if (parse_iso8601(text, unix_ns) != 0)
+            return -1;
+        memcpy(last.text, text, sizeof(last.text));
+        last.unix_ns = *unix_ns - *unix_ns % CLOCK_NS_PER_S;
+        return 0;
+    }
+    ms = take_digits(&at, 3);
+    if (ms < 0 || *at != 'Z')
+        return -1;
+    *unix_ns = last.unix_ns + (uint64_t)ms * CLOCK_NS_PER_MS;
     return 0;
 }

@@ -15,9 +15,18 @@ struct parser {
 
 static const char *skip_blanks(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
+    /* Most of the time there is none. */
+    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
         at++;
     return at;
+}
+
+/* Of a value at `at`: json_scan_value, and for short strings what it would return, at once. */
+static const char *skip_value(const char *at, const char *end)
+{
+    const char *const stop = at < end && *at == '"' ? json_scan_plain(at + 1, end) : end;
+
+    return stop < end && *stop == '"' ? stop + 1 : json_scan_value(at, end);
 }
 
 static bool fail(struct parser *p, const char *wrong)
@@ -274,7 +283,7 @@ bool json_walk_next(struct text whole, const char **at, struct text *key, struct
         return false;
     p = skip_blanks(p + 1, end);
     if (key != NULL) {
-        if (p >= end || *p != '"' || (stop = json_scan_value(p, end)) == NULL)
+        if (p >= end || *p != '"' || (stop = skip_value(p, end)) == NULL)
             return false;
         *key = (struct text){p + 1, (size_t)(stop - p) - 2};
         p = skip_blanks(stop, end);
@@ -282,7 +291,7 @@ bool json_walk_next(struct text whole, const char **at, struct text *key, struct
             return false;
         p = skip_blanks(p + 1, end);
     }
-    stop = json_scan_value(p, end);
+    stop = skip_value(p, end);
     if (stop == NULL)
         return false;
     *value = (struct text){p, (size_t)(stop - p)};

@@ -8,21 +8,29 @@
 
 enum { PART_MAX = 128 }; /* bytes of what is written in one piece: time and level, or ids */
 
+static bool is(const char *key, const char *name, size_t length)
+{
+    return memcmp(key, name, length) == 0;
+}
+
 /* A key's length rules out nearly all of the names before a byte is looked at. */
 static bool is_member(const char *key, size_t length)
 {
-    static const struct {
-        unsigned char length;
-        char name[11];
-    } taken[] = {{7, "asctime"},     {9, "levelname"}, {4, "name"},    {7, "message"},
-                 {10, "request_id"}, {8, "trace_id"},  {7, "span_id"}, {8, "resource"}};
-
-    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        if (length == taken[i].length && key[0] == taken[i].name[0] &&
-            memcmp(key, taken[i].name, length) == 0)
-            return true;
+    switch (length) {
+    case sizeof("name") - 1:
+        return is(key, "name", length);
+    case sizeof("asctime") - 1: /* or "message", or "span_id" */
+        return is(key, "asctime", length) || is(key, "message", length) ||
+               is(key, "span_id", length);
+    case sizeof("trace_id") - 1: /* or "resource" */
+        return is(key, "trace_id", length) || is(key, "resource", length);
+    case sizeof("levelname") - 1:
+        return is(key, "levelname", length);
+    case sizeof("request_id") - 1:
+        return is(key, "request_id", length);
+    default:
+        return false;
     }
-    return false;
 }
 
 bool log_has_member(const char *key)

@@ -45,12 +45,12 @@ bool otlp_log_value_escapes(struct text line)
     return true;
 }
 
-void otlp_log_value_text(struct json_writer *body, struct text content)
+void otlp_log_value_text(struct json_writer *body, struct text content, bool plain)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     const char *const end = content.at + content.len, *from = content.at, *at = from;
 
-    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
+    while (!plain && (at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
         const char *after = at + 1;
         char character[UTF8_MAX];
         const size_t len = json_walk_unescape(&after, end, character);
@@ -81,13 +81,13 @@ static bool is_int64(struct text value)
     return value.len <= INT_DIGITS_SAFE && !text_is(value, "-0");
 }
 
-int otlp_log_value_put(struct json_writer *body, struct text value)
+int otlp_log_value_put(struct json_writer *body, struct text value, bool plain)
 {
     char first = value.at[0];
 
     if (first == '"') {
         PUT(body, "{\"stringValue\":\"");
-        otlp_log_value_text(body, otlp_log_value_unquoted(value));
+        otlp_log_value_text(body, otlp_log_value_unquoted(value), plain);
         PUT(body, "\"");
     } else if (first == '{' || first == '[') {
         PUT(body, "{\"stringValue\":\"");

@@ -27,14 +27,14 @@ bool otlp_log_value_escapes(struct text line);
 
 /*
  * Writes the content of a string of a line with good escapes. Half a surrogate pair, for which some
- * parsers would refuse the whole request, becomes U+FFFD.
+ * parsers would refuse the whole request, becomes U+FFFD. `plain` says that there is no backslash.
  */
-void otlp_log_value_text(struct json_writer *body, struct text content);
+void otlp_log_value_text(struct json_writer *body, struct text content, bool plain);
 
 /*
  * Writes an AnyValue; a number beyond a double's range is a string. Returns 0, or -1 for what is no
  * JSON value.
  */
-int otlp_log_value_put(struct json_writer *body, struct text value);
+int otlp_log_value_put(struct json_writer *body, struct text value, bool plain);
 
 #endif

@@ -1,8 +1,8 @@
 #include "metrics-agent/export/otlp_logs.h"
 
-#include "lib/base/clock.h"
-#include "lib/base/ids.h"
+#include "lib/base/decimal.h"
 #include "lib/base/json_walk.h"
+#include "metrics-agent/export/otlp_log_line.h"
 #include "metrics-agent/export/otlp_log_value.h"
 
 #include <assert.h>
@@ -42,12 +42,13 @@ static unsigned severity(struct text level)
     return 0;
 }
 
-static int put_attribute(struct json_writer *body, const struct member *member)
+/* `plain`: there is no escape in it. */
+static int put_attribute(struct json_writer *body, const struct member *member, bool plain)
 {
     PUT(body, "{\"key\":\"");
-    otlp_log_value_text(body, member->key);
+    otlp_log_value_text(body, member->key, plain);
     PUT(body, "\",\"value\":");
-    if (otlp_log_value_put(body, member->value) != 0)
+    if (otlp_log_value_put(body, member->value, plain) != 0)
         return -1;
     PUT(body, "}");
     return 0;
@@ -95,79 +96,34 @@ static const char *known_resource(const struct otlp_record *line, struct text kn
                : NULL;
 }
 
-/* What a line says beside its attributes. */
-struct fields {
-    struct text level, message, trace, span;
-    uint64_t unix_ns;
-};
-
-/* An id, or none: another text stays an attribute, as it would be refused in an id's place. */
-static bool is_id(struct text value, size_t digits)
+static void put_time(struct json_writer *body, uint64_t unix_ns)
 {
-    unsigned bad = 0;
+    char digits[DECIMAL_INT_SIZE];
+    const size_t len = decimal_uint(digits, unix_ns);
 
-    if (value.len != 0 && value.len != digits)
-        return false;
-    /* Without a branch for each digit: there are 48 in a line, and they follow no pattern. */
-    for (size_t i = 0; i < value.len; i++) {
-        const unsigned char c = (unsigned char)value.at[i];
-
-        bad |= ((unsigned)c - '0' > 9) & (((unsigned)c | 0x20) - 'a' > 5);
-    }
-    return bad == 0;
+    PUT(body, ",\"timeUnixNano\":\"");
+    json_writer_bytes(body, digits, len);
+    PUT(body, "\",\"observedTimeUnixNano\":\"");
+    json_writer_bytes(body, digits, len);
+    PUT(body, "\"");
 }
 
-/* Takes a member that has a place of its own in a log record; false leaves it an attribute. */
-static bool take_field(struct fields *fields, const struct member *member)
+static void put_severity(struct json_writer *body, unsigned number)
 {
-    struct text value = member->value;
+    char digits[DECIMAL_INT_SIZE];
 
-    if (text_is(member->key, "message")) {
-        fields->message = value;
-        return true;
-    }
-    if (!otlp_log_value_is_string(value))
-        return false;
-    value = otlp_log_value_unquoted(value);
-    if (text_is(member->key, "asctime"))
-        return clock_parse_iso8601(value.at, value.len, &fields->unix_ns) == 0 &&
-               fields->unix_ns != 0; /* which means that it is not known */
-    if (text_is(member->key, "levelname"))
-        fields->level = value;
-    else if (text_is(member->key, "trace_id") && is_id(value, IDS_TRACE_HEX))
-        fields->trace = value;
-    else if (text_is(member->key, "span_id") && is_id(value, IDS_SPAN_HEX))
-        fields->span = value;
-    else
-        return text_is(member->key, "name") ||
-               (text_is(member->key, "request_id") && value.len == 0);
-    return true;
+    PUT(body, ",\"severityNumber\":");
+    json_writer_bytes(body, digits, decimal_uint(digits, number));
 }
 
-/* The digits alone: commas are ours to put. */
-static void put_number(struct json_writer *body, uint64_t number)
+static void put_fields(struct json_writer *body, const struct otlp_log_fields *fields, bool plain)
 {
-    const bool comma = body->comma;
-
-    body->comma = false;
-    json_writer_uint(body, number);
-    body->comma = comma;
-}
-
-static void put_fields(struct json_writer *body, const struct fields *fields)
-{
-    if (fields->unix_ns != 0) {
-        PUT(body, ",\"timeUnixNano\":\"");
-        put_number(body, fields->unix_ns);
-        PUT(body, "\",\"observedTimeUnixNano\":\"");
-        put_number(body, fields->unix_ns);
-        PUT(body, "\"");
-    }
+    if (fields->unix_ns != 0)
+        put_time(body, fields->unix_ns);
     if (fields->level.len > 0) {
-        PUT(body, ",\"severityNumber\":");
-        put_number(body, severity(fields->level));
+        put_severity(body, severity(fields->level));
         PUT(body, ",\"severityText\":\"");
-        otlp_log_value_text(body, fields->level);
+        otlp_log_value_text(body, fields->level, plain);
         PUT(body, "\"");
     }
     if (fields->trace.len > 0) {
@@ -182,37 +138,57 @@ static void put_fields(struct json_writer *body, const struct fields *fields)
     }
 }
 
-/* `resource` is the line's own, which the record does not repeat; empty for none. */
-static int put_record(struct json_writer *body, const struct otlp_record *line,
-                      struct text resource)
+/* The members from `at` on that no field takes; NULL for all. Returns 0, or -1 as put_record. */
+static int put_attributes(struct json_writer *body, const struct otlp_record *line, const char *at,
+                          struct otlp_log_fields *fields, struct text resource, bool plain)
 {
     const struct text whole = {line->text, line->length};
     const char *const last = known_resource(line, resource);
-    struct fields fields = {.unix_ns = 0};
     struct member member;
-    const char *at = NULL;
-    bool first = true;
 
-    if (!otlp_log_value_escapes(whole))
-        return -1;
-    PUT(body, "{\"attributes\":[");
     while ((last == NULL || at != last) && next_member(whole, &at, &member)) {
-        if (take_field(&fields, &member) ||
+        if (otlp_log_line_field(fields, member.key, member.value) ||
             (text_is(member.key, "resource") && same(member.value, resource)))
             continue;
-        if (!first)
+        if (body->comma)
             PUT(body, ",");
-        first = false;
-        if (put_attribute(body, &member) != 0)
+        body->comma = true;
+        if (put_attribute(body, &member, plain) != 0)
             return -1;
     }
-    if ((last == NULL || at != last) && !json_walk_ended(whole, at))
+    return (last != NULL && at == last) || json_walk_ended(whole, at) ? 0 : -1;
+}
+
+/*
+ * `resource` is the line's own, which the record does not repeat; empty for none. Returns 0, or -1
+ * where the line's members can't be told apart.
+ */
+static int put_record(struct json_writer *body, const struct otlp_record *line,
+                      struct text resource)
+{
+    const bool plain = memchr(line->text, '\\', line->length) == NULL;
+    const bool comma = body->comma;
+    struct otlp_log_fields fields = {.unix_ns = 0};
+    struct member id = {.key = {"request_id", sizeof("request_id") - 1}};
+    const struct text whole = {line->text, line->length};
+    const char *const at = otlp_log_line_head(whole, &fields, &id.value);
+    int result;
+
+    if (!plain && !otlp_log_value_escapes(whole))
+        return -1;
+    PUT(body, "{\"attributes\":[");
+    body->comma = at != NULL && id.value.len > sizeof("\"\"") - 1;
+    if (body->comma && put_attribute(body, &id, plain) != 0)
+        return -1;
+    result = put_attributes(body, line, at, &fields, resource, plain);
+    body->comma = comma;
+    if (result != 0)
         return -1;
     PUT(body, "]");
-    put_fields(body, &fields);
+    put_fields(body, &fields, plain);
     if (fields.message.at != NULL) {
         PUT(body, ",\"body\":");
-        if (otlp_log_value_put(body, fields.message) != 0)
+        if (otlp_log_value_put(body, fields.message, plain) != 0)
             return -1;
     }
     PUT(body, "}");
@@ -257,6 +233,8 @@ static struct source source_of(const struct sources *sources, const struct otlp_
     struct member member;
     const char *at = NULL;
 
+    if (known && otlp_log_line_speaker(whole, &source.scope))
+        return source;
     while (next_member(whole, &at, &member)) {
         if (text_is(member.key, "name") && otlp_log_value_is_string(member.value)) {
             source.scope = otlp_log_value_unquoted(member.value);
@@ -305,7 +283,7 @@ static int open_resource(struct json_writer *body, struct text resource, const s
         PUT(body, "{\"attributes\":[");
         while (next_member(resource, &at, &member)) {
             json_writer_bytes(body, separator, strlen(separator));
-            if (put_attribute(body, &member) != 0)
+            if (put_attribute(body, &member, false) != 0)
                 return -1;
             separator = ",";
         }
@@ -320,7 +298,7 @@ static void open_scope(struct json_writer *body, struct text name, bool first)
     if (!first)
         PUT(body, ",");
     PUT(body, "{\"scope\":{\"name\":\"");
-    otlp_log_value_text(body, name);
+    otlp_log_value_text(body, name, false);
     PUT(body, "\"},\"logRecords\":[");
 }
 

@@ -2,6 +2,7 @@
  * Goal: each log line becomes one OTLP log record with every member in its place and nothing
  * invented, grouped by logger; a line that can't be taken apart is named, not sent.
  */
+#include "lib/base/json_scan.h"
 #include "metrics-agent/export/otlp_logs.h"
 
 #include <jansson.h>
@@ -372,6 +373,51 @@ static void growth(void **state)
     assert_true(got > 0 && got <= len * OTLP_LOGS_GROWTH);
 }
 
+/* The body, or no bytes where the line can't be taken apart. */
+static struct text body_of(char *to, size_t cap, const char *line)
+{
+    const struct otlp_record record = {line, strlen(line), .is_line = true};
+    size_t bad;
+
+    return (struct text){to, otlp_logs_encode(to, cap, &record, 1, &resource, &bad)};
+}
+
+/* A blank makes the line one that is read member by member. */
+static void the_head_at_once_and_member_by_member(void **state)
+{
+    static const char line[] =
+        "{\"asctime\":\"2025-01-03T12:00:01.234Z\",\"levelname\":\"INFO\",\"name\":"
+        "\"microtrace.api\",\"message\":\"analyze_request\",\"request_id\":\"r-1\","
+        "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\","
+        "\"input_a\":10.5,\"message\":\"later\",\"user_agent\":\"a long name of a program\"}";
+    static const char bytes[] = "\"\\{}[],: 0afgAG9Z\x7f\xc3";
+    static char slow[4096], fast[4096];
+    char text[sizeof(line)], blank[sizeof(line) + 1];
+    unsigned compared = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(line) - 1; i++) {
+        for (size_t k = 0; k < sizeof(bytes); k++) {
+            struct text one, other;
+
+            memcpy(text, line, sizeof(line));
+            if (k < sizeof(bytes) - 1)
+                text[i] = bytes[k];
+            else
+                memmove(text + i, text + i + 1, sizeof(line) - i - 1);
+            if (json_scan_line(text, strlen(text)) != JSON_SCAN_OBJECT)
+                continue;
+            (void)snprintf(blank, sizeof(blank), "{ %s", text + 1);
+            one = body_of(fast, sizeof(fast), text);
+            other = body_of(slow, sizeof(slow), blank);
+            assert_int_equal(one.len, other.len);
+            assert_memory_equal(one.at, other.at, one.len);
+            compared++;
+        }
+    }
+    assert_true(compared > sizeof(line) * 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_bad_line_is_named),
         cmocka_unit_test(too_small_a_buffer),
         cmocka_unit_test(growth),
+        cmocka_unit_test(the_head_at_once_and_member_by_member),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
