@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# What the tests of microtrace-cgi share: a lighttpd with scripts of the test's own, served by
+# microtrace-cgi as a FastCGI server (/NAME.cgi), by fcgiwrap (port PLAIN_PORT), and by cgi.assign
+# (/assigned/NAME.cgi).
+
+# new_site: the folder, with $SITE for the scripts. The instance's agent is not needed.
+new_site() {
+    new_folder
+    SITE=$DIR/site
+    mkdir -p "$SITE/assigned" "$STATE/run" "$STATE/spool"
+    export SITE MICROTRACE_RUN_DIR=$STATE/run MICROTRACE_SPOOL_DIR=$STATE/spool
+}
+
+# script NAME: an executable script from stdin.
+script() {
+    cat >"$SITE/$1"
+    chmod 755 "$SITE/$1"
+}
+
+# start_gateway [NAME=VALUE...] [-- OPTION...]: microtrace-cgi on $DIR/cgi.sock; GATEWAY is its pid.
+start_gateway() {
+    local settings=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        settings+=("$1")
+        shift
+    done
+    [ $# -eq 0 ] || shift
+    env "${settings[@]}" "$BIN/microtrace-cgi" -s "unix:$DIR/cgi.sock" "$@" \
+        >>"$DIR/gateway.log" 2>&1 </dev/null 3>&- &
+    GATEWAY=$!
+    echo "$GATEWAY" >"$DIR/gateway"
+    wait_until test -S "$DIR/cgi.sock"
+}
+
+# stop_gateway: ends it, and checks that it ends cleanly.
+stop_gateway() {
+    local pid status=0
+    pid=$(cat "$DIR/gateway" 2>/dev/null) || return 0
+    rm -f "$DIR/gateway"
+    kill "$pid" 2>/dev/null || return 0
+    wait_until gone "$pid" || kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 127 ] || { cat "$DIR/gateway.log" && return 1; }
+}
+
+# start_lighttpd [CONFIGURATION-LINE...]: before the scripts, with what a test adds.
+start_lighttpd() {
+    {
+        cat <<END
+server.port = $HTTP_PORT
+server.bind = "127.0.0.1"
+server.document-root = "$SITE"
+server.errorlog = "$DIR/lighttpd.log"
+server.upload-dirs = ( "$DIR" )
+server.modules = ( "mod_fastcgi", "mod_cgi", "mod_setenv" )
+index-file.names = ( "index.cgi" )
+\$HTTP["url"] =~ "^/assigned/" {
+    cgi.assign = ( ".cgi" => "$BIN/microtrace-cgi" )
+    setenv.add-environment = ( "MICROTRACE_RUN_DIR" => "$STATE/run",
+        "MICROTRACE_SPOOL_DIR" => "$STATE/spool", "MICROTRACE_CGI_TIMEOUT" => "2",
+        "PATH" => "$PATH" )
+}
+else \$HTTP["url"] =~ "" {
+    fastcgi.server = ( ".cgi" => (( "socket" => "$DIR/cgi.sock", "disable-time" => 0,
+        "max-procs" => 1 )) )
+}
+END
+        printf '%s\n' "$@"
+    } >"$DIR/lighttpd.conf"
+    lighttpd -D -f "$DIR/lighttpd.conf" >>"$DIR/lighttpd.out" 2>&1 </dev/null 3>&- &
+    LIGHTTPD=$!
+    echo "$LIGHTTPD" >"$DIR/lighttpd"
+    wait_until answers
+}
+
+answers() {
+    curl -s -o "$DIR/ignored" -m 2 "$URL/"
+}
+
+# end_site: for teardown_file.
+end_site() {
+    local pid
+    stop_gateway
+    if pid=$(cat "$DIR/lighttpd" 2>/dev/null) && kill "$pid" 2>/dev/null; then
+        wait_until gone "$pid"
+    fi
+    rm -rf "$DIR"
+}
+
+# counter SERIES: its value in the metrics file, 0 if it does not exist.
+counter() {
+    "$BIN/microtrace" --state "$STATE" metrics --prometheus | awk -v series="$1" '
+        index($0, series " ") == 1 { value = $NF }
+        END { printf "%.15g\n", value }'
+}
+
+# span_of ID: the server span of request ID, with plain attributes.
+span_of() {
+    spans | jq -c "select(.attrs.\"microtrace.request_id\".stringValue == \"$1\") |
+        . + {attrs: (.attrs | map_values(.stringValue // .boolValue // .doubleValue //
+            (.intValue | tonumber)))}"
+}
