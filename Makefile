@@ -48,9 +48,8 @@ ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
-# The gateways share a folder: each has the files of its name, and those that read FastCGI.
-gateway         = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard gateways/$(1)*.c gateways/fastcgi_*.c)))
-CGI_OBJS        := $(call gateway,cgi_)
+# The gateways share a folder; a prefix says whose a file is.
+CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
@@ -170,11 +169,11 @@ $(BUILD)/lib/%-modules.a:
 $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 $(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
-$(BUILD)/lib/gateways-modules.a: $(filter-out %_main.o,$(call gateway,cgi_))
+$(BUILD)/lib/cgi-modules.a: $(filter-out %/cgi_main.o,$(CGI_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
                        $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a \
-                       $(BUILD)/lib/gateways-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \

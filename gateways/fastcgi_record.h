@@ -70,8 +70,8 @@ enum fastcgi_result {
 
 /*
  * Takes the next piece off the front of the `size` bytes at `bytes`: as much of one record as is
- * there. Of FASTCGI_PIECE the caller goes on behind piece->size bytes; it is never 0. FASTCGI_PARTIAL
- * takes nothing, and only ever leaves less than FASTCGI_HEADER_SIZE bytes.
+ * there. Of FASTCGI_PIECE the caller goes on behind piece->size bytes; it is never 0.
+ * FASTCGI_PARTIAL takes nothing, and only ever leaves less than FASTCGI_HEADER_SIZE bytes.
  */
 enum fastcgi_result fastcgi_cursor_next(struct fastcgi_cursor *cursor, const uint8_t *bytes,
                                         size_t size, struct fastcgi_piece *piece);

@@ -100,3 +100,14 @@ span_of() {
         . + {attrs: (.attrs | map_values(.stringValue // .boolValue // .doubleValue //
             (.intValue | tonumber)))}"
 }
+
+# ask SOCKET [--body FILE] [--cut N] NAME=VALUE...: a request of our own to a FastCGI server; the
+# answer in $DIR/answer, what is for the server's log in $DIR/answer.err.
+ask() {
+    /usr/bin/python3 "$ROOT/tests/tools/cgi_ask.py" "$@" >"$DIR/answer" 2>"$DIR/answer.err"
+}
+
+# answered PATTERN: the last answer of `ask` has a line that matches.
+answered() {
+    grep -qE "$1" "$DIR/answer" || { echo "no $1 in:" && cat "$DIR/answer" && return 1; }
+}
