@@ -27,7 +27,7 @@ static void begin(struct cgi_front *front, bool is_fastcgi, int in, int out)
     front->cursor = (struct fastcgi_cursor){.inside = false};
     front->begun = false;
     front->begin_size = 0;
-    front->raw_size = front->params_size = front->out_at = front->out_end = 0;
+    front->raw_size = front->params_size = front->out_at = front->out_free = front->out_end = 0;
 }
 
 void cgi_front_begin_fastcgi(struct cgi_front *front, int connection)
@@ -100,9 +100,19 @@ void cgi_front_put_end(struct cgi_front *front)
     put_bytes(front, end, sizeof(end));
 }
 
+void cgi_front_release(struct cgi_front *front)
+{
+    front->out_free = front->out_end;
+}
+
+bool cgi_front_is_kept(const struct cgi_front *front)
+{
+    return front->out_free < front->out_end;
+}
+
 bool cgi_front_is_pending(const struct cgi_front *front)
 {
-    return front->out_at < front->out_end && front->state != CGI_FRONT_GONE &&
+    return front->out_at < front->out_free && front->state != CGI_FRONT_GONE &&
            front->state != CGI_FRONT_BROKEN;
 }
 
@@ -110,7 +120,7 @@ void cgi_front_write(struct cgi_front *front)
 {
     while (cgi_front_is_pending(front)) {
         const ssize_t n =
-            write(front->out, front->out_bytes + front->out_at, front->out_end - front->out_at);
+            write(front->out, front->out_bytes + front->out_at, front->out_free - front->out_at);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -123,10 +133,11 @@ void cgi_front_write(struct cgi_front *front)
         front->out_at += (size_t)n;
     }
     if (front->out_at == front->out_end) {
-        front->out_at = front->out_end = 0;
+        front->out_at = front->out_free = front->out_end = 0;
     } else if (front->out_at > sizeof(front->out_bytes) / 2) {
         memmove(front->out_bytes, front->out_bytes + front->out_at, front->out_end - front->out_at);
         front->out_end -= front->out_at;
+        front->out_free -= front->out_at;
         front->out_at = 0;
     }
 }
@@ -192,6 +203,7 @@ static int take_begin(struct cgi_front *front, const struct fastcgi_piece *piece
     if (front->begin_body[0] != 0 || front->begin_body[1] != RESPONDER) {
         fastcgi_end_write(end, piece->id, 0, FASTCGI_UNKNOWN_ROLE);
         put_bytes(front, end, sizeof(end));
+        cgi_front_release(front);
         cgi_front_write(front);
         return -1;
     }
@@ -250,8 +262,11 @@ static void answer_values(struct cgi_front *front)
         content[size + length] = (uint8_t)values[i][1][0];
         size += length + 1;
     }
-    if (size <= cgi_front_capacity(front))
-        put_record(front, FASTCGI_GET_VALUES_RESULT, 0, content, size);
+    if (size > cgi_front_capacity(front))
+        return;
+    put_record(front, FASTCGI_GET_VALUES_RESULT, 0, content, size);
+    if (front->state == CGI_FRONT_HEAD)
+        cgi_front_release(front);
 }
 
 static int take(struct cgi_front *front, const struct fastcgi_piece *piece)

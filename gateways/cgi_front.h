@@ -44,7 +44,7 @@ struct cgi_front {
     struct fastcgi_cursor cursor;
     bool begun;
     uint16_t id;
-    size_t begin_size, raw_size, params_size, out_at, out_end;
+    size_t begin_size, raw_size, params_size, out_at, out_free, out_end;
     uint8_t begin_body[FASTCGI_BODY_SIZE]; /* of BEGIN_REQUEST */
     uint8_t raw[CGI_FRONT_PIECE_MAX];
     uint8_t params[CGI_FRONT_PARAMS_MAX];
@@ -71,7 +71,10 @@ void cgi_front_read(struct cgi_front *front);
 /* Bytes that cgi_front_put can take now; up to CGI_FRONT_PIECE_MAX. */
 size_t cgi_front_capacity(const struct cgi_front *front);
 
-/* Takes bytes of the answer; there is room for them. */
+/*
+ * Takes bytes of the answer; there is room for them. They are kept until cgi_front_release: what
+ * has been written of an answer may be all that a client gets, and looks whole to it.
+ */
 void cgi_front_put(struct cgi_front *front, const void *bytes, size_t size);
 
 /* Takes a line of at most 8192 bytes for the server's log, or drops it where much is waiting. */
@@ -79,6 +82,12 @@ void cgi_front_put_error(struct cgi_front *front, const void *bytes, size_t size
 
 /* Takes the request's end, behind all that was put. There is always room. */
 void cgi_front_put_end(struct cgi_front *front);
+
+/* All that was put may be written. */
+void cgi_front_release(struct cgi_front *front);
+
+/* Whether there is something that is kept. */
+bool cgi_front_is_kept(const struct cgi_front *front);
 
 /* Whether there is something to write. */
 bool cgi_front_is_pending(const struct cgi_front *front);

@@ -15,6 +15,12 @@ enum {
     /* For the output of processes that have kept the stdout of a script that has ended. */
     LEFT_OPEN_MS = 2000,
     WAIT_MAX_MS = 1000,
+    /*
+     * The newest piece of an answer is kept so long for the script's end: a web server whose
+     * program dies ends the answer as if it were whole. The first one goes with the header.
+     */
+    KEPT_FIRST_MS = 100,
+    KEPT_MS = 20,
     STDERR_ROUNDS_MAX = 64, /* reads of stderr when the script has ended */
 };
 
@@ -73,15 +79,11 @@ static void complete(struct cgi_request *r)
     r->is_complete = true;
 }
 
-/*
- * Passes on a piece that ends the answer for the client, but for its last byte: that goes when what
- * happened is written.
- */
+/* A piece that ends the answer for the client goes when what happened is written. */
 static void put_last(struct cgi_request *r, const char *bytes, size_t size)
 {
-    cgi_front_put(&r->front, bytes, size - 1);
-    r->held = bytes[size - 1];
-    r->is_held = true;
+    cgi_front_put(&r->front, bytes, size);
+    r->is_whole = true;
     complete(r);
 }
 
@@ -163,6 +165,8 @@ static void read_out(struct cgi_request *r)
         return;
     }
     moved(r);
+    cgi_front_release(&r->front);
+    r->release_ms = r->progress_ms + (in_head ? KEPT_FIRST_MS : KEPT_MS);
     if (in_head)
         take_head(r, (size_t)n);
     else
@@ -222,7 +226,9 @@ static uint64_t deadline(const struct cgi_request *r)
 static void wait_for(struct cgi_request *r)
 {
     const uint64_t now = clock_monotonic_ms(), end = deadline(r);
-    const uint64_t most = end > now ? end - now : 0;
+    const bool is_kept = cgi_front_is_kept(&r->front) && !r->is_complete;
+    const uint64_t next = is_kept && r->release_ms < end ? r->release_ms : end;
+    const uint64_t most = next > now ? next - now : 0;
     struct cgi_front *const front = &r->front;
     const bool reads = front->in >= 0 && !front->body_ended && cgi_front_room(front) > 0;
     const bool out_has_room = r->status == 0 || cgi_front_capacity(front) == CGI_FRONT_PIECE_MAX;
@@ -253,6 +259,8 @@ static void wait_for(struct cgi_request *r)
         cgi_process_look(&r->process);
     if (r->process.exited && r->exit_ms == 0)
         r->exit_ms = clock_monotonic_ms();
+    if (is_kept && !r->is_complete && clock_monotonic_ms() >= r->release_ms)
+        cgi_front_release(front);
     if (cgi_front_is_pending(front)) {
         cgi_front_write(front);
         moved(r);
@@ -278,7 +286,7 @@ static void conclude(struct cgi_request *r)
     const bool killed = r->process.exited && WIFSIGNALED(r->process.status);
 
     drain_err(r);
-    if (killed && !r->is_held)
+    if (killed && !r->is_whole)
         cgi_request_fail(r, CGI_ERROR_KILLED);
     else if (r->status == 0)
         cgi_request_fail(r, r->head_size == 0 ? CGI_ERROR_NO_OUTPUT : CGI_ERROR_BAD_HEADER);
@@ -326,10 +334,8 @@ void cgi_relay_finish(struct cgi_request *r)
     struct cgi_front *const front = &r->front;
     struct pollfd out = {.fd = front->out, .events = POLLOUT};
 
-    if (r->is_held)
-        cgi_front_put(front, &r->held, 1);
-    r->is_held = false;
     cgi_front_put_end(front);
+    cgi_front_release(front);
     cgi_front_write(front);
     while (cgi_front_is_pending(front) && poll(&out, 1, (int)r->settings->timeout_s * 1000) == 1)
         cgi_front_write(front);

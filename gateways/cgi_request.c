@@ -163,7 +163,7 @@ void cgi_request_serve(struct cgi_request *r, const char *path)
     r->process = (struct cgi_process){.pidfd = -1, .in = -1, .out = -1, .err = -1};
     r->error = CGI_ERROR_NONE;
     r->status = 0;
-    r->told = r->left_open = r->is_held = r->is_complete = false;
+    r->told = r->left_open = r->is_complete = r->is_whole = false;
     r->head_size = 0;
     r->left = CGI_REQUEST_LEFT_UNKNOWN;
     r->body_bytes = 0;

@@ -36,17 +36,18 @@ struct cgi_request {
     struct cgi_stderr err;
 
     enum cgi_error_kind error;
-    int status;       /* of the answer; 0: none has begun */
-    bool told;        /* span, log line and metrics are written */
-    bool left_open;   /* another process has kept the script's stdout */
-    size_t head_size; /* bytes in `head` */
-    uint64_t left;    /* bytes until the client has all of it; CGI_REQUEST_LEFT_UNKNOWN */
-    bool is_held, is_complete;
-    char held;             /* the answer's last byte, until what happened is written */
+    int status;            /* of the answer; 0: none has begun */
+    bool told;             /* span, log line and metrics are written */
+    bool left_open;        /* another process has kept the script's stdout */
+    size_t head_size;      /* bytes in `head` */
+    uint64_t left;         /* bytes until the client has all of it; CGI_REQUEST_LEFT_UNKNOWN */
+    bool is_complete;      /* the script has no more to answer */
+    bool is_whole;         /* by its Content-Length */
     uint64_t body_bytes;   /* of the answer, as the script has written it */
     int64_t first_byte_ns; /* since the request's begin; negative: none came */
     uint64_t progress_ms;  /* when something moved last, monotonic */
     uint64_t complete_ms, exit_ms;
+    uint64_t release_ms; /* when the newest piece goes out, if nothing happens before */
 
     char head[CGI_HEAD_MAX];
     char piece[CGI_FRONT_PIECE_MAX];
