@@ -312,11 +312,12 @@ install: all
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 
-# A lighttpd that is told to start analyze would not start any more itself.
+# A lighttpd that is told to start one of them would not start any more itself.
 uninstall:
 	@for file in "$(DESTDIR)"/etc/lighttpd/conf-enabled/*; do \
-	    if grep -qs '$(PREFIX)/bin/analyze' "$$file"; then \
-	        echo "lighttpd: $$file starts analyze and is removed; reload lighttpd"; rm -f "$$file"; \
+	    program=$$(grep -ohsE '$(PREFIX)/bin/analyze|bin-path.*$(PREFIX)/bin/microtrace-cgi' "$$file" | head -n 1); \
+	    if [ -n "$$program" ]; then \
+	        echo "lighttpd: $$file starts $${program##*/} and is removed; reload lighttpd"; rm -f "$$file"; \
 	    fi; \
 	done
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \
