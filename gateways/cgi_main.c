@@ -17,9 +17,10 @@
 #include <unistd.h>
 
 enum {
-    HEAD_MS = 30000,  /* for a connection to bring its request */
-    LINGER_MS = 2000, /* for the rest of a body that nobody wants */
-    NO_ROOM_MS = 100, /* before accept is tried again when there are no descriptors */
+    HEAD_MS = 30000,    /* for a connection to bring its request */
+    STOPPING_MS = 1000, /* the same, of a process that is to end */
+    LINGER_MS = 2000,   /* for the rest of a body that nobody wants */
+    NO_ROOM_MS = 100,   /* before accept is tried again when there are no descriptors */
 };
 
 struct program {
@@ -65,17 +66,17 @@ static void close_request(struct cgi_request *r)
 /* Waits for the variables. Returns whether there are all of them, and somebody who waits. */
 static bool receive(struct cgi_front *front)
 {
-    const uint64_t end = clock_monotonic_ms() + HEAD_MS;
+    const uint64_t begin = clock_monotonic_ms();
     struct pollfd peer = {.fd = front->in, .events = POLLIN};
-    uint64_t now;
 
-    while (front->state == CGI_FRONT_HEAD && (now = clock_monotonic_ms()) < end) {
-        const int found = poll(&peer, 1, (int)(end - now));
+    while (front->state == CGI_FRONT_HEAD) {
+        const uint64_t end = begin + (cgi_listen_stopping ? STOPPING_MS : HEAD_MS);
+        const uint64_t now = clock_monotonic_ms();
 
-        if (found > 0)
-            cgi_front_read(front);
-        else if (found == 0 || cgi_listen_stopping)
+        if (now >= end)
             break;
+        if (poll(&peer, 1, (int)(end - now)) > 0)
+            cgi_front_read(front);
         cgi_front_write(front);
     }
     return front->state == CGI_FRONT_OPEN;
