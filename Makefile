@@ -190,7 +190,7 @@ FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
-                       $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cli-modules.a $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
