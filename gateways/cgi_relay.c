@@ -334,7 +334,9 @@ void cgi_relay_finish(struct cgi_request *r)
     struct cgi_front *const front = &r->front;
     struct pollfd out = {.fd = front->out, .events = POLLOUT};
 
-    cgi_front_put_end(front);
+    /* Of an answer that was cut the web server is not told that it is whole. */
+    if (r->error == CGI_ERROR_NONE || r->first_byte_ns < 0)
+        cgi_front_put_end(front);
     cgi_front_release(front);
     cgi_front_write(front);
     while (cgi_front_is_pending(front) && poll(&out, 1, (int)r->settings->timeout_s * 1000) == 1)

@@ -16,11 +16,11 @@ fine) printf 'Content-Type: text/plain\n\nfine\n' ;;
 status) printf 'Status: 500 No\nContent-Type: text/plain\n\nno\n' ;;
 exit) exit 1 ;;
 kill) kill -KILL $$ ;;
-sleep) exec sleep 100 ;;
+sleep) exec sleep 7720 ;;
 garbage) echo '<html>no header</html>' ;;
 esac
 END
-    start_gateway MICROTRACE_CGI_TIMEOUT=1 -- -c 16
+    start_gateway MICROTRACE_CGI_TIMEOUT=2 -- -c 16
     start_lighttpd
 }
 
