@@ -1,6 +1,7 @@
 #include "gateways/cgi_listen.h"
 #include "gateways/cgi_request.h"
 #include "gateways/cgi_settings.h"
+#include "gateways/cgi_wait.h"
 #include "gateways/cgi_workers.h"
 #include "lib/base/clock.h"
 #include "lib/base/config_names.h"
@@ -75,7 +76,7 @@ static bool receive(struct cgi_front *front)
 
         if (now >= end)
             break;
-        if (poll(&peer, 1, (int)(end - now)) > 0)
+        if (cgi_wait(&peer, 1, end - now) > 0)
             cgi_front_read(front);
         cgi_front_write(front);
     }
@@ -100,7 +101,7 @@ static void linger(struct cgi_front *front, int connection)
 
     if (front->body_ended || front->state != CGI_FRONT_OPEN || shutdown(connection, SHUT_WR) != 0)
         return;
-    while ((now = clock_monotonic_ms()) < end && poll(&peer, 1, (int)(end - now)) == 1 &&
+    while ((now = clock_monotonic_ms()) < end && cgi_wait(&peer, 1, end - now) > 0 &&
            read(connection, ignored, sizeof(ignored)) > 0)
         continue;
 }

@@ -1,10 +1,10 @@
 #include "gateways/cgi_relay.h"
 
 #include "gateways/cgi_request.h"
+#include "gateways/cgi_wait.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -244,8 +244,7 @@ static void wait_for(struct cgi_request *r)
         [SCRIPT_EXIT] = {.fd = r->process.exited ? -1 : r->process.pidfd, .events = POLLIN},
     };
 
-    if (poll(waits, WAITS, most < WAIT_MAX_MS ? (int)most : WAIT_MAX_MS) < 0)
-        return;
+    (void)cgi_wait(waits, WAITS, most < WAIT_MAX_MS ? most : WAIT_MAX_MS);
     if ((waits[FRONT].revents & POLLIN) != 0)
         cgi_front_read(front);
     else if ((waits[FRONT].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
@@ -333,12 +332,23 @@ void cgi_relay_finish(struct cgi_request *r)
 {
     struct cgi_front *const front = &r->front;
     struct pollfd out = {.fd = front->out, .events = POLLOUT};
+    const uint64_t patience = r->settings->timeout_s * 1000;
+    uint64_t waited;
 
     /* Of an answer that was cut the web server is not told that it is whole. */
     if (r->error == CGI_ERROR_NONE || r->first_byte_ns < 0)
         cgi_front_put_end(front);
     cgi_front_release(front);
     cgi_front_write(front);
-    while (cgi_front_is_pending(front) && poll(&out, 1, (int)r->settings->timeout_s * 1000) == 1)
-        cgi_front_write(front);
+    moved(r);
+    while (cgi_front_is_pending(front) && !is_gone(r) &&
+           (waited = clock_monotonic_ms() - r->progress_ms) < patience) {
+        if (cgi_wait(&out, 1, patience - waited) > 0) {
+            const size_t before = front->out_at;
+
+            cgi_front_write(front);
+            if (front->out_at != before)
+                moved(r);
+        }
+    }
 }

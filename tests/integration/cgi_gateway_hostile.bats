@@ -13,7 +13,7 @@ setup_file() {
 printf 'Content-Type: text/plain\n\nok\n'
 END
     start_gateway MICROTRACE_CGI_TIMEOUT=2 MICROTRACE_CGI_OUTPUT_MAX=3M -- -c 2
-    start_lighttpd 'server.stream-response-body = 1'
+    start_lighttpd 'server.stream-response-body = 1' 'server.stream-request-body = 1'
     export GATEWAY
 }
 
@@ -66,6 +66,32 @@ END
     fails_with 200 gateway_timeout half
     [ "$(cat "$DIR/body")" = half ]
     wait_until no_process 'sleep 77102'
+}
+
+@test "output goes out while it comes, and a body goes in" {
+    script clock.cgi <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\n\n'
+while [ ! -e "$PWD/enough" ]; do echo tick; sleep 0.05; done
+END
+    # The script ends only when the client has seen what it has written.
+    curl -sSN -m 20 "$URL/clock.cgi" >"$DIR/ticks" 3>&- &
+    wait_until grep -q tick "$DIR/ticks"
+    touch "$SITE/enough"
+    wait $!
+    rm "$SITE/enough"
+    script first.cgi <<'END'
+#!/bin/sh
+read -r line
+touch "$PWD/seen"
+cat >/dev/null
+printf 'Content-Type: text/plain\n\n%s\n' "$line"
+END
+    # The second half of the body comes only when the script has seen the first.
+    request POST /first.cgi -T - -H 'Transfer-Encoding:' -H 'Content-Length: 13' < <(echo first; wait_until test -e "$SITE/seen"; echo second)
+    expect 200
+    [ "$(cat "$DIR/body")" = first ]
+    rm "$SITE/seen"
 }
 
 @test "endless output is cut at MICROTRACE_CGI_OUTPUT_MAX" {
