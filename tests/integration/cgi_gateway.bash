@@ -3,12 +3,19 @@
 # microtrace-cgi as a FastCGI server (/NAME.cgi), by fcgiwrap (port PLAIN_PORT), and by cgi.assign
 # (/assigned/NAME.cgi).
 
+# The instance is also for what a test starts itself; helpers.bash has made a clean environment.
+name_instance() {
+    export MICROTRACE_RUN_DIR=$STATE/run MICROTRACE_SPOOL_DIR=$STATE/spool
+}
+[ -z "${STATE:-}" ] || name_instance
+
 # new_site: the folder, with $SITE for the scripts. The instance's agent is not needed.
 new_site() {
     new_folder
     SITE=$DIR/site
     mkdir -p "$SITE/assigned" "$STATE/run" "$STATE/spool"
-    export SITE MICROTRACE_RUN_DIR=$STATE/run MICROTRACE_SPOOL_DIR=$STATE/spool
+    export SITE
+    name_instance
 }
 
 # script NAME: an executable script from stdin.

@@ -238,6 +238,60 @@ END
             .[0].levelname == "WARNING"'
 }
 
+# started_with FD VARIABLE=VALUE...: by a process that hands it a listening socket as that number.
+started_with() {
+    /usr/bin/python3 - "$DIR/passed.sock" "$BIN/microtrace-cgi" "$@" <<'END' 3>&- &
+import os, socket, sys
+path, program, fd, *variables = sys.argv[1:]
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(path)
+listening.listen(8)
+os.dup2(listening.fileno(), int(fd))
+os.set_inheritable(int(fd), True)
+os.environ.update(one.replace("$PID", str(os.getpid())).split("=", 1) for one in variables)
+os.execv(program, [program, "-c", "2"])
+END
+}
+
+@test "the listening socket is descriptor 0, or the one that systemd passes" {
+    for how in "0" "3 LISTEN_FDS=1 LISTEN_PID=\$PID"; do
+        # shellcheck disable=SC2086
+        started_with $how
+        wait_until test -S "$DIR/passed.sock"
+        ask "$DIR/passed.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+        answered "^CWD=$SITE\$"
+        refute grep -q '^LISTEN_' "$DIR/answer"
+        kill $!
+        wait $!
+        # It is not ours to remove.
+        rm "$DIR/passed.sock"
+    done
+}
+
+@test "with SIGTERM each process finishes its request, and all end" {
+    script slow.cgi <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\n\n'
+touch "$PWD/begun"
+while [ ! -e "$PWD/go" ]; do sleep 0.02; done
+echo finished
+END
+    local gateway client
+    "$BIN/microtrace-cgi" --listen "unix:$DIR/stop.sock" -c 3 >"$DIR/stop.log" 2>&1 3>&- &
+    gateway=$!
+    wait_until test -S "$DIR/stop.sock"
+    ask "$DIR/stop.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/slow.cgi" 3>&- &
+    client=$!
+    wait_until test -e "$SITE/begun"
+    kill "$gateway"
+    wait_until eval '[ "$(pgrep -c -P '"$gateway"')" -eq 1 ]'
+    touch "$SITE/go"
+    wait "$client"
+    answered '^finished$'
+    wait "$gateway"
+    [ ! -s "$DIR/stop.log" ]
+}
+
 @test "MICROTRACE_ROUTES names what one script serves" {
     request GET /env.cgi/user/17 -H 'X-Request-ID: routed'
     span_of routed | expect_json '.name == "GET /env.cgi/user/{id}"'
