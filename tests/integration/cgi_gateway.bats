@@ -268,6 +268,50 @@ END
     done
 }
 
+@test "it listens on TCP, too" {
+    local port form
+    read -r port < <(free_ports 1)
+    for form in "tcp:127.0.0.1:$port 127.0.0.1:$port" "tcp6:[::1]:$port ::1:$port"; do
+        [ -e /proc/net/if_inet6 ] || [ "${form#tcp6}" = "$form" ] || continue
+        "$BIN/microtrace-cgi" -s "${form% *}" >"$DIR/tcp.log" 2>&1 3>&- &
+        wait_until ask "${form#* }" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+        answered "^CWD=$SITE\$"
+        kill $!
+        wait $!
+    done
+}
+
+@test "kill -9 of the process that watches: the others end, and the next one takes its socket" {
+    "$BIN/microtrace-cgi" --listen "unix:$DIR/watched.sock" -c 2 >"$DIR/watched.log" 2>&1 3>&- &
+    local watcher=$! workers
+    wait_until eval '[ "$(pgrep -c -P '"$watcher"')" -eq 2 ]'
+    mapfile -t workers < <(pgrep -P "$watcher")
+    kill -KILL "$watcher"
+    wait_until all_gone "${workers[@]}"
+    [ -S "$DIR/watched.sock" ]
+    "$BIN/microtrace-cgi" --listen "unix:$DIR/watched.sock" >"$DIR/watched.log" 2>&1 3>&- &
+    watcher=$!
+    wait_until ask "$DIR/watched.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    answered "^CWD=$SITE\$"
+    # One that listens is not taken away from.
+    run -2 "$BIN/microtrace-cgi" --listen "unix:$DIR/watched.sock"
+    [[ $output == *"Address already in use"* ]]
+    kill "$watcher"
+    wait "$watcher"
+}
+
+@test "with MICROTRACE_TRACES_KEEP=error only a failed request leaves its trace" {
+    env MICROTRACE_TRACES_KEEP=error "$BIN/microtrace-cgi" -s "unix:$DIR/keep.sock" >"$DIR/keep.log" 2>&1 3>&- &
+    wait_until test -S "$DIR/keep.sock"
+    ask "$DIR/keep.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi" HTTP_X_REQUEST_ID=keep-fine
+    ask "$DIR/keep.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/head.cgi" HTTP_X_REQUEST_ID=keep-failed
+    [ -z "$(span_of keep-fine)" ]
+    span_of keep-failed | expect_json '.attrs["error.type"] == "no_output"'
+    [ "$(logs '.message == "request_completed" and (.request_id | startswith("keep-"))' | wc -l)" -eq 2 ]
+    kill $!
+    wait $!
+}
+
 @test "with SIGTERM each process finishes its request, and all end" {
     script slow.cgi <<'END'
 #!/bin/sh

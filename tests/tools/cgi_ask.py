@@ -1,6 +1,6 @@
 """Asks a FastCGI server for one answer, with exactly the variables that are given.
 
-Usage: cgi_ask.py SOCKET [--body FILE] [--cut N] NAME=VALUE...
+Usage: cgi_ask.py SOCKET|HOST:PORT [--body FILE] [--cut N] NAME=VALUE...
 
 Prints what comes on STDOUT, and on stderr what comes on STDERR; exit status 1 where the request does
 not end. --cut sends the request in pieces of N bytes.
@@ -16,6 +16,16 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fastcgi  # noqa: E402
 
 STDERR = 7
+
+
+def connect(address):
+    if address[0] != "/":
+        host, port = address.rsplit(":", 1)
+        return socket.create_connection((host, int(port)), 30)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(30)
+    connection.connect(address)
+    return connection
 
 
 def main(arguments):
@@ -35,10 +45,7 @@ def main(arguments):
         for at in range(0, len(content), 65535):
             sent += fastcgi.record(kind, content[at:at + 65535])
         sent += fastcgi.record(kind, b"")
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(30)
-        connection.connect(address)
-        connection.setblocking(True)
+    with connect(address) as connection:
         for at in range(0, len(sent), cut or len(sent)):
             connection.sendall(sent[at:at + (cut or len(sent))])
         file = connection.makefile("rb")
