@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 enum {
-    RESPONDER = 1, /* role of BEGIN_REQUEST */
+    RESPONDER = 1,  /* role of BEGIN_REQUEST */
+    KEEP_FLAGS = 2, /* where its flags are */
     END_SIZE = 2 * FASTCGI_HEADER_SIZE + FASTCGI_BODY_SIZE,
     VALUES_MAX = 128, /* bytes of an answer to GET_VALUES */
 };
@@ -24,15 +25,27 @@ static void begin(struct cgi_front *front, bool is_fastcgi, int in, int out)
     front->list[0] = NULL;
     front->variables = is_fastcgi ? front->list : (const char *const *)environ;
     front->body_at = front->body_end = 0;
-    front->cursor = (struct fastcgi_cursor){.inside = false};
     front->begun = false;
     front->begin_size = 0;
-    front->raw_size = front->params_size = front->out_at = front->out_free = front->out_end = 0;
+    front->params_size = front->out_at = front->out_free = front->out_end = 0;
 }
 
 void cgi_front_begin_fastcgi(struct cgi_front *front, int connection)
 {
     begin(front, true, connection, connection);
+    front->cursor = (struct fastcgi_cursor){.inside = false};
+    front->raw_size = 0;
+}
+
+bool cgi_front_can_go_on(const struct cgi_front *front)
+{
+    return front->state == CGI_FRONT_OPEN && front->in >= 0 && front->body_ended &&
+           (front->begin_body[KEEP_FLAGS] & FASTCGI_KEEP_CONN) != 0;
+}
+
+void cgi_front_next(struct cgi_front *front)
+{
+    begin(front, true, front->in, front->in);
 }
 
 void cgi_front_begin_cgi(struct cgi_front *front)

@@ -56,6 +56,13 @@ struct cgi_front {
 /* Begins with a connection that was accepted and does not block. The caller closes it. */
 void cgi_front_begin_fastcgi(struct cgi_front *front, int connection);
 
+/* Whether the connection may bring another request (FCGI_KEEP_CONN), now that this one has ended.
+ */
+bool cgi_front_can_go_on(const struct cgi_front *front);
+
+/* Begins with the connection's next request. */
+void cgi_front_next(struct cgi_front *front);
+
 /*
  * Begins with the one request of a CGI process, by its environment; its body is left to whoever
  * gets descriptor 0.

@@ -21,6 +21,8 @@ enum {
     HEAD_MS = 30000,    /* for a connection to bring its request */
     STOPPING_MS = 1000, /* the same, of a process that is to end */
     LINGER_MS = 2000,   /* for the rest of a body that nobody wants */
+    IDLE_MS = 2000,     /* between two looks at a kept connection */
+    OTHERS_MS = 2,      /* for other processes to take a connection */
     NO_ROOM_MS = 100,   /* before accept is tried again when there are no descriptors */
 };
 
@@ -106,14 +108,43 @@ static void linger(struct cgi_front *front, int connection)
         continue;
 }
 
+/*
+ * Waits for the next request of a connection that the web server keeps. Another connection that
+ * nobody takes is a request that waits, while this one may be idle for long: then it is given up.
+ */
+static bool has_next(int connection)
+{
+    struct pollfd waits[] = {{.fd = connection, .events = POLLIN},
+                             {.fd = CGI_LISTEN_FD, .events = POLLIN}};
+
+    while (!cgi_listen_stopping && cgi_wait(waits, 2, IDLE_MS) >= 0) {
+        if (waits[0].revents != 0)
+            return (waits[0].revents & POLLIN) != 0;
+        if (waits[1].revents == 0)
+            continue;
+        /* A process that is idle has it soon. */
+        clock_sleep_ns(clock_ms_to_ns(OTHERS_MS));
+        if (cgi_wait(&waits[1], 1, 0) > 0)
+            return cgi_wait(&waits[0], 1, 0) > 0;
+    }
+    return false;
+}
+
 static void serve_connection(struct cgi_request *r, int connection)
 {
+    bool goes_on = true;
+
     cgi_front_begin_fastcgi(&r->front, connection);
-    if (receive(&r->front)) {
-        if (has_hung_up(connection))
+    while (goes_on && receive(&r->front)) {
+        if (has_hung_up(connection)) {
             observer_dropped(r->observer);
-        else
-            cgi_request_serve(r, NULL);
+            break;
+        }
+        cgi_request_serve(r, NULL);
+        goes_on = cgi_request_is_ended(r) && cgi_front_can_go_on(&r->front) && has_next(connection);
+        telemetry_refresh(r->telemetry);
+        if (goes_on)
+            cgi_front_next(&r->front);
     }
     linger(&r->front, connection);
     (void)close(connection);

@@ -336,7 +336,7 @@ void cgi_relay_finish(struct cgi_request *r)
     uint64_t waited;
 
     /* Of an answer that was cut the web server is not told that it is whole. */
-    if (r->error == CGI_ERROR_NONE || r->first_byte_ns < 0)
+    if (cgi_request_is_ended(r))
         cgi_front_put_end(front);
     cgi_front_release(front);
     cgi_front_write(front);

@@ -155,6 +155,11 @@ void cgi_request_fail(struct cgi_request *r, enum cgi_error_kind error)
         answer_error(r);
 }
 
+bool cgi_request_is_ended(const struct cgi_request *r)
+{
+    return r->error == CGI_ERROR_NONE || r->first_byte_ns < 0;
+}
+
 void cgi_request_serve(struct cgi_request *r, const char *path)
 {
     enum cgi_script_result found;

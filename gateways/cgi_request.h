@@ -63,6 +63,9 @@ struct cgi_request {
  */
 void cgi_request_serve(struct cgi_request *r, const char *path);
 
+/* Whether the web server has been told the request's end; an answer that was cut has none. */
+bool cgi_request_is_ended(const struct cgi_request *r);
+
 /* For cgi_relay.c: notes a failure, and answers it if no answer has begun. */
 void cgi_request_fail(struct cgi_request *r, enum cgi_error_kind error);
 

@@ -268,6 +268,46 @@ END
     done
 }
 
+@test "a kept connection brings one request after the other, and makes way for another" {
+    "$BIN/microtrace-cgi" -s "unix:$DIR/kept.sock" >"$DIR/kept.log" 2>&1 3>&- &
+    wait_until test -S "$DIR/kept.sock"
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT/tests/tools /usr/bin/python3 - "$DIR/kept.sock" "$SITE/echo.cgi" <<'END'
+import socket, struct, sys
+import fastcgi
+path, script = sys.argv[1:]
+
+def connect():
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
+    connection.connect(path)
+    return connection, connection.makefile("rb")
+
+def ask(connection, file, body):
+    pairs = fastcgi.pair(b"SCRIPT_FILENAME", script.encode()) + fastcgi.pair(b"REQUEST_METHOD", b"POST")
+    connection.sendall(
+        fastcgi.record(fastcgi.BEGIN_REQUEST, struct.pack("!HB5x", fastcgi.RESPONDER, 1)) +
+        fastcgi.record(fastcgi.PARAMS, pairs) + fastcgi.record(fastcgi.PARAMS, b"") +
+        fastcgi.record(fastcgi.STDIN, body) + fastcgi.record(fastcgi.STDIN, b""))
+    out = b""
+    while True:
+        _, kind, _, size, padding = struct.unpack("!BBHHBx", file.read(8))
+        content = file.read(size + padding)
+        if kind == fastcgi.END_REQUEST:
+            assert out.endswith(b"\r\n\r\n" + body), out
+            return
+        out += content
+
+one, other = connect(), None
+for body in (b"first", b"second", b"third"):
+    ask(*one, body)
+other = connect()
+ask(*other, b"another")
+assert one[1].read() == b"", "the idle connection is still there"
+END
+    kill $!
+    wait $!
+}
+
 @test "it listens on TCP, too" {
     local port form
     read -r port < <(free_ports 1)
