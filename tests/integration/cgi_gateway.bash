@@ -65,7 +65,7 @@ index-file.names = ( "index.cgi" )
     cgi.assign = ( ".cgi" => "$BIN/microtrace-cgi" )
     setenv.add-environment = ( "MICROTRACE_RUN_DIR" => "$STATE/run",
         "MICROTRACE_SPOOL_DIR" => "$STATE/spool", "MICROTRACE_CGI_TIMEOUT" => "2",
-        "PATH" => "$PATH" )
+        "MICROTRACE_CGI_OUTPUT_MAX" => "3M", "PATH" => "$PATH" )
 }
 else \$HTTP["url"] =~ "" {
     fastcgi.server = ( ".cgi" => (( "socket" => "$DIR/cgi.sock", "disable-time" => 0,

@@ -54,6 +54,30 @@ END
     [ "$(counter 'errors_total{method="GET",path="/silent.cgi",exception="gateway_timeout"}')" -eq 1 ]
 }
 
+@test "started by cgi.assign it keeps the same bounds" {
+    script assigned/mixed.cgi <<'END'
+#!/bin/sh
+case $QUERY_STRING in
+silent) sleep 77108 & sleep 77109 ;;
+killed) kill -SEGV $$ ;;
+none) echo gone wrong >&2; exit 3 ;;
+endless) printf 'Content-Type: text/plain\n\n'; exec yes "$PWD" ;;
+esac
+END
+    request GET '/assigned/mixed.cgi?silent' -H 'X-Request-ID: assigned-1'
+    fails_with 504 gateway_timeout assigned-1
+    wait_until no_process 'sleep 7710[89]'
+    request GET '/assigned/mixed.cgi?killed' -H 'X-Request-ID: assigned-2'
+    fails_with 502 killed assigned-2
+    request GET '/assigned/mixed.cgi?none' -H 'X-Request-ID: assigned-3'
+    fails_with 502 no_output assigned-3
+    span_of assigned-3 | expect_json '.attrs["process.exit.code"] == 3'
+    logs '.request_id == "assigned-3" and .message == "stderr"' | expect_json '.line == "gone wrong"'
+    grep -q 'gone wrong' "$DIR/lighttpd.log" "$DIR/lighttpd.out"
+    request GET '/assigned/mixed.cgi?endless' -H 'X-Request-ID: assigned-4' || true
+    fails_with 200 output_too_large assigned-4
+}
+
 @test "a script that goes silent behind its header has answered 200, and its answer is cut" {
     script half.cgi <<'END'
 #!/bin/sh
