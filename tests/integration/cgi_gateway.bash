@@ -103,7 +103,7 @@ counter() {
 
 # span_of ID: the server span of request ID, with plain attributes.
 span_of() {
-    spans | jq -c "select(.attrs.\"microtrace.request_id\".stringValue == \"$1\") |
+    spans | jq -c "select(.kind == 2 and .attrs.\"microtrace.request_id\".stringValue == \"$1\") |
         . + {attrs: (.attrs | map_values(.stringValue // .boolValue // .doubleValue //
             (.intValue | tonumber)))}"
 }

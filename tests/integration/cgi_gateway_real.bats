@@ -122,6 +122,25 @@ same() {
     logs '.request_id == "refused" and .message == "stderr"' | expect_json '.line | startswith("order refused")'
 }
 
+@test "what a script logs, counts and runs by the command microtrace is of its request's trace" {
+    script shop.cgi <<END
+#!/bin/sh
+PATH=$BIN:\$PATH
+microtrace log --field count=3 'the order is paid'
+microtrace count orders_total 3
+microtrace run --name packing -- true
+printf 'Content-Type: text/plain\n\npaid\n'
+END
+    request GET /shop.cgi -H 'X-Request-ID: shop'
+    expect 200
+    span=$(span_of shop)
+    logs '.message == "the order is paid"' | expect_json ".trace_id == $(jq .traceId <<<"$span") and
+        .span_id == $(jq .spanId <<<"$span")"
+    spans | jq -c 'select(.name == "packing")' | expect_json ".traceId == $(jq .traceId <<<"$span") and
+        .parentSpanId == $(jq .spanId <<<"$span")"
+    [ "$(counter orders_total)" -eq 3 ]
+}
+
 # snippet N: the Nth configuration of docs/gateways.md that is lighttpd's, with this test's paths.
 snippet() {
     awk -v wanted="$1" '/^```lighttpd/ { n++; on = n == wanted; next } /^```/ { on = 0 } on' \
