@@ -2,6 +2,7 @@
 replace."""
 import os
 import shutil
+import signal
 import subprocess
 
 import loads
@@ -38,6 +39,17 @@ class Gateway(programs.Program):
 
     def cpu(self):
         return {}
+
+    def stop(self):
+        """fcgiwrap's processes do not end with the one that has started them."""
+        started = [pid for pid, name in programs.processes_below(self.process.pid).items()
+                   if name == "fcgiwrap"]
+        super().stop()
+        for pid in started:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
 
 
 def make_scripts(work):
