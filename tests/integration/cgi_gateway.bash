@@ -91,6 +91,10 @@ end_site() {
     if pid=$(cat "$DIR/lighttpd" 2>/dev/null) && kill "$pid" 2>/dev/null; then
         wait_until gone "$pid"
     fi
+    # What a test that failed has left behind.
+    for pid in $(pgrep -f "unix:$DIR/"); do
+        kill "$pid" 2>/dev/null || true
+    done
     rm -rf "$DIR"
 }
 
