@@ -32,6 +32,7 @@ LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
 # A start of the command is most of what it costs, and each shared library a tenth of that.
 LIBS_microtrace     := -Wl,-Bstatic -lz -Wl,-Bdynamic -lm
 LIBS_microtrace-run := -lm
+LIBS_microtrace-cgi := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1)))))
@@ -47,10 +48,12 @@ ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
+# The gateways share a folder; a prefix says whose a file is.
+CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
-                $(BUILD)/bin/microtrace-run
+                $(BUILD)/bin/microtrace-run $(BUILD)/bin/microtrace-cgi
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
@@ -142,6 +145,11 @@ $(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
 
+$(BUILD)/bin/microtrace-cgi: $(CGI_OBJS) $(HTTP) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-cgi)
+
 # Options and settings in a man page are those of the program's --help.
 $(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
 	@mkdir -p $(@D)
@@ -161,9 +169,11 @@ $(BUILD)/lib/%-modules.a:
 $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 $(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
+$(BUILD)/lib/cgi-modules.a: $(filter-out %/cgi_main.o,$(CGI_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
-                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a \
+                       $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
@@ -180,7 +190,7 @@ FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
-                       $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cli-modules.a $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \
@@ -309,11 +319,12 @@ install: all
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 
-# A lighttpd that is told to start analyze would not start any more itself.
+# A lighttpd that is told to start one of them would not start any more itself.
 uninstall:
 	@for file in "$(DESTDIR)"/etc/lighttpd/conf-enabled/*; do \
-	    if grep -qs '$(PREFIX)/bin/analyze' "$$file"; then \
-	        echo "lighttpd: $$file starts analyze and is removed; reload lighttpd"; rm -f "$$file"; \
+	    program=$$(grep -ohsE '$(PREFIX)/bin/analyze|bin-path.*$(PREFIX)/bin/microtrace-cgi' "$$file" | head -n 1); \
+	    if [ -n "$$program" ]; then \
+	        echo "lighttpd: $$file starts $${program##*/} and is removed; reload lighttpd"; rm -f "$$file"; \
 	    fi; \
 	done
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \

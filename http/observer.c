@@ -58,6 +58,22 @@ void observer_init(struct observer *observer, const struct observer_settings *se
     observer->path_count = OBSERVER_OTHER + 1;
 }
 
+static void set_busy(struct observer *observer, bool busy)
+{
+    metrics_live_gauge_set(observer->busy, busy);
+    metrics_live_gauge_set(observer->idle, !busy);
+}
+
+void observer_count_worker(struct observer *observer)
+{
+    struct metrics_family *const family = observer->families[HTTP_FAMILY_WORKERS] = metrics_declare(
+        telemetry_metrics(observer->telemetry), &http_families_table[HTTP_FAMILY_WORKERS]);
+
+    observer->busy = metrics_live_gauge(family, (const char *[]){"busy"});
+    observer->idle = metrics_live_gauge(family, (const char *[]){"idle"});
+    set_busy(observer, false);
+}
+
 void observer_free(struct observer *observer)
 {
     for (unsigned i = OBSERVER_OTHER + 1; i < observer->path_count; i++)
@@ -103,6 +119,7 @@ void observer_begin(struct observer *observer, struct observed *observed,
     observed->request = request;
     observed->path = find_path(observer, request, script);
     metrics_live_gauge_add(observer->in_progress, 1);
+    set_busy(observer, true);
     server_span_begin(
         &observed->server, observer->telemetry, &observer->settings->http, request,
         observed->path == OBSERVER_OTHER ? NULL : observer->paths[observed->path].label, true);
@@ -184,6 +201,7 @@ void observer_end(struct observer *observer, struct observed *observed,
     if (outcome->abandoned)
         metrics_add(observer->abandoned, 1);
     metrics_live_gauge_add(observer->in_progress, -1);
+    set_busy(observer, false);
     (void)telemetry_flush(observer->telemetry);
 }
 

@@ -57,7 +57,7 @@ struct observer {
     const struct observer_settings *settings;
     struct telemetry *telemetry;
     struct metrics_family *families[HTTP_FAMILIES];
-    struct metrics_live_gauge *in_progress;
+    struct metrics_live_gauge *in_progress, *busy, *idle; /* the latter NULL: no worker */
     struct metrics_histogram *queue;
     struct metrics_counter *abandoned;
     unsigned path_count;
@@ -91,6 +91,12 @@ struct observed_outcome {
 /* Declares the families. `settings` and `telemetry` outlive it. The caller owns the memory. */
 void observer_init(struct observer *observer, const struct observer_settings *settings,
                    struct telemetry *telemetry);
+
+/*
+ * For a process that serves one request at a time: it is a worker, `busy` or `idle`
+ * (microtrace_workers).
+ */
+void observer_count_worker(struct observer *observer);
 
 /* Releases what it holds besides handles, which the telemetry owns. */
 void observer_free(struct observer *observer);

@@ -11,7 +11,7 @@ CONNECTIONS = 16
 
 def wrk(program, seconds, pause_ms=0, connections=CONNECTIONS):
     """As fast as answers come: requests, requests/s, and percentiles in microseconds."""
-    env = {**os.environ, "PAUSE_MS": str(pause_ms)}
+    env = {**os.environ, "PAUSE_MS": str(pause_ms), "METHOD": program.method}
     out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
                           f"{HERE}/post.lua", program.url],
                          env=env, check=True, capture_output=True, text=True).stdout

@@ -1,9 +1,13 @@
--- wrk's script: the README's request. PAUSE_MS in the environment makes each connection wait that
--- long between two requests. One line starting with RESULT sums up: requests, microseconds, errors,
--- and the percentiles 50, 90, 99 and 99.9 of the latency in microseconds.
+-- wrk's script: the README's request, or a GET where METHOD in the environment says so. PAUSE_MS in
+-- the environment makes each connection wait that long between two requests. One line starting with
+-- RESULT sums up: requests, microseconds, errors, and the percentiles 50, 90, 99 and 99.9 of the
+-- latency in microseconds.
 wrk.method = "POST"
 wrk.body = '{"a": 10.5, "b": 3.5}'
 wrk.headers["Content-Type"] = "application/json"
+if os.getenv("METHOD") == "GET" then
+    wrk.method, wrk.body, wrk.headers = "GET", nil, {}
+end
 
 local pause = tonumber(os.getenv("PAUSE_MS") or "0")
 if pause > 0 then

@@ -118,6 +118,8 @@ def cpu_ns(pid):
 class Program:
     """One running server. `cpu()` is nanoseconds by command name."""
 
+    method = "POST"  # of the request that loads make
+
     def __init__(self, name, command, env, port, log, cwd=ROOT):
         self.name, self.port = name, port
         self.url = f"http://127.0.0.1:{port}/analyze"

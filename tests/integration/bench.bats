@@ -45,6 +45,16 @@ row() {
     [ -z "$(ls -A "$DIR")" ]
 }
 
+@test "the gateways" {
+    command -v wrk >/dev/null || skip "wrk is not installed"
+    run -0 bench --rounds 1 gateways
+    row fcgiwrap
+    row microtrace-cgi
+    row 'cgi.assign, the script alone'
+    row 'cgi.assign, microtrace-cgi'
+    [ -z "$(ls -A "$DIR")" ]
+}
+
 @test "the agent" {
     run -0 bench --rounds 1 agent
     row 'no endpoint, 1,000/s'

@@ -29,6 +29,8 @@ failing_calls() {
 
 @test "analyze as a FastCGI server" { failing_calls 120 fastcgi; }
 
+@test "microtrace-cgi" { failing_calls 120 gateway; }
+
 @test "the agent" { failing_calls 60 agent; }
 
 @test "the commands of microtrace" { failing_calls 250 commands; }

@@ -64,11 +64,16 @@ make_quietly() {
     mkdir -p "$lighttpd"/conf-{available,enabled}
     sed 's#/usr/local#/opt/mt#' "$ROOT/deploy/lighttpd-drop-in.conf" >"$lighttpd/conf-available/50-mt.conf"
     echo 'server.modules += ("mod_status")' >"$lighttpd/conf-available/10-status.conf"
-    ln -s ../conf-available/50-mt.conf ../conf-available/10-status.conf "$lighttpd/conf-enabled"
+    # lighttpd would not start without a program that it is to start itself; a script's it can do without.
+    echo 'fastcgi.server = ( ".cgi" => (( "bin-path" => "/opt/mt/bin/microtrace-cgi -c 4" )) )' \
+        >"$lighttpd/conf-available/60-cgi.conf"
+    echo 'cgi.assign = ( ".cgi" => "/opt/mt/bin/microtrace-cgi" )' >"$lighttpd/conf-available/11-site.conf"
+    ln -s ../conf-available/{50-mt,10-status,60-cgi,11-site}.conf "$lighttpd/conf-enabled"
     make_quietly uninstall
     grep -q 'lighttpd: .*/conf-enabled/50-mt.conf starts analyze and is removed; reload lighttpd' "$LOG"
-    # A lighttpd that still had it would not start.
-    [ "$(ls "$lighttpd/conf-enabled")" = 10-status.conf ]
+    grep -q 'lighttpd: .*/conf-enabled/60-cgi.conf starts microtrace-cgi and is removed' "$LOG"
+    # A lighttpd that still had them would not start.
+    [ "$(ls "$lighttpd/conf-enabled" | paste -sd' ')" = "10-status.conf 11-site.conf" ]
     rm -r "$lighttpd"
     [ "$(find "$DIR/machine" -type f -printf '%P\n')" = opt/mt/bin/other ]
     [ -z "$(find "$DIR/machine" -name '*microtrace*')" ]

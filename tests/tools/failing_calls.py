@@ -3,7 +3,8 @@
 
     failing_calls.py --build DIR --library SO [--sample N] [--seed S] [--family F] [--call N] WHAT
 
-WHAT is cgi, fastcgi, agent, commands or programs (PROGRAMS below). A run without failures counts
+WHAT is cgi, fastcgi, gateway, agent, commands or programs (PROGRAMS below). A run without failures
+counts
 the calls that the program makes (tests/tools/preload/fail_nth.c); each of them then fails once, and
 once more together with all that follow, with each error that such a call can have. --sample runs
 that many cases, chosen by the seed; without it all are run. --family and --call repeat one.
@@ -188,10 +189,10 @@ def check_answer(answer, case):
     return False
 
 
-def check_spool(trial, answered):
+def check_spool(trial, answered, logs=3):
     """Nothing is lost but to the failure, and no line is damaged but a torn one."""
     lost_most = answered if trial.case.from_then_on else min(answered, 1)
-    for name, each in (("traces", 2), ("logs", 3)):
+    for name, each in (("traces", 2), ("logs", logs)):
         good, torn = trial.spooled(name)
         if name == "traces":
             need(good >= answered - lost_most, f"{good} lines of {name}, {answered} requests")
@@ -252,6 +253,30 @@ def cgi(trial):
         need(trial.case.family in ("memory", "map"), f"no answer; exit {status}: {done.stderr!r}")
         answers = 0
     check_spool(trial, answers)
+    deliver(trial)
+
+
+def gateway(trial):
+    """microtrace-cgi with one script that answers and warns."""
+    script = f"{trial.dir}/script.cgi"
+    with open(script, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nhello\\n'; echo warned >&2\n")
+    os.chmod(script, 0o755)
+    env = trial.environment("microtrace-cgi", REQUEST_METHOD="GET", SCRIPT_NAME="/script.cgi",
+                            SCRIPT_FILENAME=script, SERVER_PROTOCOL="HTTP/1.1")
+    done = subprocess.run([f"{trial.args.build}/bin/microtrace-cgi"], stdin=subprocess.DEVNULL,
+                          env=env, capture_output=True, timeout=PATIENCE, check=False)
+    status = said(done, "microtrace-cgi")
+    answers = 0
+    if status == 0 or done.stdout != b"":
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        answers = int(body == b"hello\n")
+        need(b"X-Request-ID: " in head, f"the answer is {done.stdout!r}")
+        # What a script needs of the machine may be missing: then that is said.
+        need(answers == 1 or re.search(rb"^Status: (403|404|502|503) ", head), f"{done.stdout!r}")
+        check_spool(trial, answers, 2)
+    else:
+        need(trial.case.family in ("memory", "map"), f"no answer; exit {status}: {done.stderr!r}")
     deliver(trial)
 
 
@@ -425,6 +450,9 @@ def scenarios(args):
     """(name, function, template) of what is asked for."""
     if args.what == "cgi":
         return [("cgi, new instance", cgi, None), ("cgi", cgi, instance_template(args))]
+    if args.what == "gateway":
+        return [("gateway, new instance", gateway, None),
+                ("gateway", gateway, instance_template(args))]
     if args.what == "fastcgi":
         return [("fastcgi, new instance", run_fastcgi, None),
                 ("fastcgi", run_fastcgi, instance_template(args))]
@@ -471,7 +499,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--call", type=int)
-    parser.add_argument("what", choices=["cgi", "fastcgi", "agent", "commands", "programs"])
+    parser.add_argument("what", choices=["cgi", "fastcgi", "gateway", "agent", "commands",
+                                         "programs"])
     args = parser.parse_args()
     args.build, args.library = os.path.abspath(args.build), os.path.abspath(args.library)
     args.sink = Sink()

@@ -1,0 +1,151 @@
+#include "gateways/cgi_workers.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/message.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    /* One that dies sooner than that after its start is not replaced before. */
+    LIFE_MIN_MS = 1000,
+    LOOK_S = 1,
+};
+
+struct worker {
+    pid_t pid; /* 0: to be started */
+    uint64_t start_ms;
+};
+
+struct workers {
+    unsigned count;
+    struct worker *list;
+    cgi_process_group *groups; /* shared memory, one each */
+    int (*work)(void *context, cgi_process_group *group);
+    void *context;
+    sigset_t watched;
+};
+
+/* Returns 0, or -1 where there is no room for a process. */
+static int start(struct workers *workers, unsigned i)
+{
+    struct worker *const worker = &workers->list[i];
+    const pid_t parent = getpid();
+
+    worker->start_ms = clock_monotonic_ms();
+    worker->pid = fork();
+    if (worker->pid < 0) {
+        worker->pid = 0;
+        return -1;
+    }
+    if (worker->pid > 0)
+        return 0;
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+    (void)sigprocmask(SIG_UNBLOCK, &workers->watched, NULL);
+    exit(workers->work(workers->context, &workers->groups[i]));
+}
+
+static void end_group(cgi_process_group *group)
+{
+    const pid_t pid = atomic_exchange(group, 0);
+
+    if (pid > 0)
+        (void)kill(-pid, SIGKILL);
+}
+
+/* Takes leave of those that have ended. Returns how many there are still. */
+static unsigned reap(struct workers *workers)
+{
+    unsigned left = 0;
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (unsigned i = 0; i < workers->count; i++) {
+            if (workers->list[i].pid != pid)
+                continue;
+            workers->list[i].pid = 0;
+            end_group(&workers->groups[i]);
+            if (WIFSIGNALED(status))
+                message_print("a process was ended by signal %d", WTERMSIG(status));
+        }
+    }
+    for (unsigned i = 0; i < workers->count; i++)
+        left += workers->list[i].pid > 0;
+    return left;
+}
+
+static void replace(struct workers *workers)
+{
+    const uint64_t now = clock_monotonic_ms();
+
+    for (unsigned i = 0; i < workers->count; i++) {
+        if (workers->list[i].pid == 0 && now - workers->list[i].start_ms >= LIFE_MIN_MS)
+            (void)start(workers, i);
+    }
+}
+
+static void watch(struct workers *workers)
+{
+    const struct timespec look = {.tv_sec = LOOK_S};
+    bool stopping = false;
+
+    while (reap(workers) > 0 || !stopping) {
+        const int number = sigtimedwait(&workers->watched, NULL, &look);
+
+        if (number > 0 && number != SIGCHLD) {
+            stopping = true;
+            for (unsigned i = 0; i < workers->count; i++) {
+                if (workers->list[i].pid > 0)
+                    (void)kill(workers->list[i].pid, SIGTERM);
+            }
+        }
+        (void)reap(workers);
+        if (!stopping)
+            replace(workers);
+    }
+}
+
+int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group *group),
+                    void *context)
+{
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
+    struct workers workers = {.count = count, .work = work, .context = context};
+    int result = 0;
+
+    workers.list = calloc(count, sizeof(*workers.list));
+    workers.groups = mmap(NULL, count * sizeof(*workers.groups), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    (void)sigemptyset(&workers.watched);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        (void)sigaddset(&workers.watched, signals[i]);
+    if (workers.list == NULL || workers.groups == MAP_FAILED ||
+        sigprocmask(SIG_BLOCK, &workers.watched, NULL) != 0) {
+        message_print("can't start: %s", strerror(errno));
+        return -1;
+    }
+    for (unsigned i = 0; i < count && result == 0; i++)
+        result = start(&workers, i);
+    if (result == 0) {
+        watch(&workers);
+    } else {
+        message_print("can't start %u processes: %s", count, strerror(errno));
+        for (unsigned i = 0; i < count; i++) {
+            if (workers.list[i].pid > 0)
+                (void)kill(workers.list[i].pid, SIGTERM);
+        }
+    }
+    (void)munmap(workers.groups, count * sizeof(*workers.groups));
+    free(workers.list);
+    return result;
+}

@@ -1,0 +1,19 @@
+/*
+ * The processes that serve, and the one that watches them: it starts another one where one has
+ * died, and ends the script that the dead one has left behind.
+ */
+#ifndef GATEWAYS_CGI_WORKERS_H
+#define GATEWAYS_CGI_WORKERS_H
+
+#include "gateways/cgi_process.h"
+
+/*
+ * Starts `count` processes, each of which calls `work` with `context` and the place for its
+ * script's group, and ends with what that returns. Comes back when SIGTERM, SIGINT or SIGUSR1 has
+ * asked it to end and all of them have: with 0; or with -1 after a line on stderr if they can't be
+ * started.
+ */
+int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group *group),
+                    void *context);
+
+#endif

@@ -1,0 +1,56 @@
+#!/usr/bin/env bats
+# Goal: what 16 clients have seen of scripts that fail in every way is, request by request, what
+# spans, log lines and metrics say; also when processes are killed meanwhile. CGI_REQUESTS sets how
+# many requests show it.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load cgi_gateway
+
+setup() {
+    new_site
+    script exact.cgi <<'END'
+#!/bin/sh
+case $QUERY_STRING in
+fine) printf 'Content-Type: text/plain\n\nfine\n' ;;
+status) printf 'Status: 500 No\nContent-Type: text/plain\n\nno\n' ;;
+exit) exit 1 ;;
+kill) kill -KILL $$ ;;
+sleep) exec sleep 7720 ;;
+garbage) echo '<html>no header</html>' ;;
+esac
+END
+    start_gateway MICROTRACE_CGI_TIMEOUT=2 -- -c 16
+    start_lighttpd
+}
+
+teardown() {
+    [ -z "${KILLER:-}" ] || kill "$KILLER" 2>/dev/null || true
+    end_site
+}
+
+clients() {
+    /usr/bin/python3 "$ROOT/tests/tools/cgi_clients.py" "$URL" "${CGI_REQUESTS:-2000}" 16 "$STATE/spool" \
+        "$BIN/microtrace --state $STATE metrics --prometheus" "$@"
+}
+
+@test "16 clients, every tenth request fails in one of five ways: all counts agree exactly" {
+    clients
+    [ "$(counter requests_in_progress)" -eq 0 ]
+}
+
+@test "kill -9 of processes at random: no request that was answered is missing" {
+    (
+        RANDOM=7
+        while sleep 0.1; do
+            mapfile -t workers < <(pgrep -P "$GATEWAY")
+            kill -KILL "${workers[RANDOM % ${#workers[@]}]}" 2>/dev/null || true
+        done
+    ) 3>&- &
+    KILLER=$!
+    clients --killed
+    kill "$KILLER"
+    unset KILLER
+    [ "$(counter requests_in_progress)" -eq 0 ]
+    wait_until eval '! pgrep -f "$SITE/exact.cgi" >/dev/null'
+}
