@@ -32,6 +32,7 @@ LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
 # A start of the command is most of what it costs, and each shared library a tenth of that.
 LIBS_microtrace     := -Wl,-Bstatic -lz -Wl,-Bdynamic -lm
 LIBS_microtrace-run := -lm
+LIBS_microtrace-proxy := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1)))))
@@ -47,9 +48,12 @@ ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
+# The gateways share a folder; a prefix says whose a file is.
+PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
+                $(if $(PROXY_OBJS),$(BUILD)/bin/microtrace-proxy) \
                 $(BUILD)/bin/microtrace-run
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -142,6 +146,11 @@ $(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
 
+$(BUILD)/bin/microtrace-proxy: $(PROXY_OBJS) $(HTTP) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-proxy)
+
 # Options and settings in a man page are those of the program's --help.
 $(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
 	@mkdir -p $(@D)
@@ -161,9 +170,11 @@ $(BUILD)/lib/%-modules.a:
 $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 $(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
+$(BUILD)/lib/proxy-modules.a: $(filter-out %/proxy_main.o,$(PROXY_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
-                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a \
+                       $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
@@ -180,7 +191,7 @@ FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
-                       $(BUILD)/lib/cli-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cli-modules.a $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \

@@ -73,7 +73,8 @@ enum proxy_failure {
 };
 
 struct proxy_front {
-    struct proxy_stream stream;
+    struct proxy_stream stream; /* first */
+    struct proxy_garbage garbage;
     struct proxy *proxy;
     struct proxy_front *previous, *next;
     struct proxy_exchange *exchange;
@@ -88,7 +89,8 @@ struct proxy_front {
 };
 
 struct proxy_back {
-    struct proxy_stream stream;
+    struct proxy_stream stream; /* first */
+    struct proxy_garbage garbage;
     struct proxy *proxy;
     struct proxy_exchange *exchange; /* NULL: idle, in the list that these link */
     struct proxy_back *previous, *next;
@@ -101,6 +103,7 @@ struct proxy_back {
 };
 
 struct proxy_exchange {
+    struct proxy_garbage garbage;
     struct proxy *proxy;
     struct proxy_front *front;
     struct proxy_back *back; /* NULL: none yet, or none any more */

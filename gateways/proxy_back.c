@@ -37,7 +37,7 @@ static void close_back(struct proxy_back *back)
 {
     proxy_timer_stop(&back->keep);
     proxy_stream_close(&back->stream);
-    proxy_loop_free_later(back->proxy->loop, back);
+    proxy_loop_free_later(back->proxy->loop, &back->garbage, back);
 }
 
 static void close_idle(struct proxy_back *back)

@@ -69,7 +69,7 @@ static void free_exchange(struct proxy_exchange *x)
     free(x->stderr_line);
     x->front->exchange = NULL;
     x->proxy->exchange_count--;
-    proxy_loop_free_later(x->proxy->loop, x);
+    proxy_loop_free_later(x->proxy->loop, &x->garbage, x);
 }
 
 /* --- What the program behind gets ---------------------------------------------------------- */

@@ -315,7 +315,7 @@ void proxy_front_close(struct proxy_front *front)
         front->proxy->fronts = front->next;
     if (front->next != NULL)
         front->next->previous = front->previous;
-    proxy_loop_free_later(front->proxy->loop, front);
+    proxy_loop_free_later(front->proxy->loop, &front->garbage, front);
 }
 
 /* All is written. A close with unread data would reset the connection, and take the answer along.

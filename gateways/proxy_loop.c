@@ -9,16 +9,11 @@
 
 enum { EVENTS_MAX = 256 };
 
-/* What is to be freed is linked through its own first bytes. */
-struct freed {
-    struct freed *next;
-};
-
 struct proxy_loop {
     int fd;
     uint64_t now_ms;
     struct proxy_timer_queue *queues;
-    struct freed *freed;
+    struct proxy_garbage *garbage;
 };
 
 struct proxy_loop *proxy_loop_open(void)
@@ -38,11 +33,11 @@ struct proxy_loop *proxy_loop_open(void)
 
 static void free_all(struct proxy_loop *loop)
 {
-    while (loop->freed != NULL) {
-        struct freed *const next = loop->freed->next;
+    while (loop->garbage != NULL) {
+        void *const memory = loop->garbage->memory;
 
-        free(loop->freed);
-        loop->freed = next;
+        loop->garbage = loop->garbage->next;
+        free(memory);
     }
 }
 
@@ -77,12 +72,11 @@ int proxy_loop_watch(struct proxy_loop *loop, struct proxy_source *source, uint3
     return 0;
 }
 
-void proxy_loop_free_later(struct proxy_loop *loop, void *memory)
+void proxy_loop_free_later(struct proxy_loop *loop, struct proxy_garbage *garbage, void *memory)
 {
-    struct freed *const freed = memory;
-
-    freed->next = loop->freed;
-    loop->freed = freed;
+    garbage->memory = memory;
+    garbage->next = loop->garbage;
+    loop->garbage = garbage;
 }
 
 /* Milliseconds until the next timer is due; -1 if none runs. */

@@ -24,10 +24,9 @@ struct proxy_timer {
     void (*due)(struct proxy_timer *timer);
 };
 
-/* `last` and `first` close a ring. */
 struct proxy_timer_queue {
-    struct proxy_timer ring;
-    uint64_t duration_ms; /* 0: its timers are never due, and setting one does nothing */
+    struct proxy_timer ring; /* closes the list at both ends */
+    uint64_t duration_ms;    /* 0: its timers are never due, and setting one does nothing */
     struct proxy_timer_queue *following;
 };
 
@@ -47,11 +46,17 @@ int proxy_loop_watch(struct proxy_loop *loop, struct proxy_source *source, uint3
 /* Waits once, calls those that are ready and those that are due. Returns 0, or -1 with errno. */
 int proxy_loop_turn(struct proxy_loop *loop);
 
+/* Where memory that is to be freed is remembered: a member of it. */
+struct proxy_garbage {
+    struct proxy_garbage *next;
+    void *memory;
+};
+
 /*
- * Frees `memory` at the end of this turn: until then an event that was fetched before may still
- * come for a source in it, whose `ready` then is called with `fd` -1.
+ * Frees `memory`, which holds `garbage`, at the end of this turn: until then an event that was
+ * fetched before may still come for a source in it, whose `ready` then is called with `fd` -1.
  */
-void proxy_loop_free_later(struct proxy_loop *loop, void *memory);
+void proxy_loop_free_later(struct proxy_loop *loop, struct proxy_garbage *garbage, void *memory);
 
 void proxy_timer_queue_init(struct proxy_loop *loop, struct proxy_timer_queue *queue,
                             uint64_t duration_ms);

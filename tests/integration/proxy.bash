@@ -1,0 +1,117 @@
+# shellcheck shell=bash disable=SC2034 # what is set here is used by the tests
+# What the tests of microtrace-proxy share: a PHP-FPM of our own, a lighttpd in front of the proxy,
+# an agent, and an upstream and a web server that do as they are told (tests/tools/).
+
+UPSTREAM_TOOL=$ROOT/tests/tools/fastcgi_upstream.py
+FRONT_TOOL=$ROOT/tests/tools/fastcgi_front.py
+
+fpm_program() {
+    local programs=(/usr/sbin/php-fpm*)
+    [ -x "${programs[0]}" ] && echo "${programs[0]}"
+}
+
+# new_proxy: an instance's folder, and the site.
+new_proxy() {
+    new_folder
+    SPOOL=$STATE/spool
+    mkdir -p "$SPOOL" "$STATE/run" "$DIR/site"
+    FPM_SOCKET=$DIR/fpm.sock PROXY_SOCKET=$DIR/proxy.sock
+    export SPOOL FPM_SOCKET PROXY_SOCKET
+    export MICROTRACE_SPOOL_DIR=$SPOOL MICROTRACE_RUN_DIR=$STATE/run
+}
+
+# begin NAME COMMAND...: in the background; its output in $DIR/NAME.log, its pid in $DIR/NAME.pid.
+begin() {
+    local name=$1
+    shift
+    "$@" >>"$DIR/$name.log" 2>&1 </dev/null 3>&- &
+    echo $! >"$DIR/$name.pid"
+    disown $!
+}
+
+pid_of() {
+    cat "$DIR/$1.pid"
+}
+
+# end NAME [SIGNAL]: ends what `begin` began, and waits for that.
+end() {
+    local pid
+    pid=$(cat "$DIR/$1.pid" 2>/dev/null) || return 0
+    rm -f "$DIR/$1.pid"
+    kill -"${2:-TERM}" "$pid" 2>/dev/null || return 0
+    wait_until gone "$pid" || kill -KILL "$pid"
+}
+
+# end_all: for teardown_file.
+end_all() {
+    local file pids=()
+    for file in "$DIR"/*.pid; do
+        [ -e "$file" ] || continue
+        pids+=("$(cat "$file")")
+        end "$(basename "$file" .pid)"
+    done
+    remove_folder
+}
+
+listening() {
+    [ -S "$1" ] && /usr/bin/python3 - "$1" <<'PYTHON'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+sys.exit(s.connect_ex(sys.argv[1]) != 0)
+PYTHON
+}
+
+# start_fpm [LINE...]: PHP-FPM with these lines in its pool's configuration.
+start_fpm() {
+    local user=() flags=()
+    # It takes root only by this flag.
+    [ "$(id -u)" -ne 0 ] || { user=("user = root" "group = root") && flags=(-R); }
+    printf '%s\n' "[global]" "error_log = $DIR/fpm-error.log" "daemonize = no" "[www]" "${user[@]}" \
+        "listen = $FPM_SOCKET" "listen.mode = 0666" "pm = static" "pm.max_children = 4" \
+        "clear_env = no" "catch_workers_output = no" "$@" >"$DIR/fpm.conf"
+    begin fpm "$(fpm_program)" -n -F "${flags[@]}" -y "$DIR/fpm.conf" -d log_errors=1 \
+        -d error_log= -d display_errors=0
+    wait_until listening "$FPM_SOCKET"
+}
+
+# start_proxy [NAME=VALUE...] [OPTION...]
+start_proxy() {
+    local settings=()
+    while [[ ${1:-} == *=* && ${1:-} != -* ]]; do
+        settings+=("$1")
+        shift
+    done
+    begin proxy env "${settings[@]}" "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" \
+        --upstream "${UPSTREAM:-$FPM_SOCKET}" "$@"
+    wait_until listening "$PROXY_SOCKET"
+}
+
+# start_lighttpd [SOCKET]: in front of it, for all of the site's .php.
+start_lighttpd() {
+    cat >"$DIR/lighttpd.conf" <<CONF
+server.bind = "127.0.0.1"
+server.port = $HTTP_PORT
+server.document-root = "$DIR/site"
+server.upload-dirs = ( "$DIR" )
+server.errorlog = "$DIR/lighttpd-error.log"
+server.modules = ( "mod_fastcgi" )
+fastcgi.server = ( ".php" => (( "socket" => "${1:-$PROXY_SOCKET}", "check-local" => "disable" )) )
+CONF
+    begin lighttpd lighttpd -D -f "$DIR/lighttpd.conf"
+    wait_until curl -s -o /dev/null "$URL/"
+}
+
+start_agent() {
+    begin agent env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$BIN/metrics-agent"
+    wait_until curl -fs -m 5 -o /dev/null "$AGENT_URL/healthz"
+}
+
+# server_spans [JQ-FILTER]: the proxy's spans for which it holds.
+server_spans() {
+    spans | jq -c "select(.kind == 2) | select(${1:-true})"
+}
+
+# page NAME: a page of the site, from stdin.
+page() {
+    cat >"$DIR/site/$1"
+}
