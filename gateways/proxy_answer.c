@@ -138,8 +138,9 @@ static size_t put_interim(struct proxy_exchange *x, const char *bytes, size_t si
 static enum proxy_failure take_head(struct proxy_exchange *x, const char *bytes, size_t size)
 {
     const size_t seen = x->head_size;
+    enum proxy_head_result result = PROXY_HEAD_PARTIAL;
     struct proxy_head head;
-    size_t taken;
+    size_t taken = 0;
 
     if (seen > 0) {
         if (keep_head(x, bytes, size) != 0)
@@ -147,19 +148,17 @@ static enum proxy_failure take_head(struct proxy_exchange *x, const char *bytes,
         bytes = x->head;
         size = x->head_size;
     }
-    if (size == 0 || !may_end(bytes, size, seen))
-        return size > PROXY_HEAD_MAX ? PROXY_BAD_HEAD : PROXY_OK;
-    taken = put_interim(x, bytes, size);
-    switch (proxy_head_read(&head, bytes + taken, size - taken)) {
-    case PROXY_HEAD_DONE:
-        if (head.size > PROXY_HEAD_MAX)
-            return PROXY_BAD_HEAD;
+    if (size == 0)
+        return PROXY_OK;
+    if (may_end(bytes, size, seen)) {
+        taken = put_interim(x, bytes, size);
+        result = proxy_head_read(&head, bytes + taken, size - taken);
+    }
+    if (result == PROXY_HEAD_BAD || (result == PROXY_HEAD_DONE && head.size > PROXY_HEAD_MAX))
+        return PROXY_BAD_HEAD;
+    if (result == PROXY_HEAD_DONE) {
         put_head(x, &head, bytes + taken, size - taken);
         return PROXY_OK;
-    case PROXY_HEAD_PARTIAL:
-        break;
-    default:
-        return PROXY_BAD_HEAD;
     }
     if (size - taken > PROXY_HEAD_MAX)
         return PROXY_BAD_HEAD;

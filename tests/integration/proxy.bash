@@ -3,7 +3,6 @@
 # an agent, and an upstream and a web server that do as they are told (tests/tools/).
 
 UPSTREAM_TOOL=$ROOT/tests/tools/fastcgi_upstream.py
-FRONT_TOOL=$ROOT/tests/tools/fastcgi_front.py
 
 fpm_program() {
     local programs=(/usr/sbin/php-fpm*)
@@ -17,14 +16,13 @@ new_proxy() {
     mkdir -p "$SPOOL" "$STATE/run" "$DIR/site"
     FPM_SOCKET=$DIR/fpm.sock PROXY_SOCKET=$DIR/proxy.sock
     export SPOOL FPM_SOCKET PROXY_SOCKET
-    export MICROTRACE_SPOOL_DIR=$SPOOL MICROTRACE_RUN_DIR=$STATE/run
 }
 
 # begin NAME COMMAND...: in the background; its output in $DIR/NAME.log, its pid in $DIR/NAME.pid.
 begin() {
     local name=$1
     shift
-    "$@" >>"$DIR/$name.log" 2>&1 </dev/null 3>&- &
+    env MICROTRACE_SPOOL_DIR="$SPOOL" MICROTRACE_RUN_DIR="$STATE/run" "$@" >>"$DIR/$name.log" 2>&1 </dev/null 3>&- &
     echo $! >"$DIR/$name.pid"
     disown $!
 }
@@ -114,4 +112,20 @@ server_spans() {
 # page NAME: a page of the site, from stdin.
 page() {
     cat >"$DIR/site/$1"
+}
+
+# start_upstream: the one of tests/tools, in place of PHP-FPM.
+start_upstream() {
+    UPSTREAM=$DIR/upstream.sock
+    export UPSTREAM
+    begin upstream env PYTHONPATH="$ROOT/tests/tools" /usr/bin/python3 "$UPSTREAM_TOOL" "$UPSTREAM"
+    wait_until listening "$UPSTREAM"
+}
+
+# front: the script on stdin plays the web server, with tests/tools/fastcgi_peer.py at hand and the
+# proxy's socket in `proxy`.
+front() {
+    export PROXY_SOCKET
+    { echo "from fastcgi_peer import *; import os, json, socket, time; proxy = os.environ['PROXY_SOCKET']"; cat; } |
+        PYTHONPATH=$ROOT/tests/tools timeout 60 /usr/bin/python3 -
 }
