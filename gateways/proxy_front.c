@@ -270,6 +270,9 @@ static void ready(struct proxy_source *source, uint32_t events)
         front->stream.broken = true;
     if (front->stream.source.fd >= 0)
         proxy_front_settle(front);
+    /* What has been written makes room for what the upstream sends. */
+    if ((events & EPOLLOUT) != 0 && front->exchange != NULL && front->exchange->back != NULL)
+        proxy_back_settle(front->exchange->back);
 }
 
 static void due(struct proxy_timer *timer)

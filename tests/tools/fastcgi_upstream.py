@@ -21,7 +21,7 @@ def say(*words):
 
 class Request:
     def __init__(self):
-        self.id, self.keep, self.params, self.body, self.aborted = None, False, b"", b"", False
+        self.id, self.keep, self.params, self.body, self.aborted = None, False, b"", bytearray(), False
 
 
 def read_request(c, until=None):
@@ -157,7 +157,7 @@ def answer(c, r):
         c.send(out(r, HEAD + b"hello\n") + finish(r))
     elif do == "wait-abort":
         say("waiting for abort")
-        got = c.read()
+        got = (f.ABORT,) if r.aborted else c.read()
         say("got", "nothing" if got is None else got[0])
         if got is None:
             return False
