@@ -145,9 +145,9 @@ def connect(path):
     return Connection(sock)
 
 
-def ask(path, cut=0, **what):
+def ask(address, cut=0, **what):
     """One request on a connection of its own."""
-    connection = connect(path)
+    connection = connect(address)
     connection.send(request(**what), cut)
     answer = Answer(connection, what.get("request_id", 1))
     connection.close()
