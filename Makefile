@@ -49,7 +49,7 @@ AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-age
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
 # The gateways share a folder; a prefix says whose a file is.
-PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
+PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \

@@ -141,6 +141,20 @@ struct proxy_exchange {
     struct observed observed;
 };
 
+/* --- proxy.c --- */
+
+/*
+ * Sets up what `settings`, the addresses and the listener's descriptor (or -1 for none) stand in
+ * for. Returns 0, or -1 after a line on stderr.
+ */
+int proxy_open(struct proxy *proxy);
+
+/* No new connections; those without a request end, the others when theirs is answered. */
+void proxy_stop(struct proxy *proxy);
+
+/* Ends all connections, and releases everything. */
+void proxy_close(struct proxy *proxy);
+
 /* --- proxy_front.c --- */
 
 /* Takes a connection that was accepted. Closes it if memory runs out. */
