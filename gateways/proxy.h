@@ -23,6 +23,7 @@
 enum {
     PROXY_STDERR_LINE_MAX = 4096, /* bytes of a line of FCGI_STDERR; a longer one is cut in two */
     PROXY_ABORT_MS = 2000,        /* how long the upstream may take to end an aborted request */
+    PROXY_GRACE_MS = 2,           /* unanswered for so long: perhaps nobody has taken it yet */
     PROXY_PAUSE_MS = 100,         /* without descriptors, until the next connection is taken */
     PROXY_LINGER_MS = 2000,       /* how long a connection waits for the web server to close it */
 };
@@ -43,10 +44,10 @@ struct proxy {
     struct proxy_back *idle;    /* kept connections, the one used last first */
     unsigned idle_count;
     uint64_t exchange_count;
-    unsigned unanswered; /* exchanges on connections of their own that have not had a byte yet */
+    unsigned untaken;    /* exchanges on new connections that perhaps nobody has taken yet */
     bool stopping;       /* ends when the last request has ended */
     bool stopped;        /* at once */
-    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses;
+    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces;
     struct proxy_timer pause; /* in accepting connections */
 };
 
@@ -119,7 +120,7 @@ struct proxy_exchange {
     bool retried;
     bool replayable;  /* `opening` is all that the upstream has got */
     bool repeatable;  /* a method without effects: it may be sent twice */
-    bool counted;     /* in proxy->unanswered */
+    bool counted;     /* in proxy->untaken */
     bool has_no_body; /* HEAD */
     bool params_too_large;
     bool too_many; /* requests at once */
@@ -136,7 +137,7 @@ struct proxy_exchange {
     uint64_t begin_ns, connected_ns, first_byte_ns; /* monotonic; 0: not yet */
     uint32_t app_status;
     bool on_kept_connection;
-    struct proxy_timer wait, end; /* on connects, waits or aborts; on ends */
+    struct proxy_timer wait, end, grace; /* on connects, waits or aborts; on ends; on graces */
     struct request request;
     struct observed observed;
 };
@@ -179,6 +180,9 @@ void proxy_back_release(struct proxy_back *back, bool usable);
 
 /* As proxy_front_settle. */
 void proxy_back_settle(struct proxy_back *back);
+
+/* Closes one that is idle, if there is one. */
+void proxy_back_close_one(struct proxy *proxy);
 
 /* Closes all that are idle. */
 void proxy_back_close_idle(struct proxy *proxy);

@@ -46,6 +46,12 @@ static void close_idle(struct proxy_back *back)
     close_back(back);
 }
 
+void proxy_back_close_one(struct proxy *proxy)
+{
+    if (proxy->idle != NULL)
+        close_idle(proxy->idle);
+}
+
 void proxy_back_close_idle(struct proxy *proxy)
 {
     while (proxy->idle != NULL)
@@ -296,7 +302,7 @@ void proxy_back_release(struct proxy_back *back, bool usable)
      * request waits on one that perhaps nobody has taken yet.
      */
     if (!usable || back->old || back->stream.broken || proxy_stream_waits(&back->stream) ||
-        back->stream.tail_size > 0 || proxy->stopping || proxy->unanswered > 0 ||
+        back->stream.tail_size > 0 || proxy->stopping || proxy->untaken > 0 ||
         proxy->idle_count >= proxy->settings->keep) {
         close_back(back);
         return;

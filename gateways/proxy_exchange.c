@@ -29,6 +29,19 @@ static void end_due(struct proxy_timer *timer)
     proxy_exchange_fail(of_timer(timer, offsetof(struct proxy_exchange, end)), PROXY_END_TIMEOUT);
 }
 
+/*
+ * Perhaps it waits for a process of the upstream's that waits for our next request on an idle
+ * connection: PHP-FPM's serve one connection until that ends.
+ */
+static void grace_due(struct proxy_timer *timer)
+{
+    struct proxy_exchange *const x = of_timer(timer, offsetof(struct proxy_exchange, grace));
+
+    x->counted = true;
+    x->proxy->untaken++;
+    proxy_back_close_one(x->proxy);
+}
+
 struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id, uint16_t role,
                                           uint8_t flags)
 {
@@ -45,16 +58,19 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
     x->body_left = PROXY_HEAD_LENGTH_UNKNOWN;
     x->wait.due = wait_due;
     x->end.due = end_due;
+    x->grace.due = grace_due;
     x->too_many =
         proxy->settings->requests_max > 0 && proxy->exchange_count >= proxy->settings->requests_max;
     proxy->exchange_count++;
     return x;
 }
 
+/* Somebody has taken it, or it is over. */
 static void stop_counting(struct proxy_exchange *x)
 {
+    proxy_timer_stop(&x->grace);
     if (x->counted)
-        x->proxy->unanswered--;
+        x->proxy->untaken--;
     x->counted = false;
 }
 
@@ -216,8 +232,8 @@ static enum proxy_failure send_opening(struct proxy_exchange *x, bool fresh)
     if (failure != PROXY_OK)
         return failure;
     x->replayable = x->back->reused;
-    x->counted = !x->back->reused;
-    x->proxy->unanswered += x->counted;
+    if (!x->back->reused)
+        proxy_timer_set(x->proxy->loop, &x->proxy->graces, &x->grace);
     if (x->back->connecting)
         proxy_timer_set(x->proxy->loop, &x->proxy->connects, &x->wait);
     else

@@ -221,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)look(fd, &cursor);
     (void)close(fd);
     turn();
-    assert(proxy.fronts == NULL && proxy.exchange_count == 0 && proxy.unanswered == 0);
+    assert(proxy.fronts == NULL && proxy.exchange_count == 0 && proxy.untaken == 0);
     assert_serves();
     for (int i = 0; i < back_count; i++) {
         if (backs[i] >= 0)
