@@ -21,11 +21,13 @@
 #include <stdint.h>
 
 enum {
-    PROXY_STDERR_LINE_MAX = 4096, /* bytes of a line of FCGI_STDERR; a longer one is cut in two */
-    PROXY_ABORT_MS = 2000,        /* how long the upstream may take to end an aborted request */
-    PROXY_GRACE_MS = 2,           /* unanswered for so long: perhaps nobody has taken it yet */
-    PROXY_PAUSE_MS = 100,         /* without descriptors, until the next connection is taken */
-    PROXY_LINGER_MS = 2000,       /* how long a connection waits for the web server to close it */
+    PROXY_STDERR_LINE_MAX =
+        4096, /* bytes of a line of FCGI_STDERR that are kept; the rest is cut */
+    PROXY_STDERR_LINES_MAX = 1000, /* log lines of one request */
+    PROXY_ABORT_MS = 2000,         /* how long the upstream may take to end an aborted request */
+    PROXY_GRACE_MS = 2,            /* unanswered for so long: perhaps nobody has taken it yet */
+    PROXY_PAUSE_MS = 100,          /* without descriptors, until the next connection is taken */
+    PROXY_LINGER_MS = 2000,        /* how long a connection waits for the web server to close it */
 };
 
 /* All of the process. */
@@ -44,9 +46,9 @@ struct proxy {
     struct proxy_back *idle;    /* kept connections, the one used last first */
     unsigned idle_count;
     uint64_t exchange_count;
-    unsigned untaken;    /* exchanges on new connections that perhaps nobody has taken yet */
-    bool stopping;       /* ends when the last request has ended */
-    bool stopped;        /* at once */
+    unsigned untaken; /* exchanges on new connections that perhaps nobody has taken yet */
+    bool stopping;    /* ends when the last request has ended */
+    bool stopped;     /* at once */
     struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces;
     struct proxy_timer pause; /* in accepting connections */
 };
@@ -66,6 +68,7 @@ enum proxy_failure {
     PROXY_UPSTREAM_CLOSED,
     PROXY_BAD_RECORD,
     PROXY_BAD_HEAD,
+    PROXY_LONG_HEAD,
     PROXY_NO_HEAD,
     PROXY_OVERLOADED, /* the upstream says so */
     PROXY_REFUSED,    /* the upstream says that it can't */
@@ -134,6 +137,7 @@ struct proxy_exchange {
     int64_t body_left; /* bytes of the body to come, or PROXY_HEAD_LENGTH_UNKNOWN */
     char *stderr_line; /* PROXY_STDERR_LINE_MAX bytes once there is any */
     size_t stderr_size;
+    uint64_t stderr_cut, stderr_lines; /* bytes of this line that were not kept; lines so far */
     uint64_t begin_ns, connected_ns, first_byte_ns; /* monotonic; 0: not yet */
     uint32_t app_status;
     bool on_kept_connection;

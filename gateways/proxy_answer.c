@@ -20,7 +20,7 @@ static const struct {
 } failures[PROXY_FAILURES] = {
     [PROXY_PARAMS_BAD] = {"bad_parameters", 400, "Bad Request",
                           "The web server's parameters can't be read"},
-    [PROXY_PARAMS_TOO_LARGE] = {"parameters_too_large", 431, "Request Header Fields Too Large",
+    [PROXY_PARAMS_TOO_LARGE] = {"request_too_large", 431, "Request Header Fields Too Large",
                                 "Request header fields too large"},
     [PROXY_TOO_MANY] = {"too_many_requests", 503, "Service Unavailable",
                         "Too many requests at once"},
@@ -38,9 +38,11 @@ static const struct {
                                "The application server ended the connection"},
     [PROXY_BAD_RECORD] = {"bad_record", 502, "Bad Gateway",
                           "The application server does not speak FastCGI"},
-    [PROXY_BAD_HEAD] = {"bad_headers", 502, "Bad Gateway",
+    [PROXY_BAD_HEAD] = {"bad_header", 502, "Bad Gateway",
                         "The program's answer has no valid header fields"},
-    [PROXY_NO_HEAD] = {"no_headers", 502, "Bad Gateway", "The program gave no answer"},
+    [PROXY_LONG_HEAD] = {"header_too_large", 502, "Bad Gateway",
+                         "The header fields of the program's answer are too large"},
+    [PROXY_NO_HEAD] = {"no_output", 502, "Bad Gateway", "The program gave no answer"},
     [PROXY_OVERLOADED] = {"upstream_full", 503, "Service Unavailable",
                           "The application server is overloaded"},
     [PROXY_REFUSED] = {"upstream_refused", 502, "Bad Gateway",
@@ -154,14 +156,14 @@ static enum proxy_failure take_head(struct proxy_exchange *x, const char *bytes,
         taken = put_interim(x, bytes, size);
         result = proxy_head_read(&head, bytes + taken, size - taken);
     }
-    if (result == PROXY_HEAD_BAD || (result == PROXY_HEAD_DONE && head.size > PROXY_HEAD_MAX))
+    if (result == PROXY_HEAD_BAD)
         return PROXY_BAD_HEAD;
+    if ((result == PROXY_HEAD_DONE ? head.size : size - taken) > PROXY_HEAD_MAX)
+        return PROXY_LONG_HEAD;
     if (result == PROXY_HEAD_DONE) {
         put_head(x, &head, bytes + taken, size - taken);
         return PROXY_OK;
     }
-    if (size - taken > PROXY_HEAD_MAX)
-        return PROXY_BAD_HEAD;
     if (seen == 0)
         return keep_head(x, bytes + taken, size - taken) == 0 ? PROXY_OK : PROXY_OUT_OF_RESOURCES;
     memmove(x->head, x->head + taken, size - taken);
@@ -190,45 +192,40 @@ void proxy_answer_sent(struct proxy_exchange *x)
 /* --- Standard error ----------------------------------------------------------------------------
  */
 
-static void log_line(struct proxy_exchange *x, const char *line, size_t size, bool cut)
+static void end_line(struct proxy_exchange *x)
 {
     const struct attribute fields[] = {
-        attribute_string_n("text", line, size),
-        attribute_bool("continues", cut),
+        attribute_string_n("line", x->stderr_line, x->stderr_size),
+        attribute_int("cut_bytes", (int64_t)x->stderr_cut),
     };
 
-    if (size == 0)
+    if (x->stderr_size == 0)
         return;
-    telemetry_log(x->proxy->telemetry, LOG_LEVEL_WARNING, "microtrace.proxy", "stderr",
-                  &x->observed.server.log, fields, cut ? 2 : 1);
-}
-
-static void log_kept(struct proxy_exchange *x, bool cut)
-{
-    log_line(x, x->stderr_line, x->stderr_size, cut);
+    if (++x->stderr_lines <= PROXY_STDERR_LINES_MAX)
+        telemetry_log(x->proxy->telemetry, LOG_LEVEL_WARNING, "microtrace.proxy", "stderr",
+                      &x->observed.server.log, fields, x->stderr_cut > 0 ? 2 : 1);
     x->stderr_size = 0;
+    x->stderr_cut = 0;
 }
 
 static void collect_stderr(struct proxy_exchange *x, const char *bytes, size_t size)
 {
     if (x->stderr_line == NULL)
         x->stderr_line = malloc(PROXY_STDERR_LINE_MAX);
-    if (x->stderr_line == NULL)
-        return;
-    while (size > 0) {
-        const char *const end = memchr(bytes, '\n', size);
-        size_t part = end != NULL ? (size_t)(end - bytes) : size;
+    while (size > 0 && x->stderr_line != NULL) {
+        const char *const newline = memchr(bytes, '\n', size);
+        const size_t length = newline != NULL ? (size_t)(newline - bytes) : size;
         const size_t room = PROXY_STDERR_LINE_MAX - x->stderr_size;
-        const bool whole = end != NULL && part <= room;
+        const size_t kept = length < room ? length : room;
 
-        if (part > room)
-            part = room;
-        memcpy(x->stderr_line + x->stderr_size, bytes, part);
-        x->stderr_size += part;
-        bytes += part + whole;
-        size -= part + whole;
-        if (whole || (size > 0 && x->stderr_size == PROXY_STDERR_LINE_MAX))
-            log_kept(x, !whole);
+        memcpy(x->stderr_line + x->stderr_size, bytes, kept);
+        x->stderr_size += kept;
+        x->stderr_cut += length - kept;
+        if (newline == NULL)
+            return;
+        end_line(x);
+        bytes += length + 1;
+        size -= length + 1;
     }
 }
 
@@ -237,7 +234,7 @@ void proxy_answer_stderr(struct proxy_exchange *x, const struct fastcgi_piece *p
     proxy_stream_forward(&x->front->stream, piece);
     collect_stderr(x, (const char *)piece->content, piece->content_size);
     if (piece->length == 0)
-        log_kept(x, false);
+        end_line(x);
 }
 
 /* --- The end -----------------------------------------------------------------------------------
@@ -282,6 +279,9 @@ static size_t describe(const struct proxy_exchange *x, struct attribute out[ATTR
         attribute_double("microtrace.proxy.end_seconds", seconds_since(x, clock_monotonic_ns()));
     if (x->app_status != 0)
         out[n++] = attribute_int("microtrace.proxy.app_status", x->app_status);
+    if (x->stderr_lines > PROXY_STDERR_LINES_MAX)
+        out[n++] = attribute_int("microtrace.proxy.stderr_lines_dropped",
+                                 (int64_t)(x->stderr_lines - PROXY_STDERR_LINES_MAX));
     if (x->retried)
         out[n++] = attribute_bool("microtrace.proxy.retried", true);
     return n;
@@ -294,8 +294,7 @@ void proxy_answer_tell(struct proxy_exchange *x, enum proxy_failure failure)
 
     if (!x->began)
         return;
-    if (x->stderr_size > 0)
-        log_kept(x, false);
+    end_line(x);
     if (x->told) {
         (void)telemetry_flush(x->proxy->telemetry);
         return;

@@ -87,7 +87,7 @@ the_span() {
 @test "what PHP logs is logged with the request's ids" {
     request GET '/do.php?do=warn' -H 'X-Request-ID: warn-1'
     logs '.request_id == "warn-1" and .name == "microtrace.proxy"' | jq -s . |
-        expect_json '[.[].text] == ["PHP message: one", "two"]'
+        expect_json '[.[].line] == ["PHP message: one", "two"]'
     grep -q 'PHP message: one' "$DIR/lighttpd-error.log"
     # Also what comes when the client has its answer.
     request GET '/do.php?do=early' -H 'X-Request-ID: early-1'

@@ -44,7 +44,7 @@ teardown_file() {
     # Each log line of the request belongs to one of these spans.
     logs ".trace_id == \"$trace\"" | jq -s --slurpfile spans "$DIR/trace.json" \
         'map(.span_id as $id | . + {of: ($spans[0][] | select(.spanId == $id) | .name)})' >"$DIR/lines.json"
-    expect_json '([.[] | select(.message == "stderr") | [.of, .text]] == [["GET /telemetry.php", "PHP message: asking the service"]])
+    expect_json '([.[] | select(.message == "stderr") | [.of, .line]] == [["GET /telemetry.php", "PHP message: asking the service"]])
         and ([.[] | select(.message == "request_completed") | .of] | sort == ["GET /telemetry.php", "POST /analyze"])
         and all(.[] | select(.request_id != null); .request_id == "whole-1")' <"$DIR/lines.json"
 }

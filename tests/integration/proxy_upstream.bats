@@ -78,15 +78,15 @@ errors() {
     ask do=garbage
     failed 502 bad_record
     ask do=no-head
-    failed 502 bad_headers
+    failed 502 bad_header
     ask do=no-end-of-head
-    failed 502 no_headers
+    failed 502 no_output
     ask do=empty
-    failed 502 no_headers
+    failed 502 no_output
     ask 'do=long-head&n=1000000'
-    failed 502 bad_headers
+    failed 502 header_too_large
     ask 'do=long-head-tiny&n=20000'
-    failed 502 bad_headers
+    failed 502 header_too_large
     ask do=close
     failed 502 upstream_closed
     ask do=close-in-head
@@ -99,9 +99,9 @@ errors() {
 
 @test "a status that is none is a 502, any other one passes" {
     ask 'do=head&head=Status:%20999%0d%0a%0d%0a'
-    failed 502 bad_headers
+    failed 502 bad_header
     ask 'do=head&head=Status:%20abc%0d%0a%0d%0a'
-    failed 502 bad_headers
+    failed 502 bad_header
     ask 'do=head&head=Status:%20418%20Teapot%0d%0aX-Request-Id:%20theirs%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-2'"
     answered '.code == 418 and .body == "body" and .fields["x-request-id"] == "mine-2"'
     ask 'do=head&head=HTTP/1.1%20404%20Not%20Found%0d%0aX:%20y%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-3'"
@@ -172,14 +172,19 @@ PY
     ask 'do=stderr&text=first%0asecond%0a' "HTTP_X_REQUEST_ID='err-1'"
     answered '.err == "first\nsecond\n" and .code == 200'
     logs '.request_id == "err-1" and .message == "stderr"' | jq -s . |
-        expect_json '[.[].text] == ["first", "second"] and all(.name == "microtrace.proxy" and .levelname == "WARNING"
+        expect_json '[.[].line] == ["first", "second"] and all(.name == "microtrace.proxy" and .levelname == "WARNING"
             and (.trace_id | length) == 32)'
     ask 'do=stderr&text=%ff%00x&n=3000' "HTTP_X_REQUEST_ID='err-2'"
     answered '(.err | length) == 9000'
     logs '.request_id == "err-2" and .message == "stderr"' | jq -s . |
-        expect_json 'length == 3 and ([.[] | .continues // false] == [true, true, false])'
+        expect_json 'length == 1 and .[0].cut_bytes == 9000 - 4096'
+    ask 'do=stderr&text=again%0a&n=1500' "HTTP_X_REQUEST_ID='err-4'"
+    answered '(.err | length) == 9000'
+    [ "$(logs '.request_id == "err-4" and .message == "stderr"' | wc -l)" -eq 1000 ]
+    server_spans '.attrs["microtrace.request_id"].stringValue == "err-4"' |
+        expect_json '.attrs["microtrace.proxy.stderr_lines_dropped"].intValue == "500"'
     ask 'do=stderr&text=no+end' "HTTP_X_REQUEST_ID='err-3'"
-    logs '.request_id == "err-3" and .message == "stderr"' | expect_json '.text == "no end"'
+    logs '.request_id == "err-3" and .message == "stderr"' | expect_json '.line == "no end"'
 }
 
 @test "an upstream that is not there: 502; one whose queue is full: 503; both at once" {
