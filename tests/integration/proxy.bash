@@ -84,7 +84,14 @@ start_proxy() {
     wait_until listening "$PROXY_SOCKET"
 }
 
-# start_lighttpd [SOCKET]: in front of it, for all of the site's .php.
+# documented LANGUAGE: the web server's configuration of docs/gateways.md for the proxy, with our socket.
+documented() {
+    awk -v fence='^```'"$1"'$' '$0 ~ fence { text = ""; inside = 1; next } /^```$/ { inside = 0
+        if (text ~ /proxy.sock/) printf "%s", text; text = "" } inside { text = text $0 "\n" }' \
+        "$ROOT/docs/gateways.md" | sed "s|/run/microtrace/proxy.sock|$PROXY_SOCKET|"
+}
+
+# start_lighttpd: in front of it, as docs/gateways.md has it.
 start_lighttpd() {
     cat >"$DIR/lighttpd.conf" <<CONF
 server.bind = "127.0.0.1"
@@ -92,9 +99,9 @@ server.port = $HTTP_PORT
 server.document-root = "$DIR/site"
 server.upload-dirs = ( "$DIR" )
 server.errorlog = "$DIR/lighttpd-error.log"
-server.modules = ( "mod_fastcgi" )
-fastcgi.server = ( ".php" => (( "socket" => "${1:-$PROXY_SOCKET}", "check-local" => "disable" )) )
+$(documented lighttpd)
 CONF
+    grep -q "$PROXY_SOCKET" "$DIR/lighttpd.conf" || { echo "no lighttpd snippet in docs/gateways.md" && return 1; }
     begin lighttpd lighttpd -D -f "$DIR/lighttpd.conf"
     wait_until curl -s -o /dev/null "$URL/"
 }
