@@ -172,6 +172,8 @@ static void finish_connecting(struct proxy_back *back)
     back->connecting = false;
     proxy_exchange_connected(back->exchange);
     proxy_back_settle(back);
+    if (back->exchange != NULL)
+        proxy_front_settle(back->exchange->front);
 }
 
 static void ready(struct proxy_source *source, uint32_t events)
@@ -210,6 +212,7 @@ void proxy_back_settle(struct proxy_back *back)
     uint32_t events = 0;
 
     if (back->connecting) {
+        proxy_stream_hold(stream);
         events = EPOLLOUT;
     } else {
         proxy_stream_flush(stream);

@@ -105,12 +105,9 @@ static size_t write_parts(struct proxy_stream *stream, struct iovec *parts, size
     return 0;
 }
 
-static void flush_parts(struct proxy_stream *stream)
+/* Of what was put, copies what lies behind the first `taken` bytes, so that nothing is borrowed. */
+static void keep_parts(struct proxy_stream *stream, size_t taken)
 {
-    size_t taken = 0;
-
-    if (stream->part_count > 0 && !stream->broken)
-        taken = write_parts(stream, stream->parts, stream->part_count);
     for (unsigned i = 0; i < stream->part_count; i++) {
         const struct iovec *const part = &stream->parts[i];
 
@@ -123,6 +120,11 @@ static void flush_parts(struct proxy_stream *stream)
     }
     stream->part_count = 0;
     stream->small_size = 0;
+}
+
+void proxy_stream_hold(struct proxy_stream *stream)
+{
+    keep_parts(stream, 0);
 }
 
 void proxy_stream_put(struct proxy_stream *stream, const void *bytes, size_t size)
@@ -142,9 +144,10 @@ void proxy_stream_put(struct proxy_stream *stream, const void *bytes, size_t siz
             return;
         }
     }
+    /* Not written yet: the caller may have something to do before. */
     if (stream->part_count == PROXY_STREAM_PARTS) {
-        flush_parts(stream);
-        proxy_stream_put(stream, bytes, size);
+        keep_parts(stream, 0);
+        wait_with(stream, bytes, size);
         return;
     }
     stream->parts[stream->part_count++] =
@@ -156,7 +159,7 @@ void proxy_stream_put_small(struct proxy_stream *stream, const void *bytes, size
     assert(size <= sizeof(stream->small));
     if (size > sizeof(stream->small) - stream->small_size ||
         stream->part_count == PROXY_STREAM_PARTS)
-        flush_parts(stream);
+        keep_parts(stream, 0);
     if (proxy_stream_waits(stream)) {
         wait_with(stream, bytes, size);
         return;
@@ -198,7 +201,9 @@ void proxy_stream_flush(struct proxy_stream *stream)
             forget_waiting(stream);
         return;
     }
-    flush_parts(stream);
+    if (stream->part_count > 0)
+        keep_parts(stream,
+                   stream->broken ? 0 : write_parts(stream, stream->parts, stream->part_count));
     if (stream->broken)
         forget_waiting(stream);
 }

@@ -69,7 +69,7 @@ enum proxy_stream_read proxy_stream_read(struct proxy_stream *stream, struct pro
 enum fastcgi_result proxy_stream_next(struct proxy_stream *stream, struct proxy_chunk *chunk,
                                       struct fastcgi_piece *piece);
 
-/* Puts bytes that stay where they are until proxy_stream_flush. */
+/* Puts bytes that stay where they are until proxy_stream_flush; nothing is written before. */
 void proxy_stream_put(struct proxy_stream *stream, const void *bytes, size_t size);
 
 /* Puts up to PROXY_STREAM_SMALL bytes, copied at once. */
@@ -84,6 +84,9 @@ void proxy_stream_put_record(struct proxy_stream *stream, enum fastcgi_type type
  * each piece, so that whatever happens next, the stream never ends within one.
  */
 void proxy_stream_forward(struct proxy_stream *stream, const struct fastcgi_piece *piece);
+
+/* Copies what was put, for a connection that can't be written to yet. */
+void proxy_stream_hold(struct proxy_stream *stream);
 
 /* Writes what was put, as far as the peer takes it. Sets `broken` where it can't. */
 void proxy_stream_flush(struct proxy_stream *stream);

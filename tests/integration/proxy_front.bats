@@ -264,3 +264,23 @@ PY
     start_upstream
     front <<<'assert all(ask(proxy, query="do=ok").code == 200 for _ in range(8))'
 }
+
+@test "over TCP on both sides it is the same, also while the connection is being made" {
+    local port
+    port=$(free_ports 1)
+    begin tcp "$BIN/microtrace-proxy" --listen "127.0.0.1:$port" --upstream "$UPSTREAM"
+    begin chain env MICROTRACE_PROXY_KEEP=0 "$BIN/microtrace-proxy" --listen "$DIR/chain.sock" --upstream "127.0.0.1:$port"
+    wait_until listening "$DIR/chain.sock"
+    PROXY_SOCKET=$DIR/chain.sock
+    wait_until front <<<'assert ask(proxy).code == 200'
+    front <<'PY'
+import hashlib
+for size in (0, 10, 20000, 3000000):
+    body = os.urandom(size)
+    a = ask(proxy, query="do=report", method="POST", body=body, size=5000, CONTENT_LENGTH=str(size))
+    assert a.code == 200 and json.loads(a.body)["sha"] == hashlib.sha256(body).hexdigest(), a.out
+PY
+    end tcp
+    front <<<'assert ask(proxy).code == 502'
+    end chain
+}

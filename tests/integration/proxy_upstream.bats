@@ -141,12 +141,13 @@ errors() {
 
 @test "a program that has sent all that it promised has answered, whatever it does then" {
     front <<'PY'
-c = connect(proxy)
-c.send(request(query="do=length", HTTP_X_REQUEST_ID="promised-1"))
-assert b"\r\n\r\nhello\n" in b"".join(content for _ in range(2) for content in [c.read()[2]])
-# Told before the bytes went out, and no END_REQUEST has come yet.
-lines = "".join(open(os.environ["SPOOL"] + "/logs.jsonl"))
-assert "promised-1" in lines, lines
+for do in "length", "length-scattered":
+    c = connect(proxy)
+    c.send(request(query="do=" + do, HTTP_X_REQUEST_ID="promised-" + do))
+    assert b"\r\n\r\nhello\n" in b"".join(content for _ in range(2) for content in [c.read()[2]])
+    # Told before the bytes went out, and no END_REQUEST has come yet.
+    lines = "".join(open(os.environ["SPOOL"] + "/logs.jsonl"))
+    assert '"request_completed","request_id":"promised-%s"' % do in lines, lines
 PY
     ask do=length-close "HTTP_X_REQUEST_ID='promised-2'"
     answered '.code == 200 and .ended and .body == "hello\n"'
@@ -233,4 +234,24 @@ assert [Answer(c).code for c in held] == [200, 200]
 assert ask(proxy, query="do=ok").code == 200
 PY
     end few
+}
+
+@test "a process that serves one connection is not held by one that is idle while a request waits" {
+    PROXY_SOCKET=$DIR/one-proxy.sock
+    begin one env PYTHONPATH="$ROOT/tests/tools" /usr/bin/python3 "$UPSTREAM_TOOL" "$DIR/one.sock" one
+    wait_until test -S "$DIR/one.sock"
+    begin one_proxy env MICROTRACE_PROXY_KEEP_TIME=1h "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$DIR/one.sock"
+    wait_until listening "$PROXY_SOCKET"
+    front <<'PY'
+for ms in (0, 10):
+    for _ in range(20):
+        held = [connect(proxy) for _ in range(6)]
+        for c in held:
+            c.send(request(query="do=after-ms&n=%d" % ms))
+        for c in held:
+            assert Answer(c).body == b"hello\n"
+            c.close()
+PY
+    end one_proxy
+    end one KILL
 }

@@ -1,5 +1,6 @@
 """A FastCGI server that behaves as the query of each request says: well, or as badly as can be.
-Usage: fastcgi_upstream.py SOCKET. Prints a line for each event, which a test may wait for."""
+Usage: fastcgi_upstream.py SOCKET [one]. With `one` it serves one connection until that ends, and then
+the next, as a process of PHP-FPM does. Prints a line for each event, which a test may wait for."""
 
 import hashlib
 import json
@@ -141,6 +142,11 @@ def answer(c, r):
         c.send(out(r, b"Content-Length: 6\r\n" + HEAD + b"hello\n"))
         c.read()
         return False
+    elif do == "length-scattered":  # the same, and behind it what goes to nobody, in between standard error
+        c.send(out(r, b"Content-Length: 6\r\n" + HEAD + b"hello\n") +
+               40 * (f.record(f.STDERR, r.id, b"x\n") + f.record(f.STDOUT, r.id + 1, b"y")))
+        c.read()
+        return False
     elif do == "length-close":
         c.send(out(r, b"Content-Length: 6\r\n" + HEAD + b"hello\n"))
         return False
@@ -151,6 +157,9 @@ def answer(c, r):
         c.send(out(r, HEAD + b"hello\n") + finish(r) + out(r, b"and more"))
     elif do == "status":
         c.send(out(r, HEAD + b"exit\n") + f.record(f.STDOUT, r.id) + f.end(r.id, n))
+    elif do == "after-ms":
+        threading.Event().wait(n / 1000)
+        c.send(out(r, HEAD + b"hello\n") + finish(r))
     elif do == "slow":  # waits for a signal file, then answers
         while not os.path.exists(r.do["until"]):
             threading.Event().wait(0.01)
@@ -189,11 +198,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
-    listener.listen(int(sys.argv[2]) if len(sys.argv) > 2 else 1024)
+    listener.listen(1024)
     say("listening")
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=serve, args=(sock,), daemon=True).start()
+        if sys.argv[2:] == ["one"]:
+            serve(sock)
+        else:
+            threading.Thread(target=serve, args=(sock,), daemon=True).start()
 
 
 if __name__ == "__main__":
