@@ -48,6 +48,17 @@ static void pause_due(struct proxy_timer *timer)
         (void)proxy_loop_watch(proxy->loop, &proxy->listener, EPOLLIN);
 }
 
+int proxy_turn(struct proxy *proxy)
+{
+    if (proxy_loop_turn(proxy->loop) != 0)
+        return -1;
+    if (proxy->gathered)
+        (void)telemetry_flush(proxy->telemetry);
+    proxy->gathered = false;
+    proxy_front_let_go(proxy);
+    return 0;
+}
+
 void proxy_stop(struct proxy *proxy)
 {
     struct proxy_front *next;

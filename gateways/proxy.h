@@ -45,6 +45,8 @@ struct proxy {
     struct proxy_front *fronts; /* all of them, linked */
     struct proxy_back *idle;    /* kept connections, the one used last first */
     unsigned idle_count;
+    struct proxy_front *held; /* whose answers go out at the end of this turn, linked */
+    bool gathered;            /* something is told and not appended yet */
     uint64_t exchange_count;
     unsigned untaken; /* exchanges on new connections that perhaps nobody has taken yet */
     bool stopping;    /* ends when the last request has ended */
@@ -81,6 +83,8 @@ struct proxy_front {
     struct proxy_garbage garbage;
     struct proxy *proxy;
     struct proxy_front *previous, *next;
+    struct proxy_front *held_previous, *held_next;
+    bool held;
     struct proxy_exchange *exchange;
     struct proxy_timer timer;        /* lingers, or the parameters of a request are overdue */
     uint8_t body[FASTCGI_BODY_SIZE]; /* of BEGIN_REQUEST, as far as it is there */
@@ -121,6 +125,7 @@ struct proxy_exchange {
     bool head_done;
     bool aborted; /* ABORT_REQUEST was passed on */
     bool retried;
+    bool lasts;       /* longer than PROXY_GRACE_MS */
     bool replayable;  /* `opening` is all that the upstream has got */
     bool repeatable;  /* a method without effects: it may be sent twice */
     bool counted;     /* in proxy->untaken */
@@ -154,6 +159,12 @@ struct proxy_exchange {
  */
 int proxy_open(struct proxy *proxy);
 
+/*
+ * Waits once, and does what there is to do. Answers that end in this turn are told of by one append
+ * a spool, and then go out. Returns 0, or -1 with errno.
+ */
+int proxy_turn(struct proxy *proxy);
+
 /* No new connections; those without a request end, the others when theirs is answered. */
 void proxy_stop(struct proxy *proxy);
 
@@ -167,6 +178,12 @@ void proxy_front_open(struct proxy *proxy, int fd);
 
 /* Ends the connection at once; its exchange has ended. */
 void proxy_front_close(struct proxy_front *front);
+
+/* An answer has ended: it goes out at the end of this turn, once it is told. */
+void proxy_front_hold(struct proxy_front *front);
+
+/* Lets those go that were held. */
+void proxy_front_let_go(struct proxy *proxy);
 
 /* Writes what was put; looks what is to be waited for, and whether the connection is to end. */
 void proxy_front_settle(struct proxy_front *front);
@@ -242,7 +259,7 @@ void proxy_answer_sent_all(struct proxy_exchange *x);
 /* Puts an answer in words for the failure. */
 void proxy_answer_failure(struct proxy_exchange *x, enum proxy_failure failure);
 
-/* The answer's last bytes are about to go out: span, log line and metrics are written. Once. */
+/* Gathers span, log line and metrics, once; proxy_turn appends them. */
 void proxy_answer_tell(struct proxy_exchange *x, enum proxy_failure failure);
 
 #endif

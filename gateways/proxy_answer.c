@@ -132,8 +132,10 @@ static size_t put_interim(struct proxy_exchange *x, const char *bytes, size_t si
         taken += head.size;
     }
     /* It is not the answer's end, and may go before anything is told. */
-    if (taken > 0)
+    if (taken > 0 && !x->front->held)
         proxy_stream_flush(&x->front->stream);
+    else if (taken > 0)
+        proxy_stream_hold(&x->front->stream);
     return taken;
 }
 
@@ -295,10 +297,9 @@ void proxy_answer_tell(struct proxy_exchange *x, enum proxy_failure failure)
     if (!x->began)
         return;
     end_line(x);
-    if (x->told) {
-        (void)telemetry_flush(x->proxy->telemetry);
+    x->proxy->gathered = true;
+    if (x->told)
         return;
-    }
     x->told = true;
     if (failure != PROXY_OK) {
         outcome.error = failures[failure].name;
@@ -307,11 +308,13 @@ void proxy_answer_tell(struct proxy_exchange *x, enum proxy_failure failure)
             outcome.status = failures[failure].status;
     }
     outcome.attribute_count = describe(x, attributes);
-    observer_end(x->proxy->observer, &x->observed, &outcome);
+    observer_gather(x->proxy->observer, &x->observed, &outcome);
 }
 
 void proxy_answer_sent_all(struct proxy_exchange *x)
 {
-    if (x->head_done && x->body_left == 0 && !x->told)
-        proxy_answer_tell(x, PROXY_OK);
+    if (!x->head_done || x->body_left != 0 || x->told)
+        return;
+    proxy_answer_tell(x, PROXY_OK);
+    (void)telemetry_flush(x->proxy->telemetry);
 }

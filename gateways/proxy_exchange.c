@@ -37,9 +37,13 @@ static void grace_due(struct proxy_timer *timer)
 {
     struct proxy_exchange *const x = of_timer(timer, offsetof(struct proxy_exchange, grace));
 
-    x->counted = true;
-    x->proxy->untaken++;
-    proxy_back_close_one(x->proxy);
+    x->lasts = true;
+    if (x->first_byte_ns == 0 && x->back != NULL && !x->back->reused) {
+        x->counted = true;
+        x->proxy->untaken++;
+        proxy_back_close_one(x->proxy);
+    }
+    proxy_front_settle(x->front);
 }
 
 struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id, uint16_t role,
@@ -68,7 +72,6 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
 /* Somebody has taken it, or it is over. */
 static void stop_counting(struct proxy_exchange *x)
 {
-    proxy_timer_stop(&x->grace);
     if (x->counted)
         x->proxy->untaken--;
     x->counted = false;
@@ -77,6 +80,7 @@ static void stop_counting(struct proxy_exchange *x)
 static void free_exchange(struct proxy_exchange *x)
 {
     stop_counting(x);
+    proxy_timer_stop(&x->grace);
     proxy_timer_stop(&x->wait);
     proxy_timer_stop(&x->end);
     proxy_params_free(&x->params);
@@ -232,8 +236,7 @@ static enum proxy_failure send_opening(struct proxy_exchange *x, bool fresh)
     if (failure != PROXY_OK)
         return failure;
     x->replayable = x->back->reused;
-    if (!x->back->reused)
-        proxy_timer_set(x->proxy->loop, &x->proxy->graces, &x->grace);
+    proxy_timer_set(x->proxy->loop, &x->proxy->graces, &x->grace);
     if (x->back->connecting)
         proxy_timer_set(x->proxy->loop, &x->proxy->connects, &x->wait);
     else
@@ -362,7 +365,7 @@ static void leave_front(struct proxy_exchange *x, bool close)
         front->unread = !x->input_ended;
     }
     /* What was put may lie in the exchange. */
-    proxy_stream_flush(&front->stream);
+    proxy_front_hold(front);
     free_exchange(x);
 }
 

@@ -304,10 +304,48 @@ void proxy_front_open(struct proxy *proxy, int fd)
         proxy_front_settle(front);
 }
 
+static void unlink_held(struct proxy_front *front)
+{
+    if (front->held_previous != NULL)
+        front->held_previous->held_next = front->held_next;
+    else
+        front->proxy->held = front->held_next;
+    if (front->held_next != NULL)
+        front->held_next->held_previous = front->held_previous;
+    front->held_previous = front->held_next = NULL;
+    front->held = false;
+}
+
+void proxy_front_hold(struct proxy_front *front)
+{
+    struct proxy *const proxy = front->proxy;
+
+    proxy_stream_hold(&front->stream);
+    if (front->held)
+        return;
+    front->held = true;
+    front->held_next = proxy->held;
+    if (front->held_next != NULL)
+        front->held_next->held_previous = front;
+    proxy->held = front;
+}
+
+void proxy_front_let_go(struct proxy *proxy)
+{
+    while (proxy->held != NULL) {
+        struct proxy_front *const front = proxy->held;
+
+        unlink_held(front);
+        proxy_front_settle(front);
+    }
+}
+
 void proxy_front_close(struct proxy_front *front)
 {
     if (front->stream.source.fd < 0)
         return;
+    if (front->held)
+        unlink_held(front);
     proxy_timer_stop(&front->timer);
     proxy_stream_close(&front->stream);
     free(front->values);
@@ -340,7 +378,7 @@ void proxy_front_settle(struct proxy_front *front)
     struct proxy_stream *const stream = &front->stream;
     uint32_t events = 0;
 
-    if (front->lingers)
+    if (front->lingers || front->held)
         return;
     proxy_stream_flush(stream);
     if (stream->broken) {
@@ -360,6 +398,10 @@ void proxy_front_settle(struct proxy_front *front)
         events |= EPOLLIN | EPOLLRDHUP;
     if (proxy_stream_waits(stream))
         events |= EPOLLOUT;
+    /* Most requests have their answer before it would be worth to watch whether the peer goes. */
+    else if (stream->source.watched == 0 && front->exchange != NULL &&
+             front->exchange->input_ended && !front->exchange->lasts)
+        return;
     if (proxy_loop_watch(front->proxy->loop, &stream->source, events) != 0)
         gone(front);
 }

@@ -83,7 +83,7 @@ static int open_listener(struct proxy *proxy, char reason[PROXY_ADDRESS_REASON_M
 static int serve(struct proxy *proxy)
 {
     while (!proxy->stopped && !(proxy->stopping && proxy->fronts == NULL)) {
-        if (proxy_loop_turn(proxy->loop) != 0) {
+        if (proxy_turn(proxy) != 0) {
             message_print("epoll_wait: %s", strerror(errno));
             return -1;
         }

@@ -28,7 +28,7 @@ static const struct config_setting rows[] = {
     {ROW("MICROTRACE_PROXY_PARAMS_MAX", CONFIG_UINT, params_max), .unit = CONFIG_UNIT_BYTES,
      .min = 4096, .max = 16 << 20, .fallback = "262144",
      .help = "A request with more parameters (header fields) is answered 431."},
-    {ROW("MICROTRACE_PROXY_KEEP", CONFIG_UINT, keep), .max = 65536, .fallback = "8",
+    {ROW("MICROTRACE_PROXY_KEEP", CONFIG_UINT, keep), .max = 65536, .fallback = "32",
      .help = "How many idle connections to the upstream are kept at most; 0 for a new one for "
              "each request."},
     {ROW("MICROTRACE_PROXY_KEEP_TIME", CONFIG_UINT, keep_time_ms), .unit = CONFIG_UNIT_MS, .min = 1,

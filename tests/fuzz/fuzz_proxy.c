@@ -115,7 +115,7 @@ static void send_cut(int fd, const uint8_t *bytes, size_t size, size_t cut)
         if (send(fd, bytes + at, part, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)part)
             return;
         if (cut > 0)
-            assert(proxy_loop_turn(proxy.loop) == 0);
+            assert(proxy_turn(&proxy) == 0);
     }
 }
 
@@ -154,7 +154,7 @@ static void serve(void)
 static void turn(void)
 {
     for (int i = 0; i < TURNS; i++) {
-        assert(proxy_loop_turn(proxy.loop) == 0);
+        assert(proxy_turn(&proxy) == 0);
         serve();
     }
 }
