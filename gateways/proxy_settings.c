@@ -32,7 +32,7 @@ static const struct config_setting rows[] = {
      .help = "How many idle connections to the upstream are kept at most; 0 for a new one for "
              "each request."},
     {ROW("MICROTRACE_PROXY_KEEP_TIME", CONFIG_UINT, keep_time_ms), .unit = CONFIG_UNIT_MS, .min = 1,
-     .max = 3600000, .fallback = "1000",
+     .max = 3600000, .fallback = "100",
      .help = "A connection to the upstream is used for new requests for this long from its "
              "opening: a process of PHP-FPM serves nobody else meanwhile."},
 };

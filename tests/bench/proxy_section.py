@@ -14,7 +14,7 @@ import loads
 import programs
 from figures import difference, ratio, table, values
 
-CHILDREN = 16  # more than connections that the proxy keeps: none has to wait for another to end
+CHILDREN = 40  # more than connections that the proxy keeps: none has to wait for another to end
 SLOW = 1000
 SLOW_ANSWER = 4 << 20  # bytes that a slow client does not take
 
@@ -69,15 +69,19 @@ def start_fpm(work, running):
 
 
 def start_proxy(work, name, build, upstream, running):
-    """Its socket and its process."""
+    """Its socket and its process; an agent sees to its spool."""
     state = programs.folder_of(work, name)
     os.makedirs(f"{state}/run")
     os.makedirs(f"{state}/spool")
     path = f"{state}/proxy.sock"
+    port, = programs.free_ports(1)
+    env = {"MICROTRACE_RUN_DIR": f"{state}/run", "MICROTRACE_SPOOL_DIR": f"{state}/spool",
+           "MICROTRACE_SPOOL_MAX_BYTES": str(64 << 20), "MICROTRACE_SPOOL_SEGMENT_BYTES": "8M",
+           "MICROTRACE_AGENT_LISTEN": f"127.0.0.1:{port}"}
+    # Without an agent the spool would soon be full, and cost nothing any more.
+    start(running, [f"{build.folder}/bin/metrics-agent"], f"{state}/agent.log", **env)
     process = start(running, [f"{build.folder}/bin/microtrace-proxy", "--listen", path, "--mode",
-                              "0666", "--upstream", upstream], f"{state}/log",
-                    MICROTRACE_RUN_DIR=f"{state}/run", MICROTRACE_SPOOL_DIR=f"{state}/spool",
-                    MICROTRACE_SPOOL_MAX_BYTES=str(64 << 20))
+                              "0666", "--upstream", upstream], f"{state}/log", **env)
     programs.wait_for(lambda: os.path.exists(path) and accepts(path), name)
     return path, process
 
@@ -182,6 +186,10 @@ def run(work, rounds, seconds, builds):
                   for build in builds[:1]]
     finally:
         stop_all(running)
+    for log in glob.glob(f"{work}/*/log"):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            if text := file.read():
+                raise SystemExit(f"bench: {log}: {text}")
     base_one, base_many = one["PHP-FPM alone"], many["PHP-FPM alone"]
     table(f"A trivial PHP page behind lighttpd: {CHILDREN} processes of PHP-FPM, one connection and "
           f"{loads.CONNECTIONS}, {rounds} rounds of {seconds} s each in turn",
