@@ -59,15 +59,17 @@ sys.exit(s.connect_ex(sys.argv[1]) != 0)
 PYTHON
 }
 
-# start_fpm [LINE...]: PHP-FPM with these lines in its pool's configuration.
+# start_fpm [LINE...]: PHP-FPM with these lines in its pool's configuration; without the machine's
+# php.ini and extensions unless FPM_EXTENSIONS is set.
 start_fpm() {
-    local user=() flags=()
+    local user=() flags=(-n)
+    [ -z "${FPM_EXTENSIONS:-}" ] || flags=()
     # It takes root only by this flag.
-    [ "$(id -u)" -ne 0 ] || { user=("user = root" "group = root") && flags=(-R); }
+    [ "$(id -u)" -ne 0 ] || { user=("user = root" "group = root") && flags+=(-R); }
     printf '%s\n' "[global]" "error_log = $DIR/fpm-error.log" "daemonize = no" "[www]" "${user[@]}" \
         "listen = $FPM_SOCKET" "listen.mode = 0666" "pm = static" "pm.max_children = 4" \
         "clear_env = no" "catch_workers_output = no" "$@" >"$DIR/fpm.conf"
-    begin fpm "$(fpm_program)" -n -F "${flags[@]}" -y "$DIR/fpm.conf" -d log_errors=1 \
+    begin fpm "$(fpm_program)" -F "${flags[@]}" -y "$DIR/fpm.conf" -d log_errors=1 \
         -d error_log= -d display_errors=0
     wait_until listening "$FPM_SOCKET"
 }
@@ -104,6 +106,17 @@ CONF
     grep -q "$PROXY_SOCKET" "$DIR/lighttpd.conf" || { echo "no lighttpd snippet in docs/gateways.md" && return 1; }
     begin lighttpd lighttpd -D -f "$DIR/lighttpd.conf"
     wait_until curl -s -o /dev/null "$URL/"
+}
+
+# start_direct: the same lighttpd with PHP-FPM right behind it, at DIRECT.
+start_direct() {
+    local port
+    port=$(free_ports 1)
+    DIRECT=http://127.0.0.1:$port
+    sed -e "s|server.port = .*|server.port = $port|; s|$PROXY_SOCKET|$FPM_SOCKET|; s|lighttpd-error|direct-error|" \
+        "$DIR/lighttpd.conf" >"$DIR/direct.conf"
+    begin direct lighttpd -D -f "$DIR/direct.conf"
+    wait_until curl -s -o /dev/null "$DIRECT/"
 }
 
 start_agent() {

@@ -240,7 +240,8 @@ assert a.code == 200 and a.body == b"hello\n" and a.ended, a.out
 sender.join()
 PY
     after=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status")
-    [ $((after - before)) -lt 2048 ]
+    # The sanitizer keeps what is freed.
+    case $BUILD in */asan*) ;; *) [ $((after - before)) -lt 2048 ] ;; esac
 }
 
 @test "a web server that closes its half of the connection still gets its answer" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Goal: microtrace-proxy serves nginx and Apache with the configurations of docs/gateways.md as they
-# are, and a page has its name whatever way a web server writes it.
+# are, a page has its name whatever way a web server writes it, and an application that knows nothing
+# of it answers as before.
 
 load helpers
 load proxy
@@ -14,7 +15,7 @@ header('X-Info: ' . ($_SERVER['PATH_INFO'] ?? ''));
 header('X-Trace: ' . $_SERVER['HTTP_TRACEPARENT']);
 echo md5(file_get_contents('php://input')), ' ', $_SERVER['SCRIPT_NAME'], "\n", str_repeat('x', 200000);
 PHP
-    start_fpm
+    FPM_EXTENSIONS=yes start_fpm
     start_proxy --mode 0666
 }
 
@@ -97,4 +98,32 @@ CONF
     wait_until curl -s -o /dev/null "$URL/"
     answers apache-1
     end apache
+}
+
+# visit URL: what a browser gets of a few steps in Adminer, but for what differs each time.
+visit() {
+    local jar=$DIR/jar page=/adminer/index.php
+    rm -f "$jar"
+    {
+        curl -sS -i -c "$jar" -b "$jar" "$1$page"
+        curl -sS -i -c "$jar" -b "$jar" "$1$page?lang=de"
+        curl -sS -i -c "$jar" -b "$jar" -d 'auth[driver]=server&auth[server]=127.0.0.1:1&auth[username]=u&auth[password]=p&auth[db]=' "$1$page"
+        curl -sS -i -c "$jar" -b "$jar" "$1$page?server=127.0.0.1%3A1&username=u"
+        curl -sS -i -c "$jar" -b "$jar" -I "$1$page"
+        curl -sS -i "$1/adminer/nothing.php"
+    } | grep -vaE '^(Date|X-Request-ID):' |
+        sed -E 's/nonce[-=]"?[A-Za-z0-9=]+/nonce/g; s/adminer_(sid|key)=[^;]*/adminer_\1/g; s/[0-9]{3,}:[0-9]{3,}/token/g; s/^(Content-Length: ).*/\1/'
+}
+
+@test "Adminer, as Debian has it: the same answers with the proxy and without" {
+    [ -d /usr/share/adminer/adminer ] || skip "no adminer"
+    ln -s /usr/share/adminer/adminer "$DIR/site/adminer"
+    start_lighttpd
+    start_direct
+    visit "$DIRECT" >"$DIR/expected"
+    visit "$URL" >"$DIR/got"
+    diff "$DIR/expected" "$DIR/got"
+    grep -q 'Location: index.php?server=127.0.0.1%3A1&username=u' "$DIR/got"
+    [ "$(grep -c '^HTTP/1.1 200' "$DIR/got")" -ge 3 ]
+    server_spans '.attrs["http.route"].stringValue == "/adminer/index.php"' | jq -s . | expect_json 'length == 5'
 }
