@@ -285,3 +285,18 @@ PY
     front <<<'assert ask(proxy).code == 502'
     end chain
 }
+
+@test "without descriptors a request waits or is answered 503, and all is well again afterwards" {
+    PROXY_SOCKET=$DIR/narrow.sock
+    begin narrow bash -c 'ulimit -n 24; exec "$@"' - "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$UPSTREAM"
+    wait_until listening "$PROXY_SOCKET"
+    front <<'PY'
+held = [connect(proxy) for _ in range(60)]
+for c in held:
+    c.send(request(query="do=ok"))
+codes = [Answer(c).code for c in held]
+assert set(codes) <= {200, 503} and 200 in codes, codes
+assert all(ask(proxy, query="do=ok").code == 200 for _ in range(20))
+PY
+    end narrow
+}
