@@ -134,9 +134,9 @@ struct proxy_exchange {
     bool too_many; /* requests at once */
     bool out_of_memory;
     struct proxy_params params;
-    uint8_t *opening; /* what the upstream gets first, kept until it answers */
-    size_t opening_size;
-    char *head; /* of the answer, as far as it is there */
+    uint8_t *opening;                  /* what the upstream gets first, kept until it answers */
+    size_t opening_size, opening_room; /* bytes behind that may be used */
+    char *head;                        /* of the answer, as far as it is there */
     size_t head_size;
     int status;        /* of the answer, 0 before its head */
     int64_t body_left; /* bytes of the body to come, or PROXY_HEAD_LENGTH_UNKNOWN */

@@ -176,6 +176,7 @@ static int make_opening(struct proxy_exchange *x)
                            proxy->settings->keep > 0 ? FASTCGI_KEEP_CONN : 0, &x->opening_size);
     if (x->opening == NULL)
         return -1;
+    x->opening_room = PROXY_PARAMS_ROOM;
     free(x->params.bytes);
     x->params.bytes = NULL;
     return 0;
@@ -277,26 +278,35 @@ void proxy_exchange_connected(struct proxy_exchange *x)
 
 /* --- On the way ----------------------------------------------------------------------------- */
 
-/* What may have to be sent again is kept with the opening. */
-static void remember(struct proxy_exchange *x, const struct fastcgi_piece *piece)
+/* Makes room behind the opening. Returns 0, or -1 without memory. */
+static int extend_opening(struct proxy_exchange *x, size_t size)
 {
     uint8_t *larger;
 
-    if (!piece->first || !piece->last ||
-        x->opening_size + piece->size > x->proxy->settings->buffer_bytes) {
-        x->replayable = false;
-        return;
-    }
+    if (size <= x->opening_room)
+        return 0;
     /* What was put is borrowed: it goes out before it moves. */
     proxy_stream_flush(&x->back->stream);
-    larger = realloc(x->opening, x->opening_size + piece->size);
-    if (larger == NULL) {
+    larger = realloc(x->opening, x->opening_size + size);
+    if (larger == NULL)
+        return -1;
+    x->opening = larger;
+    x->opening_room = size;
+    return 0;
+}
+
+/* What may have to be sent again is kept with the opening. */
+static void remember(struct proxy_exchange *x, const struct fastcgi_piece *piece)
+{
+    if (!piece->first || !piece->last ||
+        x->opening_size + piece->size > x->proxy->settings->buffer_bytes ||
+        extend_opening(x, piece->size) != 0) {
         x->replayable = false;
         return;
     }
-    memcpy(larger + x->opening_size, piece->bytes, piece->size);
-    x->opening = larger;
+    memcpy(x->opening + x->opening_size, piece->bytes, piece->size);
     x->opening_size += piece->size;
+    x->opening_room -= piece->size;
 }
 
 void proxy_exchange_input(struct proxy_exchange *x, const struct fastcgi_piece *piece)

@@ -178,7 +178,7 @@ uint8_t *proxy_params_write(const struct proxy_params *params, const struct prox
     struct writer w = {.id = id};
     struct fastcgi_pair pair;
 
-    w.start = w.to = malloc(size_at_most(params, set));
+    w.start = w.to = malloc(size_at_most(params, set) + PROXY_PARAMS_ROOM);
     if (w.start == NULL)
         return NULL;
     open_record(&w, FASTCGI_BEGIN_REQUEST);

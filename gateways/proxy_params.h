@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROXY_PARAMS_SET_MAX = 16 };
+enum {
+    PROXY_PARAMS_SET_MAX = 16,
+    PROXY_PARAMS_ROOM = 64, /* bytes behind what proxy_params_write returns, for its caller */
+};
 
 struct proxy_params {
     uint8_t *bytes; /* pairs as they came */
@@ -40,7 +43,7 @@ struct proxy_params_set {
 /*
  * Writes BEGIN_REQUEST and the PARAMS records of request `id`, with an empty one at the end.
  * Records end between two pairs wherever a pair fits into one: PHP-FPM reads each by itself.
- * Returns memory of *size bytes, to be freed, or NULL if there is none.
+ * Returns memory of *size bytes and PROXY_PARAMS_ROOM more, to be freed, or NULL if there is none.
  */
 uint8_t *proxy_params_write(const struct proxy_params *params, const struct proxy_params_set *set,
                             uint16_t id, uint16_t role, uint8_t flags, size_t *size);
