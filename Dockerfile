@@ -19,6 +19,7 @@ COPY deploy deploy
 COPY include include
 COPY lib lib
 COPY http http
+COPY gateways gateways
 COPY fcgi-app fcgi-app
 COPY metrics-agent metrics-agent
 COPY cli cli
