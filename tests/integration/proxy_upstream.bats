@@ -276,3 +276,19 @@ PY
     metric_is 'requests_total{method="GET",path="_OTHER",status="201"}' $((before + 2))
     wait_until metric_is requests_in_progress 0
 }
+
+@test "MICROTRACE_ROUTES names paths that are no files here" {
+    PROXY_SOCKET=$DIR/routes.sock
+    begin routes env MICROTRACE_ROUTES='/user/{id},/shop/*=shop' OTEL_SERVICE_NAME=my-site "$BIN/microtrace-proxy" \
+        --listen "$PROXY_SOCKET" --upstream "$UPSTREAM"
+    wait_until listening "$PROXY_SOCKET"
+    ask do=ok "path='/user/42', HTTP_X_REQUEST_ID='route-1'"
+    ask do=ok "path='/shop/a/b', HTTP_X_REQUEST_ID='route-2'"
+    ask do=ok "path='/else/42', HTTP_X_REQUEST_ID='route-3'"
+    server_spans '.attrs["microtrace.request_id"].stringValue | startswith("route-")' | jq -s 'map(.name)' |
+        expect_json '. == ["GET /user/{id}", "GET shop", "GET"]'
+    server_spans '.attrs["microtrace.request_id"].stringValue == "route-1"' |
+        expect_json '[.resource.attributes[] | select(.key == "service.name") | .value.stringValue] == ["my-site"]'
+    metric_is 'requests_total{method="GET",path="/user/{id}",status="200"}' 1
+    end routes
+}
