@@ -138,3 +138,32 @@ PY
     wait_until gone "$(pid_of last)"
     rm "$DIR/last.pid"
 }
+
+@test "in front of a program with libfcgi, whose own telemetry goes on below the proxy's" {
+    begin analyze /usr/bin/python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(64)
+os.dup2(s.fileno(), 0); os.execv(sys.argv[2], sys.argv[2:])' "$DIR/analyze.sock" "$BIN/analyze"
+    wait_until test -S "$DIR/analyze.sock"
+    PROXY_SOCKET=$DIR/before-analyze.sock
+    begin before "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$DIR/analyze.sock"
+    wait_until listening "$PROXY_SOCKET"
+    # One process, which serves one connection at a time, and eight that ask.
+    front <<'PY'
+import threading
+body, answers = b'{"a": 10.5, "b": 3.5}', []
+def ask_often(name):
+    for i in range(50):
+        answers.append(ask(proxy, path="/analyze", method="POST", body=body, CONTENT_TYPE="application/json",
+                           CONTENT_LENGTH=str(len(body)), HTTP_X_REQUEST_ID="libfcgi-%s-%d" % (name, i)))
+threads = [threading.Thread(target=ask_often, args=(n,)) for n in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert len(answers) == 400 and all(a.code == 200 and a.body == b'{"sum": 14.0, "difference": 7.0}' for a in answers)
+PY
+    spans | jq -s 'map(select(.kind == 2 and (.attrs["microtrace.request_id"].stringValue | startswith("libfcgi-"))))
+        | group_by(.traceId)' | expect_json 'length == 400 and all(.[]; length == 2
+            and (sort_by(.parentSpanId // "") | .[1].parentSpanId == .[0].spanId))'
+    end before
+    end analyze
+}
