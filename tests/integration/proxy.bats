@@ -142,5 +142,6 @@ crowd() {
     wait "$crowd" || status=$?
     cat "$DIR/crowd"
     [ "$status" -eq 0 ] && [ "$i" -gt 1 ]
+    expect_json '(.answered | add) > .unanswered' <"$DIR/crowd"
     wait_until metric_is requests_in_progress 0
 }
