@@ -33,6 +33,7 @@ LIBS_metrics-agent  := -lmicrohttpd -lcurl -lz -lm
 LIBS_microtrace     := -Wl,-Bstatic -lz -Wl,-Bdynamic -lm
 LIBS_microtrace-run := -lm
 LIBS_microtrace-cgi := -lm
+LIBS_microtrace-proxy := -lm
 
 # Every program is its folder's sources; nothing is listed by hand.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(addsuffix /*.c,$(1)))))
@@ -50,10 +51,11 @@ CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
 # The gateways share a folder; a prefix says whose a file is.
 CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
+PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
-                $(BUILD)/bin/microtrace-run $(BUILD)/bin/microtrace-cgi
+                $(BUILD)/bin/microtrace-run $(BUILD)/bin/microtrace-cgi $(BUILD)/bin/microtrace-proxy
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
@@ -150,6 +152,11 @@ $(BUILD)/bin/microtrace-cgi: $(CGI_OBJS) $(HTTP) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-cgi)
 
+$(BUILD)/bin/microtrace-proxy: $(PROXY_OBJS) $(HTTP) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-proxy)
+
 # Options and settings in a man page are those of the program's --help.
 $(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
 	@mkdir -p $(@D)
@@ -170,10 +177,11 @@ $(BUILD)/lib/fcgi-app-modules.a: $(filter-out %/main.o,$(ANALYZE_OBJS))
 $(BUILD)/lib/metrics-agent-modules.a: $(filter-out %/main.o,$(AGENT_OBJS))
 $(BUILD)/lib/cli-modules.a: $(filter-out %/main.o,$(CLI_OBJS))
 $(BUILD)/lib/cgi-modules.a: $(filter-out %/cgi_main.o,$(CGI_OBJS))
+$(BUILD)/lib/proxy-modules.a: $(filter-out %/proxy_main.o,$(PROXY_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
                        $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a \
-                       $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cgi-modules.a $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
@@ -190,7 +198,8 @@ FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
-                       $(BUILD)/lib/cli-modules.a $(BUILD)/lib/cgi-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cli-modules.a $(BUILD)/lib/cgi-modules.a \
+                       $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \

@@ -179,8 +179,8 @@ static void answered(struct observer *observer, struct observed *observed,
     count(observer, HTTP_FAMILY_ERRORS, &wanted, outcome->error != NULL ? outcome->error : status);
 }
 
-void observer_end(struct observer *observer, struct observed *observed,
-                  const struct observed_outcome *outcome)
+void observer_gather(struct observer *observer, struct observed *observed,
+                     const struct observed_outcome *outcome)
 {
     const uint64_t elapsed_ns = server_span_elapsed_ns(&observed->server);
     char status[sizeof("2147483647")];
@@ -202,6 +202,12 @@ void observer_end(struct observer *observer, struct observed *observed,
         metrics_add(observer->abandoned, 1);
     metrics_live_gauge_add(observer->in_progress, -1);
     set_busy(observer, false);
+}
+
+void observer_end(struct observer *observer, struct observed *observed,
+                  const struct observed_outcome *outcome)
+{
+    observer_gather(observer, observed, outcome);
     (void)telemetry_flush(observer->telemetry);
 }
 

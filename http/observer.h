@@ -116,6 +116,13 @@ void observer_begin(struct observer *observer, struct observed *observed,
 void observer_end(struct observer *observer, struct observed *observed,
                   const struct observed_outcome *outcome);
 
+/*
+ * The same without the appends, for a program that ends several requests at once: it calls
+ * telemetry_flush before the last byte of any of their answers is sent.
+ */
+void observer_gather(struct observer *observer, struct observed *observed,
+                     const struct observed_outcome *outcome);
+
 /* Counts a request that was dropped before it began: its client had gone. */
 void observer_dropped(struct observer *observer);
 

@@ -92,3 +92,11 @@ PYTHON
     # shellcheck disable=SC2086 # two words
     wait_until all_gone $pids
 }
+
+@test "a PHP page through microtrace-proxy" {
+    run -0 bench --rounds 1 proxy
+    row "PHP-FPM alone"
+    row "through the proxy"
+    row "microtrace-proxy"
+    [ -z "$(ls -A "$DIR")" ]
+}

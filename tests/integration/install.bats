@@ -22,14 +22,14 @@ make_quietly() {
 
 @test "the programs are there and say their version" {
     local program
-    for program in analyze metrics-agent microtrace microtrace-run; do
+    for program in analyze metrics-agent microtrace microtrace-run microtrace-proxy; do
         [[ $("$DIR/machine/opt/mt/bin/$program" --version) == "$program "[0-9]* ]]
     done
 }
 
 @test "every program has its man page, with each of its options and settings" {
     local program page word
-    for program in analyze metrics-agent microtrace microtrace-run; do
+    for program in analyze metrics-agent microtrace microtrace-run microtrace-proxy; do
         page=$(find "$DIR/machine/opt/mt/share/man" -name "$program.[18]")
         [ -n "$page" ]
         for word in $("$BIN/$program" --help | sed -n 's/^  \(-[a-z] VALUE, \)\?\(--[a-z-]*\).*/\2/p; s/^  \([A-Z][A-Z0-9_]*\)$/\1/p'); do

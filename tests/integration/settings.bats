@@ -14,7 +14,9 @@ teardown() {
     rm -rf "$DIR"
 }
 
-PROGRAMS="analyze metrics-agent microtrace microtrace-run"
+PROGRAMS="analyze metrics-agent microtrace microtrace-run microtrace-proxy"
+# microtrace-proxy has an option that it can't do without.
+UPSTREAM=(--upstream 127.0.0.1:9000)
 
 # settings PROGRAM: prints the names under "Environment:" in its --help.
 settings() {
@@ -47,10 +49,12 @@ settings() {
 
 @test "--check: 0 and nothing said, or 2 and the line that names variable and value" {
     local program
-    for program in analyze metrics-agent; do
-        run -0 "$BIN/$program" --check
+    for program in analyze metrics-agent microtrace-proxy; do
+        arguments=(--check)
+        [ "$program" != microtrace-proxy ] || arguments+=("${UPSTREAM[@]}")
+        run -0 "$BIN/$program" "${arguments[@]}"
         [ -z "$output" ]
-        MICROTRACE_SPOOL_MAX_BYTES=much run -2 "$BIN/$program" --check
+        MICROTRACE_SPOOL_MAX_BYTES=much run -2 "$BIN/$program" "${arguments[@]}"
         [ "${#lines[@]}" -eq 1 ]
         [[ $output == "$program: MICROTRACE_SPOOL_MAX_BYTES: \"much\" can't be used; "* ]]
         [[ $output == *512M* ]]
@@ -94,7 +98,7 @@ settings() {
 
 @test "each setting of each program is known: its name with a letter too many is noticed" {
     local program name all=0
-    for program in analyze metrics-agent microtrace-run; do
+    for program in analyze metrics-agent microtrace-run microtrace-proxy; do
         for name in $(settings "$program"); do
             [[ $name =~ ^(MICROTRACE|OTEL|CHAOS|DOWNSTREAM|BREAKER)_ ]] || continue
             all=$((all + 1))

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -38,5 +39,18 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     result = real(fd, parts, count);
     for (int i = 0; i < count; i++)
         end_if_answer(parts[i].iov_base, parts[i].iov_len);
+    return result;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    static ssize_t (*real)(int, const struct msghdr *, int);
+    ssize_t result;
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "sendmsg");
+    result = real(fd, message, flags);
+    for (size_t i = 0; i < message->msg_iovlen; i++)
+        end_if_answer(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
     return result;
 }

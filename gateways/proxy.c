@@ -1,0 +1,139 @@
+#include "gateways/proxy.h"
+
+#include "lib/base/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS = 32 }; /* connections that are taken in one turn */
+
+static struct proxy *of_listener(struct proxy_source *source)
+{
+    return (struct proxy *)((char *)source - offsetof(struct proxy, listener));
+}
+
+/*
+ * Without descriptors or memory the next one waits in the queue until a connection ends: nothing
+ * else would change that.
+ */
+static void accept_ready(struct proxy_source *source, uint32_t events)
+{
+    struct proxy *const proxy = of_listener(source);
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS; i++) {
+        const int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            proxy_front_open(proxy, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            (void)proxy_loop_watch(proxy->loop, source, 0);
+            proxy_timer_set(proxy->loop, &proxy->pauses, &proxy->pause);
+        }
+        return;
+    }
+}
+
+static void pause_due(struct proxy_timer *timer)
+{
+    struct proxy *const proxy = (struct proxy *)((char *)timer - offsetof(struct proxy, pause));
+
+    if (!proxy->stopping)
+        (void)proxy_loop_watch(proxy->loop, &proxy->listener, EPOLLIN);
+}
+
+int proxy_turn(struct proxy *proxy)
+{
+    if (proxy_loop_turn(proxy->loop) != 0)
+        return -1;
+    if (proxy->gathered)
+        (void)telemetry_flush(proxy->telemetry);
+    proxy->gathered = false;
+    proxy_front_let_go(proxy);
+    return 0;
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+    struct proxy_front *next;
+
+    proxy->stopping = true;
+    (void)proxy_loop_watch(proxy->loop, &proxy->listener, 0);
+    (void)close(proxy->listener.fd);
+    proxy->listener.fd = -1;
+    /* Now, so that a successor's is not taken away. */
+    if (proxy->settings->listen != NULL && proxy->listen.any.sa_family == AF_UNIX)
+        (void)unlink(proxy->listen.un.sun_path);
+    proxy_back_close_idle(proxy);
+    for (struct proxy_front *front = proxy->fronts; front != NULL; front = next) {
+        next = front->next;
+        if (front->exchange == NULL) {
+            front->closing = true;
+            proxy_front_settle(front);
+        }
+    }
+}
+
+static void init_timers(struct proxy *proxy)
+{
+    const struct proxy_settings *const settings = proxy->settings;
+
+    proxy_timer_queue_init(proxy->loop, &proxy->connects, settings->connect_timeout_ms);
+    proxy_timer_queue_init(proxy->loop, &proxy->waits, settings->timeout_ms);
+    proxy_timer_queue_init(proxy->loop, &proxy->ends, settings->end_timeout_ms);
+    proxy_timer_queue_init(proxy->loop, &proxy->aborts, PROXY_ABORT_MS);
+    proxy_timer_queue_init(proxy->loop, &proxy->keeps, settings->keep_time_ms);
+    proxy_timer_queue_init(proxy->loop, &proxy->lingers, PROXY_LINGER_MS);
+    proxy_timer_queue_init(proxy->loop, &proxy->pauses, PROXY_PAUSE_MS);
+    proxy_timer_queue_init(proxy->loop, &proxy->graces, PROXY_GRACE_MS);
+    proxy->pause.due = pause_due;
+}
+
+int proxy_open(struct proxy *proxy)
+{
+    static const struct resource_service service = {"microtrace-proxy", MICROTRACE_VERSION,
+                                                    "https://opentelemetry.io/schemas/1.45.0"};
+    static struct observer observer;
+    const struct proxy_settings *const settings = proxy->settings;
+
+    proxy->loop = proxy_loop_open();
+    proxy->scratch = malloc(PROXY_HEAD_MAX + PROXY_HEAD_ADDED_MAX);
+    proxy->scripts = proxy_scripts_open();
+    proxy->telemetry = telemetry_open(&settings->telemetry, &service);
+    if (proxy->loop == NULL || proxy->scratch == NULL || proxy->scripts == NULL ||
+        proxy->telemetry == NULL || proxy_chunk_init(&proxy->chunk, settings->buffer_bytes) != 0) {
+        message_print("can't start: %s", strerror(errno));
+        return -1;
+    }
+    proxy->observer = &observer;
+    observer_init(&observer, &settings->observer, proxy->telemetry);
+    init_timers(proxy);
+    proxy->listener.ready = accept_ready;
+    if (proxy->listener.fd >= 0 && proxy_loop_watch(proxy->loop, &proxy->listener, EPOLLIN) != 0) {
+        message_print("can't wait for events: %s", strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+void proxy_close(struct proxy *proxy)
+{
+    while (proxy->fronts != NULL) {
+        if (proxy->fronts->exchange != NULL)
+            proxy_exchange_fail(proxy->fronts->exchange, PROXY_CLIENT_GONE);
+        proxy_front_close(proxy->fronts);
+    }
+    proxy_back_close_idle(proxy);
+    proxy_loop_close(proxy->loop);
+    observer_free(proxy->observer);
+    telemetry_close(proxy->telemetry);
+    proxy_scripts_free(proxy->scripts);
+    free(proxy->scratch);
+    free(proxy->chunk.memory);
+}

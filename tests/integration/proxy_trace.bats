@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Goal: one trace goes through a web server, microtrace-proxy, a PHP page (examples/php/telemetry.php),
+# the service that it calls and the program that it starts; every span has the right parent, every log
+# line its span. And the proxy takes the socket that it is given, however that comes.
+
+load helpers
+load proxy
+
+setup_file() {
+    new_proxy
+    [ -n "$(fpm_program)" ] || skip "no php-fpm"
+    # The service has a web server, an agent and a port of its own, in the same instance.
+    start_instance
+    SERVICE=$URL
+    read -r HTTP_PORT < <(free_ports 1)
+    URL=http://127.0.0.1:$HTTP_PORT
+    export SERVICE HTTP_PORT URL
+    cp "$ROOT/examples/php/telemetry.php" "$DIR/site/telemetry.php"
+    start_fpm "env[SERVICE_URL] = $SERVICE/analyze" "env[MICROTRACE] = $BIN/microtrace" \
+        "env[MICROTRACE_RUN_DIR] = $STATE/run" "env[MICROTRACE_SPOOL_DIR] = $SPOOL"
+    start_proxy
+    start_lighttpd
+}
+
+teardown_file() {
+    end_all
+}
+
+@test "curl, lighttpd, microtrace-proxy, a PHP page, analyze: one trace" {
+    local trace=4bf92f3577b34da6a3ce929d0e0e4736
+    request GET /telemetry.php -H 'X-Request-ID: whole-1' -H "traceparent: 00-$trace-00f067aa0ba902b7-01" \
+        -H 'tracestate: vendor=value'
+    expect 200 '. == {"sum": 14, "difference": 7}'
+    [ "$(header X-Request-ID)" = whole-1 ]
+    spans | jq -s "map(select(.traceId == \"$trace\"))" >"$DIR/trace.json"
+    expect_json 'length == 3 and all(.[]; .traceState == "vendor=value")
+        and (map({(.name): .}) | add) as $by
+        | $by["GET /telemetry.php"].parentSpanId == "00f067aa0ba902b7"
+        and $by["POST /analyze"].parentSpanId == $by["GET /telemetry.php"].spanId
+        and $by["WorkerService.analyze"].parentSpanId == $by["POST /analyze"].spanId
+        and ([.[] | .resource.attributes[] | select(.key == "service.name") | .value.stringValue] | unique
+            == ["microtrace", "microtrace-proxy"])
+        and all(.[] | select(.kind == 2); .attrs["microtrace.request_id"].stringValue == "whole-1")' <"$DIR/trace.json"
+    # Each log line of the request belongs to one of these spans.
+    logs ".trace_id == \"$trace\"" | jq -s --slurpfile spans "$DIR/trace.json" \
+        'map(.span_id as $id | . + {of: ($spans[0][] | select(.spanId == $id) | .name)})' >"$DIR/lines.json"
+    expect_json '([.[] | select(.message == "stderr") | [.of, .line]] == [["GET /telemetry.php", "PHP message: asking the service"]])
+        and ([.[] | select(.message == "request_completed") | .of] | sort == ["GET /telemetry.php", "POST /analyze"])
+        and all(.[] | select((.request_id // "") != ""); .request_id == "whole-1")' <"$DIR/lines.json"
+}
+
+@test "a program that the page starts finds the trace in its environment" {
+    request GET /telemetry.php -H 'X-Request-ID: whole-2'
+    expect 200
+    local span trace
+    span=$(server_spans '.attrs["microtrace.request_id"].stringValue == "whole-2" and .name == "GET /telemetry.php"')
+    trace=$(jq -r .traceId <<<"$span")
+    logs ".trace_id == \"$trace\" and .name == \"shop.page\"" |
+        expect_json ".span_id == \"$(jq -r .spanId <<<"$span")\" and .message == \"the service has answered\""
+}
+
+@test "a service that does not answer is the page's own failure" {
+    sed "s|getenv('SERVICE_URL')|'http://127.0.0.1:1/'|" "$ROOT/examples/php/telemetry.php" >"$DIR/site/alone.php"
+    request GET /alone.php -H 'X-Request-ID: alone-1'
+    expect 502 '.detail == "the service has not answered"'
+    server_spans '.attrs["microtrace.request_id"].stringValue == "alone-1"' |
+        expect_json '.name == "GET /alone.php" and .status.code == 2 and .attrs["error.type"].stringValue == "502"'
+}
+
+# answers SOCKET: a request through the proxy there is answered.
+answers() {
+    PROXY_SOCKET=$1 front <<'PY'
+a = ask(proxy, path=os.environ["DIR"] + "/site/plain.php")
+assert a.code == 200 and a.body == b"plain", a.out
+PY
+}
+
+@test "the listening socket may come from systemd, as descriptor 0, or be one of TCP" {
+    echo 'plain' | tr -d '\n' | page plain.php
+    local port
+    begin systemd /usr/bin/python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])' "$DIR/systemd.sock" "$BIN/microtrace-proxy" --upstream "unix:$FPM_SOCKET"
+    wait_until listening "$DIR/systemd.sock"
+    answers "$DIR/systemd.sock"
+    end systemd
+    # A socket that it did not make stays.
+    [ -S "$DIR/systemd.sock" ]
+    port=$(free_ports 1)
+    begin tcp "$BIN/microtrace-proxy" --listen "127.0.0.1:$port" --upstream "$FPM_SOCKET"
+    begin twice "$BIN/microtrace-proxy" --listen "$DIR/twice.sock" --upstream "127.0.0.1:$port"
+    wait_until listening "$DIR/twice.sock"
+    wait_until answers "$DIR/twice.sock"
+    # In front of one that does not speak FastCGI, and of one that is not there.
+    end tcp
+    PROXY_SOCKET=$DIR/twice.sock front <<<'assert ask(proxy).code == 502'
+    end twice
+    [ ! -e "$DIR/twice.sock" ]
+}
+
+@test "a stale socket is replaced, one in use is not" {
+    PROXY_SOCKET=$DIR/stale.sock
+    begin stale "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
+    wait_until listening "$PROXY_SOCKET"
+    end stale KILL
+    [ -S "$PROXY_SOCKET" ]
+    begin stale "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET" --mode 0600
+    wait_until listening "$PROXY_SOCKET"
+    [ "$(stat -c %a "$PROXY_SOCKET")" = 600 ]
+    run "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
+    [ "$status" -eq 2 ]
+    [ "$output" = "microtrace-proxy: can't listen on $PROXY_SOCKET: Address already in use" ]
+    end stale
+}
+
+@test "SIGTERM ends it once the requests under way are answered" {
+    echo '<?php usleep(700000); echo "slowly";' | page slow.php
+    PROXY_SOCKET=$DIR/last.sock
+    begin last "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
+    wait_until listening "$PROXY_SOCKET"
+    front <<PY
+import signal
+idle = connect(proxy)
+c = connect(proxy)
+c.send(request(path="$DIR/site/slow.php", keep=True))
+time.sleep(0.2)
+os.kill($(pid_of last), signal.SIGTERM)
+assert idle.read() is None
+a = Answer(c)
+assert a.code == 200 and a.body == b"slowly" and a.ended, a.out
+assert c.read() is None
+PY
+    wait_until gone "$(pid_of last)"
+    rm "$DIR/last.pid"
+}
+
+@test "in front of a program with libfcgi, whose own telemetry goes on below the proxy's" {
+    begin analyze /usr/bin/python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(64)
+os.dup2(s.fileno(), 0); os.execv(sys.argv[2], sys.argv[2:])' "$DIR/analyze.sock" "$BIN/analyze"
+    wait_until test -S "$DIR/analyze.sock"
+    PROXY_SOCKET=$DIR/before-analyze.sock
+    begin before "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$DIR/analyze.sock"
+    wait_until listening "$PROXY_SOCKET"
+    # One process, which serves one connection at a time, and eight that ask.
+    front <<'PY'
+import threading
+body, answers = b'{"a": 10.5, "b": 3.5}', []
+def ask_often(name):
+    for i in range(50):
+        answers.append(ask(proxy, path="/analyze", method="POST", body=body, CONTENT_TYPE="application/json",
+                           CONTENT_LENGTH=str(len(body)), HTTP_X_REQUEST_ID="libfcgi-%s-%d" % (name, i)))
+threads = [threading.Thread(target=ask_often, args=(n,)) for n in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert len(answers) == 400 and all(a.code == 200 and a.body == b'{"sum": 14.0, "difference": 7.0}' for a in answers)
+PY
+    spans | jq -s 'map(select(.kind == 2 and (.attrs["microtrace.request_id"].stringValue | startswith("libfcgi-"))))
+        | group_by(.traceId)' | expect_json 'length == 400 and all(.[]; length == 2
+            and (sort_by(.parentSpanId // "") | .[1].parentSpanId == .[0].spanId))'
+    end before
+    end analyze
+}
