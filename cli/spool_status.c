@@ -189,6 +189,12 @@ static void known(struct json_writer *w, const char *key, double value)
         json_writer_double(w, value);
 }
 
+static void key_true(struct json_writer *w, const char *key)
+{
+    json_writer_key(w, key);
+    json_writer_bool(w, true);
+}
+
 static void write_segments(struct json_writer *w, enum spool_signal signal,
                            const struct spool_view_signal *seen)
 {
@@ -201,16 +207,16 @@ static void write_segments(struct json_writer *w, enum spool_signal signal,
         spool_segment_name(file, signal, segment);
         json_writer_begin_object(w);
         json_writer_key_string(w, "file", file);
-        json_writer_key(w, "kept");
-        json_writer_bool(w, segment->kept);
-        json_writer_key(w, "in_memory");
-        json_writer_bool(w, segment->in_memory);
         json_writer_key_uint(w, "number", segment->seq);
         json_writer_key_uint(w, "bytes", segment->size);
         json_writer_key_uint(w, "settled_bytes", segment->offset);
         json_writer_key_uint(w, "backlog_records", segment->pending);
         json_writer_key(w, "held");
         json_writer_bool(w, segment->held);
+        if (segment->in_memory)
+            key_true(w, "in_memory");
+        if (segment->kept)
+            key_true(w, "kept");
         json_writer_end_object(w);
     }
     json_writer_end_array(w);
