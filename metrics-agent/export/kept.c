@@ -88,7 +88,8 @@ int kept_add(struct kept *k, struct segments *s, struct segment *segment)
 
     spool_segment_name(from, s->signal, &segment->file);
     spool_files_kept(to, s->signal, file.seq);
-    if (file.size == 0 || segment->nameless || segment->suspect || segment->file.active || add(k, &file) != 0)
+    if (file.size == 0 || segment->nameless || segment->suspect || segment->file.active ||
+        add(k, &file) != 0)
         return -1;
     if (renameat(dir_fd, from, dir_fd, to) != 0) {
         for (size_t i = k->count; i-- > 0;) {
