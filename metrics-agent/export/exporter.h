@@ -63,7 +63,8 @@ struct exporter {
     enum exporter_state state;
     uint64_t look_ns;     /* when to look at the files again; UINT64_MAX for never */
     uint64_t rescan_ns;   /* no reading of the directory before this */
-    uint64_t progress_ns; /* when something was last settled, or nothing waited in memory */
+    uint64_t progress_ns; /* when something was last settled, or began to wait in memory */
+    bool waits_in_memory; /* something does */
     uint64_t move_seq;    /* segments in memory below this number have waited too long there */
     uint64_t send_ns;     /* no request before this; 0 for at once */
     bool notified;        /* somebody wrote: look_ns is near */

@@ -220,9 +220,8 @@ static bool move_late(struct memory_tier *tier, struct exporter *e, uint64_t now
     struct segments *const s = &e->segments;
     struct segment *segment;
 
-    if (s->sums.memory_waiting == 0 && !s->dirs.leaving_memory)
-        e->progress_ns = now_ns;
-    if (!s->dirs.leaving_memory && now_ns - e->progress_ns >= clock_ms_to_ns(MEMORY_TIER_WAIT_MS)) {
+    if (!s->dirs.leaving_memory && e->waits_in_memory &&
+        now_ns - e->progress_ns >= clock_ms_to_ns(MEMORY_TIER_WAIT_MS)) {
         seal_late(e, now_ns);
         e->move_seq = s->active_seq;
     }
@@ -294,11 +293,22 @@ static bool take_away(struct memory_tier *tier, struct exporter *exporters, size
     return true;
 }
 
+/* Whether something waits in memory, and since when. */
+static bool look_at_waiting(struct exporter *e, uint64_t now_ns)
+{
+    const bool waits = e->segments.sums.memory_waiting > 0;
+
+    if (waits && !e->waits_in_memory)
+        e->progress_ns = now_ns;
+    e->waits_in_memory = waits;
+    return waits;
+}
+
 uint64_t memory_tier_run(struct memory_tier *tier, struct exporter *exporters, size_t count,
                          uint64_t now_ns)
 {
     size_t in_memory = 0, on_disk = 0;
-    bool more = false;
+    bool waits = tier->dirs.leaving_memory, more = false;
 
     if (tier->dirs.memory_fd < 0)
         return UINT64_MAX;
@@ -308,19 +318,20 @@ uint64_t memory_tier_run(struct memory_tier *tier, struct exporter *exporters, s
 
         if (active != NULL && active->file.in_memory)
             exporters[0].shared->memory_sealed -= active->file.size;
+        waits = look_at_waiting(&exporters[i], now_ns) || waits;
         in_memory += exporters[i].segments.sums.in_memory;
         on_disk += exporters[i].segments.count - exporters[i].segments.sums.in_memory;
     }
     exporters[0].shared->checkpoint->memory_alone = on_disk == 0 && !tier->dirs.leaving_memory;
     if (now_ns < tier->run_ns)
-        return tier->run_ns;
+        return waits ? tier->run_ns : UINT64_MAX;
     for (size_t i = 0; i < count; i++)
         more = move_late(tier, &exporters[i], now_ns) || more;
     more = move_for_room(tier, exporters, count) || more;
     if (tier->dirs.leaving_memory && in_memory == 0 && take_away(tier, exporters, count))
         return UINT64_MAX;
     tier->run_ns = more ? now_ns : now_ns + clock_ms_to_ns(tier->failed ? AGAIN_MS : RUN_MS);
-    return in_memory > 0 || tier->dirs.leaving_memory ? tier->run_ns : UINT64_MAX;
+    return waits || more ? tier->run_ns : UINT64_MAX;
 }
 
 void memory_tier_leave(struct memory_tier *tier, struct exporter *exporters, size_t count)
