@@ -27,6 +27,9 @@ PATIENCE = 120
 ITS_OWN = {"up", "ALERTS"}
 # Has data only while something is wrong, which `alert` looks at.
 ONLY_WHEN_WRONG = {"annotation Alerts"}
+# What every query has, so that it holds for all programs or for those that somebody has chosen.
+CHOSEN_BY = {"prometheus": 'job=~"$job"', "tempo": 'resource.service.name =~ "${service:pipe}"',
+             "loki": '{service_name=~"${service:pipe}"}'}
 
 
 def print_rules(path):
@@ -146,7 +149,8 @@ def check_form(path):
     """What Grafana needs of a dashboard, as far as it can be told without it."""
     dashboard, bad = load_dashboard(path), []
     shown = list(panels(dashboard))
-    ids = [panel["id"] for panel in dashboard["panels"]]
+    ids = [panel["id"] for panel in dashboard["panels"] if panel["type"] == "row"]
+    ids += [panel["id"] for panel in shown]
     if len(set(ids)) != len(ids):
         bad.append("two panels have one id")
     for title in ("Request Throughput", "Latency p95", "Requests by Path", "Error Rate (5m)"):
@@ -161,14 +165,21 @@ def check_form(path):
         place = panel["gridPos"]
         if place["x"] + place["w"] > 24:
             bad.append(f"{panel['title']}: wider than the page")
+        for target in panel["targets"]:
+            text, wanted = target.get("expr") or target["query"], CHOSEN_BY[target["datasource"]["type"]]
+            if wanted not in text:
+                bad.append(f"{panel['title']}: not of what is chosen, without {wanted}: {text}")
     cells = [(x, y) for panel in dashboard["panels"] for p in [panel["gridPos"]]
              for x in range(p["x"], p["x"] + p["w"]) for y in range(p["y"], p["y"] + p["h"])]
     if len(set(cells)) != len(cells):
         bad.append("panels overlap")
-    variables = {v["name"] for v in dashboard["templating"]["list"]}
+    variables = {v["name"]: v for v in dashboard["templating"]["list"]}
+    # Loki refuses a selector that an empty label would match, as .* does.
+    if variables.get("service", {}).get("allValue") != ".+":
+        bad.append("All programs are not .+")
     used = set(re.findall(r"\$\{?(?!__)([a-zA-Z]\w*)", json.dumps(dashboard)))
-    if used - variables:
-        bad.append(f"unknown variables: {used - variables}")
+    if used - variables.keys():
+        bad.append(f"unknown variables: {used - variables.keys()}")
     if dashboard["id"] is not None or not dashboard["uid"]:
         bad.append("an id, or no uid: it can't be provisioned")
     print("\n".join(bad))

@@ -68,3 +68,10 @@ teardown() {
     cat "$DIR/all.yaml"
     HONEYCOMB_API_KEY=key "$COLLECTOR" validate --config "$DIR/all.yaml"
 }
+
+@test "dashboard and rules of the Helm chart are the ones of dashboards/" {
+    local file
+    for file in dashboards/microtrace.json dashboards/rules/alerts.yml dashboards/rules/recording.yml; do
+        [ "$ROOT/deploy/helm/microtrace/files/${file##*/}" -ef "$ROOT/$file" ]
+    done
+}
