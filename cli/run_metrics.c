@@ -32,6 +32,15 @@ static const struct metrics_family_def last_success = {
     .labels = {"program", NULL},
 };
 
+/* Beside the success's: a program has failed since if this one is later, however rarely it runs. */
+static const struct metrics_family_def last_failure = {
+    .name = "program_last_failure_timestamp_seconds",
+    .help = "When the last run of the program that ended in any other way did so.",
+    .unit = "seconds",
+    .kind = METRICS_GAUGE,
+    .labels = {"program", NULL},
+};
+
 static const char *const outcomes[RUN_OUTCOMES] = {
     [RUN_SUCCESS] = "success",
     [RUN_FAILURE] = "failure",
@@ -54,9 +63,11 @@ void run_metrics_add(const struct emit *emit, const char *program, const struct 
     }
     metrics_observe(metrics_histogram(metrics_declare(metrics, &seconds), values),
                     (double)result->elapsed_ns / CLOCK_NS_PER_S);
-    if (result->outcome == RUN_SUCCESS)
-        metrics_gauge_set(metrics_gauge(metrics_declare(metrics, &last_success), values),
-                          (double)unix_ms / 1000);
+    metrics_gauge_set(
+        metrics_gauge(metrics_declare(metrics, result->outcome == RUN_SUCCESS ? &last_success
+                                                                              : &last_failure),
+                      values),
+        (double)unix_ms / 1000);
     if (metrics_refusal(metrics) != NULL)
         printable_error("microtrace run: %s is not counted: %s (see "
                         "microtrace_metrics_refused_total)",

@@ -77,6 +77,16 @@ ends_with() {
     run -0 "$BIN/microtrace" metrics --prometheus
     awk -v now="$(date +%s)" '/^program_last_success_timestamp_seconds\{program="job"\}/ { found = now - $2 }
         END { exit !(found != "" && found > -2 && found < 60) }' <<<"$output"
+    # The failures came after it.
+    awk '/^program_last_success_timestamp_seconds\{program="job"\}/ { success = $2 }
+        /^program_last_failure_timestamp_seconds\{program="job"\}/ { job = $2 }
+        /^program_last_failure_timestamp_seconds\{program="nothing"\}/ { nothing = $2 }
+        END { exit !(success > 0 && job > success && nothing > job && nothing < success + 60) }' <<<"$output"
+    run -0 mt run --name job -- true
+    run -0 "$BIN/microtrace" metrics --prometheus
+    awk '/^program_last_success_timestamp_seconds\{program="job"\}/ { success = $2 }
+        /^program_last_failure_timestamp_seconds\{program="job"\}/ { failure = $2 }
+        END { exit !(failure > 0 && success > failure) }' <<<"$output"
 }
 
 @test "words of the command are its own, and not in the span unless asked for" {

@@ -11,6 +11,7 @@ VARIABLES = {
     "instance": ".*",
     "path": ".*",
     "__rate_interval": "10s",
+    "__range": "1m",
 }
 
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right",

@@ -62,6 +62,20 @@ start_everything() {
     start_prometheus
     start load "$BIN/microtrace" load --url "$URL" --rate 40 --mix 0.2
     LOAD=$STARTED
+    start runs runs_on
+}
+
+# runs_program NAME: succeeds and fails, for the metrics of both.
+runs_program() {
+    MICROTRACE_RUN_DIR=$STATE/run MICROTRACE_SPOOL_DIR=$STATE/spool "$BIN/microtrace" run --name "$1" -- true
+    ! MICROTRACE_RUN_DIR=$STATE/run MICROTRACE_SPOOL_DIR=$STATE/spool "$BIN/microtrace" run --name "$1" -- false
+}
+
+# runs_on: a program again and again, until the test ends.
+runs_on() {
+    while runs_program job; do
+        sleep 0.5
+    done
 }
 
 breaker() {
@@ -111,6 +125,7 @@ seen_open() {
     start_microtrace
     analyze '{"a": 1}'
     expect 422
+    runs_program job
     scrape >"$DIR/metrics"
     dashboards names "$DASHBOARD" "$DIR/metrics" "$RULES"/*.yml
 }
@@ -137,4 +152,6 @@ seen_open() {
     start agent env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" \
         MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$BIN/metrics-agent"
     dashboards alert "$PROMETHEUS" MicroTraceNoWorkers
+    runs_program job
+    dashboards alert "$PROMETHEUS" MicroTraceProgramFailing
 }

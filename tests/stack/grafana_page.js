@@ -115,7 +115,7 @@ async function main(base, dir, file, picture) {
   const complaints = [];
   const mishaps = [];
   fs.mkdirSync(dir, { recursive: true });
-  const context = await browser.open(dir, { width: 1500, height: 3800 }, mishaps);
+  const context = await browser.open(dir, { width: 1500, height: 3900 }, mishaps);
   try {
     const answer = await context.request.post(`${base}/login`, { data: { user: "admin", password: "admin" } });
     report(answer.status() === 200, "admin, admin logs in");
