@@ -372,7 +372,7 @@ touch "$PWD/begun"
 while [ ! -e "$PWD/go" ]; do sleep 0.02; done
 echo finished
 END
-    local gateway client
+    local gateway client next
     "$BIN/microtrace-cgi" --listen "unix:$DIR/stop.sock" -c 3 >"$DIR/stop.log" 2>&1 3>&- &
     gateway=$!
     wait_until test -S "$DIR/stop.sock"
@@ -381,10 +381,19 @@ END
     wait_until test -e "$SITE/begun"
     kill "$gateway"
     wait_until eval '[ "$(pgrep -c -P '"$gateway"')" -eq 1 ]'
+    # Nobody waits for it any more, and a successor can have the socket.
+    wait_until test ! -e "$DIR/stop.sock"
+    "$BIN/microtrace-cgi" --listen "unix:$DIR/stop.sock" >>"$DIR/stop.log" 2>&1 3>&- &
+    next=$!
+    wait_until test -S "$DIR/stop.sock"
+    kill "$gateway"
     touch "$SITE/go"
     wait "$client"
     answered '^finished$'
     wait "$gateway"
+    ask "$DIR/stop.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    kill "$next"
+    wait "$next"
     [ ! -s "$DIR/stop.log" ]
 }
 
@@ -408,6 +417,12 @@ END
     run -2 "$BIN/microtrace-cgi" operand
     run -2 "$BIN/microtrace-cgi" -s nonsense
     [[ $output == *unix:/path* ]]
+    run -2 "$BIN/microtrace-cgi" -s nonsense --check
+    # Only a socket that was left behind is taken away, no other file.
+    echo kept >"$DIR/file"
+    run -2 "$BIN/microtrace-cgi" -s "unix:$DIR/file"
+    [[ $output == *"can't listen on"* ]]
+    [ "$(cat "$DIR/file")" = kept ]
     run -2 env MICROTRACE_CGI_TIMEOUT=0 "$BIN/microtrace-cgi" --check
     [[ $output == *MICROTRACE_CGI_TIMEOUT* ]]
     run -2 env MICROTRACE_ROUTES=no-slash "$BIN/microtrace-cgi" --check
