@@ -25,7 +25,7 @@ static void begin(struct cgi_front *front, bool is_fastcgi, int in, int out)
     front->list[0] = NULL;
     front->variables = is_fastcgi ? front->list : (const char *const *)environ;
     front->body_at = front->body_end = 0;
-    front->begun = false;
+    front->begun = front->too_large = false;
     front->begin_size = 0;
     front->params_size = front->out_at = front->out_free = front->out_end = 0;
 }
@@ -39,7 +39,9 @@ void cgi_front_begin_fastcgi(struct cgi_front *front, int connection)
 
 bool cgi_front_can_go_on(const struct cgi_front *front)
 {
+    /* What a client has not taken of this answer must not meet the next one. */
     return front->state == CGI_FRONT_OPEN && front->in >= 0 && front->body_ended &&
+           front->out_at == front->out_end &&
            (front->begin_body[KEEP_FLAGS] & FASTCGI_KEEP_CONN) != 0;
 }
 
@@ -162,7 +164,7 @@ size_t cgi_front_room(const struct cgi_front *front)
     return sizeof(front->body) - (front->body_end - front->body_at);
 }
 
-/* Turns the pairs into variables. Returns 0, or -1 if they are malformed or too many. */
+/* Turns the pairs into variables. Returns 0, or -1 if they are malformed. */
 static int decode_params(struct cgi_front *front)
 {
     const uint8_t *at = front->params;
@@ -172,9 +174,17 @@ static int decode_params(struct cgi_front *front)
     while (left > 0) {
         char *const start = front->text + used;
 
-        if (fastcgi_pair_read(&pair, at, left) != 0 || count == CGI_FRONT_VARIABLES_MAX ||
-            pair.name_size + pair.value_size + 2 > sizeof(front->text) - used)
+        if (count == CGI_FRONT_VARIABLES_MAX) {
+            front->too_large = true;
+            break;
+        }
+        if (fastcgi_pair_read(&pair, at, left) != 0) {
+            /* Where not all of them fit, the last one may be cut. */
+            if (front->too_large)
+                break;
             return -1;
+        }
+        assert(pair.name_size + pair.value_size + 2 <= sizeof(front->text) - used);
         /* A NUL would hide the rest of it from everybody else. */
         if (memchr(pair.name, '\0', pair.name_size) == NULL &&
             memchr(pair.value, '\0', pair.value_size) == NULL) {
@@ -234,7 +244,9 @@ static int take_params(struct cgi_front *front, const struct fastcgi_piece *piec
         return decode_params(front);
     }
     if (piece->content_size > sizeof(front->params) - front->params_size)
-        return -1;
+        front->too_large = true;
+    if (front->too_large)
+        return 0;
     memcpy(front->params + front->params_size, piece->content, piece->content_size);
     front->params_size += piece->content_size;
     return 0;

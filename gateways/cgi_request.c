@@ -178,7 +178,8 @@ void cgi_request_serve(struct cgi_request *r, const char *path)
     observer_begin(r->observer, &r->observed, &r->request,
                    found == CGI_SCRIPT_FOUND ? r->script.url_path : NULL);
     cgi_stderr_begin(&r->err, r->telemetry, &r->observed.server.log, copy_line, r);
-    r->error = found == CGI_SCRIPT_FOUND     ? start(r)
+    r->error = r->front.too_large            ? CGI_ERROR_TOO_LARGE
+               : found == CGI_SCRIPT_FOUND   ? start(r)
                : found == CGI_SCRIPT_MISSING ? CGI_ERROR_NOT_FOUND
                                              : CGI_ERROR_FORBIDDEN;
     if (r->error == CGI_ERROR_NONE)

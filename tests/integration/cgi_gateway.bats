@@ -203,6 +203,24 @@ head_gives() {
     span_of bad | expect_json '.attrs["error.type"] == "exec_failed"'
 }
 
+@test "more variables than there is room for: 431, and counted" {
+    local i many=() long before after
+    long=$(head -c 100000 /dev/zero | tr '\0' x)
+    for ((i = 0; i < 1100; i++)); do many+=("HTTP_V$i=x"); done
+    before=$(counter 'errors_total{method="GET",path="/env.cgi",exception="request_too_large"}')
+    for i in 1 2; do
+        ask "$DIR/cgi.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi" SCRIPT_NAME=/env.cgi HTTP_X_REQUEST_ID=large \
+            "${many[@]}"
+        answered '^Status: 431 '
+        answered '^X-Request-ID: large'
+        many=("HTTP_A=$long" "HTTP_B=$long" "HTTP_C=$long" HTTP_D=small)
+    done
+    after=$(counter 'errors_total{method="GET",path="/env.cgi",exception="request_too_large"}')
+    [ "$((after - before))" -eq 2 ]
+    ask "$DIR/cgi.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    answered "^CWD=$SITE\$"
+}
+
 @test "a request that is cut anywhere is read whole" {
     head -c 70000 /dev/urandom >"$DIR/sent"
     for cut in 1 7 8192; do
@@ -303,6 +321,31 @@ for body in (b"first", b"second", b"third"):
 other = connect()
 ask(*other, b"another")
 assert one[1].read() == b"", "the idle connection is still there"
+END
+    kill $!
+    wait $!
+}
+
+@test "a kept connection whose client does not take its answer is given up, not left to wait" {
+    script burst.cgi <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\n\n'
+# More than the connection holds, and no more than waits for it.
+head -c "$(($(cat /proc/sys/net/core/wmem_default) + 110000))" /dev/zero
+END
+    MICROTRACE_CGI_TIMEOUT=1 "$BIN/microtrace-cgi" -s "unix:$DIR/slow.sock" >"$DIR/slow.log" 2>&1 3>&- &
+    wait_until test -S "$DIR/slow.sock"
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT/tests/tools timeout 60 /usr/bin/python3 - "$DIR/slow.sock" "$SITE/burst.cgi" <<'END'
+import socket, sys, time
+from fastcgi_peer import *
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect(sys.argv[1])
+c = Connection(s)
+c.send(request(path=sys.argv[2], keep=True))
+time.sleep(4)
+a = Answer(c)
+assert not a.ended and c.left == b"" and c.sock.recv(1) == b"", (len(a.out), a.ended)
 END
     kill $!
     wait $!
