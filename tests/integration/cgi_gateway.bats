@@ -326,31 +326,6 @@ END
     wait $!
 }
 
-@test "a kept connection whose client does not take its answer is given up, not left to wait" {
-    script burst.cgi <<'END'
-#!/bin/sh
-printf 'Content-Type: text/plain\n\n'
-# More than the connection holds, and no more than waits for it.
-head -c "$(($(cat /proc/sys/net/core/wmem_default) + 110000))" /dev/zero
-END
-    MICROTRACE_CGI_TIMEOUT=1 "$BIN/microtrace-cgi" -s "unix:$DIR/slow.sock" >"$DIR/slow.log" 2>&1 3>&- &
-    wait_until test -S "$DIR/slow.sock"
-    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT/tests/tools timeout 60 /usr/bin/python3 - "$DIR/slow.sock" "$SITE/burst.cgi" <<'END'
-import socket, sys, time
-from fastcgi_peer import *
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(20)
-s.connect(sys.argv[1])
-c = Connection(s)
-c.send(request(path=sys.argv[2], keep=True))
-time.sleep(4)
-a = Answer(c)
-assert not a.ended and c.left == b"" and c.sock.recv(1) == b"", (len(a.out), a.ended)
-END
-    kill $!
-    wait $!
-}
-
 # serves_or_ended PID ADDRESS: another program may have taken the port meanwhile.
 serves_or_ended() {
     gone "$1" || ask "$2" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
