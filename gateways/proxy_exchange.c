@@ -1,3 +1,4 @@
+#include "gateways/fastcgi_script.h"
 #include "gateways/proxy.h"
 
 #include "lib/base/clock.h"
@@ -211,7 +212,7 @@ static void observe(struct proxy_exchange *x, const char *const *strings)
     x->repeatable = is_repeatable(x->request.method);
     x->begin_ns = clock_monotonic_ns();
     observer_begin(proxy->observer, &x->observed, &x->request,
-                   exists ? x->request.script_name : NULL);
+                   exists ? fastcgi_script_path(file, x->request.script_name) : NULL);
     x->began = true;
     proxy_timer_set(proxy->loop, &proxy->ends, &x->end);
 }
