@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum {
-    RESPONDER = 1,  /* role of BEGIN_REQUEST */
     KEEP_FLAGS = 2, /* where its flags are */
     END_SIZE = 2 * FASTCGI_HEADER_SIZE + FASTCGI_BODY_SIZE,
     VALUES_MAX = 128, /* bytes of an answer to GET_VALUES */
@@ -223,7 +222,7 @@ static int take_begin(struct cgi_front *front, const struct fastcgi_piece *piece
             put_bytes(front, end, sizeof(end));
         return 0;
     }
-    if (front->begin_body[0] != 0 || front->begin_body[1] != RESPONDER) {
+    if (front->begin_body[0] != 0 || front->begin_body[1] != FASTCGI_RESPONDER) {
         fastcgi_end_write(end, piece->id, 0, FASTCGI_UNKNOWN_ROLE);
         put_bytes(front, end, sizeof(end));
         cgi_front_release(front);
