@@ -3,6 +3,8 @@
 # the service that it calls and the program that it starts; every span has the right parent, every log
 # line its span. And the proxy takes the socket that it is given, however that comes.
 
+bats_require_minimum_version 1.5.0
+
 load helpers
 load proxy
 
@@ -114,6 +116,14 @@ os.execv(sys.argv[2], sys.argv[2:])' "$DIR/systemd.sock" "$BIN/microtrace-proxy"
     run "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
     [ "$status" -eq 2 ]
     [ "$output" = "microtrace-proxy: can't listen on $PROXY_SOCKET: Address already in use" ]
+    # No other file is taken away, and nobody is the upstream of its own.
+    echo kept >"$DIR/file"
+    run -2 "$BIN/microtrace-proxy" --listen "$DIR/file" --upstream "$FPM_SOCKET"
+    [ "$(cat "$DIR/file")" = kept ]
+    run -2 "$BIN/microtrace-proxy" --listen "unix:$FPM_SOCKET" --upstream "$FPM_SOCKET" --check
+    [ "$output" = "microtrace-proxy: --listen and --upstream are the same socket, unix:$FPM_SOCKET" ]
+    run -2 "$BIN/microtrace-proxy" --listen 127.0.0.1:9 --upstream 127.0.0.1:9 --check
+    run -2 "$BIN/microtrace-proxy" --listen unix: --upstream "$FPM_SOCKET" --check
     end stale
 }
 
