@@ -187,6 +187,31 @@ PY
     rm "$DIR/last.pid"
 }
 
+@test "SIGTERM leaves no request in the queue of the socket that goes away" {
+    echo 'plain' | tr -d '\n' | page plain.php
+    PROXY_SOCKET=$DIR/queue.sock
+    begin queue "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
+    wait_until listening "$PROXY_SOCKET"
+    # It learns of the signal first, and of the requests behind it.
+    front <<PY
+import signal
+pid = $(pid_of queue)
+os.kill(pid, signal.SIGSTOP)
+os.kill(pid, signal.SIGTERM)
+connections = [connect(proxy) for _ in range(70)]
+for c in connections:
+    c.send(request(path="$DIR/site/plain.php", keep=True))
+os.kill(pid, signal.SIGCONT)
+for c in connections:
+    a = Answer(c)
+    assert a.code == 200 and a.body == b"plain" and a.ended, a.out
+    assert c.read() is None
+PY
+    wait_until gone "$(pid_of queue)"
+    rm "$DIR/queue.pid"
+    [ ! -e "$PROXY_SOCKET" ]
+}
+
 @test "in front of a program with libfcgi, whose own telemetry goes on below the proxy's" {
     begin analyze /usr/bin/python3 -c '
 import os, socket, sys
