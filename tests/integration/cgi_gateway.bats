@@ -203,6 +203,17 @@ head_gives() {
     span_of bad | expect_json '.attrs["error.type"] == "exec_failed"'
 }
 
+@test "an instance that is named by relative paths is the script's, too, in its own folder" {
+    (cd "$STATE" && MICROTRACE_RUN_DIR=./run MICROTRACE_SPOOL_DIR=spool exec "$BIN/microtrace-cgi" \
+        -s "unix:$DIR/relative.sock" >"$DIR/relative.log" 2>&1 3>&-) &
+    wait_until test -S "$DIR/relative.sock"
+    ask "$DIR/relative.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    answered "^MICROTRACE_RUN_DIR=$(realpath "$STATE/run")\$"
+    answered "^MICROTRACE_SPOOL_DIR=$(realpath "$STATE/spool")\$"
+    kill $!
+    wait $!
+}
+
 @test "more variables than there is room for: 431, and counted" {
     local i many=() long before after
     long=$(head -c 100000 /dev/zero | tr '\0' x)
