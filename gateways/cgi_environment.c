@@ -3,8 +3,10 @@
 #include "lib/trace/propagation.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,14 +121,22 @@ static void put_carrier(void *context, const char *name, const char *value)
         set(context, "", name, value);
 }
 
+/* A folder of the instance, for a script that has another working directory than this process. */
+static void set_folder(struct maker *maker, const char *name, const char *folder)
+{
+    char path[PATH_MAX];
+
+    set(maker, "", name, folder[0] != '/' && realpath(folder, path) != NULL ? path : folder);
+}
+
 static void set_own(struct maker *maker, const struct cgi_script *script,
                     const struct server_span *server, const struct telemetry_settings *instance)
 {
     (void)propagation_inject(server->settings->propagators, &server->span.context,
                              server->request->baggage, put_carrier, maker);
     set(maker, "", "HTTP_X_REQUEST_ID", server->request_id);
-    set(maker, "", "MICROTRACE_RUN_DIR", instance->run_dir);
-    set(maker, "", "MICROTRACE_SPOOL_DIR", instance->spool_dir);
+    set_folder(maker, "MICROTRACE_RUN_DIR", instance->run_dir);
+    set_folder(maker, "MICROTRACE_SPOOL_DIR", instance->spool_dir);
     if (script->was_split) {
         set(maker, "", "SCRIPT_NAME", script->url_path);
         set(maker, "", "PATH_INFO", script->path_info);

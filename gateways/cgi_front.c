@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum {
-    RESPONDER = 1,  /* role of BEGIN_REQUEST */
     KEEP_FLAGS = 2, /* where its flags are */
     END_SIZE = 2 * FASTCGI_HEADER_SIZE + FASTCGI_BODY_SIZE,
     VALUES_MAX = 128, /* bytes of an answer to GET_VALUES */
@@ -25,7 +24,7 @@ static void begin(struct cgi_front *front, bool is_fastcgi, int in, int out)
     front->list[0] = NULL;
     front->variables = is_fastcgi ? front->list : (const char *const *)environ;
     front->body_at = front->body_end = 0;
-    front->begun = false;
+    front->begun = front->too_large = false;
     front->begin_size = 0;
     front->params_size = front->out_at = front->out_free = front->out_end = 0;
 }
@@ -39,7 +38,9 @@ void cgi_front_begin_fastcgi(struct cgi_front *front, int connection)
 
 bool cgi_front_can_go_on(const struct cgi_front *front)
 {
+    /* What a client has not taken of this answer must not meet the next one. */
     return front->state == CGI_FRONT_OPEN && front->in >= 0 && front->body_ended &&
+           front->out_at == front->out_end &&
            (front->begin_body[KEEP_FLAGS] & FASTCGI_KEEP_CONN) != 0;
 }
 
@@ -162,7 +163,7 @@ size_t cgi_front_room(const struct cgi_front *front)
     return sizeof(front->body) - (front->body_end - front->body_at);
 }
 
-/* Turns the pairs into variables. Returns 0, or -1 if they are malformed or too many. */
+/* Turns the pairs into variables. Returns 0, or -1 if they are malformed. */
 static int decode_params(struct cgi_front *front)
 {
     const uint8_t *at = front->params;
@@ -172,9 +173,17 @@ static int decode_params(struct cgi_front *front)
     while (left > 0) {
         char *const start = front->text + used;
 
-        if (fastcgi_pair_read(&pair, at, left) != 0 || count == CGI_FRONT_VARIABLES_MAX ||
-            pair.name_size + pair.value_size + 2 > sizeof(front->text) - used)
+        if (count == CGI_FRONT_VARIABLES_MAX) {
+            front->too_large = true;
+            break;
+        }
+        if (fastcgi_pair_read(&pair, at, left) != 0) {
+            /* Where not all of them fit, the last one may be cut. */
+            if (front->too_large)
+                break;
             return -1;
+        }
+        assert(pair.name_size + pair.value_size + 2 <= sizeof(front->text) - used);
         /* A NUL would hide the rest of it from everybody else. */
         if (memchr(pair.name, '\0', pair.name_size) == NULL &&
             memchr(pair.value, '\0', pair.value_size) == NULL) {
@@ -213,7 +222,7 @@ static int take_begin(struct cgi_front *front, const struct fastcgi_piece *piece
             put_bytes(front, end, sizeof(end));
         return 0;
     }
-    if (front->begin_body[0] != 0 || front->begin_body[1] != RESPONDER) {
+    if (front->begin_body[0] != 0 || front->begin_body[1] != FASTCGI_RESPONDER) {
         fastcgi_end_write(end, piece->id, 0, FASTCGI_UNKNOWN_ROLE);
         put_bytes(front, end, sizeof(end));
         cgi_front_release(front);
@@ -234,7 +243,9 @@ static int take_params(struct cgi_front *front, const struct fastcgi_piece *piec
         return decode_params(front);
     }
     if (piece->content_size > sizeof(front->params) - front->params_size)
-        return -1;
+        front->too_large = true;
+    if (front->too_large)
+        return 0;
     memcpy(front->params + front->params_size, piece->content, piece->content_size);
     front->params_size += piece->content_size;
     return 0;

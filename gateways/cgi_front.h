@@ -43,6 +43,7 @@ struct cgi_front {
 
     struct fastcgi_cursor cursor;
     bool begun;
+    bool too_large; /* more variables than there is room for; those that fit are there */
     uint16_t id;
     size_t begin_size, raw_size, params_size, out_at, out_free, out_end;
     uint8_t begin_body[FASTCGI_BODY_SIZE]; /* of BEGIN_REQUEST */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -79,11 +80,18 @@ static socklen_t read_url(const char *url, union address *address)
     return 0;
 }
 
-/* A socket's file that a process has left behind keeps others from using its name. */
+/*
+ * A socket's file that a process has left behind keeps others from using its name. connect(2)
+ * refuses any other file as well, and that is not ours to remove.
+ */
 static void remove_stale(const union address *address, socklen_t size)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stat status;
+    int fd;
 
+    if (lstat(address->un.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
     if (connect(fd, &address->any, size) != 0 && errno == ECONNREFUSED)
@@ -100,19 +108,34 @@ static int take(int fd)
     return close(fd);
 }
 
-static int open_url(const char *url)
+/* As read_url; says on stderr what is wrong. */
+static socklen_t read_named(const char *url, union address *address)
 {
-    union address address;
-    const socklen_t size = read_url(url, &address);
-    const int on = 1;
-    int fd;
+    const socklen_t size = read_url(url, address);
 
-    if (size == 0) {
+    if (size == 0)
         message_print("--listen: \"%s\" can't be used; it takes unix:/path, tcp:127.0.0.1:9000 or "
                       "tcp6:[::1]:9000",
                       url);
+    return size;
+}
+
+int cgi_listen_check(const char *url)
+{
+    union address address;
+
+    return url == NULL || read_named(url, &address) > 0 ? 0 : -1;
+}
+
+static int open_url(const char *url)
+{
+    union address address;
+    const socklen_t size = read_named(url, &address);
+    const int on = 1;
+    int fd;
+
+    if (size == 0)
         return -1;
-    }
     if (address.any.sa_family == AF_UNIX)
         remove_stale(&address, size);
     fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -151,8 +174,14 @@ int cgi_listen(const char *url)
     return fcntl(CGI_LISTEN_FD, F_SETFD, FD_CLOEXEC);
 }
 
-void cgi_listen_remove(const char *url)
+void cgi_listen_end(const char *url)
 {
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)dup3(fd, CGI_LISTEN_FD, O_CLOEXEC);
+        (void)close(fd);
+    }
     if (url != NULL && strncmp(url, unix_prefix, sizeof(unix_prefix) - 1) == 0)
         (void)unlink(url + sizeof(unix_prefix) - 1);
 }

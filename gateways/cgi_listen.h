@@ -16,11 +16,14 @@ enum { CGI_LISTEN_FD = 0 };
  */
 int cgi_listen(const char *url);
 
+/* Whether cgi_listen can read `url` (or NULL). Returns 0, or -1 after a line on stderr. */
+int cgi_listen_check(const char *url);
+
 /* Whether descriptor 0 is one. */
 int cgi_listen_is_ready(void);
 
-/* Takes a Unix socket away that cgi_listen made. */
-void cgi_listen_remove(const char *url);
+/* Listens no more, and takes a Unix socket away that cgi_listen made. */
+void cgi_listen_end(const char *url);
 
 /* Makes SIGTERM, SIGINT and SIGUSR1 end cgi_listen_accept. Returns 0 or -1. */
 int cgi_listen_stop_on_signals(void);

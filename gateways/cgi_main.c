@@ -185,6 +185,14 @@ static int work(void *context, cgi_process_group *group)
     return result;
 }
 
+/* At once, since the last script may take long: nobody is to wait in the queue for what ends. */
+static void stop_listening(void *context)
+{
+    const struct program *const program = context;
+
+    cgi_listen_end(program->options.listen);
+}
+
 static volatile sig_atomic_t given_up;
 
 static void give_up(int number)
@@ -238,12 +246,13 @@ int main(int argc, char **argv)
     if (is_request)
         return answer_cgi(&program, argc > 1 ? argv[1] : NULL);
     if (program.options.check) {
+        if (cgi_listen_check(program.options.listen) != 0)
+            return OPTIONS_USAGE;
         telemetry_settings_check(&program.settings.telemetry);
         return EXIT_SUCCESS;
     }
     if (cgi_listen(program.options.listen) != 0)
         return OPTIONS_USAGE;
-    result = cgi_workers_run((unsigned)program.options.processes, work, &program);
-    cgi_listen_remove(program.options.listen);
+    result = cgi_workers_run((unsigned)program.options.processes, work, stop_listening, &program);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,6 +3,7 @@
 #include "gateways/cgi_relay.h"
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
+#include "lib/base/printable.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -74,15 +75,20 @@ static void say_failure(struct cgi_request *r)
         attribute_string("reason", error_of(r)->text),
         attribute_string("script", r->script.path),
     };
-    char line[PATH_MAX + 256];
+    char text[PATH_MAX + 256], line[PRINTABLE_LINE_MAX];
+    size_t size;
     int length;
 
     telemetry_log(r->telemetry, LOG_LEVEL_ERROR, "microtrace.cgi", "script_failed",
                   &r->observed.server.log, fields, sizeof(fields) / sizeof(fields[0]));
     length =
-        snprintf(line, sizeof(line), "microtrace-cgi: %s: %s\n", r->script.path, error_of(r)->text);
-    if (length > 0 && (size_t)length < sizeof(line))
-        copy_line(r, line, (size_t)length);
+        snprintf(text, sizeof(text), "microtrace-cgi: %s: %s", r->script.path, error_of(r)->text);
+    if (length <= 0 || (size_t)length >= sizeof(text))
+        return;
+    /* The path may be a client's choice, with line ends of its own. */
+    size = printable_copy(line, PRINTABLE_LINE_MAX - 1, text, (size_t)length);
+    line[size++] = '\n';
+    copy_line(r, line, size);
 }
 
 /* Our own answer, in place of a script's that has not begun. */
@@ -178,7 +184,8 @@ void cgi_request_serve(struct cgi_request *r, const char *path)
     observer_begin(r->observer, &r->observed, &r->request,
                    found == CGI_SCRIPT_FOUND ? r->script.url_path : NULL);
     cgi_stderr_begin(&r->err, r->telemetry, &r->observed.server.log, copy_line, r);
-    r->error = found == CGI_SCRIPT_FOUND     ? start(r)
+    r->error = r->front.too_large            ? CGI_ERROR_TOO_LARGE
+               : found == CGI_SCRIPT_FOUND   ? start(r)
                : found == CGI_SCRIPT_MISSING ? CGI_ERROR_NOT_FOUND
                                              : CGI_ERROR_FORBIDDEN;
     if (r->error == CGI_ERROR_NONE)

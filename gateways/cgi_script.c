@@ -1,5 +1,7 @@
 #include "gateways/cgi_script.h"
 
+#include "gateways/fastcgi_script.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -67,13 +69,11 @@ static enum cgi_script_result split(struct cgi_script *script, const char *root,
 
 static void set_url_path(struct cgi_script *script, const char *name)
 {
-    const char *const base = strrchr(script->path, '/');
-    const char *const last = name != NULL ? strrchr(name, '/') : NULL;
+    const char *const fits = name != NULL && strlen(name) < PATH_MAX ? name : NULL;
+    const char *const path = fastcgi_script_path(script->path, fits);
 
-    if (last != NULL && base != NULL && strcmp(last, base) == 0 && strlen(name) < PATH_MAX)
-        (void)strcpy(script->url_path, name);
-    else if (base != NULL)
-        (void)strcpy(script->url_path, base);
+    if (path != NULL)
+        (void)strcpy(script->url_path, path);
 }
 
 enum cgi_script_result cgi_script_find(struct cgi_script *script, const char *const *variables,

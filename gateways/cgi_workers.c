@@ -30,7 +30,9 @@ struct workers {
     struct worker *list;
     cgi_process_group *groups; /* shared memory, one each */
     int (*work)(void *context, cgi_process_group *group);
+    void (*stop)(void *context);
     void *context;
+    bool stopping;
     sigset_t watched;
 };
 
@@ -95,32 +97,38 @@ static void replace(struct workers *workers)
     }
 }
 
+static void stop_all(struct workers *workers)
+{
+    for (unsigned i = 0; i < workers->count; i++) {
+        if (workers->list[i].pid > 0)
+            (void)kill(workers->list[i].pid, SIGTERM);
+    }
+    /* Once, since a successor may have the socket's name by the second time. */
+    if (!workers->stopping)
+        workers->stop(workers->context);
+    workers->stopping = true;
+}
+
 static void watch(struct workers *workers)
 {
     const struct timespec look = {.tv_sec = LOOK_S};
-    bool stopping = false;
 
-    while (reap(workers) > 0 || !stopping) {
+    while (reap(workers) > 0 || !workers->stopping) {
         const int number = sigtimedwait(&workers->watched, NULL, &look);
 
-        if (number > 0 && number != SIGCHLD) {
-            stopping = true;
-            for (unsigned i = 0; i < workers->count; i++) {
-                if (workers->list[i].pid > 0)
-                    (void)kill(workers->list[i].pid, SIGTERM);
-            }
-        }
+        if (number > 0 && number != SIGCHLD)
+            stop_all(workers);
         (void)reap(workers);
-        if (!stopping)
+        if (!workers->stopping)
             replace(workers);
     }
 }
 
 int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group *group),
-                    void *context)
+                    void (*stop)(void *context), void *context)
 {
     static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
-    struct workers workers = {.count = count, .work = work, .context = context};
+    struct workers workers = {.count = count, .work = work, .stop = stop, .context = context};
     int result = 0;
 
     workers.list = calloc(count, sizeof(*workers.list));
@@ -140,10 +148,7 @@ int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group
         watch(&workers);
     } else {
         message_print("can't start %u processes: %s", count, strerror(errno));
-        for (unsigned i = 0; i < count; i++) {
-            if (workers.list[i].pid > 0)
-                (void)kill(workers.list[i].pid, SIGTERM);
-        }
+        stop_all(&workers);
     }
     (void)munmap(workers.groups, count * sizeof(*workers.groups));
     free(workers.list);

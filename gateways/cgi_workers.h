@@ -9,11 +9,11 @@
 
 /*
  * Starts `count` processes, each of which calls `work` with `context` and the place for its
- * script's group, and ends with what that returns. Comes back when SIGTERM, SIGINT or SIGUSR1 has
- * asked it to end and all of them have: with 0; or with -1 after a line on stderr if they can't be
- * started.
+ * script's group, and ends with what that returns. When SIGTERM, SIGINT or SIGUSR1 asks it to end,
+ * it passes that on and calls `stop` with `context`, and comes back when all of them have ended:
+ * with 0; or with -1 after a line on stderr if they can't be started.
  */
 int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group *group),
-                    void *context);
+                    void (*stop)(void *context), void *context);
 
 #endif

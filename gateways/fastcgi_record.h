@@ -29,6 +29,9 @@ enum fastcgi_type {
     FASTCGI_UNKNOWN_TYPE = 11,
 };
 
+/* Roles of BEGIN_REQUEST. */
+enum fastcgi_role { FASTCGI_RESPONDER = 1, FASTCGI_AUTHORIZER = 2, FASTCGI_FILTER = 3 };
+
 /* Flags of BEGIN_REQUEST. */
 enum { FASTCGI_KEEP_CONN = 1 };
 

@@ -9,7 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS = 32 }; /* connections that are taken in one turn */
+enum {
+    ACCEPTS = 32,      /* connections that are taken in one turn */
+    LAST_ROUNDS = 128, /* of them before it listens no more: a queue has at most 4096 */
+};
 
 static struct proxy *of_listener(struct proxy_source *source)
 {
@@ -18,13 +21,12 @@ static struct proxy *of_listener(struct proxy_source *source)
 
 /*
  * Without descriptors or memory the next one waits in the queue until a connection ends: nothing
- * else would change that.
+ * else would change that. Returns whether there may be more.
  */
-static void accept_ready(struct proxy_source *source, uint32_t events)
+static bool accept_some(struct proxy *proxy)
 {
-    struct proxy *const proxy = of_listener(source);
+    struct proxy_source *const source = &proxy->listener;
 
-    (void)events;
     for (int i = 0; i < ACCEPTS; i++) {
         const int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -36,8 +38,15 @@ static void accept_ready(struct proxy_source *source, uint32_t events)
             (void)proxy_loop_watch(proxy->loop, source, 0);
             proxy_timer_set(proxy->loop, &proxy->pauses, &proxy->pause);
         }
-        return;
+        return false;
     }
+    return true;
+}
+
+static void accept_ready(struct proxy_source *source, uint32_t events)
+{
+    (void)events;
+    (void)accept_some(of_listener(source));
 }
 
 static void pause_due(struct proxy_timer *timer)
@@ -63,13 +72,16 @@ void proxy_stop(struct proxy *proxy)
 {
     struct proxy_front *next;
 
+    /* Now, so that a successor's is not taken away. */
+    if (proxy->settings->listen != NULL && proxy->listen.any.sa_family == AF_UNIX)
+        (void)unlink(proxy->listen.un.sun_path);
+    /* Those in the queue are answered, too, unless a successor has the same socket. */
+    for (int i = 0; i < LAST_ROUNDS && proxy->settings->listen != NULL && accept_some(proxy); i++)
+        continue;
     proxy->stopping = true;
     (void)proxy_loop_watch(proxy->loop, &proxy->listener, 0);
     (void)close(proxy->listener.fd);
     proxy->listener.fd = -1;
-    /* Now, so that a successor's is not taken away. */
-    if (proxy->settings->listen != NULL && proxy->listen.any.sa_family == AF_UNIX)
-        (void)unlink(proxy->listen.un.sun_path);
     proxy_back_close_idle(proxy);
     for (struct proxy_front *front = proxy->fronts; front != NULL; front = next) {
         next = front->next;

@@ -23,6 +23,11 @@ enum {
 static int parse_unix(struct proxy_address *address, const char *path,
                       char reason[PROXY_ADDRESS_REASON_MAX])
 {
+    if (path[0] == '\0') {
+        (void)snprintf(reason, PROXY_ADDRESS_REASON_MAX, "%.120s: the path is missing",
+                       address->text);
+        return -1;
+    }
     if (strlen(path) >= sizeof(address->un.sun_path)) {
         (void)snprintf(reason, PROXY_ADDRESS_REASON_MAX,
                        "%.120s: a unix socket's path has at most %zu bytes", path,
@@ -73,6 +78,11 @@ int proxy_address_parse(struct proxy_address *address, const char *text,
     if (strncmp(text, unix_prefix, sizeof(unix_prefix) - 1) == 0)
         return parse_unix(address, text + sizeof(unix_prefix) - 1, reason);
     return text[0] == '/' ? parse_unix(address, text, reason) : parse_inet(address, reason);
+}
+
+bool proxy_address_is_same(const struct proxy_address *a, const struct proxy_address *b)
+{
+    return a->size == b->size && memcmp(&a->storage, &b->storage, a->size) == 0;
 }
 
 static int open_socket(const struct proxy_address *address)

@@ -29,6 +29,9 @@ struct proxy_address {
 int proxy_address_parse(struct proxy_address *address, const char *text,
                         char reason[PROXY_ADDRESS_REASON_MAX]);
 
+/* Whether both were read from the same address. */
+bool proxy_address_is_same(const struct proxy_address *a, const struct proxy_address *b);
+
 /*
  * Listens. A unix socket gets `mode`, in the place of one that nobody listens on any more. Returns
  * the descriptor, or -1 with a sentence in `reason`.

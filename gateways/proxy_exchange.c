@@ -1,3 +1,4 @@
+#include "gateways/fastcgi_script.h"
 #include "gateways/proxy.h"
 
 #include "lib/base/clock.h"
@@ -59,6 +60,8 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
     x->id = id;
     x->role = role;
     x->keep = (flags & FASTCGI_KEEP_CONN) != 0;
+    /* An Authorizer has none, but web servers may send the end of it (section 6.3). */
+    x->input_ended = role == FASTCGI_AUTHORIZER;
     x->body_left = PROXY_HEAD_LENGTH_UNKNOWN;
     x->wait.due = wait_due;
     x->end.due = end_due;
@@ -211,7 +214,7 @@ static void observe(struct proxy_exchange *x, const char *const *strings)
     x->repeatable = is_repeatable(x->request.method);
     x->begin_ns = clock_monotonic_ns();
     observer_begin(proxy->observer, &x->observed, &x->request,
-                   exists ? x->request.script_name : NULL);
+                   exists ? fastcgi_script_path(file, x->request.script_name) : NULL);
     x->began = true;
     proxy_timer_set(proxy->loop, &proxy->ends, &x->end);
 }
@@ -312,8 +315,11 @@ static void remember(struct proxy_exchange *x, const struct fastcgi_piece *piece
 void proxy_exchange_input(struct proxy_exchange *x, const struct fastcgi_piece *piece)
 {
     /* A Filter's DATA follows its STDIN. */
-    const uint8_t last = x->role == 3 ? FASTCGI_DATA : FASTCGI_STDIN;
+    const uint8_t last = x->role == FASTCGI_FILTER ? FASTCGI_DATA : FASTCGI_STDIN;
 
+    /* On a kept connection the upstream would take it for the next request's. */
+    if (x->input_ended && x->role != FASTCGI_AUTHORIZER)
+        return;
     if (piece->length == 0 && piece->last && piece->type == last)
         x->input_ended = true;
     if (x->back == NULL)
@@ -419,8 +425,8 @@ void proxy_exchange_complete(struct proxy_exchange *x, uint32_t app_status, uint
     }
     proxy_answer_tell(x, x->aborted ? PROXY_CLIENT_GONE : PROXY_OK);
     if (x->back != NULL)
-        proxy_back_release(x->back, x->input_ended && !x->aborted &&
-                                        status == FASTCGI_REQUEST_COMPLETE &&
+        proxy_back_release(x->back, x->input_ended && x->role != FASTCGI_AUTHORIZER &&
+                                        !x->aborted && status == FASTCGI_REQUEST_COMPLETE &&
                                         x->proxy->chunk.left == 0);
     put_end(x, app_status, (enum fastcgi_protocol_status)status);
     leave_front(x, !x->keep || x->proxy->stopping);

@@ -10,7 +10,6 @@
 enum {
     VALUES_MAX = 512, /* bytes of a GET_VALUES that are read: ten times what there is to ask */
     UNREAD_MAX = 128 << 10, /* a web server that asks more and reads nothing is none */
-    ROLE_MAX = 3,           /* Responder, Authorizer, Filter */
     CHUNKS = 4,             /* read from a connection in one turn */
 };
 
@@ -111,7 +110,7 @@ static bool begin(struct proxy_front *front, const struct fastcgi_piece *piece)
     if (!piece->last)
         return true;
     role = (uint16_t)(front->body[0] << 8 | front->body[1]);
-    if (role == 0 || role > ROLE_MAX) {
+    if (role == 0 || role > FASTCGI_FILTER) {
         reply_end(front, piece->id, FASTCGI_UNKNOWN_ROLE);
         front->closing = (front->body[2] & FASTCGI_KEEP_CONN) == 0;
         return true;

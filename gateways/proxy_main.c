@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -92,6 +93,18 @@ static int serve(struct proxy *proxy)
     return 0;
 }
 
+/* Its own upstream would answer no request, and take all descriptors for the first one. */
+static int parse_listen(struct proxy *proxy, char reason[PROXY_ADDRESS_REASON_MAX])
+{
+    if (proxy_address_parse(&proxy->listen, proxy->settings->listen, reason) != 0)
+        return -1;
+    if (!proxy_address_is_same(&proxy->listen, &proxy->upstream))
+        return 0;
+    (void)snprintf(reason, PROXY_ADDRESS_REASON_MAX,
+                   "--listen and --upstream are the same socket, %.120s", proxy->settings->listen);
+    return -1;
+}
+
 /* The addresses can be read; without --check also listened on. */
 static int read_addresses(struct proxy *proxy)
 {
@@ -99,8 +112,7 @@ static int read_addresses(struct proxy *proxy)
     char reason[PROXY_ADDRESS_REASON_MAX];
 
     if (proxy_address_parse(&proxy->upstream, settings->upstream, reason) != 0 ||
-        (settings->listen != NULL &&
-         proxy_address_parse(&proxy->listen, settings->listen, reason) != 0) ||
+        (settings->listen != NULL && parse_listen(proxy, reason) != 0) ||
         (!settings->check && open_listener(proxy, reason) != 0)) {
         message_say(reason);
         return -1;

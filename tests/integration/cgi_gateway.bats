@@ -203,6 +203,35 @@ head_gives() {
     span_of bad | expect_json '.attrs["error.type"] == "exec_failed"'
 }
 
+@test "an instance that is named by relative paths is the script's, too, in its own folder" {
+    (cd "$STATE" && MICROTRACE_RUN_DIR=./run MICROTRACE_SPOOL_DIR=spool exec "$BIN/microtrace-cgi" \
+        -s "unix:$DIR/relative.sock" >"$DIR/relative.log" 2>&1 3>&-) &
+    wait_until test -S "$DIR/relative.sock"
+    ask "$DIR/relative.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    answered "^MICROTRACE_RUN_DIR=$(realpath "$STATE/run")\$"
+    answered "^MICROTRACE_SPOOL_DIR=$(realpath "$STATE/spool")\$"
+    kill $!
+    wait $!
+}
+
+@test "more variables than there is room for: 431, and counted" {
+    local i many=() long before after
+    long=$(head -c 100000 /dev/zero | tr '\0' x)
+    for ((i = 0; i < 1100; i++)); do many+=("HTTP_V$i=x"); done
+    before=$(counter 'errors_total{method="GET",path="/env.cgi",exception="request_too_large"}')
+    for i in 1 2; do
+        ask "$DIR/cgi.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi" SCRIPT_NAME=/env.cgi HTTP_X_REQUEST_ID=large \
+            "${many[@]}"
+        answered '^Status: 431 '
+        answered '^X-Request-ID: large'
+        many=("HTTP_A=$long" "HTTP_B=$long" "HTTP_C=$long" HTTP_D=small)
+    done
+    after=$(counter 'errors_total{method="GET",path="/env.cgi",exception="request_too_large"}')
+    [ "$((after - before))" -eq 2 ]
+    ask "$DIR/cgi.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    answered "^CWD=$SITE\$"
+}
+
 @test "a request that is cut anywhere is read whole" {
     head -c 70000 /dev/urandom >"$DIR/sent"
     for cut in 1 7 8192; do
@@ -372,7 +401,7 @@ touch "$PWD/begun"
 while [ ! -e "$PWD/go" ]; do sleep 0.02; done
 echo finished
 END
-    local gateway client
+    local gateway client next
     "$BIN/microtrace-cgi" --listen "unix:$DIR/stop.sock" -c 3 >"$DIR/stop.log" 2>&1 3>&- &
     gateway=$!
     wait_until test -S "$DIR/stop.sock"
@@ -381,10 +410,19 @@ END
     wait_until test -e "$SITE/begun"
     kill "$gateway"
     wait_until eval '[ "$(pgrep -c -P '"$gateway"')" -eq 1 ]'
+    # Nobody waits for it any more, and a successor can have the socket.
+    wait_until test ! -e "$DIR/stop.sock"
+    "$BIN/microtrace-cgi" --listen "unix:$DIR/stop.sock" >>"$DIR/stop.log" 2>&1 3>&- &
+    next=$!
+    wait_until test -S "$DIR/stop.sock"
+    kill "$gateway"
     touch "$SITE/go"
     wait "$client"
     answered '^finished$'
     wait "$gateway"
+    ask "$DIR/stop.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/env.cgi"
+    kill "$next"
+    wait "$next"
     [ ! -s "$DIR/stop.log" ]
 }
 
@@ -408,6 +446,12 @@ END
     run -2 "$BIN/microtrace-cgi" operand
     run -2 "$BIN/microtrace-cgi" -s nonsense
     [[ $output == *unix:/path* ]]
+    run -2 "$BIN/microtrace-cgi" -s nonsense --check
+    # Only a socket that was left behind is taken away, no other file.
+    echo kept >"$DIR/file"
+    run -2 "$BIN/microtrace-cgi" -s "unix:$DIR/file"
+    [[ $output == *"can't listen on"* ]]
+    [ "$(cat "$DIR/file")" = kept ]
     run -2 env MICROTRACE_CGI_TIMEOUT=0 "$BIN/microtrace-cgi" --check
     [[ $output == *MICROTRACE_CGI_TIMEOUT* ]]
     run -2 env MICROTRACE_ROUTES=no-slash "$BIN/microtrace-cgi" --check

@@ -242,6 +242,16 @@ END
     span_of flood | expect_json '.attrs["microtrace.cgi.stderr_dropped_lines"] == 4000'
 }
 
+@test "a path with line ends and escapes is one line for the server's log, without them" {
+    local path=$'/no-such\nmicrotrace-cgi: forged\033[31m'
+    mkdir -p "$SITE$path"
+    ask "$DIR/cgi.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE$path"
+    answered '^Status: 403 '
+    refute grep -aq '^microtrace-cgi: forged' "$DIR/gateway.log"
+    [ "$(grep -acF 'no-such\u000amicrotrace-cgi: forged\u001b[31m: the script is no file' "$DIR/gateway.log")" -eq 1 ]
+    rmdir "$SITE$path"
+}
+
 @test "a client that goes away takes its script with it, and is counted" {
     local before
     script waits.cgi <<'END'

@@ -85,6 +85,35 @@ assert Answer(c).body == b"hello\n" and c.read() is None
 PY
 }
 
+@test "what a web server sends behind the end of a body does not reach the next request" {
+    front <<'PY'
+for evil in (record(STDIN, 1, b"evil"), record(DATA, 1, b"evil"), record(STDIN, 1)):
+    # The first one leaves a kept connection to the upstream, the second one must find it as it was.
+    c = connect(proxy)
+    c.send(request(query="do=report", keep=True) + evil)
+    told = json.loads(Answer(c).body)
+    assert told["body"] == 0, told
+    for i in range(2):
+        told = json.loads(ask(proxy, query="do=report", method="POST", body=b"mine", CONTENT_LENGTH="4").body)
+        assert told["body"] == 4, told
+PY
+}
+
+@test "an Authorizer, which gets no body, is waited for no longer than others" {
+    PROXY_SOCKET=$DIR/authorizer.sock
+    begin authorizer env MICROTRACE_PROXY_TIMEOUT=300 "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" \
+        --upstream "$UPSTREAM"
+    wait_until listening "$PROXY_SOCKET"
+    front <<'PY'
+c = connect(proxy)
+params = b"".join(pair(k, v) for k, v in variables(query="do=hang").items())
+c.send(begin(1, False, 2) + records(PARAMS, 1, params) + record(PARAMS, 1))
+a = Answer(c)
+assert a.code == 504 and a.ended, a.out
+PY
+    end authorizer
+}
+
 @test "a second request on a busy connection is refused, the first goes on" {
     front <<'PY'
 until = os.environ["DIR"] + "/second"

@@ -1,16 +1,20 @@
 #!/usr/bin/env bats
 # Goal: one trace goes through a web server, microtrace-proxy, a PHP page (examples/php/telemetry.php),
-# the service that it calls and the program that it starts; every span has the right parent, every log
-# line its span. And the proxy takes the socket that it is given, however that comes.
+# the service that it calls, that one's downstream, and the shell script that it starts; every span
+# has the right parent, every log line its span. And the proxy takes the socket that it is given, however that comes.
+
+bats_require_minimum_version 1.5.0
 
 load helpers
 load proxy
+load downstream
 
 setup_file() {
     new_proxy
     [ -n "$(fpm_program)" ] || skip "no php-fpm"
     # The service has a web server, an agent and a port of its own, in the same instance.
-    start_instance
+    start_sink
+    start_instance DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze"
     SERVICE=$URL
     read -r HTTP_PORT < <(free_ports 1)
     URL=http://127.0.0.1:$HTTP_PORT
@@ -23,29 +27,66 @@ setup_file() {
 }
 
 teardown_file() {
+    stop_sinks
     end_all
 }
 
-@test "curl, lighttpd, microtrace-proxy, a PHP page, analyze: one trace" {
-    local trace=4bf92f3577b34da6a3ce929d0e0e4736
-    request GET /telemetry.php -H 'X-Request-ID: whole-1' -H "traceparent: 00-$trace-00f067aa0ba902b7-01" \
+@test "curl, lighttpd, microtrace-proxy, a PHP page, analyze, its downstream, a shell script: one trace" {
+    local trace=4bf92f3577b34da6a3ce929d0e0e4736 parent
+    # The page of the examples, and a script that it runs.
+    page mail.sh <<'SH'
+#!/bin/sh
+echo "to the shop"
+echo "no stamp" >&2
+"$MICROTRACE" log --name shop.mail "written" || exit
+"$MICROTRACE" span stamped --attr shop.stamps=2
+SH
+    chmod 755 "$DIR/site/mail.sh"
+    page whole.php <<'PHP'
+<?php
+ob_start();
+require 'telemetry.php';
+exec(escapeshellarg($microtrace) . ' run --name mail --log-output -- ' . escapeshellarg(__DIR__ . '/mail.sh') . ' 2>&1', $lines, $status);
+header('X-Mail: ' . $status . ' ' . implode(', ', $lines));
+PHP
+    sink '{}'
+    request GET /whole.php -H 'X-Request-ID: whole-1' -H "traceparent: 00-$trace-00f067aa0ba902b7-01" \
         -H 'tracestate: vendor=value'
     expect 200 '. == {"sum": 14, "difference": 7}'
     [ "$(header X-Request-ID)" = whole-1 ]
+    [[ "$(header X-Mail)" == "0 "*"to the shop"* ]]
     spans | jq -s "map(select(.traceId == \"$trace\"))" >"$DIR/trace.json"
-    expect_json 'length == 3 and all(.[]; .traceState == "vendor=value")
+    expect_json 'length == 6 and all(.[]; .traceState == "vendor=value")
         and (map({(.name): .}) | add) as $by
-        | $by["GET /telemetry.php"].parentSpanId == "00f067aa0ba902b7"
-        and $by["POST /analyze"].parentSpanId == $by["GET /telemetry.php"].spanId
+        | $by["GET /whole.php"].parentSpanId == "00f067aa0ba902b7"
+        and $by["POST /analyze"].parentSpanId == $by["GET /whole.php"].spanId
         and $by["WorkerService.analyze"].parentSpanId == $by["POST /analyze"].spanId
-        and ([.[] | .resource.attributes[] | select(.key == "service.name") | .value.stringValue] | unique
-            == ["microtrace", "microtrace-proxy"])
+        and $by["POST"].parentSpanId == $by["WorkerService.analyze"].spanId
+        and $by["mail"].parentSpanId == $by["GET /whole.php"].spanId
+        and $by["stamped"].parentSpanId == $by["mail"].spanId
+        and (map({(.name): .kind}) | add) == {"GET /whole.php": 2, "POST /analyze": 2, "WorkerService.analyze": 1,
+            "POST": 3, "mail": 1, "stamped": 1}
+        and $by["GET /whole.php"].attrs["http.response.status_code"].intValue == "200"
+        and $by["mail"].attrs["process.exit.code"].intValue == "0"
+        and ([$by["GET /whole.php"], $by["POST /analyze"] | .resource.attributes[] | select(.key == "service.name")
+            | .value.stringValue] == ["microtrace-proxy", "microtrace"])
         and all(.[] | select(.kind == 2); .attrs["microtrace.request_id"].stringValue == "whole-1")' <"$DIR/trace.json"
-    # Each log line of the request belongs to one of these spans.
+    # What the last one in the row was told.
+    parent=$(jq -r '.[] | select(.kind == 3) | .spanId' "$DIR/trace.json")
+    [ "$(seen .requests)" -eq 1 ]
+    [[ "$(received traceparent)" == "00-$trace-$parent-01" || "$(received traceparent)" == "00-$trace-$parent-03" ]]
+    [ "$(received tracestate)" = vendor=value ]
+    [ "$(received x-request-id)" = whole-1 ]
+    # Each log line of the trace belongs to one of these spans.
     logs ".trace_id == \"$trace\"" | jq -s --slurpfile spans "$DIR/trace.json" \
-        'map(.span_id as $id | . + {of: ($spans[0][] | select(.spanId == $id) | .name)})' >"$DIR/lines.json"
-    expect_json '([.[] | select(.message == "stderr") | [.of, .line]] == [["GET /telemetry.php", "PHP message: asking the service"]])
-        and ([.[] | select(.message == "request_completed") | .of] | sort == ["GET /telemetry.php", "POST /analyze"])
+        'map(.span_id as $id | . + {of: ([$spans[0][] | select(.spanId == $id) | .name] | first)})' >"$DIR/lines.json"
+    expect_json 'all(.[]; .of != null)
+        and ([.[] | select(.message == "stderr") | [.of, .line]] == [["GET /whole.php", "PHP message: asking the service"]])
+        and ([.[] | select(.message == "request_completed") | .of] | sort == ["GET /whole.php", "POST /analyze"])
+        and ([.[] | select(.name == "shop.page") | .of] == ["GET /whole.php"])
+        and ([.[] | select(.name == "shop.mail") | .of] == ["mail"])
+        and ([.[] | select(.of == "mail" and .name != "shop.mail") | [.levelname, .message, .line]]
+            | (tostring | contains("to the shop") and contains("no stamp")))
         and all(.[] | select((.request_id // "") != ""); .request_id == "whole-1")' <"$DIR/lines.json"
 }
 
@@ -114,6 +155,14 @@ os.execv(sys.argv[2], sys.argv[2:])' "$DIR/systemd.sock" "$BIN/microtrace-proxy"
     run "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
     [ "$status" -eq 2 ]
     [ "$output" = "microtrace-proxy: can't listen on $PROXY_SOCKET: Address already in use" ]
+    # No other file is taken away, and nobody is the upstream of its own.
+    echo kept >"$DIR/file"
+    run -2 "$BIN/microtrace-proxy" --listen "$DIR/file" --upstream "$FPM_SOCKET"
+    [ "$(cat "$DIR/file")" = kept ]
+    run -2 "$BIN/microtrace-proxy" --listen "unix:$FPM_SOCKET" --upstream "$FPM_SOCKET" --check
+    [ "$output" = "microtrace-proxy: --listen and --upstream are the same socket, unix:$FPM_SOCKET" ]
+    run -2 "$BIN/microtrace-proxy" --listen 127.0.0.1:9 --upstream 127.0.0.1:9 --check
+    run -2 "$BIN/microtrace-proxy" --listen unix: --upstream "$FPM_SOCKET" --check
     end stale
 }
 
@@ -136,6 +185,31 @@ assert c.read() is None
 PY
     wait_until gone "$(pid_of last)"
     rm "$DIR/last.pid"
+}
+
+@test "SIGTERM leaves no request in the queue of the socket that goes away" {
+    echo 'plain' | tr -d '\n' | page plain.php
+    PROXY_SOCKET=$DIR/queue.sock
+    begin queue "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$FPM_SOCKET"
+    wait_until listening "$PROXY_SOCKET"
+    # It learns of the signal first, and of the requests behind it.
+    front <<PY
+import signal
+pid = $(pid_of queue)
+os.kill(pid, signal.SIGSTOP)
+os.kill(pid, signal.SIGTERM)
+connections = [connect(proxy) for _ in range(70)]
+for c in connections:
+    c.send(request(path="$DIR/site/plain.php", keep=True))
+os.kill(pid, signal.SIGCONT)
+for c in connections:
+    a = Answer(c)
+    assert a.code == 200 and a.body == b"plain" and a.ended, a.out
+    assert c.read() is None
+PY
+    wait_until gone "$(pid_of queue)"
+    rm "$DIR/queue.pid"
+    [ ! -e "$PROXY_SOCKET" ]
 }
 
 @test "in front of a program with libfcgi, whose own telemetry goes on below the proxy's" {

@@ -277,6 +277,21 @@ PY
     wait_until metric_is requests_in_progress 0
 }
 
+@test "a front controller's paths are no labels: the client chooses them" {
+    touch "$DIR/site/index.php"
+    front <<'PY'
+for i in range(3):
+    given = variables(path="/chosen/%d" % i, query="do=ok", HTTP_X_REQUEST_ID="chosen")
+    given["SCRIPT_FILENAME"] = os.environ["DIR"] + "/site/index.php"
+    a = ask(proxy, params=b"".join(pair(k, v) for k, v in given.items()))
+    assert a.code == 200, a.out
+PY
+    server_spans '.attrs["microtrace.request_id"].stringValue == "chosen"' | jq -s . |
+        expect_json 'length == 3 and all(.[]; .name == "GET /index.php" and .attrs["http.route"].stringValue == "/index.php")'
+    metric_is 'requests_total{method="GET",path="/index.php",status="200"}' 3
+    refute grep -q 'chosen/' <(scrape)
+}
+
 @test "MICROTRACE_ROUTES names paths that are no files here" {
     PROXY_SOCKET=$DIR/routes.sock
     begin routes env MICROTRACE_ROUTES='/user/{id},/shop/*=shop' OTEL_SERVICE_NAME=my-site "$BIN/microtrace-proxy" \

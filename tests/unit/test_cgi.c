@@ -191,6 +191,41 @@ static void refuses_what_is_no_request(void **state)
     free(front);
 }
 
+static void goes_on_when_all_was_taken(void **state)
+{
+    static char piece[CGI_FRONT_PIECE_MAX];
+    struct cgi_front *const front = malloc(sizeof(*front));
+    uint8_t request[512];
+    const size_t size = make_request(request);
+    int ends[2];
+
+    (void)state;
+    assert_non_null(front);
+    request[FASTCGI_HEADER_SIZE + 2] = FASTCGI_KEEP_CONN;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    cgi_front_begin_fastcgi(front, ends[0]);
+    assert_int_equal(write(ends[1], request, size), size);
+    cgi_front_read(front);
+    assert_true(cgi_front_can_go_on(front));
+    /* Until the connection takes no more. */
+    while (!cgi_front_is_pending(front)) {
+        cgi_front_put(front, piece, sizeof(piece));
+        cgi_front_release(front);
+        cgi_front_write(front);
+    }
+    cgi_front_put_end(front);
+    cgi_front_release(front);
+    assert_false(cgi_front_can_go_on(front));
+    while (cgi_front_is_pending(front)) {
+        assert_true(read(ends[1], piece, sizeof(piece)) > 0);
+        cgi_front_write(front);
+    }
+    assert_true(cgi_front_can_go_on(front));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    free(front);
+}
+
 static void keeps_what_is_not_released(void **state)
 {
     struct cgi_front *const front = malloc(sizeof(*front));
@@ -278,6 +313,7 @@ int main(void)
         cmocka_unit_test(writes_headers),
         cmocka_unit_test(reads_requests_cut_anywhere),
         cmocka_unit_test(refuses_what_is_no_request),
+        cmocka_unit_test(goes_on_when_all_was_taken),
         cmocka_unit_test(keeps_what_is_not_released),
         cmocka_unit_test(cuts_stderr_into_lines),
     };
