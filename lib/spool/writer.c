@@ -127,7 +127,11 @@ static bool is_limited(void)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
-/* Opens it in its directory, which a member of the group could have made a link. */
+/*
+ * Opens it in its directory, which a member of the group could have made a link, or one that the
+ * agent does not use: it makes none that everybody may write to, and takes such a one of root's
+ * alone.
+ */
 static int open_below(const struct spool_writer_file *file, int flags, struct stat *status)
 {
     char dir[SPOOL_PATH_MAX];
@@ -138,7 +142,11 @@ static int open_below(const struct spool_writer_file *file, int flags, struct st
     dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0)
         return -1;
-    fd = instance_file_open(dir_fd, file->path + file->dir_length + 1, flags, status);
+    fd = -1;
+    if (fstat(dir_fd, status) == 0 && (status->st_mode & S_IWOTH) != 0 && status->st_uid != 0)
+        errno = EACCES;
+    else
+        fd = instance_file_open(dir_fd, file->path + file->dir_length + 1, flags, status);
     error = errno;
     (void)close(dir_fd);
     errno = error;

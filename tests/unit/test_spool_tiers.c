@@ -125,6 +125,18 @@ static void a_link_is_no_directory(void **state)
     assert_int_equal(access("/tmp/logs.jsonl", F_OK), -1);
 }
 
+/* The agent leaves such a one alone, so what is written there would stay there. */
+static void a_directory_for_everybody_is_not_the_agents(void **state)
+{
+    (void)state;
+    assert_int_equal(fchmod(memory_fd, 0777), 0);
+    if (geteuid() == 0)
+        assert_int_equal(fchown(memory_fd, 65534, (gid_t)-1), 0);
+    append(1);
+    assert_int_equal(size_of("logs.jsonl"), line_size);
+    assert_false(exists("spool/logs.jsonl"));
+}
+
 static void a_spool_in_the_run_directory_is_one_tier(void **state)
 {
     char dir[256];
@@ -372,6 +384,7 @@ int main(void)
         TEST(the_directory_is_the_sign),
         TEST(beyond_the_limit_is_the_disk),
         TEST(a_link_is_no_directory),
+        TEST(a_directory_for_everybody_is_not_the_agents),
         TEST(a_spool_in_the_run_directory_is_one_tier),
         TEST(what_memory_cuts_off_goes_to_the_disk),
         TEST(a_final_segment_moves),
