@@ -6,10 +6,15 @@
 #include "lib/base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* As far as the numbers of /metrics are exact; what is negative elsewhere would turn a counter
+ * over. */
+static const uint64_t count_max = UINT64_C(1) << 53;
 
 #define ROW(option, kind, member)                                                                  \
     .name = option, .type = kind, .offset = offsetof(struct emit_metric, member)
@@ -104,9 +109,9 @@ static int emit_value(const struct options_table *options, enum metrics_kind kin
     metric.name = argv[0];
     metric.count = 1;
     if (kind == METRICS_COUNTER && argc == 2 &&
-        text_parse_uint(text_of(argv[1]), &metric.count) != 0) {
-        printable_error("%s: N: \"%s\" can't be used; it takes a whole number from 0 on",
-                        options->command, argv[1]);
+        (text_parse_uint(text_of(argv[1]), &metric.count) != 0 || metric.count > count_max)) {
+        printable_error("%s: N: \"%s\" can't be used; it takes a whole number from 0 to %" PRIu64,
+                        options->command, argv[1], count_max);
         return COMMAND_USAGE;
     }
     if (kind != METRICS_COUNTER && parse_number(argv[1], &metric.value) != 0) {

@@ -50,6 +50,8 @@ void spool_tally_add(_Atomic uint64_t words[SPOOL_TALLY_WORDS], uint64_t inode, 
 {
     const uint64_t tag = tag_of(inode);
 
+    if (inode == 0)
+        return;
     for (int try = 0; try < TRIES; try++) {
         uint64_t before, b = bytes, r = records;
         _Atomic uint64_t *const word = &words[find(words, tag, &before)];

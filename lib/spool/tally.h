@@ -17,7 +17,10 @@
 
 enum { SPOOL_TALLY_WORDS = 8 /* of a signal: so many files at a time, whichever come first */ };
 
-/* Adds an append that was written whole: `bytes`, with `records` in them. Waits for nobody. */
+/*
+ * Adds an append that was written whole: `bytes`, with `records` in them. With inode 0 it adds
+ * nothing: the append went to two files, which the agent then reads. Waits for nobody.
+ */
 void spool_tally_add(_Atomic uint64_t words[SPOOL_TALLY_WORDS], uint64_t inode, size_t bytes,
                      uint64_t records);
 

@@ -127,7 +127,11 @@ static bool is_limited(void)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
-/* Opens it in its directory, which a member of the group could have made a link. */
+/*
+ * Opens it in its directory, which a member of the group could have made a link, or one that the
+ * agent does not use: it makes none that everybody may write to, and takes such a one of root's
+ * alone.
+ */
 static int open_below(const struct spool_writer_file *file, int flags, struct stat *status)
 {
     char dir[SPOOL_PATH_MAX];
@@ -138,7 +142,11 @@ static int open_below(const struct spool_writer_file *file, int flags, struct st
     dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0)
         return -1;
-    fd = instance_file_open(dir_fd, file->path + file->dir_length + 1, flags, status);
+    fd = -1;
+    if (fstat(dir_fd, status) == 0 && (status->st_mode & S_IWOTH) != 0 && status->st_uid != 0)
+        errno = EACCES;
+    else
+        fd = instance_file_open(dir_fd, file->path + file->dir_length + 1, flags, status);
     error = errno;
     (void)close(dir_fd);
     errno = error;
@@ -312,6 +320,30 @@ static enum spool_result append(struct spool_writer *spool, struct spool_writer_
     return failure(spool, ENOSPC);
 }
 
+/*
+ * Memory had room for a part, `spool->wrote` bytes. The disk takes what is not whole there, also
+ * the line that was cut off: of that one the agent counts a torn piece, too.
+ */
+static enum spool_result append_rest(struct spool_writer *spool, uint64_t now, const char *lines,
+                                     size_t len, unsigned *lost)
+{
+    const size_t in_memory = spool->wrote;
+    const char *const newline = memrchr(lines, '\n', in_memory);
+    const size_t whole = newline != NULL ? (size_t)(newline - lines) + 1 : 0;
+    const unsigned lost_without = *lost;
+    const enum spool_result result =
+        append(spool, &spool->disk, now, lines + whole, len - whole, lost);
+
+    if (result != SPOOL_OK && spool->wrote == 0) {
+        spool->wrote = in_memory;
+        *lost = lost_without;
+        return result;
+    }
+    spool->wrote += whole;
+    spool->inode = 0;
+    return result;
+}
+
 /* Whether memory is to be tried: it is in use, or it may have come since the last try. */
 static bool memory_due(const struct spool_writer *spool, uint64_t now)
 {
@@ -328,7 +360,9 @@ enum spool_result spool_writer_append(struct spool_writer *spool, const char *li
     if (memory_due(spool, now)) {
         const enum spool_result result = append(spool, &spool->memory, now, lines, len, lost);
 
-        if (result == SPOOL_OK || spool->wrote > 0) {
+        if (spool->wrote > 0 && result != SPOOL_OK)
+            return append_rest(spool, now, lines, len, lost);
+        if (result == SPOOL_OK) {
             /* What is on the disk is the agent's as soon as nobody has it open. */
             close_file(spool, &spool->disk);
             return result;

@@ -49,8 +49,8 @@ struct spool_writer_file {
 struct spool_writer {
     struct spool_writer_file memory, disk;
     uint64_t check_ns; /* interval of the comparisons; 0: before each append */
-    uint64_t inode;    /* of the file that the last append went to */
-    size_t wrote;      /* bytes of the last append that are in the file */
+    uint64_t inode;    /* of the file that the last append went to; 0: to two of them */
+    size_t wrote;      /* bytes of the last append that are in a file */
     int last_errno;    /* of the last failure, for messages; 0 for none */
 };
 

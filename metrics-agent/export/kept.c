@@ -66,6 +66,9 @@ int kept_open(struct kept *k, enum spool_signal signal, const struct segments_di
         spool_files_kept(name, signal, file.seq);
         if (fstatat(dir_of(dirs, file.in_memory), name, &status, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
+        /* A move that was not finished has begun a copy, which would be in the way of the next. */
+        if (file.in_memory && listing.kept[i].on_disk)
+            (void)unlinkat(dirs->disk_fd, name, 0);
         file.size = (uint64_t)status.st_size;
         result = add(k, &file);
     }
@@ -91,6 +94,13 @@ int kept_add(struct kept *k, struct segments *s, struct segment *segment)
     if (file.size == 0 || segment->nameless || segment->suspect || segment->file.active ||
         add(k, &file) != 0)
         return -1;
+    /* First the copy: without the original it would be another segment, and be kept twice. */
+    if (segment->copied > 0) {
+        (void)unlinkat(s->dirs.disk_fd, from, 0);
+        segments_list_before(s, segment);
+        segment->copied = 0;
+        segments_list_after(s, segment);
+    }
     if (renameat(dir_fd, from, dir_fd, to) != 0) {
         for (size_t i = k->count; i-- > 0;) {
             if (k->files[i].seq == file.seq)
@@ -98,8 +108,6 @@ int kept_add(struct kept *k, struct segments *s, struct segment *segment)
         }
         return -1;
     }
-    if (segment->copied > 0)
-        (void)unlinkat(s->dirs.disk_fd, from, 0);
     segments_count_forget(s, segment);
     segments_list_forget(s, segment);
     return 0;
@@ -119,6 +127,7 @@ void kept_drop(struct kept *k, const struct segments_dirs *dirs, bool in_memory)
     }
 }
 
+/* Leaves nothing of a copy that is not whole, and a file that is there as it is. */
 static int copy(const struct segments_dirs *dirs, const char *name, uint64_t size)
 {
     const int from = instance_file_open(dirs->memory_fd, name, O_RDONLY, NULL);
@@ -133,9 +142,13 @@ static int copy(const struct segments_dirs *dirs, const char *name, uint64_t siz
     }
     if (from >= 0)
         (void)close(from);
-    if (to >= 0)
-        (void)close(to);
-    return to >= 0 && (uint64_t)at == size ? 0 : -1;
+    if (to < 0)
+        return -1;
+    (void)close(to);
+    if ((uint64_t)at == size)
+        return 0;
+    (void)unlinkat(dirs->disk_fd, name, 0);
+    return -1;
 }
 
 void kept_move(struct kept *k, const struct segments_dirs *dirs)
@@ -148,7 +161,6 @@ void kept_move(struct kept *k, const struct segments_dirs *dirs)
             continue;
         spool_files_kept(name, k->signal, file->seq);
         if (copy(dirs, name, file->size) != 0) {
-            (void)unlinkat(dirs->disk_fd, name, 0);
             (void)unlinkat(dirs->memory_fd, name, 0);
             forget(k, i);
             continue;

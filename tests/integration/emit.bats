@@ -49,7 +49,8 @@ one_line() {
     mt metrics --openmetrics | grep -qx '# UNIT sent_bytes bytes'
     mt count jobs_total 0
     value_is jobs_total 42.0
-    mt count jobs_total 18446744073709551000
+    mt count jobs_total 9007199254740950
+    value_is jobs_total 9007199254740992.0
     value_is 'microtrace_metrics_refused_total{reason="family_conflict"}' 0.0
 }
 
@@ -126,6 +127,8 @@ one_line() {
         ["count a_total -1"]="takes a whole number"
         ["count a_total 1.5"]="takes a whole number"
         ["count a_total 99999999999999999999"]="takes a whole number"
+        ["count a_total 18446744073709551615"]="from 0 to 9007199254740992"
+        ["count a_total 9007199254740993"]="from 0 to 9007199254740992"
         ["count a_total 1 2"]="unexpected argument 2"
         ["count"]="NAME is missing"
         ["gauge a"]="VALUE is missing"

@@ -42,6 +42,9 @@ agent_answers_or_is_dead() { agent_answers || is_dead; }
 # Half of 64 KiB is what may stay.
 moved_or_dead() { is_dead || [ "$(du -sb run/spool | cut -f1)" -lt 49152 ]; }
 
+kept_or_dead() { is_dead || { agent_answers && nothing_waits traces && no_segment; }; }
+no_segment() { ! compgen -G 'spool/traces.*[0-9].jsonl' && ! compgen -G 'run/spool/traces.*[0-9].jsonl'; }
+
 killed_at_each() {
     local call=0
     choose_ports
@@ -67,3 +70,40 @@ killed_at_each() {
 @test "killed behind any copy" { killed_at_each size 0 2; }
 @test "killed before any opening" { killed_at_each open 12 20; }
 @test "killed in the middle of any write" { killed_at_each write 0 8; }
+
+# What is kept takes the place of a segment that has a copy on the disk: each record is kept once.
+@test "killed behind any renaming or deletion of what is kept" {
+    local call=0 kept=0
+    export MICROTRACE_RUN_DIR=$PWD/run MICROTRACE_SPOOL_DIR=$PWD/spool
+    KEEP=1M
+    mkdir sealed
+    "$TOOL" sealed traces t 30 3 >>written
+    choose_ports
+    while [ $((++call)) -le 40 ]; do
+        rm -rf run/* spool/* dump
+        start_sink
+        mkdir -m 2770 run/spool
+        cp sealed/traces.jsonl run/spool/traces.0000000001.jsonl
+        cp sealed/traces.jsonl spool/traces.0000000001.jsonl
+        PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY=name
+            FAIL_NTH_CALL="$call" FAIL_NTH_ERRNO=0 FAIL_NTH_KILL=1)
+        launch_agent
+        PREFIX=()
+        until_true 10 kept_or_dead
+        kill -TERM "$AGENT_PID" 2>/dev/null || true
+        wait "$AGENT_PID" && break
+        if ! cmp run/spool/traces.0000000001.jsonl spool/traces.0000000001.jsonl; then
+            kept=$((kept + 1))
+            start_agent
+            until_true 10 nothing_waits traces
+            until_true 10 no_segment
+            "$BUILD/bin/microtrace" expect span --count 30 >found
+            kill_agent TERM
+            "$BUILD/bin/microtrace" expect span --count 30 >found
+            everything_arrived --duplicate-requests 1
+        fi
+        stop_sink
+    done
+    echo "# killed at $((call - 1)) calls, $kept of them later than the first file was kept" >&3
+    [ "$call" -ge 8 ] && [ "$kept" -ge 2 ]
+}

@@ -13,9 +13,12 @@
 #include "tests/unit/unit_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LIMIT = 4096 };
 
@@ -122,6 +125,18 @@ static void a_link_is_no_directory(void **state)
     assert_int_equal(access("/tmp/logs.jsonl", F_OK), -1);
 }
 
+/* The agent leaves such a one alone, so what is written there would stay there. */
+static void a_directory_for_everybody_is_not_the_agents(void **state)
+{
+    (void)state;
+    assert_int_equal(fchmod(memory_fd, 0777), 0);
+    if (geteuid() == 0)
+        assert_int_equal(fchown(memory_fd, 65534, (gid_t)-1), 0);
+    append(1);
+    assert_int_equal(size_of("logs.jsonl"), line_size);
+    assert_false(exists("spool/logs.jsonl"));
+}
+
 static void a_spool_in_the_run_directory_is_one_tier(void **state)
 {
     char dir[256];
@@ -132,6 +147,33 @@ static void a_spool_in_the_run_directory_is_one_tier(void **state)
     spool_writer_set_memory(&writer, unit_dir, "logs", 1);
     append(2);
     assert_int_equal(size_of("spool/logs.jsonl"), 2 * line_size);
+}
+
+/* A size limit cuts the write in memory short, as a full tmpfs does; the disk has room. */
+static void what_memory_cuts_off_goes_to_the_disk(void **state)
+{
+    struct rlimit tight = {.rlim_max = RLIM_INFINITY};
+    const struct rlimit wide = {RLIM_INFINITY, RLIM_INFINITY};
+    char lines[] = "{1}\n{22222}\n{3}\n{4}\n", text[64];
+    unsigned lost;
+    int fd;
+
+    (void)state;
+    append(1);
+    tight.rlim_cur = line_size + 7;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    assert_int_equal(spool_writer_append(&writer, lines, strlen(lines), &lost), SPOOL_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &wide), 0);
+    assert_int_equal(lost, 0);
+    assert_int_equal(writer.wrote, strlen(lines));
+    assert_int_equal(writer.inode, 0);
+    assert_int_equal(size_of("spool/logs.jsonl"), line_size + 7);
+    fd = openat(dir_fd, "logs.jsonl", O_RDONLY);
+    assert_int_equal(read(fd, text, sizeof(text)), strlen(lines) - 4);
+    assert_memory_equal(text, lines + 4, strlen(lines) - 4);
+    (void)close(fd);
+    append(1);
+    assert_int_equal(size_of("spool/logs.jsonl"), line_size + 7 + 1 + line_size);
 }
 
 /* --- Moves
@@ -342,7 +384,9 @@ int main(void)
         TEST(the_directory_is_the_sign),
         TEST(beyond_the_limit_is_the_disk),
         TEST(a_link_is_no_directory),
+        TEST(a_directory_for_everybody_is_not_the_agents),
         TEST(a_spool_in_the_run_directory_is_one_tier),
+        TEST(what_memory_cuts_off_goes_to_the_disk),
         TEST(a_final_segment_moves),
         TEST(a_held_segment_is_copied),
         TEST(a_copy_goes_on_at_any_byte),
