@@ -142,12 +142,16 @@ void segments_move_punch(struct segments *s, struct segment *segment)
     (void)close(fd);
 }
 
-/* Whether the file `copy_fd` has the beginning of `original_fd`, or all of it. */
+/*
+ * Whether the file `copy_fd` has the beginning of `original_fd`, or all of it. Memory that was given
+ * back since the copy was made can't be compared any more.
+ */
 static bool is_copy(int copy_fd, int original_fd)
 {
     static char a[COMPARE_BYTES], b[COMPARE_BYTES];
+    const off_t data = lseek(original_fd, 0, SEEK_DATA);
 
-    for (off_t at = 0;;) {
+    for (off_t at = data > 0 ? data : 0;;) {
         const ssize_t got = pread(copy_fd, a, sizeof a, at);
 
         if (got <= 0)
