@@ -351,7 +351,7 @@ static void settled_memory_is_given_back(void **state)
     (void)segments_count_lines(&segments, SEGMENTS_COUNT_BYTES);
     segment = &segments.list[0];
     segments_settle(&segments, segment, (lines - 1) * line_size, lines - 1, 0);
-    segments_move_punch(&segments, segment);
+    segments_move_punch(&segments, segment, 4096);
     assert_in_range(segments.sums.memory, 1, 2 * 4096);
     assert_int_equal(segments.sums.bytes, lines * line_size);
     assert_int_equal(segments.sums.memory_waiting, line_size);
@@ -376,7 +376,7 @@ static void a_copy_is_known_after_memory_was_given_back(void **state)
     (void)segments_count_lines(&segments, SEGMENTS_COUNT_BYTES);
     assert_int_equal(segments_move(&segments, &segments.list[0]), 0);
     segments_settle(&segments, &segments.list[0], (lines - 1) * line_size, lines - 1, 0);
-    segments_move_punch(&segments, &segments.list[0]);
+    segments_move_punch(&segments, &segments.list[0], 4096);
     assert_in_range(segments.list[0].punched, 1, BYTES);
     open_segments();
     assert_int_equal(segments.count, 1);
