@@ -50,7 +50,7 @@ AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-age
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
 # The gateways share a folder; a prefix says whose a file is, and what both have.
-GATEWAYS_BOTH   := $(addsuffix _%,$(addprefix $(BUILD)/obj/gateways/,fastcgi head))
+GATEWAYS_BOTH   := $(addsuffix _%,$(addprefix $(BUILD)/obj/gateways/,fastcgi head stderr))
 CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(GATEWAYS_BOTH),$(call objects,gateways))
 PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(GATEWAYS_BOTH),$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
