@@ -49,9 +49,10 @@ ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
-# The gateways share a folder; a prefix says whose a file is.
-CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
-PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(BUILD)/obj/gateways/fastcgi_%,$(call objects,gateways))
+# The gateways share a folder; a prefix says whose a file is, and what both have.
+GATEWAYS_BOTH   := $(addsuffix _%,$(addprefix $(BUILD)/obj/gateways/,fastcgi head stderr))
+CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(GATEWAYS_BOTH),$(call objects,gateways))
+PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(GATEWAYS_BOTH),$(call objects,gateways))
 PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
                 $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
                 $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \

@@ -188,23 +188,40 @@ static void step(struct run *run)
 
 /* --- Start and end --- */
 
-static int start(struct run *run)
+static void close_all(int output[STREAMS])
 {
-    int output[STREAMS] = {-1, -1}, result;
-
-    if (run->options.log_output) {
-        for (int i = 0; i < STREAMS; i++)
-            output[i] = run_output_open(&run->streams[i], STDOUT_FILENO + i, &run->lines);
-        run->has_streams = output[0] >= 0 && output[1] >= 0;
-        if (!run->has_streams)
-            printable_error("microtrace run: --log-output: %s", strerror(errno));
-    }
-    run->start_ns = clock_monotonic_ns();
-    result = run_child_start(&run->child, run->argv, output);
     for (int i = 0; i < STREAMS; i++) {
         if (output[i] >= 0)
             (void)close(output[i]);
+        output[i] = -1;
     }
+}
+
+/* Both streams, or none: the command would wait for ever on one that nobody reads. */
+static void open_streams(struct run *run, int output[STREAMS])
+{
+    for (int i = 0; i < STREAMS; i++)
+        output[i] = run_output_open(&run->streams[i], STDOUT_FILENO + i, &run->lines);
+    run->has_streams = output[0] >= 0 && output[1] >= 0;
+    if (run->has_streams)
+        return;
+    printable_error("microtrace run: --log-output: %s", strerror(errno));
+    close_all(output);
+    for (int i = 0; i < STREAMS; i++)
+        run_output_close(&run->streams[i]);
+}
+
+static int start(struct run *run)
+{
+    int output[STREAMS] = {-1, -1}, result, error;
+
+    if (run->options.log_output)
+        open_streams(run, output);
+    run->start_ns = clock_monotonic_ns();
+    result = run_child_start(&run->child, run->argv, output);
+    error = errno;
+    close_all(output);
+    errno = error;
     return result;
 }
 

@@ -101,6 +101,11 @@ int record_reader_read(struct record_reader *reader, struct record_cursor *curso
             cursor->offset = sizeof(byte_order_mark);
             continue;
         }
+        /* Room of settled lines that the agent has given back reads as NULs. */
+        if (cursor->offset == 0 && window[0] == '\0') {
+            cursor->skipping = true;
+            continue;
+        }
         spool_lines_split(&batch, reader->signal, window, (size_t)got, cursor->skip,
                           complete && (uint64_t)got == left);
         if (batch.overlong && (size_t)got == WINDOW && left > WINDOW) {

@@ -198,6 +198,8 @@ static void read_source(struct tailer *t, int index)
             fail(t, "a file can't be read");
         if (got <= 0)
             return;
+        /* Room of settled lines that the agent has given back reads as NULs. */
+        s->skipping = s->skipping || (s->offset == 0 && window[0] == '\0');
         if (s->skipping) {
             skip_line(s);
             continue;

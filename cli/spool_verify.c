@@ -109,14 +109,15 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
 }
 
 /*
- * All lines of one file. Of a file that a writer has open the last line may be under way: it is
- * looked at only where nobody has.
+ * All lines of one file from `begin` on. Of a file that a writer has open the last line may be
+ * under way: it is looked at only where nobody has.
  */
-static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd)
+static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd,
+                       uint64_t begin)
 {
     const bool complete = !spool_segment_held(fd);
     size_t size = WINDOW;
-    uint64_t at = 0;
+    uint64_t at = begin;
     uint32_t skip = 0;
     ssize_t got;
 
@@ -166,7 +167,7 @@ static void check_segment(struct tally *tally, const struct spool_view *view,
             wrong(tally, file, 0, "can't be opened: %s", strerror(error));
         return;
     }
-    check_file(tally, signal, file, fd);
+    check_file(tally, signal, file, fd, spool_segment_begin(segment, fd));
     check_cursor(tally, file, segment->offset, fd);
     (void)close(fd);
 }

@@ -187,7 +187,7 @@ static bool read_err(struct cgi_request *r)
         close_end(&r->process.err);
         return false;
     }
-    cgi_stderr_take(&r->err, bytes, (size_t)n);
+    stderr_lines_take(&r->err, bytes, (size_t)n);
     return true;
 }
 

@@ -120,7 +120,7 @@ void cgi_request_tell(struct cgi_request *r)
     if (r->told)
         return;
     r->told = true;
-    cgi_stderr_end(&r->err);
+    stderr_lines_end(&r->err);
     if (error_of(r)->text != NULL)
         say_failure(r);
     attributes[count++] = attribute_string("microtrace.cgi.script", r->script.path);
@@ -146,9 +146,9 @@ void cgi_request_tell(struct cgi_request *r)
     if (r->err.cut_all > 0)
         attributes[count++] =
             attribute_int("microtrace.cgi.stderr_cut_bytes", (int64_t)r->err.cut_all);
-    if (cgi_stderr_dropped(&r->err) > 0)
+    if (stderr_lines_dropped(&r->err) > 0)
         attributes[count++] = attribute_int("microtrace.cgi.stderr_dropped_lines",
-                                            (int64_t)cgi_stderr_dropped(&r->err));
+                                            (int64_t)stderr_lines_dropped(&r->err));
     outcome.attribute_count = count;
     observer_end(r->observer, &r->observed, &outcome);
 }
@@ -183,7 +183,12 @@ void cgi_request_serve(struct cgi_request *r, const char *path)
     found = cgi_script_find(&r->script, r->front.variables, path, &r->options->allowed);
     observer_begin(r->observer, &r->observed, &r->request,
                    found == CGI_SCRIPT_FOUND ? r->script.url_path : NULL);
-    cgi_stderr_begin(&r->err, r->telemetry, &r->observed.server.log, copy_line, r);
+    r->err = (struct stderr_lines){.telemetry = r->telemetry,
+                                   .context = &r->observed.server.log,
+                                   .logger = "microtrace.cgi",
+                                   .line = r->err_line,
+                                   .copy = copy_line,
+                                   .to = r};
     r->error = r->front.too_large            ? CGI_ERROR_TOO_LARGE
                : found == CGI_SCRIPT_FOUND   ? start(r)
                : found == CGI_SCRIPT_MISSING ? CGI_ERROR_NOT_FOUND

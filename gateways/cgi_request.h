@@ -12,7 +12,7 @@
 #include "gateways/cgi_process.h"
 #include "gateways/cgi_script.h"
 #include "gateways/cgi_settings.h"
-#include "gateways/cgi_stderr.h"
+#include "gateways/stderr_lines.h"
 #include "http/observer.h"
 
 #include <signal.h>
@@ -33,7 +33,8 @@ struct cgi_request {
     struct observed observed;
     struct cgi_script script;
     struct cgi_process process;
-    struct cgi_stderr err;
+    struct stderr_lines err;
+    char err_line[STDERR_LINES_LENGTH_MAX + 1];
 
     enum cgi_error_kind error;
     int status;            /* of the answer; 0: none has begun */

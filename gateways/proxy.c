@@ -19,10 +19,14 @@ static struct proxy *of_listener(struct proxy_source *source)
     return (struct proxy *)((char *)source - offsetof(struct proxy, listener));
 }
 
-/*
- * Without descriptors or memory the next one waits in the queue until a connection ends: nothing
- * else would change that. Returns whether there may be more.
- */
+/* Without descriptors or memory, connections wait in the listen queue for PROXY_PAUSE_MS. */
+static void pause_accepting(struct proxy *proxy)
+{
+    (void)proxy_loop_watch(proxy->loop, &proxy->listener, 0);
+    proxy_timer_set(proxy->loop, &proxy->pauses, &proxy->pause);
+}
+
+/* Returns whether there may be more. */
 static bool accept_some(struct proxy *proxy)
 {
     struct proxy_source *const source = &proxy->listener;
@@ -34,10 +38,8 @@ static bool accept_some(struct proxy *proxy)
             proxy_front_open(proxy, fd);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            (void)proxy_loop_watch(proxy->loop, source, 0);
-            proxy_timer_set(proxy->loop, &proxy->pauses, &proxy->pause);
-        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            pause_accepting(proxy);
         return false;
     }
     return true;
@@ -53,8 +55,9 @@ static void pause_due(struct proxy_timer *timer)
 {
     struct proxy *const proxy = (struct proxy *)((char *)timer - offsetof(struct proxy, pause));
 
-    if (!proxy->stopping)
-        (void)proxy_loop_watch(proxy->loop, &proxy->listener, EPOLLIN);
+    /* Without memory for it even this fails, and nothing else would try it again. */
+    if (!proxy->stopping && proxy_loop_watch(proxy->loop, &proxy->listener, EPOLLIN) != 0)
+        pause_accepting(proxy);
 }
 
 int proxy_turn(struct proxy *proxy)

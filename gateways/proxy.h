@@ -14,6 +14,7 @@
 #include "gateways/proxy_scripts.h"
 #include "gateways/proxy_settings.h"
 #include "gateways/proxy_stream.h"
+#include "gateways/stderr_lines.h"
 #include "http/observer.h"
 
 #include <stdbool.h>
@@ -21,13 +22,10 @@
 #include <stdint.h>
 
 enum {
-    PROXY_STDERR_LINE_MAX =
-        4096, /* bytes of a line of FCGI_STDERR that are kept; the rest is cut */
-    PROXY_STDERR_LINES_MAX = 1000, /* log lines of one request */
-    PROXY_ABORT_MS = 2000,         /* how long the upstream may take to end an aborted request */
-    PROXY_GRACE_MS = 2,            /* unanswered for so long: perhaps nobody has taken it yet */
-    PROXY_PAUSE_MS = 100,          /* without descriptors, until the next connection is taken */
-    PROXY_LINGER_MS = 2000,        /* how long a connection waits for the web server to close it */
+    PROXY_ABORT_MS = 2000,  /* how long the upstream may take to end an aborted request */
+    PROXY_GRACE_MS = 2,     /* unanswered for so long: perhaps nobody has taken it yet */
+    PROXY_PAUSE_MS = 100,   /* without descriptors, until the next connection is taken */
+    PROXY_LINGER_MS = 2000, /* how long a connection waits for the web server to close it */
 };
 
 /* All of the process. */
@@ -138,11 +136,9 @@ struct proxy_exchange {
     size_t opening_size, opening_room; /* bytes behind that may be used */
     char *head;                        /* of the answer, as far as it is there */
     size_t head_size;
-    int status;        /* of the answer, 0 before its head */
-    int64_t body_left; /* bytes of the body to come, or PROXY_HEAD_LENGTH_UNKNOWN */
-    char *stderr_line; /* PROXY_STDERR_LINE_MAX bytes once there is any */
-    size_t stderr_size;
-    uint64_t stderr_cut, stderr_lines; /* bytes of this line that were not kept; lines so far */
+    int status;              /* of the answer, 0 before its head */
+    int64_t body_left;       /* bytes of the body to come, or PROXY_HEAD_LENGTH_UNKNOWN */
+    struct stderr_lines err; /* its `line` is allocated once there is any */
     uint64_t begin_ns, connected_ns, first_byte_ns; /* monotonic; 0: not yet */
     uint32_t app_status;
     bool on_kept_connection;

@@ -194,41 +194,15 @@ void proxy_answer_sent(struct proxy_exchange *x)
 /* --- Standard error ----------------------------------------------------------------------------
  */
 
-static void end_line(struct proxy_exchange *x)
-{
-    const struct attribute fields[] = {
-        attribute_string_n("line", x->stderr_line, x->stderr_size),
-        attribute_int("cut_bytes", (int64_t)x->stderr_cut),
-    };
-
-    if (x->stderr_size == 0)
-        return;
-    if (++x->stderr_lines <= PROXY_STDERR_LINES_MAX)
-        telemetry_log(x->proxy->telemetry, LOG_LEVEL_WARNING, "microtrace.proxy", "stderr",
-                      &x->observed.server.log, fields, x->stderr_cut > 0 ? 2 : 1);
-    x->stderr_size = 0;
-    x->stderr_cut = 0;
-}
-
 static void collect_stderr(struct proxy_exchange *x, const char *bytes, size_t size)
 {
-    if (x->stderr_line == NULL)
-        x->stderr_line = malloc(PROXY_STDERR_LINE_MAX);
-    while (size > 0 && x->stderr_line != NULL) {
-        const char *const newline = memchr(bytes, '\n', size);
-        const size_t length = newline != NULL ? (size_t)(newline - bytes) : size;
-        const size_t room = PROXY_STDERR_LINE_MAX - x->stderr_size;
-        const size_t kept = length < room ? length : room;
-
-        memcpy(x->stderr_line + x->stderr_size, bytes, kept);
-        x->stderr_size += kept;
-        x->stderr_cut += length - kept;
-        if (newline == NULL)
-            return;
-        end_line(x);
-        bytes += length + 1;
-        size -= length + 1;
-    }
+    if (x->err.line == NULL)
+        x->err = (struct stderr_lines){.telemetry = x->proxy->telemetry,
+                                       .context = &x->observed.server.log,
+                                       .logger = "microtrace.proxy",
+                                       .line = malloc(STDERR_LINES_LENGTH_MAX + 1)};
+    if (x->err.line != NULL)
+        stderr_lines_take(&x->err, bytes, size);
 }
 
 void proxy_answer_stderr(struct proxy_exchange *x, const struct fastcgi_piece *piece)
@@ -236,7 +210,7 @@ void proxy_answer_stderr(struct proxy_exchange *x, const struct fastcgi_piece *p
     proxy_stream_forward(&x->front->stream, piece);
     collect_stderr(x, (const char *)piece->content, piece->content_size);
     if (piece->length == 0)
-        end_line(x);
+        stderr_lines_end(&x->err);
 }
 
 /* --- The end -----------------------------------------------------------------------------------
@@ -281,9 +255,9 @@ static size_t describe(const struct proxy_exchange *x, struct attribute out[ATTR
         attribute_double("microtrace.proxy.end_seconds", seconds_since(x, clock_monotonic_ns()));
     if (x->app_status != 0)
         out[n++] = attribute_int("microtrace.proxy.app_status", x->app_status);
-    if (x->stderr_lines > PROXY_STDERR_LINES_MAX)
+    if (stderr_lines_dropped(&x->err) > 0)
         out[n++] = attribute_int("microtrace.proxy.stderr_lines_dropped",
-                                 (int64_t)(x->stderr_lines - PROXY_STDERR_LINES_MAX));
+                                 (int64_t)stderr_lines_dropped(&x->err));
     if (x->retried)
         out[n++] = attribute_bool("microtrace.proxy.retried", true);
     return n;
@@ -296,7 +270,7 @@ void proxy_answer_tell(struct proxy_exchange *x, enum proxy_failure failure)
 
     if (!x->began)
         return;
-    end_line(x);
+    stderr_lines_end(&x->err);
     x->proxy->gathered = true;
     if (x->told)
         return;

@@ -89,7 +89,7 @@ static void free_exchange(struct proxy_exchange *x)
     proxy_params_free(&x->params);
     free(x->opening);
     free(x->head);
-    free(x->stderr_line);
+    free(x->err.line);
     x->front->exchange = NULL;
     x->proxy->exchange_count--;
     proxy_loop_free_later(x->proxy->loop, &x->garbage, x);

@@ -153,6 +153,17 @@ uint64_t spool_segment_line_end(int fd, uint64_t *at, uint64_t budget, uint64_t 
     return 0;
 }
 
+uint64_t spool_segment_begin(const struct spool_segment *segment, int fd)
+{
+    uint64_t at = 0, end, looked;
+    char first;
+
+    if (segment->offset == 0 || pread(fd, &first, 1, 0) != 1 || first != '\0')
+        return 0;
+    end = spool_segment_line_end(fd, &at, segment->offset, &looked);
+    return end > 0 && end < segment->offset ? end : segment->offset;
+}
+
 /* A line beyond SPOOL_LINE_MAX is one record. Returns the bytes looked at for its end. */
 static uint64_t count_overlong(struct spool_segment *segment, int fd, uint64_t budget)
 {

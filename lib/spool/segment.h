@@ -86,6 +86,13 @@ uint64_t spool_segment_count(struct spool_segment *segment, enum spool_signal si
  */
 uint64_t spool_segment_line_end(int fd, uint64_t *at, uint64_t budget, uint64_t *looked);
 
+/*
+ * Where the lines of the open file begin that can still be read: 0, or, where the agent has given
+ * back the room of settled ones (docs/spool.md, section "Reading"), behind the line in which that
+ * hole ends. NULs at the front of a file of which nothing is settled are none of the agent's.
+ */
+uint64_t spool_segment_begin(const struct spool_segment *segment, int fd);
+
 /* The time (Unix, ns) of the first record that is not settled, 0 if that can't be told. */
 uint64_t spool_segment_oldest_ns(const struct spool_segment *segment, enum spool_signal signal,
                                  int fd);

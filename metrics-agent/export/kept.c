@@ -3,13 +3,12 @@
 #include "lib/base/instance_file.h"
 #include "lib/spool/listing.h"
 #include "metrics-agent/export/segments_count.h"
+#include "metrics-agent/export/segments_move.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,23 +131,17 @@ static int copy(const struct segments_dirs *dirs, const char *name, uint64_t siz
 {
     const int from = instance_file_open(dirs->memory_fd, name, O_RDONLY, NULL);
     const int to = from >= 0 ? instance_file_make(dirs->disk_fd, name, INSTANCE_FILE_MODE) : -1;
-    off_t at = 0;
+    uint64_t at = 0;
+    const int result = to >= 0 ? segments_move_bytes(to, from, &at, size) : -1;
 
-    while (to >= 0 && (uint64_t)at < size) {
-        const ssize_t sent = sendfile(to, from, &at, size - (uint64_t)at);
-
-        if (sent == 0 || (sent < 0 && errno != EINTR))
-            break;
-    }
     if (from >= 0)
         (void)close(from);
     if (to < 0)
         return -1;
     (void)close(to);
-    if ((uint64_t)at == size)
-        return 0;
-    (void)unlinkat(dirs->disk_fd, name, 0);
-    return -1;
+    if (result != 0)
+        (void)unlinkat(dirs->disk_fd, name, 0);
+    return result;
 }
 
 void kept_move(struct kept *k, const struct segments_dirs *dirs)

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 enum {
-    RUN_MS = 250,    /* between two looks while there is something to look after */
-    AGAIN_MS = 1000, /* the same after a failure */
+    RUN_MS = 250,        /* between two looks while there is something to look after */
+    AGAIN_MS = 1000,     /* the same after a failure */
+    PUNCH_BYTES = 65536, /* less is not worth the call */
 };
 
 /*
@@ -186,8 +187,10 @@ static void punch(struct segments *s)
     size_t left = s->sums.in_memory;
 
     for (size_t i = s->count; i-- > 0 && left > 0;) {
-        left -= s->list[i].file.in_memory;
-        segments_move_punch(s, &s->list[i]);
+        if (!s->list[i].file.in_memory)
+            continue;
+        left--;
+        segments_move_punch(s, &s->list[i], PUNCH_BYTES);
     }
 }
 

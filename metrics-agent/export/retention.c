@@ -1,19 +1,14 @@
 #include "metrics-agent/export/retention.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/instance_file.h"
 #include "lib/spool/tiers.h"
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/segments_count.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "metrics-agent/export/segments_move.h"
 
 enum {
-    KEPT_STEPS = 256,   /* kept files that one step deletes */
-    PUNCH_BYTES = 4096, /* the least that a file system gives back */
-    BLOCK_BYTES = 512,  /* of st_blocks */
+    KEPT_STEPS = 256, /* kept files that one step deletes */
+    PUNCH_BYTES = 4096,
 };
 
 /* Counts what the segment, which was counted whole, holds unsettled as dropped. */
@@ -193,33 +188,6 @@ void retention_limit_kept(struct exporter *exporters, size_t count)
                       rest(spool->spool_max_bytes, bytes + kept_memory)));
 }
 
-/*
- * A writer keeps a sealed segment open until it writes again, perhaps for hours. The file keeps its
- * size and what the checkpoint's fingerprint is made of, so nobody's place in it changes.
- */
-static void punch(const struct segments *s, const struct segment *segment)
-{
-    const uint64_t keep = segment->file.offset > CHECKPOINT_PRINT_BYTES
-                              ? segment->file.offset - CHECKPOINT_PRINT_BYTES
-                              : 0;
-    const off_t length = (off_t)(keep / PUNCH_BYTES * PUNCH_BYTES);
-    char name[SPOOL_FILES_NAME_MAX];
-    struct stat status;
-    int fd;
-
-    if (length == 0)
-        return;
-    spool_segment_name(name, s->signal, &segment->file);
-    fd = instance_file_open(s->dirs.disk_fd, name, O_WRONLY, &status);
-    if (fd < 0)
-        return;
-    /* Where the file system can't do it, the segment's deletion gives the room back later. */
-    if (status.st_ino == segment->file.inode &&
-        status.st_blocks * BLOCK_BYTES > status.st_size - length + PUNCH_BYTES)
-        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
-    (void)close(fd);
-}
-
 static void make_room(struct exporter *e)
 {
     struct segments *const s = &e->segments;
@@ -234,11 +202,8 @@ static void make_room(struct exporter *e)
         (void)segments_seal(s); /* tried again while the file system is full */
     segments_refresh(s);
     for (i = 0; i < s->count; i++) {
-        const struct segment *const segment = &s->list[i];
-
-        if (!segment->file.in_memory && !segment->file.active && !segment->file.final &&
-            !segment->nameless && !segment->suspect)
-            punch(s, segment);
+        if (!s->list[i].file.in_memory)
+            segments_move_punch(s, &s->list[i], PUNCH_BYTES);
     }
     if (s->sums.done > 0 && e->state == EXPORTER_IDLE)
         exporter_files_commit(e);

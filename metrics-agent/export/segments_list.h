@@ -16,7 +16,7 @@
 struct segment {
     struct spool_segment file;
     uint64_t copied;       /* of a file in memory: so many bytes are on the disk, too */
-    uint64_t punched;      /* of a file in memory: so many bytes, all settled, were given back */
+    uint64_t punched;      /* so many bytes, all settled, were given back; known to this process */
     uint64_t seen_ns;      /* when it was found, on the monotonic clock */
     uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
     uint64_t mark_offset;  /* the same, of what was counted */

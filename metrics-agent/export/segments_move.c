@@ -17,8 +17,7 @@
 
 enum {
     COMPARE_BYTES = 65536,
-    PUNCH_BYTES = 65536, /* less is not worth the call */
-    PAGE_BYTES = 4096,
+    PAGE_BYTES = 4096, /* the least that memory, and most file systems, give back */
 };
 
 /* A file that somebody put there is not written to; an empty one may be a copy just begun. */
@@ -39,16 +38,14 @@ static int open_copy(struct segments *s, struct segment *segment, const char *na
     return fd;
 }
 
-static int copy(struct segment *segment, int to)
+int segments_move_bytes(int to, int from, uint64_t *at, uint64_t end)
 {
-    /* What was given back reads as zeros, in a hole of the copy too. */
-    uint64_t at = segment->copied > segment->punched ? segment->copied : segment->punched;
-    off_t from = (off_t)at;
+    off_t place = (off_t)*at;
 
-    if (lseek(to, from, SEEK_SET) != from)
+    if (lseek(to, place, SEEK_SET) != place)
         return -1;
-    while (at < segment->file.size) {
-        const ssize_t sent = sendfile(to, segment->fd, &from, segment->file.size - at);
+    while (*at < end) {
+        const ssize_t sent = sendfile(to, from, &place, end - *at);
 
         if (sent < 0 && errno == EINTR)
             continue;
@@ -56,10 +53,21 @@ static int copy(struct segment *segment, int to)
             errno = sent < 0 ? errno : EIO;
             return -1;
         }
-        at = segment->copied = (uint64_t)from;
+        *at = (uint64_t)place;
     }
-    segment->copied = at;
     return 0;
+}
+
+static int copy(struct segment *segment, int to)
+{
+    /* What was given back reads as zeros, in a hole of the copy too. */
+    const uint64_t begin = segment->copied > segment->punched ? segment->copied : segment->punched;
+    uint64_t at = begin;
+    const int result = segments_move_bytes(to, segment->fd, &at, segment->file.size);
+
+    if (result == 0 || at > begin)
+        segment->copied = at;
+    return result;
 }
 
 /* The copy takes the original's place. */
@@ -116,23 +124,24 @@ int segments_move(struct segments *s, struct segment *segment)
     return result;
 }
 
-void segments_move_punch(struct segments *s, struct segment *segment)
+void segments_move_punch(struct segments *s, struct segment *segment, uint64_t least)
 {
     const uint64_t keep = segment->file.offset > CHECKPOINT_PRINT_BYTES
-                              ? (segment->file.offset - CHECKPOINT_PRINT_BYTES) / PAGE_BYTES
+                              ? segment->file.offset - CHECKPOINT_PRINT_BYTES
                               : 0;
-    const uint64_t end = keep * PAGE_BYTES;
+    const uint64_t end = keep / PAGE_BYTES * PAGE_BYTES;
     char name[SPOOL_FILES_NAME_MAX];
     struct stat status;
     int fd;
 
-    if (!segment->file.in_memory || segment->file.active || segment->file.final ||
-        segment->nameless || segment->suspect || end < segment->punched + PUNCH_BYTES)
+    if (segment->file.active || segment->file.final || segment->nameless || segment->suspect ||
+        end < segment->punched + least)
         return;
     spool_segment_name(name, s->signal, &segment->file);
-    fd = instance_file_open(s->dirs.memory_fd, name, O_WRONLY, &status);
+    fd = instance_file_open(segments_list_dir(s, segment->file.in_memory), name, O_WRONLY, &status);
     if (fd < 0)
         return;
+    /* Where the file system can't do it, the segment's deletion gives the room back later. */
     if (status.st_ino == segment->file.inode &&
         fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)end) == 0) {
         segments_list_before(s, segment);
@@ -142,12 +151,16 @@ void segments_move_punch(struct segments *s, struct segment *segment)
     (void)close(fd);
 }
 
-/* Whether the file `copy_fd` has the beginning of `original_fd`, or all of it. */
+/*
+ * Whether the file `copy_fd` has the beginning of `original_fd`, or all of it. Memory that was
+ * given back since the copy was made can't be compared any more.
+ */
 static bool is_copy(int copy_fd, int original_fd)
 {
     static char a[COMPARE_BYTES], b[COMPARE_BYTES];
+    const off_t data = lseek(original_fd, 0, SEEK_DATA);
 
-    for (off_t at = 0;;) {
+    for (off_t at = data > 0 ? data : 0;;) {
         const ssize_t got = pread(copy_fd, a, sizeof a, at);
 
         if (got <= 0)

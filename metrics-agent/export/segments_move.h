@@ -18,8 +18,19 @@
  */
 int segments_move(struct segments *segments, struct segment *segment);
 
-/* Gives back the memory of what is settled in a sealed segment that a writer still has open. */
-void segments_move_punch(struct segments *segments, struct segment *segment);
+/*
+ * Copies one file's bytes from *at to `end` to the same place in another; *at is how far it came.
+ * Returns 0, or -1 with errno: EIO where the file has fewer bytes.
+ */
+int segments_move_bytes(int to, int from, uint64_t *at, uint64_t end);
+
+/*
+ * Gives back what settled records take in a sealed segment that a writer still has open, perhaps
+ * for hours, in memory or on the disk; nothing where that would be fewer than `least` bytes more
+ * than before. The file keeps its size and what the checkpoint's fingerprint is made of, so
+ * nobody's place in it changes.
+ */
+void segments_move_punch(struct segments *segments, struct segment *segment, uint64_t least);
 
 /*
  * Lists what there is, after it has given another number to each file in memory that has its number

@@ -302,7 +302,7 @@ END
     wait_until test -S "$DIR/kept.sock"
     PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT/tests/tools /usr/bin/python3 - "$DIR/kept.sock" "$SITE/echo.cgi" <<'END'
 import socket, struct, sys
-import fastcgi
+import fastcgi_peer as fastcgi
 path, script = sys.argv[1:]
 
 def connect():
@@ -313,15 +313,12 @@ def connect():
 
 def ask(connection, file, body):
     pairs = fastcgi.pair(b"SCRIPT_FILENAME", script.encode()) + fastcgi.pair(b"REQUEST_METHOD", b"POST")
-    connection.sendall(
-        fastcgi.record(fastcgi.BEGIN_REQUEST, struct.pack("!HB5x", fastcgi.RESPONDER, 1)) +
-        fastcgi.record(fastcgi.PARAMS, pairs) + fastcgi.record(fastcgi.PARAMS, b"") +
-        fastcgi.record(fastcgi.STDIN, body) + fastcgi.record(fastcgi.STDIN, b""))
+    connection.sendall(fastcgi.request(body=body, keep=True, params=pairs))
     out = b""
     while True:
         _, kind, _, size, padding = struct.unpack("!BBHHBx", file.read(8))
         content = file.read(size + padding)
-        if kind == fastcgi.END_REQUEST:
+        if kind == fastcgi.END:
             assert out.endswith(b"\r\n\r\n" + body), out
             return
         out += content

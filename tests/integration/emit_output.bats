@@ -135,3 +135,13 @@ lines_of() { logs '."log.iostream" == "'"$1"'"' | jq -r .message; }
     wait_until gone $!
     [ "$(lines_of stdout)" = now ]
 }
+
+@test "with room for one pipe of two the command has its own streams, and runs to its end" {
+    strace -qq -o /dev/null true 2>/dev/null || skip "no strace, or it may not trace here"
+    export ASAN_OPTIONS=detect_leaks=0 # which can't look under strace
+    timeout 20 strace -qq -o "$DIR/calls" -e trace=pipe2 -e inject=pipe2:error=EMFILE:when=2 \
+        "$BIN/microtrace" run --log-output --name narrow -- seq 1 20000 >"$DIR/out" 2>"$DIR/err"
+    seq 1 20000 | cmp - "$DIR/out"
+    grep -q 'log-output: Too many open files' "$DIR/err"
+    spans | expect_json '.name == "narrow"'
+}

@@ -25,10 +25,10 @@ send_parameters() {
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-import fastcgi
+import fastcgi_peer as fastcgi
 for path in sys.argv[2:]:
     try:
-        answer = fastcgi.request(path, "/analyze", b'{"a":1,"b":2}', 10, [$1])
+        answer = fastcgi.post(path, "/analyze", b'{"a":1,"b":2}', 10, [$1])
     except ConnectionError:
         answer = b""
     assert b"200 OK" not in answer, answer

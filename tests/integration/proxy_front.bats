@@ -329,3 +329,17 @@ assert all(ask(proxy, query="do=ok").code == 200 for _ in range(20))
 PY
     end narrow
 }
+
+@test "where connections can't be taken, and that can't even be waited for, it is tried again" {
+    strace -qq -o /dev/null true 2>/dev/null || skip "no strace, or it may not trace here"
+    PROXY_SOCKET=$DIR/deaf.sock
+    # The fourth: after the listener's and the signals' the one that is taken out, and in again.
+    begin deaf env ASAN_OPTIONS=detect_leaks=0 strace -D -qq -o "$DIR/deaf.calls" \
+        -e trace=accept4,epoll_ctl -e inject=accept4:error=EMFILE:when=1 \
+        -e inject=epoll_ctl:error=ENOMEM:when=4 \
+        "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$UPSTREAM"
+    wait_until listening "$PROXY_SOCKET"
+    front <<<'assert ask(proxy, query="do=ok").code == 200'
+    grep -q 'EPOLL_CTL_ADD.*ENOMEM (.*INJECTED' "$DIR/deaf.calls"
+    end deaf
+}

@@ -306,6 +306,18 @@ lines_are() {
     awk '/ = [0-9]+$/ { sum += $NF } END { exit sum > 200 * 1024 * 1024 }' "$DIR/reads" "$DIR/more"
 }
 
+@test "tail, verify and expect: room that the agent has given back is no damage" {
+    put logs good 300
+    mv "$SPOOL/logs.jsonl" "$SPOOL/logs.0000000001.kept.jsonl"
+    fallocate -p -l 16384 "$SPOOL/logs.0000000001.kept.jsonl" || skip "the file system has no holes"
+    run -0 spool verify
+    [[ $output == *", 0 wrong"*", 0 wrong"* ]]
+    run -0 spool tail --no-follow
+    [[ $output != *"no record"* ]]
+    run -1 "$BIN/microtrace" expect log --message none --within 0
+    [[ $output != *"no records"* ]]
+}
+
 @test "verify: an unfinished line is wrong only when no writer is left to finish it" {
     put logs good 2
     printf '{"asctime":"x' >>"$SPOOL/logs.jsonl"

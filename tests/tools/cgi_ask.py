@@ -8,14 +8,11 @@ not end. --cut sends the request in pieces of N bytes.
 
 import os
 import socket
-import struct
 import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import fastcgi  # noqa: E402
-
-STDERR = 7
+import fastcgi_peer as fastcgi  # noqa: E402
 
 
 def connect(address):
@@ -40,24 +37,17 @@ def main(arguments):
     pairs = b"".join(fastcgi.pair(*os.fsencode(one).split(b"=", 1)) for one in arguments)
     if body:
         pairs += fastcgi.pair(b"CONTENT_LENGTH", b"%d" % len(body))
-    sent = fastcgi.record(fastcgi.BEGIN_REQUEST, struct.pack("!HB5x", fastcgi.RESPONDER, 0))
-    for kind, content in ((fastcgi.PARAMS, pairs), (fastcgi.STDIN, body)):
-        for at in range(0, len(content), 65535):
-            sent += fastcgi.record(kind, content[at:at + 65535])
-        sent += fastcgi.record(kind, b"")
-    with connect(address) as connection:
-        for at in range(0, len(sent), cut or len(sent)):
-            connection.sendall(sent[at:at + (cut or len(sent))])
-        file = connection.makefile("rb")
-        while len(header := file.read(8)) == 8:
-            _, kind, _, size, padding = struct.unpack("!BBHHBx", header)
-            content = file.read(size)
-            file.read(padding)
-            if kind == fastcgi.END_REQUEST:
+    sent = fastcgi.request(body=body, params=pairs)
+    with connect(address) as sock:
+        connection = fastcgi.Connection(sock)
+        connection.send(sent, cut)
+        while (record := connection.read()) is not None:
+            kind, _, content = record
+            if kind == fastcgi.END:
                 return 0
             if kind == fastcgi.STDOUT:
                 sys.stdout.buffer.write(content)
-            elif kind == STDERR:
+            elif kind == fastcgi.STDERR:
                 sys.stderr.buffer.write(content)
     return 1
 

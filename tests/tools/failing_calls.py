@@ -32,7 +32,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True
-import fastcgi  # noqa: E402
+import fastcgi_peer as fastcgi  # noqa: E402
 import otlp_sink  # noqa: E402
 
 # Further programs: name, command line (with {build}), standard input. Each is run in an instance of
@@ -285,7 +285,7 @@ def fastcgi_requests(trial, process, path, count):
     good = 0
     for _ in range(count):
         try:
-            answer = fastcgi.request(path, "/analyze", BODY, PATIENCE)
+            answer = fastcgi.post(path, "/analyze", BODY, PATIENCE)
         except OSError:
             answer = b""
         if answer == b"":

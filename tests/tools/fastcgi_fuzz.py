@@ -17,7 +17,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-import fastcgi  # noqa: E402
+import fastcgi_peer as fastcgi  # noqa: E402
 
 BODY = b'{"a": 1, "b": 2}'
 PATIENCE = 20  # seconds
@@ -52,7 +52,7 @@ def parameters(rng):
 def conversation(rng):
     records = []
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        records.append(record(rng, fastcgi.BEGIN_REQUEST, struct.pack(
+        records.append(record(rng, fastcgi.BEGIN, struct.pack(
             "!HB5x", rng.choice((1, 1, 1, 1, 2, 3, 0, 65535)), rng.choice((0, 1, 255)))))
         text = parameters(rng)
         while text:
@@ -65,9 +65,9 @@ def conversation(rng):
         if rng.random() < 0.3:
             records.append(record(rng, fastcgi.STDIN, BODY))
         if rng.random() < 0.3:
-            records.append(record(rng, 2, b""))  # FCGI_ABORT_REQUEST
+            records.append(record(rng, fastcgi.ABORT, b""))
         if rng.random() < 0.3:
-            records.append(record(rng, 9, fastcgi.pair(b"FCGI_MAX_CONNS", b"") * 3, 0))  # GET_VALUES
+            records.append(record(rng, fastcgi.GET_VALUES, fastcgi.pair(b"FCGI_MAX_CONNS", b"") * 3, 0))
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = rng.randrange(len(records))
         what = rng.randrange(3)
@@ -102,7 +102,7 @@ def works(path):
     deadline, failures = time.monotonic() + PATIENCE, 0
     while True:
         try:
-            answer = fastcgi.request(path, "/analyze", BODY, PATIENCE)
+            answer = fastcgi.post(path, "/analyze", BODY, PATIENCE)
             if b"200 OK" in answer and b'"sum": 3.0' in answer:
                 return failures
             raise ConnectionError(f"answered {answer!r}")

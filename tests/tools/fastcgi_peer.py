@@ -23,7 +23,7 @@ def records(kind, request_id, content, size=65535, padding=0):
 def pair(name, value):
     def length(n):
         return struct.pack("!B", n) if n < 128 else struct.pack("!I", n | 1 << 31)
-    name, value = name.encode(), value.encode() if isinstance(value, str) else value
+    name, value = (one.encode() if isinstance(one, str) else one for one in (name, value))
     return length(len(name)) + length(len(value)) + name + value
 
 
@@ -152,3 +152,16 @@ def ask(address, cut=0, **what):
     answer = Answer(connection, what.get("request_id", 1))
     connection.close()
     return answer
+
+
+def post(address, path, body, timeout, more=()):
+    """POSTs JSON to `analyze` and returns its STDOUT, b"" where it ends without an answer; `more`:
+    raw bytes behind the parameters. Raises OSError where the connection fails."""
+    params = b"".join(pair(k, v) for k, v in variables(
+        path, method="POST", SERVER_NAME="localhost", SERVER_PORT="80",
+        CONTENT_TYPE="application/json", CONTENT_LENGTH=str(len(body))).items())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.sendall(request(body=body, params=params + b"".join(more)))
+        return Answer(Connection(sock)).out

@@ -15,7 +15,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import fastcgi  # noqa: E402
+import fastcgi_peer as fastcgi  # noqa: E402
 
 PATIENCE = 20
 
@@ -27,8 +27,8 @@ def by_fastcgi(program, environment, path, body, request_id):
         listening.listen()
         process = subprocess.Popen([program], stdin=listening, env=environment)
         try:
-            return fastcgi.request(address, path, body, PATIENCE,
-                                   [fastcgi.pair(b"HTTP_X_REQUEST_ID", request_id)]), process
+            return fastcgi.post(address, path, body, PATIENCE,
+                                [fastcgi.pair(b"HTTP_X_REQUEST_ID", request_id)]), process
         finally:
             try:
                 process.wait(PATIENCE)

@@ -4,7 +4,7 @@
  */
 #include "gateways/cgi_front.h"
 #include "gateways/cgi_head.h"
-#include "gateways/cgi_stderr.h"
+#include "gateways/stderr_lines.h"
 #include "tests/unit/unit.h"
 
 #include <signal.h>
@@ -275,10 +275,12 @@ static void cuts_stderr_into_lines(void **state)
     static struct telemetry_settings settings;
     static const struct resource_service service = {"cgi-test", "1", NULL};
     static const struct log_context context = {.request_id = NULL};
-    static char text[3 * CGI_STDERR_LINE_MAX];
+    static char text[3 * STDERR_LINES_LENGTH_MAX];
     char error[CONFIG_ERROR_MAX];
     struct telemetry *telemetry;
-    struct cgi_stderr err;
+    char line[STDERR_LINES_LENGTH_MAX + 1];
+    struct stderr_lines err = {
+        .context = &context, .logger = "test", .line = line, .copy = count_copy};
 
     (void)state;
     assert_int_equal(
@@ -286,23 +288,30 @@ static void cuts_stderr_into_lines(void **state)
     settings.run_dir = settings.spool_dir = "/nowhere";
     telemetry = telemetry_open(&settings, &service);
     assert_non_null(telemetry);
-    cgi_stderr_begin(&err, telemetry, &context, count_copy, NULL);
-    cgi_stderr_take(&err, "one\ntw", 6);
-    cgi_stderr_take(&err, "o\n\n", 3);
+    err.telemetry = telemetry;
+    stderr_lines_take(&err, "one\ntw", 6);
+    stderr_lines_take(&err, "o\n\n", 3);
     assert_int_equal(err.lines, 3);
     memset(text, 'x', sizeof(text));
-    cgi_stderr_take(&err, text, sizeof(text));
-    cgi_stderr_take(&err, text, 7);
-    cgi_stderr_end(&err);
+    stderr_lines_take(&err, text, sizeof(text));
+    stderr_lines_take(&err, text, 7);
+    stderr_lines_end(&err);
     assert_int_equal(err.lines, 4);
-    assert_int_equal(err.cut_all, 2 * CGI_STDERR_LINE_MAX + 7);
+    assert_int_equal(err.cut_all, 2 * STDERR_LINES_LENGTH_MAX + 7);
     assert_int_equal(copies, 4);
-    assert_int_equal(copied, 4 + 4 + 1 + CGI_STDERR_LINE_MAX + 1);
-    cgi_stderr_end(&err);
+    assert_int_equal(copied, 4 + 4 + 1 + STDERR_LINES_LENGTH_MAX + 1);
+    stderr_lines_end(&err);
     assert_int_equal(err.lines, 4);
-    for (int i = 0; i < CGI_STDERR_LINES_MAX; i++)
-        cgi_stderr_take(&err, "\n", 1);
-    assert_int_equal(cgi_stderr_dropped(&err), 4);
+    for (int i = 0; i < STDERR_LINES_MAX; i++)
+        stderr_lines_take(&err, "\n", 1);
+    assert_int_equal(stderr_lines_dropped(&err), 4);
+    /* Who has no use for a copy has none for empty lines. */
+    err = (struct stderr_lines){
+        .telemetry = telemetry, .context = &context, .logger = "test", .line = line};
+    stderr_lines_take(&err, "\n\none\n\ntw", 9);
+    stderr_lines_end(&err);
+    stderr_lines_end(&err);
+    assert_int_equal(err.lines, 2);
     telemetry_close(telemetry);
 }
 

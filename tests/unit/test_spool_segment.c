@@ -342,6 +342,31 @@ static void counts_a_long_line_in_steps(void **state)
     close(fd);
 }
 
+/* Room that was given back is no line; NULs of a file of which nothing is settled are one. */
+static void begins_behind_a_hole(void **state)
+{
+    enum { HOLE = 128 << 10 };
+    struct spool_segment segment;
+    int fd;
+
+    (void)state;
+    fd = openat(dir_fd, "traces.jsonl", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(pwrite(fd, "rest}\n{}\n{}\n", 12, HOLE), 12);
+    segment = seen(1, true);
+    assert_int_equal(spool_segment_begin(&segment, fd), 0);
+    segment.offset = HOLE + 9;
+    assert_int_equal(spool_segment_begin(&segment, fd), HOLE + 6);
+    segment.offset = HOLE + 6;
+    assert_int_equal(spool_segment_begin(&segment, fd), HOLE + 6);
+    close(fd);
+    put("traces.jsonl", "{}\n{}\n");
+    segment = seen(1, true);
+    segment.offset = 3;
+    fd = spool_segment_open(&segment, SPOOL_TRACES, dir_fd);
+    assert_int_equal(spool_segment_begin(&segment, fd), 0);
+    close(fd);
+}
+
 /* A cursor in a line is told from one in another line by that line's start. */
 static void resumes_in_a_line(void **state)
 {
@@ -417,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup(counting_records, empty_dir),
         cmocka_unit_test_setup(resumes_in_a_line, empty_dir),
         cmocka_unit_test_setup(counts_a_long_line_in_steps, empty_dir),
+        cmocka_unit_test_setup(begins_behind_a_hole, empty_dir),
         cmocka_unit_test_setup(oldest_record_of_each_signal, empty_dir),
     };
 

@@ -351,13 +351,35 @@ static void settled_memory_is_given_back(void **state)
     (void)segments_count_lines(&segments, SEGMENTS_COUNT_BYTES);
     segment = &segments.list[0];
     segments_settle(&segments, segment, (lines - 1) * line_size, lines - 1, 0);
-    segments_move_punch(&segments, segment);
+    segments_move_punch(&segments, segment, 4096);
     assert_in_range(segments.sums.memory, 1, 2 * 4096);
     assert_int_equal(segments.sums.bytes, lines * line_size);
     assert_int_equal(segments.sums.memory_waiting, line_size);
     assert_int_equal(segments_move(&segments, segment), 0);
     assert_int_equal(size_of("logs.0000000001.jsonl"), lines * line_size);
     open_segments();
+    assert_int_equal(segments.list[0].copied, lines * line_size);
+}
+
+/* What was copied before its memory was given back is a copy all the same. */
+static void a_copy_is_known_after_memory_was_given_back(void **state)
+{
+    enum { BYTES = 1 << 20 };
+    const uint64_t lines = BYTES / line_size;
+
+    (void)state;
+    writer.memory.max_bytes = 2 * BYTES;
+    append((unsigned)lines);
+    open_segments();
+    assert_int_equal(segments_seal(&segments), 0);
+    segments_refresh(&segments);
+    (void)segments_count_lines(&segments, SEGMENTS_COUNT_BYTES);
+    assert_int_equal(segments_move(&segments, &segments.list[0]), 0);
+    segments_settle(&segments, &segments.list[0], (lines - 1) * line_size, lines - 1, 0);
+    segments_move_punch(&segments, &segments.list[0], 4096);
+    assert_in_range(segments.list[0].punched, 1, BYTES);
+    open_segments();
+    assert_int_equal(segments.count, 1);
     assert_int_equal(segments.list[0].copied, lines * line_size);
 }
 
@@ -394,6 +416,7 @@ int main(void)
         TEST(somebody_elses_number_is_left_alone),
         TEST(a_stray_active_file_is_sealed),
         TEST(settled_memory_is_given_back),
+        TEST(a_copy_is_known_after_memory_was_given_back),
         TEST(a_directory_that_is_gone_is_counted),
     };
 

@@ -1,0 +1,47 @@
+/*
+ * The lines of a program's answer before its first empty one (RFC 3875 section 6), for both
+ * gateways. Pure; what is returned points into the bytes that were given.
+ */
+#ifndef GATEWAYS_HEAD_LINE_H
+#define GATEWAYS_HEAD_LINE_H
+
+#include "lib/base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The line at the front of `left` bytes without its end, LF or CR LF, and in *size all of it; at
+ * NULL, *size untouched, if it does not end.
+ */
+struct text head_line_at(const char *bytes, size_t left, size_t *size);
+
+/*
+ * Cuts a line into a field's name and value (RFC 9110 section 5.1), without the blanks around
+ * them. Returns false if it has no colon, or no name.
+ */
+bool head_line_split(struct text line, struct text *name, struct text *value);
+
+/* Whether the field's name is `word`, whatever the case of its letters. */
+bool head_line_is(struct text name, const char *word);
+
+/* The three digits at the front, from `least` to 599 (RFC 9110 section 15), or -1 for other text.
+ */
+int head_line_status(struct text value, int least);
+
+/*
+ * What stands behind the version in a status line ("HTTP/1.1 200 OK", as programs begin that think
+ * that they talk to the client); at NULL in another line.
+ */
+struct text head_line_of_protocol(struct text line);
+
+/* Whether the line is a field X-Request-ID. */
+bool head_line_is_request_id(struct text line);
+
+/*
+ * Writes X-Request-ID with `id`, of at most REQUEST_ID_MAX bytes, and the empty line that ends the
+ * head. Returns where it ends.
+ */
+char *head_line_put_request_id(char *to, const char *id);
+
+#endif
