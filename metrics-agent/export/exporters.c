@@ -222,6 +222,16 @@ static int take_up(struct exporters *all, char reason[SPOOL_DIR_REASON_MAX])
     return open_all(all, NULL);
 }
 
+/* One tier becomes two: as by a restart, which knows what to do with the disk's active files. */
+static int take_memory(struct exporters *all, char reason[SPOOL_DIR_REASON_MAX])
+{
+    for (int i = 0; i < SPOOL_SIGNALS; i++)
+        exporter_files_save(&all->each[i]);
+    (void)exporters_publish(all);
+    close_all(all);
+    return take_up(all, reason);
+}
+
 /* What waited in a directory that is gone is counted before it is given up, step by step. */
 static int follow(struct exporters *all, uint64_t now_ns, char reason[SPOOL_DIR_REASON_MAX])
 {
@@ -280,7 +290,9 @@ int exporters_check(struct exporters *all, uint64_t now_ns)
             break;
         }
     }
-    if (all->open && !memory_tier_check(&all->memory))
+    if (all->open && memory_tier_can_open(&all->memory))
+        result = take_memory(all, reason);
+    else if (all->open && !memory_tier_check(&all->memory))
         set_memory(all);
     if (reason[0] == '\0')
         all->make_ns = 0;

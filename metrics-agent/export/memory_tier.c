@@ -46,23 +46,28 @@ static void say_unusable(const char *path, int error)
                                  : instance_file_error(error));
 }
 
-/* Returns the descriptor, or -1, which was said. */
-static int make(const char *path)
+/* Returns the descriptor, or -1, which is said once. */
+static int make(struct memory_tier *tier)
 {
-    char unsafe[INSTANCE_DIR_REASON_MAX];
+    char unsafe[INSTANCE_DIR_REASON_MAX] = "";
     struct stat status;
-    const int fd = instance_dir_make(path, (gid_t)-1) == 0 ? open_dir(path) : -1;
+    int fd = instance_dir_make(tier->path, (gid_t)-1) == 0 ? open_dir(tier->path) : -1;
+    const int error = errno;
 
-    if (fd < 0) {
-        say_unusable(path, errno);
-        return -1;
+    if (fd >= 0 && fstat(fd, &status) == 0 &&
+        instance_dir_check(&status, tier->path, unsafe) == INSTANCE_DIR_FOREIGN) {
+        (void)close(fd);
+        fd = -1;
     }
-    if (fstat(fd, &status) != 0 ||
-        instance_dir_check(&status, path, unsafe) != INSTANCE_DIR_FOREIGN)
-        return fd;
-    message_print("%s", unsafe);
-    (void)close(fd);
-    return -1;
+    if (fd < 0 && !tier->unusable && unsafe[0] != '\0')
+        message_print("%s", unsafe);
+    else if (fd < 0 && !tier->unusable)
+        say_unusable(tier->path, error);
+    tier->unusable = fd < 0;
+    /* When the other one starts anew, it is to find its own again. */
+    if (fd < 0 && unsafe[0] == '\0' && error == EBUSY)
+        tier->wanted = false;
+    return fd;
 }
 
 static bool in_memory(const struct statfs *system)
@@ -91,11 +96,13 @@ void memory_tier_open(struct memory_tier *tier, const struct exporter_shared *sh
     tier->dirs = (struct segments_dirs){.disk_fd = disk_fd, .memory_fd = -1};
     tier->max_bytes = settings->spool_memory_bytes;
     tier->run_ns = 0;
-    tier->failed = false;
+    tier->failed = tier->wanted = false;
     if (length < 0 || (size_t)length >= sizeof(tier->path))
         return;
-    if (is_wanted(shared, disk_fd)) {
-        tier->dirs.memory_fd = make(tier->path);
+    tier->unusable = false;
+    tier->wanted = is_wanted(shared, disk_fd);
+    if (tier->wanted) {
+        tier->dirs.memory_fd = make(tier);
         return;
     }
     tier->dirs.memory_fd = open_dir(tier->path);
@@ -114,6 +121,17 @@ void memory_tier_close(struct memory_tier *tier)
     tier->dirs.memory_fd = -1;
 }
 
+bool memory_tier_can_open(struct memory_tier *tier)
+{
+    if (!tier->wanted || tier->dirs.memory_fd >= 0)
+        return false;
+    tier->dirs.memory_fd = make(tier);
+    if (tier->dirs.memory_fd < 0)
+        return false;
+    memory_tier_close(tier);
+    return true;
+}
+
 bool memory_tier_check(struct memory_tier *tier)
 {
     struct stat named, held;
@@ -127,7 +145,7 @@ bool memory_tier_check(struct memory_tier *tier)
     if (tier->dirs.leaving_memory)
         return false;
     message_print("%s was moved away by someone else; making it anew", tier->path);
-    tier->dirs.memory_fd = make(tier->path);
+    tier->dirs.memory_fd = make(tier);
     return false;
 }
 

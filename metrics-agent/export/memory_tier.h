@@ -21,6 +21,8 @@ struct memory_tier {
     uint64_t max_bytes;
     uint64_t run_ns; /* no look before this */
     bool failed;     /* a segment could not be moved, and that was said */
+    bool wanted;     /* there is to be one */
+    bool unusable;   /* the directory could not be taken, and that was said */
 };
 
 /*
@@ -32,6 +34,12 @@ struct memory_tier {
 void memory_tier_open(struct memory_tier *tier, const struct exporter_shared *shared, int disk_fd);
 
 void memory_tier_close(struct memory_tier *tier);
+
+/*
+ * Whether there is to be one, there is none since its directory could not be taken, and now it can:
+ * writers take a directory that was put right as the sign that somebody reads it. It is not opened.
+ */
+bool memory_tier_can_open(struct memory_tier *tier);
 
 /*
  * Whether the path is still the directory's. If not, it is made anew where it can be, and

@@ -199,6 +199,34 @@ sink_has() { [ "$(wc -l <dump)" -ge "$1" ]; }
     grep -q "run/spool can't be used: .*; requests write to the disk" agent.log
 }
 
+@test "what is in the place of the directory is put right: the agent takes it, with what writers have there" {
+    [ "$(id -u)" = 0 ] || skip "this needs root"
+    mkdir run/spool
+    chown 65534 run/spool
+    chmod 777 run/spool
+    start_sink
+    start_agent
+    grep -q "spool belongs to user 65534" agent.log
+    write traces t 30 3
+    until_true 20 books_balance traces 30
+    no_file run/spool/traces.jsonl
+    # What the agent asks for.
+    chown 0 run/spool
+    chmod o-w run/spool
+    write traces u 30 3
+    until_true 20 books_balance traces 60
+    until_true 20 nothing_waits traces
+    has_file run/spool/agent.checkpoint
+    write traces v 30 3
+    has_file run/spool/traces.jsonl
+    books traces 90
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 0
+    [ "$(grep -c 'belongs to user' agent.log)" = 1 ]
+    kill_agent TERM
+    [ ! -e run/spool ]
+}
+
 @test "a second agent of the same run directory leaves the memory to the first" {
     local first
     start_sink
