@@ -115,6 +115,9 @@ static ssize_t scan(struct segments *s, bool others)
 
     if (segments_move_list(s, &there) != 0)
         return -1;
+    /* Without a checkpoint numbers would begin anew, and take those of kept files. */
+    if (there.kept_count > 0 && there.kept[there.kept_count - 1].seq >= s->active_seq && !others)
+        s->active_seq = there.kept[there.kept_count - 1].seq + 1;
     while (k < there.count || i < s->count) {
         struct segment *known = i < s->count ? &s->list[i] : NULL;
 

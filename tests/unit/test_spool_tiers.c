@@ -383,6 +383,19 @@ static void a_copy_is_known_after_memory_was_given_back(void **state)
     assert_int_equal(segments.list[0].copied, lines * line_size);
 }
 
+/* The checkpoint was removed: no segment gets the number, and later the name, of a kept file. */
+static void numbers_go_on_behind_what_is_kept(void **state)
+{
+    const int fd = openat(dir_fd, "logs.0000000007.kept.jsonl", O_WRONLY | O_CREAT, 0600);
+
+    (void)state;
+    assert_int_equal(close(fd), 0);
+    append(1);
+    open_segments();
+    assert_int_equal(segments_list_active(&segments)->file.seq, 8);
+    assert_int_equal(unlinkat(dir_fd, "logs.0000000007.kept.jsonl", 0), 0);
+}
+
 /* rm -rf of the run directory. */
 static void a_directory_that_is_gone_is_counted(void **state)
 {
@@ -418,6 +431,7 @@ int main(void)
         TEST(settled_memory_is_given_back),
         TEST(a_copy_is_known_after_memory_was_given_back),
         TEST(a_directory_that_is_gone_is_counted),
+        TEST(numbers_go_on_behind_what_is_kept),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
