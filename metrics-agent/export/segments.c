@@ -85,8 +85,7 @@ static const struct segment *take_up(struct segments *s, const struct spool_list
     char name[SPOOL_FILES_NAME_MAX];
     int error = 0;
 
-    if (spool_segment_stat(&sealed.file, s->signal, segments_list_dir(s, sealed.file.in_memory)) !=
-        0)
+    if (spool_segment_stat(&sealed.file, s->signal, segments_list_dir(s, found->in_memory)) != 0)
         error = errno;
     sealed.file.unreadable = error != 0;
     if (error == ENOENT || (others && being_copied(&sealed.file)))
