@@ -7,10 +7,9 @@ import loads
 import noise
 import programs
 from figures import ratio, table, values
-from request_section import SMALL_SPOOL, stop_all, touch_memory
+from programs import MEMORY
+from request_section import SMALL_SPOOL, TIERS, stop_all, touch_memory
 
-MEMORY = "/dev/shm"
-TIERS = "MICROTRACE_SPOOL_MEMORY_BYTES"
 RATE = 300
 FILL_SECONDS = 60  # that the noise may take to fill the page cache
 FLAT_OUT_SECONDS = 3

@@ -1,7 +1,9 @@
 """The sections of what telemetry costs a request: rate and processor time beside a bare program, and
 both as the number of processes grows."""
 import os
+import shutil
 import subprocess
+import tempfile
 
 import loads
 import programs
@@ -9,6 +11,7 @@ from figures import difference, median, ratio, table, values
 
 # The spool's pages are used again and again instead of filling all memory with files.
 SMALL_SPOOL = {"MICROTRACE_SPOOL_MAX_BYTES": str(64 << 20)}
+TIERS = "MICROTRACE_SPOOL_MEMORY_BYTES"
 KEEP = "error,slow:100ms,ratio:0.01"
 PROCESSES = (1, 2, 4, 8, 16, 32, 64)
 GROWTH_CONNECTIONS = 64
@@ -26,9 +29,17 @@ def stop_all(running):
         each.stop()
 
 
-def start_wholes(work, builds, sink_url, running):
-    """Adds the whole program of each build to `running`: alone, delivering, and keeping a few."""
+def start_wholes(work, memory, builds, sink_url, running):
+    """
+    Adds the whole program of each build to `running`: alone, delivering, keeping a few, and with the
+    run directory in memory, as on a host with /run.
+    """
     for build in builds:
+        if build.has_setting(TIERS):
+            name = build.name("whole, two tiers")
+            running.append(programs.whole(name, memory, build,
+                                          spool=programs.folder_of(work, f"{name} spool"),
+                                          **SMALL_SPOOL))
         running.append(programs.whole(build.name("whole"), work, build, **SMALL_SPOOL))
         running.append(programs.whole(build.name("whole, delivering"), work, build, **SMALL_SPOOL,
                                       OTEL_EXPORTER_OTLP_ENDPOINT=sink_url))
@@ -40,14 +51,16 @@ def start_wholes(work, builds, sink_url, running):
 def throughput(work, rounds, seconds, builds):
     touch_memory()
     sink = programs.Sink(programs.compile_tool(work, "sink"), work)
+    memory = tempfile.mkdtemp(prefix="microtrace-bench.", dir=programs.MEMORY)
     running = []
     try:
         running += [programs.bare(work, "bare"), programs.bare_no_linger(work)]
-        start_wholes(work, builds, sink.url, running)
+        start_wholes(work, memory, builds, sink.url, running)
         results = loads.interleave(running, rounds, lambda p: loads.wrk(p, seconds))
     finally:
         stop_all(running)
         sink.stop()
+        shutil.rmtree(memory, ignore_errors=True)
     bare, base = results["bare"], results[NO_LINGER]
     rows = [[name, values(r, "rate"), f"{median(r, 'p50'):.0f}",
              *(f"{median(r, key):.1f}" for key in ("worker_us", "lighttpd_us", "agent_us")),
