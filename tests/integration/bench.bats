@@ -94,6 +94,7 @@ PYTHON
 }
 
 @test "a PHP page through microtrace-proxy" {
+    command -v wrk >/dev/null || skip "wrk is not installed"
     run -0 bench --rounds 1 proxy
     row "PHP-FPM alone"
     row "through the proxy"

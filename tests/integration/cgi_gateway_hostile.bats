@@ -284,6 +284,12 @@ END
     [ "$(counter requests_in_progress)" -eq 0 ]
 }
 
+need_other_user() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root to run as another user"
+    setpriv --reuid=61234 --regid=61234 --clear-groups test -x "$BIN/microtrace-cgi" ||
+        skip "other users can't read the build"
+}
+
 # start_limited PROCESSES: a gateway of a user who may have no more processes; THIRD is its pid.
 start_limited() {
     mkdir -p "$DIR/limited/run" "$DIR/limited/spool"
@@ -305,7 +311,7 @@ end_limited() {
 }
 
 @test "no room for a process: 503, and the next request is served" {
-    [ "$(id -u)" -eq 0 ] || skip "needs root to run as another user"
+    need_other_user
     start_limited 2
     ask "$DIR/limited/sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/ok.cgi" HTTP_X_REQUEST_ID=no-room
     answered '^Status: 503 Service Unavailable'
@@ -317,7 +323,7 @@ end_limited() {
 }
 
 @test "a fork bomb within its user's limit is ended, all of it" {
-    [ "$(id -u)" -eq 0 ] || skip "needs root to run as another user"
+    need_other_user
     script bomb.cgi <<'END'
 #!/bin/sh
 bomb() { bomb 2>/dev/null | bomb 2>/dev/null & wait; }

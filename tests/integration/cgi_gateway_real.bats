@@ -100,6 +100,7 @@ same() {
 }
 
 @test "Python's cgi module: a form with a file" {
+    python3 -W ignore -c "import cgi" || skip "this Python has no cgi module any more"
     head -c 200000 /dev/urandom | base64 >"$DIR/sent"
     same '/form.cgi?a=b'
     same /form.cgi -F "one=two" -F "file=@$DIR/sent"

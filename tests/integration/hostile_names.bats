@@ -125,7 +125,7 @@ not_started() {
     : >agent.log
     launch_agent
     until_true 10 health_is 503
-    said "$@"
+    until_true 10 said "$@"
 }
 
 @test "a lock file that is not one: the agent does not begin, and a running one reports it" {
