@@ -93,7 +93,7 @@ def attack(rng, path):
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(65536):
                     pass
-        except ConnectionError:
+        except (ConnectionError, FileNotFoundError):
             pass
 
 
@@ -106,7 +106,7 @@ def works(path):
             if b"200 OK" in answer and b'"sum": 3.0' in answer:
                 return failures
             raise ConnectionError(f"answered {answer!r}")
-        except ConnectionError as error:
+        except (ConnectionError, FileNotFoundError) as error:
             failures += 1
             if time.monotonic() > deadline:
                 raise SystemExit(f"{path}: no answer in {PATIENCE} s: {error}") from error
