@@ -176,10 +176,7 @@ static bool movable(const struct segment *segment)
 /* Whether the segment has what is not settled, and is not on the disk. */
 static bool waits(const struct segment *segment)
 {
-    const uint64_t safe =
-        segment->copied > segment->file.offset ? segment->copied : segment->file.offset;
-
-    return segment->file.size > safe ||
+    return segments_list_waiting(segment) > 0 ||
            (segment->file.final && segment->file.size > segment->file.offset);
 }
 
@@ -259,14 +256,14 @@ static bool move_late(struct memory_tier *tier, struct exporter *e, uint64_t now
 static struct exporter *to_move_from(struct exporter *exporters, size_t count)
 {
     struct exporter *oldest = NULL;
-    uint64_t seen_ns = UINT64_MAX;
+    uint64_t written_ns = UINT64_MAX;
 
     for (size_t i = 0; i < count; i++) {
         const struct segment *const segment = find(&exporters[i].segments, true);
 
-        if (segment != NULL && segment->seen_ns < seen_ns) {
+        if (segment != NULL && segment->file.written_ns < written_ns) {
             oldest = &exporters[i];
-            seen_ns = segment->seen_ns;
+            written_ns = segment->file.written_ns;
         }
     }
     return oldest;

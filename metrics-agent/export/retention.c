@@ -142,17 +142,20 @@ static struct kept *largest_kept(struct exporter *exporters, size_t count, bool 
     return largest;
 }
 
+static uint64_t kept_bytes(const struct exporter *exporters, size_t count, bool in_memory)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += exporters[i].kept.bytes[in_memory];
+    return bytes;
+}
+
 static void shrink_kept(struct exporter *exporters, size_t count, bool in_memory, uint64_t most)
 {
-    for (int tries = 0; tries < KEPT_STEPS; tries++) {
-        uint64_t bytes = 0;
-
-        for (size_t i = 0; i < count; i++)
-            bytes += exporters[i].kept.bytes[in_memory];
-        if (bytes <= most)
-            return;
+    for (int tries = 0; tries < KEPT_STEPS && kept_bytes(exporters, count, in_memory) > most;
+         tries++)
         kept_drop(largest_kept(exporters, count, in_memory), &exporters[0].shared->dirs, in_memory);
-    }
 }
 
 static uint64_t rest(uint64_t of, uint64_t taken)
@@ -169,23 +172,21 @@ void retention_limit_kept(struct exporter *exporters, size_t count)
 {
     const struct agent_settings *const settings = exporters[0].shared->settings;
     const struct telemetry_settings *const spool = &settings->telemetry;
-    uint64_t bytes = 0, memory = 0, kept_memory = 0, kept = 0;
+    uint64_t bytes = 0, memory = 0, kept;
 
     for (size_t i = 0; i < count; i++) {
         bytes += exporters[i].segments.sums.bytes;
         memory += exporters[i].segments.sums.memory;
-        kept_memory += exporters[i].kept.bytes[true];
-        kept += exporters[i].kept.bytes[true] + exporters[i].kept.bytes[false];
     }
-    if (kept == 0)
+    if (kept_bytes(exporters, count, true) + kept_bytes(exporters, count, false) == 0)
         return;
     shrink_kept(exporters, count, true,
                 least(settings->keep_bytes,
                       rest(spool->spool_memory_bytes / SPOOL_TIERS_MOVE_SHARE, memory)));
-    kept_memory = least(kept_memory, settings->keep_bytes);
-    shrink_kept(exporters, count, false,
-                least(rest(settings->keep_bytes, kept_memory),
-                      rest(spool->spool_max_bytes, bytes + kept_memory)));
+    kept = kept_bytes(exporters, count, true);
+    shrink_kept(
+        exporters, count, false,
+        least(rest(settings->keep_bytes, kept), rest(spool->spool_max_bytes, bytes + kept)));
 }
 
 static void make_room(struct exporter *e)

@@ -42,8 +42,7 @@ static void resume(struct segments *s, struct segment *segment,
 static void find_active(struct segments *s)
 {
     struct segment new = {
-        .file = {.seq = s->active_seq, .active = true, .in_memory = segments_active_in_memory(s)},
-        .seen_ns = clock_monotonic_ns()};
+        .file = {.seq = s->active_seq, .active = true, .in_memory = segments_active_in_memory(s)}};
     const int dir_fd = segments_list_dir(s, new.file.in_memory);
     const size_t before = s->unreadable;
     char name[SPOOL_FILES_NAME_MAX];
@@ -77,8 +76,7 @@ static const struct segment *take_up(struct segments *s, const struct spool_list
     struct segment sealed = {
         .file = {.seq = seq, .in_memory = found->in_memory},
         .fd = -1,
-        .copied = found->in_memory && found->on_disk ? segments_move_copied(s, found->seq) : 0,
-        .seen_ns = clock_monotonic_ns()};
+        .copied = found->in_memory && found->on_disk ? segments_move_copied(s, found->seq) : 0};
     struct segment *const last = segments_list_active(s);
     const size_t before = s->unreadable;
     const struct segment *added;

@@ -20,7 +20,7 @@ int segments_list_dir(const struct segments *s, bool in_memory)
     return in_memory ? s->dirs.memory_fd : s->dirs.disk_fd;
 }
 
-static uint64_t waiting_in_memory(const struct segment *segment)
+uint64_t segments_list_waiting(const struct segment *segment)
 {
     const uint64_t safe =
         segment->file.offset > segment->copied ? segment->file.offset : segment->copied;
@@ -36,7 +36,7 @@ static void sum(struct segments *s, const struct segment *segment, uint64_t by)
     s->sums.memory += by * (segment->file.in_memory && segment->file.size > segment->punched
                                 ? segment->file.size - segment->punched
                                 : 0);
-    s->sums.memory_waiting += by * waiting_in_memory(segment);
+    s->sums.memory_waiting += by * segments_list_waiting(segment);
     s->sums.in_memory += by * segment->file.in_memory;
     s->sums.growing += by * (!segment->file.final || segment->suspect);
     s->sums.started += by * ((segment->file.offset > 0 || segment->file.in_line > 0));

@@ -17,7 +17,6 @@ struct segment {
     struct spool_segment file;
     uint64_t copied;       /* of a file in memory: so many bytes are on the disk, too */
     uint64_t punched;      /* so many bytes, all settled, were given back; known to this process */
-    uint64_t seen_ns;      /* when it was found, on the monotonic clock */
     uint64_t print_offset; /* `print` is the fingerprint of what is before this; 0 for none */
     uint64_t mark_offset;  /* the same, of what was counted */
     uint32_t print, mark;
@@ -80,6 +79,9 @@ bool segments_active_in_memory(const struct segments *segments);
 
 /* The directory of the tier. */
 int segments_list_dir(const struct segments *segments, bool in_memory);
+
+/* Bytes of a segment in memory that are neither settled nor on the disk, too; 0 of any other. */
+uint64_t segments_list_waiting(const struct segment *segment);
 
 /* Every change of a segment in the list stands between these two, so that the sums stay true. */
 void segments_list_before(struct segments *segments, const struct segment *segment);

@@ -46,9 +46,12 @@ void segments_make_of_stray(struct segments *s)
 {
     struct segment stray = {.file = {.active = true, .in_memory = !segments_active_in_memory(s)},
                             .fd = -1};
-    const uint64_t now_ns = clock_monotonic_ns();
+    uint64_t now_ns;
 
-    if (s->dirs.memory_fd < 0 || now_ns < s->stray_ns ||
+    if (s->dirs.memory_fd < 0)
+        return;
+    now_ns = clock_monotonic_ns();
+    if (now_ns < s->stray_ns ||
         spool_segment_stat(&stray.file, s->signal, segments_list_dir(s, stray.file.in_memory)) != 0)
         return;
     /* While writers find no room in memory they make another one at once. */
@@ -57,7 +60,6 @@ void segments_make_of_stray(struct segments *s)
     if (stray.file.seq == 0 || segments_make_sealed(s, stray.file.in_memory, stray.file.seq) != 0)
         return;
     stray.file.active = false;
-    stray.seen_ns = now_ns;
     (void)segments_list_add(s, &stray);
 }
 
