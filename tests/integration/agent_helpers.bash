@@ -88,6 +88,20 @@ launch_agent() {
     AGENT_PID=$!
 }
 
+# build_fail_nth: for setup_file; LIBRARY is what launch_agent_killed_at needs.
+build_fail_nth() {
+    export LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
+    gcc -std=gnu11 -O2 -fPIC -shared -D_GNU_SOURCE -o "$LIBRARY" "$ROOT/tests/tools/preload/fail_nth.c"
+}
+
+# launch_agent_killed_at FAMILY CALL ERRNO [ARGUMENT...]: as tests/tools/preload/fail_nth.c has them.
+launch_agent_killed_at() {
+    PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY="$1"
+        FAIL_NTH_CALL="$2" FAIL_NTH_ERRNO="$3" FAIL_NTH_KILL=1)
+    launch_agent "${@:4}"
+    PREFIX=()
+}
+
 choose_ports() {
     [ -n "$AGENT_PORT" ] || AGENT_PORT=$(free_port)
     [ -n "$SINK_PORT" ] || SINK_PORT=$(free_port)

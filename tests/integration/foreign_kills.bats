@@ -5,10 +5,7 @@
 bats_require_minimum_version 1.5.0
 load agent_helpers
 
-setup_file() {
-    export LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
-    gcc -std=gnu11 -O2 -fPIC -shared -D_GNU_SOURCE -o "$LIBRARY" "$ROOT/tests/tools/preload/fail_nth.c"
-}
+setup_file() { build_fail_nth; }
 
 setup() {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
@@ -27,10 +24,7 @@ lines() {
 # which it does because nothing can be sent.
 dies_at() {
     local status=0
-    PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY="$1"
-        FAIL_NTH_CALL="$2" FAIL_NTH_ERRNO="$3" FAIL_NTH_KILL=1)
-    launch_agent --drain
-    PREFIX=()
+    launch_agent_killed_at "$1" "$2" "$3" --drain
     wait "$AGENT_PID" || status=$?
     AGENT_PID=''
     [ "$status" = 137 ] || [ "$status" = 1 ]

@@ -5,10 +5,7 @@
 bats_require_minimum_version 1.5.0
 load agent_helpers
 
-setup_file() {
-    export LIBRARY=$BATS_FILE_TMPDIR/fail_nth.so
-    gcc -std=gnu11 -O2 -fPIC -shared -D_GNU_SOURCE -o "$LIBRARY" "$ROOT/tests/tools/preload/fail_nth.c"
-}
+setup_file() { build_fail_nth; }
 
 setup() {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
@@ -22,10 +19,7 @@ teardown() { common_teardown; }
 # told to end; false then.
 dies_at() {
     local status=0
-    PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY="$1"
-        FAIL_NTH_CALL="$2" FAIL_NTH_ERRNO="$3" FAIL_NTH_KILL=1)
-    launch_agent
-    PREFIX=()
+    launch_agent_killed_at "$1" "$2" "$3"
     until_true 10 agent_answers_or_is_dead
     "$TOOL" -r run -m run -l 131072 spool traces "t$2" 120 40 >>written
     "$TOOL" -r run -m run -l 131072 spool logs "l$2" 60 30 >>written
@@ -85,10 +79,7 @@ killed_at_each() {
         mkdir -m 2770 run/spool
         cp sealed/traces.jsonl run/spool/traces.0000000001.jsonl
         cp sealed/traces.jsonl spool/traces.0000000001.jsonl
-        PREFIX=(env LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=metrics-agent FAIL_NTH_FAMILY=name
-            FAIL_NTH_CALL="$call" FAIL_NTH_ERRNO=0 FAIL_NTH_KILL=1)
-        launch_agent
-        PREFIX=()
+        launch_agent_killed_at name "$call" 0
         until_true 10 kept_or_dead
         kill -TERM "$AGENT_PID" 2>/dev/null || true
         wait "$AGENT_PID" && break
