@@ -293,8 +293,10 @@ lint: $(MAN_PAGES) | $(READY)
 interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
 	@BUILD=$(BUILD) tests/interop/run
 
-bench: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \
-       $(BUILD)/tests/bench/export_bench
+bench-programs: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \
+                $(BUILD)/tests/bench/export_bench
+
+bench: bench-programs
 	@BUILD=$(BUILD) tests/bench/run
 
 # --- Installing ----------------------------------------------------------------------------------
@@ -361,7 +363,7 @@ help:
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
 	@echo 'make clean      removes $(BUILD)'
 
-.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench install uninstall clean help
+.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench bench-programs install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
