@@ -29,27 +29,23 @@ void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry)
 
     memset(app, 0, sizeof(*app));
     app->telemetry = telemetry;
-    for (int i = 0; i < HTTP_FAMILIES; i++)
+    for (int i = 0; i < HTTP_FAMILY_WORKERS; i++)
         app->families[i] = metrics_declare(metrics, &http_families_table[i]);
     chaos = metrics_declare(metrics, &chaos_def);
     app->in_progress = metrics_live_gauge(app->families[HTTP_FAMILY_IN_PROGRESS], NULL);
-    app->busy = metrics_live_gauge(app->families[HTTP_FAMILY_WORKERS], (const char *[]){"busy"});
-    app->idle = metrics_live_gauge(app->families[HTTP_FAMILY_WORKERS], (const char *[]){"idle"});
     app->worker_latency = metrics_histogram(metrics_declare(metrics, &worker_latency_def), NULL);
     app->queue = metrics_histogram(app->families[HTTP_FAMILY_QUEUE], NULL);
     app->abandoned = metrics_counter(app->families[HTTP_FAMILY_ABANDONED], NULL);
     for (int kind = 0; kind < CHAOS_KINDS; kind++)
         app->chaos[kind] = metrics_counter(chaos, (const char *[]){chaos_kind_names[kind]});
     metrics_live_gauge_set(app->in_progress, 0);
-    metrics_live_gauge_set(app->busy, 0);
-    metrics_live_gauge_set(app->idle, 1);
+    http_workers_init(&app->workers, metrics, "analyze");
 }
 
 void app_metrics_begin(struct app_metrics *app)
 {
     metrics_live_gauge_set(app->in_progress, 1);
-    metrics_live_gauge_set(app->idle, 0);
-    metrics_live_gauge_set(app->busy, 1);
+    http_workers_set(&app->workers, true);
 }
 
 static void count_error(struct app_metrics *app, const struct app_metrics_outcome *outcome)
@@ -83,8 +79,7 @@ void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *
     if (outcome->error != ERRORS_NONE)
         count_error(app, outcome);
     metrics_live_gauge_set(app->in_progress, 0);
-    metrics_live_gauge_set(app->busy, 0);
-    metrics_live_gauge_set(app->idle, 1);
+    http_workers_set(&app->workers, false);
 }
 
 void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind)

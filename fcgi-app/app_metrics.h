@@ -10,6 +10,7 @@
 #include "fcgi-app/route.h"
 #include "http/http_families.h"
 #include "http/http_status.h"
+#include "http/http_workers.h"
 #include "http/method.h"
 #include "lib/telemetry.h"
 
@@ -23,7 +24,8 @@ struct app_metrics {
     struct metrics_counter *chaos[CHAOS_KINDS];
     struct metrics_histogram *worker_latency, *queue;
     struct metrics_counter *abandoned;
-    struct metrics_live_gauge *in_progress, *busy, *idle;
+    struct metrics_live_gauge *in_progress;
+    struct http_workers workers;
 };
 
 /* How a request ended. */
