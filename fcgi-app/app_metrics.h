@@ -14,6 +14,8 @@
 #include "http/method.h"
 #include "lib/telemetry.h"
 
+#include <stdbool.h>
+
 struct app_metrics {
     struct telemetry *telemetry;
     struct metrics_family *families[HTTP_FAMILIES];
@@ -38,8 +40,12 @@ struct app_metrics_outcome {
     const struct span *span; /* the exemplar, if its trace is kept; it has ended */
 };
 
-/* Declares the families, once; this process is idle from here on. */
-void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry);
+/*
+ * Declares the families, once; this process is idle from here on. `stays`: it answers more than one
+ * request. The series that the objectives ask for are there from here on, at 0: Prometheus' rate()
+ * sees no increase in a counter that begins with its first event.
+ */
+void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry, bool stays);
 
 /* This process begins with a request; it is busy until app_metrics_end. */
 void app_metrics_begin(struct app_metrics *app);

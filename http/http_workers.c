@@ -8,13 +8,15 @@ void http_workers_init(struct http_workers *workers, struct metrics *metrics, co
 {
     struct metrics_family *const all =
         metrics_declare(metrics, &http_families_table[HTTP_FAMILY_WORKERS]);
-    struct metrics_family *const programs =
-        metrics_declare(metrics, &http_families_table[HTTP_FAMILY_PROGRAM_WORKERS]);
+    struct metrics_family *programs;
 
     workers->busy = metrics_live_gauge(all, (const char *[]){"busy"});
     workers->idle = metrics_live_gauge(all, (const char *[]){"idle"});
-    workers->program_busy = metrics_live_gauge(programs, (const char *[]){program, "busy"});
-    workers->program_idle = metrics_live_gauge(programs, (const char *[]){program, "idle"});
+    if (program != NULL) {
+        programs = metrics_declare(metrics, &http_families_table[HTTP_FAMILY_PROGRAM_WORKERS]);
+        workers->program_busy = metrics_live_gauge(programs, (const char *[]){program, "busy"});
+        workers->program_idle = metrics_live_gauge(programs, (const char *[]){program, "idle"});
+    }
     http_workers_set(workers, false);
 }
 

@@ -15,7 +15,10 @@ struct http_workers {
     struct metrics_live_gauge *busy, *idle, *program_busy, *program_idle;
 };
 
-/* Counts this process from here on, idle, as one of `program`. The handles are the metrics'. */
+/*
+ * Counts this process from here on, idle, as one of `program`; NULL for one that ends with its
+ * request, so that nobody misses it when there is none. The handles are the metrics'.
+ */
 void http_workers_init(struct http_workers *workers, struct metrics *metrics, const char *program);
 
 void http_workers_set(const struct http_workers *workers, bool busy);
