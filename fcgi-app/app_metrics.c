@@ -23,8 +23,8 @@ static const struct metrics_family_def worker_latency_def = {
 };
 
 static struct metrics_counter *requests_counter(struct app_metrics *app, enum method method,
-                                                 const struct route *route,
-                                                 const struct http_status *status)
+                                                const struct route *route,
+                                                const struct http_status *status)
 {
     struct metrics_counter **counter =
         &app->requests[method][route_id(route)][status - http_status_table];
