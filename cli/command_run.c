@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum {
+    EXIT_LOST = 1, /* as of cat or tee */
     EXIT_TIMEOUT = 124,
     EXIT_SIGNAL = 128,
     LINGER_MS = 1000, /* for others that keep an output stream open when the command has ended */
@@ -47,7 +48,7 @@ static const struct config_setting rows[] = {
 static const struct options_switch switches[] = {
     {"--log-output", offsetof(struct run_options, log_output),
      "Make the lines of its stdout (INFO) and stderr (WARNING) log records too; they are passed on "
-     "as they are."},
+     "as they are. If they can't be, a COMMAND that succeeds ends with 1."},
     {"--args", offsetof(struct run_options, args),
      "Put the command's words into the span as process.command_args. They may hold passwords."},
     {NULL, 0, NULL},
@@ -225,6 +226,15 @@ static int start(struct run *run)
     return result;
 }
 
+static bool has_lost_output(const struct run *run)
+{
+    for (size_t i = 0; run->has_streams && i < STREAMS; i++) {
+        if (run->streams[i].lost)
+            return true;
+    }
+    return false;
+}
+
 static struct run_result result_of(const struct run *run)
 {
     const int status = run->child.status;
@@ -241,7 +251,8 @@ static struct run_result result_of(const struct run *run)
         result.signal = WTERMSIG(status);
         result.exit_status = EXIT_SIGNAL + WTERMSIG(status);
     } else {
-        result.exit_status = WEXITSTATUS(status);
+        result.lost = WEXITSTATUS(status) == 0 && has_lost_output(run);
+        result.exit_status = result.lost ? EXIT_LOST : WEXITSTATUS(status);
         result.outcome = result.exit_status == 0 ? RUN_SUCCESS : RUN_FAILURE;
     }
     return result;

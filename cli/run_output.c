@@ -45,7 +45,8 @@ int run_output_open(struct run_output *output, int fd, const struct run_lines *l
     output->lines = lines;
     output->name = fd == STDOUT_FILENO ? "stdout" : "stderr";
     output->level = fd == STDOUT_FILENO ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
-    output->to_is_ours = output->to_is_socket = output->to_may_wait = output->limited = false;
+    output->to_is_ours = output->to_is_socket = output->to_may_wait = false;
+    output->lost = output->limited = false;
     output->left = output->start = output->end = output->line_length = 0;
     output->from = -1;
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -149,17 +150,29 @@ static bool read_some(struct run_output *output)
     return true;
 }
 
+/* descriptor_reserve_standard has filled its place. */
+static bool was_closed(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || (flags & O_PATH) != 0;
+}
+
 /*
- * What can't be written is the command's to know: its own next write fails. A stream that was
- * closed from the start takes nothing, and its lines are logged all the same.
+ * What can't be written is the command's to know: its own next write fails. Where it has ended
+ * before, `lost` remains, but for a reader that is gone, whom what waits in a pipe never reaches
+ * either. A stream that was closed from the start takes nothing, and its lines are logged all the
+ * same.
  */
 static void give_up(struct run_output *output, int error)
 {
     output->start = output->end = 0;
-    if (error == EBADF)
+    if (error == EBADF && was_closed(output->to))
         return;
-    if (error != EPIPE)
+    if (error != EPIPE) {
         printable_error("microtrace run: %s: %s", output->name, strerror(error));
+        output->lost = true;
+    }
     stop_reading(output);
 }
 

@@ -34,6 +34,7 @@ struct run_output {
     int to;   /* this process's stream, or a descriptor of our own for the same */
     bool to_is_ours, to_is_socket;
     bool to_may_wait;   /* another user's pipe, say, which could not be opened once more */
+    bool lost;          /* a part could not be written, and nobody else knows */
     bool limited;       /* the command has ended ... */
     size_t left;        /* ... and so many bytes that are in the pipe are surely its own */
     size_t start, end;  /* of what is in the buffer */

@@ -130,6 +130,11 @@ static void describe(const struct run_result *result, char type[ERROR_TYPE_MAX],
         (void)snprintf(message, MESSAGE_MAX_BYTES, "killed by %s", type);
         return;
     default:
+        if (result->lost) {
+            (void)snprintf(type, ERROR_TYPE_MAX, "output_lost");
+            (void)snprintf(message, MESSAGE_MAX_BYTES, "its output could not be written");
+            return;
+        }
         if (result->exec_error != 0 && error != NULL) {
             (void)snprintf(type, ERROR_TYPE_MAX, "%s", error);
             (void)snprintf(message, MESSAGE_MAX_BYTES, "could not be started: %s",
@@ -151,7 +156,8 @@ void run_trace_end(struct run_trace *trace, const struct emit *emit,
     emit_attributes_init(attributes, trace->traced.attributes);
     emit_attributes_add(attributes, attribute_string("process.executable.name", program));
     emit_attributes_add(attributes, attribute_int("process.pid", result->pid));
-    emit_attributes_add(attributes, attribute_int("process.exit.code", result->exit_status));
+    emit_attributes_add(attributes,
+                        attribute_int("process.exit.code", result->lost ? 0 : result->exit_status));
     emit_attributes_add(attributes, attribute_string("microtrace.request_id", trace->request_id));
     if (result->outcome != RUN_SUCCESS) {
         describe(result, type, message);

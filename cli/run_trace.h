@@ -20,6 +20,7 @@ struct run_result {
     int exit_status; /* what `microtrace run` ends with */
     int signal;      /* RUN_SIGNAL: that killed it */
     int exec_error;  /* RUN_FAILURE: errno if it was never started, else 0 */
+    bool lost;       /* RUN_FAILURE: it ended with 0, but a part of its output was lost */
     double timeout_s;
     pid_t pid;
     uint64_t elapsed_ns;

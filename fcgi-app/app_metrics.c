@@ -22,34 +22,48 @@ static const struct metrics_family_def worker_latency_def = {
     .bound_count = FAMILIES_LATENCY_BOUNDS,
 };
 
-void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry)
+static struct metrics_counter *requests_counter(struct app_metrics *app, enum method method,
+                                                const struct route *route,
+                                                const struct http_status *status)
 {
+    struct metrics_counter **counter =
+        &app->requests[method][route_id(route)][status - http_status_table];
+
+    if (*counter == NULL)
+        *counter =
+            metrics_counter(app->families[HTTP_FAMILY_REQUESTS],
+                            (const char *[]){method_names[method], route->path, status->text});
+    return *counter;
+}
+
+void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry, bool stays)
+{
+    static const int expected[] = {200, 500, 503, 504};
     struct metrics *const metrics = telemetry_metrics(telemetry);
     struct metrics_family *chaos;
 
     memset(app, 0, sizeof(*app));
     app->telemetry = telemetry;
-    for (int i = 0; i < HTTP_FAMILIES; i++)
+    for (int i = 0; i < HTTP_FAMILY_WORKERS; i++)
         app->families[i] = metrics_declare(metrics, &http_families_table[i]);
     chaos = metrics_declare(metrics, &chaos_def);
     app->in_progress = metrics_live_gauge(app->families[HTTP_FAMILY_IN_PROGRESS], NULL);
-    app->busy = metrics_live_gauge(app->families[HTTP_FAMILY_WORKERS], (const char *[]){"busy"});
-    app->idle = metrics_live_gauge(app->families[HTTP_FAMILY_WORKERS], (const char *[]){"idle"});
     app->worker_latency = metrics_histogram(metrics_declare(metrics, &worker_latency_def), NULL);
     app->queue = metrics_histogram(app->families[HTTP_FAMILY_QUEUE], NULL);
     app->abandoned = metrics_counter(app->families[HTTP_FAMILY_ABANDONED], NULL);
     for (int kind = 0; kind < CHAOS_KINDS; kind++)
         app->chaos[kind] = metrics_counter(chaos, (const char *[]){chaos_kind_names[kind]});
     metrics_live_gauge_set(app->in_progress, 0);
-    metrics_live_gauge_set(app->busy, 0);
-    metrics_live_gauge_set(app->idle, 1);
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        (void)requests_counter(app, METHOD_POST, &route_table[ROUTE_ANALYZE],
+                               http_status_find(expected[i]));
+    http_workers_init(&app->workers, metrics, stays ? "analyze" : NULL);
 }
 
 void app_metrics_begin(struct app_metrics *app)
 {
     metrics_live_gauge_set(app->in_progress, 1);
-    metrics_live_gauge_set(app->idle, 0);
-    metrics_live_gauge_set(app->busy, 1);
+    http_workers_set(&app->workers, true);
 }
 
 static void count_error(struct app_metrics *app, const struct app_metrics_outcome *outcome)
@@ -67,24 +81,20 @@ static void count_error(struct app_metrics *app, const struct app_metrics_outcom
 
 void app_metrics_end(struct app_metrics *app, const struct app_metrics_outcome *outcome)
 {
-    const char *const labels[] = {method_names[outcome->method], outcome->route->path,
-                                  outcome->status->text};
+    const char *const labels[] = {method_names[outcome->method], outcome->route->path};
     enum route_id route = route_id(outcome->route);
-    struct metrics_counter **requests =
-        &app->requests[outcome->method][route][outcome->status - http_status_table];
+    struct metrics_counter *const requests =
+        requests_counter(app, outcome->method, outcome->route, outcome->status);
     struct metrics_histogram **latency = &app->latency[outcome->method][route];
 
-    if (*requests == NULL)
-        *requests = metrics_counter(app->families[HTTP_FAMILY_REQUESTS], labels);
     if (*latency == NULL)
         *latency = metrics_histogram(app->families[HTTP_FAMILY_LATENCY], labels);
-    metrics_add(*requests, 1);
+    metrics_add(requests, 1);
     telemetry_observe(app->telemetry, *latency, outcome->seconds, outcome->span);
     if (outcome->error != ERRORS_NONE)
         count_error(app, outcome);
     metrics_live_gauge_set(app->in_progress, 0);
-    metrics_live_gauge_set(app->busy, 0);
-    metrics_live_gauge_set(app->idle, 1);
+    http_workers_set(&app->workers, false);
 }
 
 void app_metrics_chaos(struct app_metrics *app, enum chaos_kind kind)

@@ -10,8 +10,11 @@
 #include "fcgi-app/route.h"
 #include "http/http_families.h"
 #include "http/http_status.h"
+#include "http/http_workers.h"
 #include "http/method.h"
 #include "lib/telemetry.h"
+
+#include <stdbool.h>
 
 struct app_metrics {
     struct telemetry *telemetry;
@@ -23,7 +26,8 @@ struct app_metrics {
     struct metrics_counter *chaos[CHAOS_KINDS];
     struct metrics_histogram *worker_latency, *queue;
     struct metrics_counter *abandoned;
-    struct metrics_live_gauge *in_progress, *busy, *idle;
+    struct metrics_live_gauge *in_progress;
+    struct http_workers workers;
 };
 
 /* How a request ended. */
@@ -36,8 +40,12 @@ struct app_metrics_outcome {
     const struct span *span; /* the exemplar, if its trace is kept; it has ended */
 };
 
-/* Declares the families, once; this process is idle from here on. */
-void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry);
+/*
+ * Declares the families, once; this process is idle from here on. `stays`: it answers more than one
+ * request. The series that the objectives ask for are there from here on, at 0: Prometheus' rate()
+ * sees no increase in a counter that begins with its first event.
+ */
+void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry, bool stays);
 
 /* This process begins with a request; it is busy until app_metrics_end. */
 void app_metrics_begin(struct app_metrics *app);

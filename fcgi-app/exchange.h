@@ -27,6 +27,7 @@ struct app {
     struct telemetry *telemetry;
     struct app_metrics metrics;
     struct gateway *gateway;
+    bool is_fastcgi; /* it answers more than one request */
     struct chaos chaos;
     struct downstream downstream;
     struct docs_page docs_page;

@@ -114,7 +114,7 @@ static void attach(struct app *app)
 {
     struct metrics *metrics = telemetry_metrics(app->telemetry);
 
-    app_metrics_attach(&app->metrics, app->telemetry);
+    app_metrics_attach(&app->metrics, app->telemetry, app->is_fastcgi);
     chaos_attach(&app->chaos, &app->settings, metrics);
     downstream_attach(&app->downstream, metrics);
 }
@@ -261,6 +261,7 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
+    app.is_fastcgi = is_fastcgi;
     app.gateway = is_fastcgi ? gateway_fcgi() : gateway_cgi();
     if (app.gateway == NULL)
         return EXIT_FAILURE;

@@ -53,12 +53,12 @@ int cgi_head_read(struct cgi_head *head, const char *bytes, size_t size)
     size_t line_size;
 
     *head = (struct cgi_head){.length = CGI_HEAD_LENGTH_UNKNOWN};
-    if (memchr(bytes, '\0', size) != NULL)
-        return -1;
     for (size_t at = 0; at < size; at += line_size) {
         line = head_line_at(bytes + at, size - at, &line_size);
         if (line.len == 0)
             break;
+        if (!head_line_is_clean(line))
+            return -1;
         value = at == 0 ? head_line_of_protocol(line) : (struct text){NULL, 0};
         if (value.at != NULL) {
             name = text_of("Status");
@@ -78,30 +78,4 @@ int cgi_head_read(struct cgi_head *head, const char *bytes, size_t size)
     if (head->status < 0)
         head->status = -head->status;
     return has_field ? 0 : -1;
-}
-
-size_t cgi_head_write(char *out, const char *bytes, size_t size, const char *request_id)
-{
-    char *to = out;
-    struct text line, status;
-    size_t line_size;
-    bool ours = false;
-
-    for (size_t at = 0; at < size; at += line_size) {
-        line = head_line_at(bytes + at, size - at, &line_size);
-        if (line.len == 0)
-            break;
-        status = at == 0 ? head_line_of_protocol(line) : (struct text){NULL, 0};
-        if (status.at != NULL) {
-            to = mempcpy(to, "Status: ", 8);
-            to = mempcpy(to, status.at, status.len);
-            to = mempcpy(to, "\r\n", 2);
-            continue;
-        }
-        if (!text_is_blank(line.at[0]))
-            ours = head_line_is_request_id(line);
-        if (!ours)
-            to = mempcpy(to, bytes + at, line_size);
-    }
-    return (size_t)(head_line_put_request_id(to, request_id) - out);
 }

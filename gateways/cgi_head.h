@@ -1,6 +1,6 @@
 /*
- * The header of a script's answer (RFC 3875 section 6), checked, and written anew with our
- * X-Request-ID. Pure.
+ * The header of a script's answer (RFC 3875 section 6), checked. Pure; head_line_write_head writes
+ * it anew with our X-Request-ID.
  */
 #ifndef GATEWAYS_CGI_HEAD_H
 #define GATEWAYS_CGI_HEAD_H
@@ -10,8 +10,7 @@
 #include <stdint.h>
 
 enum {
-    CGI_HEAD_MAX = 65536,     /* bytes of a header */
-    CGI_HEAD_ADDED_MAX = 256, /* what cgi_head_write adds at most */
+    CGI_HEAD_MAX = 65536, /* bytes of a header */
     CGI_HEAD_LENGTH_UNKNOWN = -1,
 };
 
@@ -29,16 +28,9 @@ size_t cgi_head_size(const char *bytes, size_t size, size_t from);
 /*
  * Reads a header of `size` bytes, with its end. A status line ("HTTP/1.1 200 OK", as scripts write
  * that think that they talk to the client) counts as Status. Returns 0; or -1 if a line is no
- * field, if Status is not a number from 200 to 599, if it holds a NUL, or if none of Content-Type,
- * Location and Status is there (section 6.2: at least one).
+ * field, if it holds a NUL or a CR that ends no line, if Status is not a number from 200 to 599, or
+ * if none of Content-Type, Location and Status is there (section 6.2: at least one).
  */
 int cgi_head_read(struct cgi_head *head, const char *bytes, size_t size);
-
-/*
- * Writes the header for the web server: as it came, but for a status line, which becomes Status,
- * and the script's own X-Request-ID, in whose place `request_id` comes last. `out` has room for
- * size + CGI_HEAD_ADDED_MAX. Returns the bytes written.
- */
-size_t cgi_head_write(char *out, const char *bytes, size_t size, const char *request_id);
 
 #endif

@@ -54,7 +54,7 @@ static struct cgi_request *open_request(const struct program *program, cgi_proce
     r->group = group;
     r->stop = NULL;
     observer_init(observer, &program->settings.observer, telemetry);
-    observer_count_worker(observer);
+    observer_count_worker(observer, group != NULL ? service.name : NULL);
     return r;
 }
 

@@ -122,7 +122,7 @@ static void end_head(struct cgi_request *r, size_t size)
     }
     r->status = head.status;
     r->first_byte_ns = (int64_t)server_span_elapsed_ns(&r->observed.server);
-    length = cgi_head_write(r->answer, r->head, size, r->observed.server.request_id);
+    length = head_line_write_head(r->answer, r->head, size, r->observed.server.request_id);
     if (r->request.method == METHOD_HEAD || head.status == 204 || head.status == 304)
         r->left = 0;
     else if (head.length != CGI_HEAD_LENGTH_UNKNOWN)

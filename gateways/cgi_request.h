@@ -12,6 +12,7 @@
 #include "gateways/cgi_process.h"
 #include "gateways/cgi_script.h"
 #include "gateways/cgi_settings.h"
+#include "gateways/head_line.h"
 #include "gateways/stderr_lines.h"
 #include "http/observer.h"
 
@@ -52,7 +53,7 @@ struct cgi_request {
 
     char head[CGI_HEAD_MAX];
     char piece[CGI_FRONT_PIECE_MAX];
-    char answer[CGI_HEAD_MAX + CGI_HEAD_ADDED_MAX];
+    char answer[CGI_HEAD_MAX + HEAD_LINE_ADDED_MAX];
     struct cgi_environment environment;
 };
 

@@ -6,6 +6,7 @@
 enum { STATUS_MAX = 599 };
 
 static const char request_id_name[] = "X-Request-ID";
+static const char status_name[] = "Status";
 static const char protocol[] = "HTTP/";
 
 struct text head_line_at(const char *bytes, size_t left, size_t *size)
@@ -20,6 +21,11 @@ struct text head_line_at(const char *bytes, size_t left, size_t *size)
     if (line.len > 0 && bytes[line.len - 1] == '\r')
         line.len--;
     return line;
+}
+
+bool head_line_is_clean(struct text line)
+{
+    return memchr(line.at, '\r', line.len) == NULL && memchr(line.at, '\0', line.len) == NULL;
 }
 
 bool head_line_split(struct text line, struct text *name, struct text *value)
@@ -64,17 +70,46 @@ struct text head_line_of_protocol(struct text line)
     return text_trim((struct text){blank, line.len - (size_t)(blank - line.at)});
 }
 
-bool head_line_is_request_id(struct text line)
+static bool is_request_id(struct text line)
 {
     struct text name, value;
 
     return head_line_split(line, &name, &value) && head_line_is(name, request_id_name);
 }
 
-char *head_line_put_request_id(char *to, const char *id)
+static char *put_request_id(char *to, const char *id)
 {
     to = mempcpy(to, request_id_name, sizeof(request_id_name) - 1);
     to = mempcpy(to, ": ", 2);
     to = mempcpy(to, id, strlen(id));
     return mempcpy(to, "\r\n\r\n", 4);
+}
+
+size_t head_line_write_head(char *out, const char *bytes, size_t size, const char *request_id)
+{
+    char *to = out;
+    struct text line, status;
+    size_t line_size;
+    bool ours = false;
+
+    for (size_t at = 0;
+         at < size && (line = head_line_at(bytes + at, size - at, &line_size)).at != NULL;
+         at += line_size) {
+        if (line.len == 0)
+            break;
+        status = at == 0 ? head_line_of_protocol(line) : (struct text){NULL, 0};
+        if (status.at != NULL) {
+            to = mempcpy(to, status_name, sizeof(status_name) - 1);
+            to = mempcpy(to, ": ", 2);
+            to = mempcpy(to, status.at, status.len);
+            to = mempcpy(to, "\r\n", 2);
+            continue;
+        }
+        /* A folded line (RFC 9112 section 5.2) belongs to the field before it. */
+        if (!text_is_blank(line.at[0]))
+            ours = is_request_id(line);
+        if (!ours)
+            to = mempcpy(to, bytes + at, line_size);
+    }
+    return (size_t)(put_request_id(to, request_id) - out);
 }

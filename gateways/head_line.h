@@ -17,6 +17,12 @@
 struct text head_line_at(const char *bytes, size_t left, size_t *size);
 
 /*
+ * Whether the line holds neither CR nor NUL. RFC 9110 section 5.5 has a message with one in a
+ * field's value rejected, since the next reader may take it for the end of the line.
+ */
+bool head_line_is_clean(struct text line);
+
+/*
  * Cuts a line into a field's name and value (RFC 9110 section 5.1), without the blanks around
  * them. Returns false if it has no colon, or no name.
  */
@@ -35,13 +41,14 @@ int head_line_status(struct text value, int least);
  */
 struct text head_line_of_protocol(struct text line);
 
-/* Whether the line is a field X-Request-ID. */
-bool head_line_is_request_id(struct text line);
+enum { HEAD_LINE_ADDED_MAX = 256 }; /* bytes that head_line_write_head adds at most */
 
 /*
- * Writes X-Request-ID with `id`, of at most REQUEST_ID_MAX bytes, and the empty line that ends the
- * head. Returns where it ends.
+ * Writes the head of `size` bytes for the web server: as it came, but for a status line, which
+ * becomes Status (RFC 3875 section 6.3.3), and the program's own X-Request-ID, in whose place
+ * `request_id`, of at most REQUEST_ID_MAX bytes, comes last. `out` has room for size +
+ * HEAD_LINE_ADDED_MAX. Returns the bytes written.
  */
-char *head_line_put_request_id(char *to, const char *id);
+size_t head_line_write_head(char *out, const char *bytes, size_t size, const char *request_id);
 
 #endif

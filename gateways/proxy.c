@@ -118,7 +118,7 @@ int proxy_open(struct proxy *proxy)
     const struct proxy_settings *const settings = proxy->settings;
 
     proxy->loop = proxy_loop_open();
-    proxy->scratch = malloc(PROXY_HEAD_MAX + PROXY_HEAD_ADDED_MAX);
+    proxy->scratch = malloc(PROXY_HEAD_MAX + HEAD_LINE_ADDED_MAX);
     proxy->scripts = proxy_scripts_open();
     proxy->telemetry = telemetry_open(&settings->telemetry, &service);
     if (proxy->loop == NULL || proxy->scratch == NULL || proxy->scripts == NULL ||

@@ -7,6 +7,7 @@
 #ifndef GATEWAYS_PROXY_H
 #define GATEWAYS_PROXY_H
 
+#include "gateways/head_line.h"
 #include "gateways/proxy_address.h"
 #include "gateways/proxy_head.h"
 #include "gateways/proxy_loop.h"
@@ -34,7 +35,7 @@ struct proxy {
     struct proxy_address listen, upstream;
     struct proxy_loop *loop;
     struct proxy_chunk chunk;
-    char *scratch; /* a head, while it is written: PROXY_HEAD_MAX + PROXY_HEAD_ADDED_MAX bytes */
+    char *scratch; /* a head, while it is written: PROXY_HEAD_MAX + HEAD_LINE_ADDED_MAX bytes */
     struct telemetry *telemetry;
     struct observer *observer;
     struct proxy_scripts *scripts;

@@ -92,7 +92,7 @@ static void put_head(struct proxy_exchange *x, const struct proxy_head *head, co
     x->head_done = true;
     x->status = head->status;
     x->body_left = has_body(x) ? head->length : 0;
-    put_output(x, out, proxy_head_write(out, bytes, head->size, x->observed.server.request_id));
+    put_output(x, out, head_line_write_head(out, bytes, head->size, x->observed.server.request_id));
     put_output(x, bytes + head->size, size - head->size);
     count_body(x, size - head->size);
 }
@@ -119,6 +119,21 @@ static bool may_end(const char *bytes, size_t size, size_t seen)
            memmem(bytes + from, size - from, "\n\r\n", 3) != NULL;
 }
 
+/* As put_head does for the answer's own: a status line becomes Status. */
+static void put_interim_head(struct proxy_exchange *x, const char *bytes, size_t size)
+{
+    static const char name[] = "Status: ";
+    size_t line_size;
+    const struct text status = head_line_of_protocol(head_line_at(bytes, size, &line_size));
+
+    if (status.at != NULL) {
+        put_output(x, name, sizeof(name) - 1);
+        size -= (size_t)(status.at - bytes);
+        bytes = status.at;
+    }
+    put_output(x, bytes, size);
+}
+
 /* A head that comes before the answer's own, "103 Early Hints": it goes out, and another follows.
  */
 static size_t put_interim(struct proxy_exchange *x, const char *bytes, size_t size)
@@ -128,7 +143,7 @@ static size_t put_interim(struct proxy_exchange *x, const char *bytes, size_t si
 
     while (proxy_head_read(&head, bytes + taken, size - taken) == PROXY_HEAD_DONE &&
            is_interim(head.status)) {
-        put_output(x, bytes + taken, head.size);
+        put_interim_head(x, bytes + taken, head.size);
         taken += head.size;
     }
     /* It is not the answer's end, and may go before anything is told. */

@@ -169,9 +169,11 @@ static int make_opening(struct proxy_exchange *x)
 {
     struct proxy *const proxy = x->proxy;
     struct carrier carrier = {.to = proxy->scratch,
-                              .end = proxy->scratch + PROXY_HEAD_MAX + PROXY_HEAD_ADDED_MAX};
+                              .end = proxy->scratch + PROXY_HEAD_MAX + HEAD_LINE_ADDED_MAX};
     char traceparent[TRACE_CONTEXT_PARENT_SIZE];
 
+    /* A client's header field Proxy, which programs take for a setting (CVE-2016-5385). */
+    set(&carrier, "HTTP_PROXY", NULL);
     set_context(x, &carrier, traceparent);
     set(&carrier, "HTTP_X_REQUEST_ID", x->observed.server.request_id);
     x->opening =

@@ -26,6 +26,8 @@ enum proxy_head_result proxy_head_read(struct proxy_head *head, const char *byte
                 head->status = redirects ? 302 : 200;
             return PROXY_HEAD_DONE;
         }
+        if (!head_line_is_clean(line))
+            return PROXY_HEAD_BAD;
         if (first && (head->status = head_line_status(head_line_of_protocol(line), STATUS_MIN)) > 0)
             continue;
         if (first)
@@ -47,24 +49,4 @@ enum proxy_head_result proxy_head_read(struct proxy_head *head, const char *byte
         }
     }
     return PROXY_HEAD_PARTIAL;
-}
-
-size_t proxy_head_write(char *out, const char *bytes, size_t size, const char *request_id)
-{
-    char *to = out;
-    struct text line;
-    size_t line_size;
-    bool ours = false;
-
-    for (size_t at = 0;
-         at < size && (line = head_line_at(bytes + at, size - at, &line_size)).at != NULL;
-         at += line_size) {
-        if (line.len == 0)
-            break;
-        if (!text_is_blank(line.at[0]))
-            ours = head_line_is_request_id(line);
-        if (!ours)
-            to = mempcpy(to, bytes + at, line_size);
-    }
-    return (size_t)(head_line_put_request_id(to, request_id) - out);
 }

@@ -129,30 +129,77 @@ static void write_bytes(struct writer *w, const void *bytes, size_t size)
     }
 }
 
+/* Pairs end with a record where they fit into one: begins another for `size` bytes if need be. */
+static void make_room(struct writer *w, size_t size)
+{
+    if (record_size(w) == 0 || size <= FASTCGI_CONTENT_MAX - record_size(w))
+        return;
+    close_record(w);
+    open_record(w, FASTCGI_PARAMS);
+}
+
 static void write_pair(struct writer *w, const char *name, size_t name_size, const char *value,
                        size_t value_size)
 {
     uint8_t lengths[FASTCGI_LENGTHS_MAX];
     const size_t size = fastcgi_pair_write_lengths(lengths, name_size, value_size);
 
-    if (record_size(w) > 0 &&
-        size + name_size + value_size > FASTCGI_CONTENT_MAX - record_size(w)) {
-        close_record(w);
-        open_record(w, FASTCGI_PARAMS);
-    }
+    make_room(w, size + name_size + value_size);
     write_bytes(w, lengths, size);
     write_bytes(w, name, name_size);
     write_bytes(w, value, value_size);
 }
 
-static bool is_replaced(const struct proxy_params_set *set, const struct fastcgi_pair *pair)
+/* Which of the parameters that came are not to go on. */
+struct replaced {
+    const struct proxy_params_set *set;
+    size_t sizes[PROXY_PARAMS_SET_MAX]; /* of its names */
+};
+
+static bool is_replaced(const struct replaced *replaced, const struct fastcgi_pair *pair)
 {
-    for (unsigned i = 0; i < set->count; i++) {
-        if (strlen(set->names[i]) == pair->name_size &&
-            memcmp(set->names[i], pair->name, pair->name_size) == 0)
+    for (unsigned i = 0; i < replaced->set->count; i++) {
+        if (replaced->sizes[i] == pair->name_size &&
+            memcmp(replaced->set->names[i], pair->name, pair->name_size) == 0)
             return true;
     }
     return false;
+}
+
+/* The others as they came, neighbours together. */
+static void write_kept(struct writer *w, const struct proxy_params *params,
+                       const struct proxy_params_set *set)
+{
+    struct replaced replaced = {.set = set};
+    const uint8_t *run = params->bytes;
+    struct fastcgi_pair pair;
+    size_t run_size = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        replaced.sizes[i] = strlen(set->names[i]);
+    for (size_t at = 0; at < params->size; at += pair.size) {
+        if (fastcgi_pair_read(&pair, params->bytes + at, params->size - at) != 0)
+            break;
+        if (is_replaced(&replaced, &pair)) {
+            write_bytes(w, run, run_size);
+            run = params->bytes + at + pair.size;
+            run_size = 0;
+            continue;
+        }
+        if (pair.size > FASTCGI_CONTENT_MAX - record_size(w) - run_size) {
+            write_bytes(w, run, run_size);
+            make_room(w, pair.size);
+            run = params->bytes + at;
+            run_size = 0;
+        }
+        if (pair.size > FASTCGI_CONTENT_MAX) {
+            write_bytes(w, run, pair.size);
+            run += pair.size;
+        } else {
+            run_size += pair.size;
+        }
+    }
+    write_bytes(w, run, run_size);
 }
 
 /*
@@ -176,7 +223,6 @@ uint8_t *proxy_params_write(const struct proxy_params *params, const struct prox
 {
     const uint8_t body[FASTCGI_BODY_SIZE] = {(uint8_t)(role >> 8), (uint8_t)role, flags};
     struct writer w = {.id = id};
-    struct fastcgi_pair pair;
 
     w.start = w.to = malloc(size_at_most(params, set) + PROXY_PARAMS_ROOM);
     if (w.start == NULL)
@@ -185,12 +231,7 @@ uint8_t *proxy_params_write(const struct proxy_params *params, const struct prox
     w.to = mempcpy(w.to, body, sizeof(body));
     close_record(&w);
     open_record(&w, FASTCGI_PARAMS);
-    for (size_t at = 0; at < params->size; at += pair.size) {
-        if (fastcgi_pair_read(&pair, params->bytes + at, params->size - at) != 0)
-            break;
-        if (!is_replaced(set, &pair))
-            write_pair(&w, pair.name, pair.name_size, pair.value, pair.value_size);
-    }
+    write_kept(&w, params, set);
     for (unsigned i = 0; i < set->count; i++) {
         if (set->values[i] != NULL)
             write_pair(&w, set->names[i], strlen(set->names[i]), set->values[i],

@@ -40,6 +40,13 @@ const struct metrics_family_def http_families_table[HTTP_FAMILIES] = {
             .kind = METRICS_LIVE_GAUGE,
             .labels = {"state"},
         },
+    [HTTP_FAMILY_PROGRAM_WORKERS] =
+        {
+            .name = "microtrace_program_workers",
+            .help = "The same processes, by program and what they do.",
+            .kind = METRICS_LIVE_GAUGE,
+            .labels = {"program", "state"},
+        },
     [HTTP_FAMILY_QUEUE] =
         {
             .name = "request_queue_seconds",

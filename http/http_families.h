@@ -12,9 +12,10 @@ enum http_family {
     HTTP_FAMILY_LATENCY,
     HTTP_FAMILY_ERRORS,
     HTTP_FAMILY_IN_PROGRESS,
-    HTTP_FAMILY_WORKERS, /* of programs that serve one request at a time in each process */
     HTTP_FAMILY_QUEUE,
     HTTP_FAMILY_ABANDONED,
+    HTTP_FAMILY_WORKERS, /* from here on: by http_workers.h, of programs that have them */
+    HTTP_FAMILY_PROGRAM_WORKERS,
     HTTP_FAMILIES,
 };
 

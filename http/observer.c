@@ -45,11 +45,9 @@ void observer_init(struct observer *observer, const struct observer_settings *se
     memset(observer, 0, sizeof(*observer));
     observer->settings = settings;
     observer->telemetry = telemetry;
-    for (int i = 0; i < HTTP_FAMILIES; i++) {
-        if (i != HTTP_FAMILY_WORKERS)
-            observer->families[i] =
-                metrics_declare(telemetry_metrics(telemetry), &http_families_table[i]);
-    }
+    for (int i = 0; i < HTTP_FAMILY_WORKERS; i++)
+        observer->families[i] =
+            metrics_declare(telemetry_metrics(telemetry), &http_families_table[i]);
     observer->in_progress = metrics_live_gauge(observer->families[HTTP_FAMILY_IN_PROGRESS], NULL);
     observer->queue = metrics_histogram(observer->families[HTTP_FAMILY_QUEUE], NULL);
     observer->abandoned = metrics_counter(observer->families[HTTP_FAMILY_ABANDONED], NULL);
@@ -58,20 +56,9 @@ void observer_init(struct observer *observer, const struct observer_settings *se
     observer->path_count = OBSERVER_OTHER + 1;
 }
 
-static void set_busy(struct observer *observer, bool busy)
+void observer_count_worker(struct observer *observer, const char *program)
 {
-    metrics_live_gauge_set(observer->busy, busy);
-    metrics_live_gauge_set(observer->idle, !busy);
-}
-
-void observer_count_worker(struct observer *observer)
-{
-    struct metrics_family *const family = observer->families[HTTP_FAMILY_WORKERS] = metrics_declare(
-        telemetry_metrics(observer->telemetry), &http_families_table[HTTP_FAMILY_WORKERS]);
-
-    observer->busy = metrics_live_gauge(family, (const char *[]){"busy"});
-    observer->idle = metrics_live_gauge(family, (const char *[]){"idle"});
-    set_busy(observer, false);
+    http_workers_init(&observer->workers, telemetry_metrics(observer->telemetry), program);
 }
 
 void observer_free(struct observer *observer)
@@ -119,7 +106,7 @@ void observer_begin(struct observer *observer, struct observed *observed,
     observed->request = request;
     observed->path = find_path(observer, request, script);
     metrics_live_gauge_add(observer->in_progress, 1);
-    set_busy(observer, true);
+    http_workers_set(&observer->workers, true);
     server_span_begin(
         &observed->server, observer->telemetry, &observer->settings->http, request,
         observed->path == OBSERVER_OTHER ? NULL : observer->paths[observed->path].label, true);
@@ -201,7 +188,7 @@ void observer_gather(struct observer *observer, struct observed *observed,
     if (outcome->abandoned)
         metrics_add(observer->abandoned, 1);
     metrics_live_gauge_add(observer->in_progress, -1);
-    set_busy(observer, false);
+    http_workers_set(&observer->workers, false);
 }
 
 void observer_end(struct observer *observer, struct observed *observed,

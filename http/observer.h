@@ -12,6 +12,7 @@
 
 #include "http/http_families.h"
 #include "http/http_settings.h"
+#include "http/http_workers.h"
 #include "http/request.h"
 #include "http/routes.h"
 #include "http/server_span.h"
@@ -57,7 +58,8 @@ struct observer {
     const struct observer_settings *settings;
     struct telemetry *telemetry;
     struct metrics_family *families[HTTP_FAMILIES];
-    struct metrics_live_gauge *in_progress, *busy, *idle; /* the latter NULL: no worker */
+    struct metrics_live_gauge *in_progress;
+    struct http_workers workers;
     struct metrics_histogram *queue;
     struct metrics_counter *abandoned;
     unsigned path_count;
@@ -92,11 +94,8 @@ struct observed_outcome {
 void observer_init(struct observer *observer, const struct observer_settings *settings,
                    struct telemetry *telemetry);
 
-/*
- * For a process that serves one request at a time: it is a worker, `busy` or `idle`
- * (microtrace_workers).
- */
-void observer_count_worker(struct observer *observer);
+/* For a process that serves one request at a time: http_workers_init has what `program` may be. */
+void observer_count_worker(struct observer *observer, const char *program);
 
 /* Releases what it holds besides handles, which the telemetry owns. */
 void observer_free(struct observer *observer);

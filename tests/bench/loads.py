@@ -46,6 +46,7 @@ def measure(program, load):
     after = program.cpu()
     used = {name: (ns - before.get(name, 0)) / 1000 / result["requests"]
             for name, ns in after.items()}
+    result.update({f"{name}_us": us for name, us in used.items()})
     result["worker_us"] = used.get("analyze", 0)
     result["lighttpd_us"] = used.get("lighttpd", 0)
     result["agent_us"] = used.get("metrics-agent", 0)

@@ -43,6 +43,30 @@ pm.max_children = {children}
 """
 
 
+TICK_NS = 10 ** 9 // os.sysconf("SC_CLK_TCK")
+
+
+def user_and_system_ns(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) * TICK_NS, int(fields[12]) * TICK_NS
+
+
+class Site(programs.Program):
+    """A lighttpd with what is behind it, whose time counts as its own."""
+
+    method = "GET"
+    fpm = proxy = agent = None
+
+    def cpu(self):
+        by_name = super().cpu()
+        by_name["fpm"] = sum(map(programs.cpu_ns, programs.processes_below(self.fpm.pid)))
+        if self.proxy is not None:
+            by_name["user"], by_name["system"] = user_and_system_ns(self.proxy.pid)
+            by_name["metrics-agent"] = programs.cpu_ns(self.agent.pid)
+        return by_name
+
+
 def start(running, command, log, **env):
     with open(log, "wb") as file:
         process = subprocess.Popen(command, env={**os.environ, **env}, stdout=file, stderr=file)
@@ -63,13 +87,14 @@ def start_fpm(work, running):
     with open(f"{work}/fpm.conf", "w", encoding="ascii") as file:
         file.write(FPM_CONF.format(work=work, children=CHILDREN,
                                    user="user = root\ngroup = root" if root else ""))
-    start(running, [found[0], "-n", "-F", *(["-R"] if root else []), "-y", f"{work}/fpm.conf"],
-          f"{work}/fpm.out")
+    process = start(running, [found[0], "-n", "-F", *(["-R"] if root else []), "-y",
+                              f"{work}/fpm.conf"], f"{work}/fpm.out")
     programs.wait_for(lambda: accepts(f"{work}/fpm.sock"), "PHP-FPM")
+    return process
 
 
 def start_proxy(work, name, build, upstream, running):
-    """Its socket and its process; an agent sees to its spool."""
+    """Its socket, its process, and that of the agent that sees to its spool."""
     state = programs.folder_of(work, name)
     os.makedirs(f"{state}/run")
     os.makedirs(f"{state}/spool")
@@ -79,11 +104,11 @@ def start_proxy(work, name, build, upstream, running):
            "MICROTRACE_SPOOL_MAX_BYTES": str(64 << 20), "MICROTRACE_SPOOL_SEGMENT_BYTES": "8M",
            "MICROTRACE_AGENT_LISTEN": f"127.0.0.1:{port}"}
     # Without an agent the spool would soon be full, and cost nothing any more.
-    start(running, [f"{build.folder}/bin/metrics-agent"], f"{state}/agent.log", **env)
+    agent = start(running, [f"{build.folder}/bin/metrics-agent"], f"{state}/agent.log", **env)
     process = start(running, [f"{build.folder}/bin/microtrace-proxy", "--listen", path, "--mode",
                               "0666", "--upstream", upstream], f"{state}/log", **env)
     programs.wait_for(lambda: os.path.exists(path) and accepts(path), name)
-    return path, process
+    return path, process, agent
 
 
 def lighttpd(work, name, path, running):
@@ -91,7 +116,7 @@ def lighttpd(work, name, path, running):
     conf = os.path.join(work, f"lighttpd-{port}.conf")
     with open(conf, "w", encoding="ascii") as file:
         file.write(LIGHTTPD_CONF.format(work=work, port=port, socket=path))
-    program = programs.Program(name, [programs.LIGHTTPD, "-D", "-f", conf], {}, port, f"{conf}.log")
+    program = Site(name, [programs.LIGHTTPD, "-D", "-f", conf], {}, port, f"{conf}.log")
     program.url = f"http://127.0.0.1:{port}/page.php"
     running.append(program)
     return program.wait_for_answer(program.url)
@@ -147,7 +172,7 @@ def slow_clients(work, build, running):
     """Resident memory of the proxy before, and with SLOW clients that take nothing."""
     import fastcgi_peer as f
     slow_upstream(f"{work}/slow.sock")
-    path, process = start_proxy(work, "slow", build, f"{work}/slow.sock", running)
+    path, process, _ = start_proxy(work, "slow", build, f"{work}/slow.sock", running)
     before = memory_kb(process, "VmRSS")
     held = []
     for _ in range(SLOW):
@@ -174,12 +199,13 @@ def run(work, rounds, seconds, builds):
     with open(f"{work}/site/page.php", "w", encoding="ascii") as file:
         file.write("<?php echo 'hello';\n")
     try:
-        start_fpm(work, running)
+        Site.fpm = start_fpm(work, running)
         contenders = [lighttpd(work, "PHP-FPM alone", f"{work}/fpm.sock", running)]
         for build in builds:
             name = build.name("through the proxy")
-            path, _ = start_proxy(work, name, build, f"{work}/fpm.sock", running)
+            path, proxy, agent = start_proxy(work, name, build, f"{work}/fpm.sock", running)
             contenders.append(lighttpd(work, name, path, running))
+            contenders[-1].proxy, contenders[-1].agent = proxy, agent
         one = loads.interleave(contenders, rounds, lambda p: loads.wrk(p, seconds, connections=1))
         many = loads.interleave(contenders, rounds, lambda p: loads.wrk(p, seconds))
         memory = [(build.name("microtrace-proxy"), *slow_clients(work, build, running))
@@ -197,6 +223,15 @@ def run(work, rounds, seconds, builds):
           [[name, values(one[name], "p50"), difference(one[name], base_one, "p50"),
             values(many[name], "rate"), ratio(many[name], base_many, "rate"),
             values(many[name], "p50")] for name in one])
+    through = [name for name in many if name != "PHP-FPM alone"]
+    table(f"Processor time of the same with {loads.CONNECTIONS} connections, us a request; the "
+          "proxy's in user space and in the kernel",
+          ["program", "proxy, user", "system", "agent", "PHP-FPM", "lighttpd", "all",
+           "more than alone"],
+          [[name, *(values(many[name], f"{part}_us", ".1f") if part in ("fpm", "lighttpd", "all") or
+                    name in through else "" for part in ("user", "system", "agent", "fpm",
+                                                         "lighttpd", "all")),
+            difference(many[name], base_many, "all_us")] for name in many])
     table(f"{SLOW} clients that take nothing of answers of {SLOW_ANSWER >> 20} MiB",
           ["program", "resident KiB before", "with all of them", "KiB a client"],
           [[name, str(before), str(after), f"{(after - before) / SLOW:.1f}"]

@@ -5,6 +5,7 @@
  */
 #include "gateways/cgi_front.h"
 #include "gateways/cgi_head.h"
+#include "gateways/head_line.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -32,10 +33,10 @@ static void try_head(const char *bytes, size_t size)
     if (head_size == 0 || cgi_head_read(&head, bytes, head_size) != 0)
         return;
     assert(head.status >= 200 && head.status <= 599);
-    out = malloc(head_size + CGI_HEAD_ADDED_MAX);
+    out = malloc(head_size + HEAD_LINE_ADDED_MAX);
     assert(out != NULL);
-    length = cgi_head_write(out, bytes, head_size, "the-id");
-    assert(length <= head_size + CGI_HEAD_ADDED_MAX);
+    length = head_line_write_head(out, bytes, head_size, "the-id");
+    assert(length <= head_size + HEAD_LINE_ADDED_MAX);
     assert(cgi_head_size(out, length, 0) == length);
     assert(cgi_head_read(&again, out, length) == 0);
     assert(again.status == head.status && again.length == head.length);

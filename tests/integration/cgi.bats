@@ -169,3 +169,11 @@ CONF
         wait_until gone "$APACHE"
     done
 }
+
+@test "a program that ends with its request is missed by nobody when there is none" {
+    cgi POST /analyze '{"a": 1, "b": 2}'
+    expect 200
+    env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" "$BIN/microtrace" metrics --json >"$DIR/metrics"
+    grep -q 'microtrace_workers' "$DIR/metrics"
+    refute grep -q 'microtrace_program_workers' "$DIR/metrics"
+}

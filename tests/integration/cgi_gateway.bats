@@ -121,11 +121,11 @@ head_gives() {
     for query in 'Status: 999\n\n' 'Status: rubbish\n\n' 'Status: 100\n\n' 'Status: \n\n' \
         'no header\n\n' ' Content-Type:a/b\n\n' 'Content Type:a/b\n\n' ':x\n\n' \
         'X-Only: this\n\nbody' '\nbody' 'Content-Type: a/b' 'Content-Type: a/b\nX:\0\n\n' \
-        '<html>\n\n</html>'; do
+        '<html>\n\n</html>' 'Content-Type: a/b\nX: y\rSet-Cookie: z\n\n'; do
         head_gives "$query" 502
     done
     after=$(counter 'errors_total{method="POST",path="/head.cgi",exception="bad_header"}')
-    [ "$((after - before))" -eq 13 ]
+    [ "$((after - before))" -eq 14 ]
     head_gives '' 502
     [ "$(counter 'errors_total{method="POST",path="/head.cgi",exception="no_output"}')" -eq 1 ]
     head_gives 'no header\n\n' 502 '' broken

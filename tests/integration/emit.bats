@@ -256,6 +256,12 @@ one_line() {
     now=$(date +%s.%N)
     mt span s --start "$now"
     spans | tail -n 1 | expect_json '(.endTimeUnixNano | tonumber) >= (.startTimeUnixNano | tonumber)'
+    # 1970 is a time, too.
+    run -0 mt span s --start @0 --end @0
+    [ -z "$output" ]
+    spans | tail -n 1 | expect_json '.startTimeUnixNano == "0" and .endTimeUnixNano == "0"'
+    run -0 mt span s --start 1616620947 --end @0
+    one_line "--end is before --start"
     run -0 mt span s --start 1616620947 --end 1616620946
     one_line "--end is before --start"
     spans | tail -n 1 | expect_json '.startTimeUnixNano == "1616620947000000000" and .endTimeUnixNano == .startTimeUnixNano'

@@ -98,10 +98,25 @@ lines_of() { logs '."log.iostream" == "'"$1"'"' | jq -r .message; }
     [ "$output" = kept ]
     [ "$(lines_of stdout | tail -n 1)" = lost ]
     run -0 bash -c "'$BIN/microtrace' run --log-output -- sh -c 'echo lost; echo lost >&2' >&- 2>&- <&-"
-    if [ -e /dev/full ]; then
-        run -0 bash -c "'$BIN/microtrace' run --log-output -- sh -c 'echo lost' >/dev/full"
-        [[ $output == "microtrace run: stdout: No space left on device" ]]
-    fi
+}
+
+@test "a command that succeeds, but whose output can't be written, has failed" {
+    [ -e /dev/full ] || skip "no /dev/full"
+    # Without run the echo would have failed.
+    run -1 bash -c "'$BIN/microtrace' run --log-output --name full -- sh -c 'echo lost' >/dev/full"
+    [ "$output" = "microtrace run: stdout: No space left on device" ]
+    spans | expect_json '.name == "full" and .status.code == 2 and .attrs."error.type".stringValue == "output_lost"
+        and .attrs."process.exit.code".intValue == "0"'
+    [ "$(lines_of stdout)" = lost ]
+    expect metric 'program_runs_total{program="full",outcome="failure"}' --eq 1
+    echo >"$DIR/read-only"
+    # Its own status, where it has one that tells; and a descriptor that is open, but not for writing.
+    run -5 bash -c "'$BIN/microtrace' run --log-output -- sh -c 'echo lost; exit 5' >/dev/full"
+    run -1 bash -c "'$BIN/microtrace' run --log-output -- sh -c 'echo lost' 1<'$DIR/read-only'"
+    [ "$output" = "microtrace run: stdout: Bad file descriptor" ]
+    # A file that may not grow is cut, and that shows.
+    run -1 bash -c "ulimit -f 1; '$BIN/microtrace' run --log-output -- head -c 5000 /dev/zero >'$DIR/short'"
+    [[ $output == *"microtrace run: stdout: File too large"* ]]
 }
 
 @test "a grandchild that keeps stdout open is not waited for longer than a second; what was said arrives" {

@@ -42,6 +42,11 @@ two_unknown_paths() {
     request GET '/two?x=y'
 }
 
+@test "what the objectives ask for begins at 0, not with its first event" {
+    [ "$(metric 'requests_total{method="POST",path="/analyze",status="504"}')" = 0 ]
+    [ "$(metric 'microtrace_program_workers{program="analyze",state="idle"}')" = 2 ]
+}
+
 @test "an unknown method is _OTHER or refused, never a label of its own" {
     request PROPFIND /nowhere
     refute grep -q 'method="PROPFIND"' <(scrape)

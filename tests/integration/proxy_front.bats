@@ -56,6 +56,9 @@ open(os.environ["DIR"] + "/span", "w").write(v["TRACEPARENT"].split("-")[2])
 v = json.loads(ask(proxy, query="do=report", HTTP_TRACESTATE="vendor=1", HTTP_X_REQUEST_ID="not valid").body)["vars"]
 assert "HTTP_TRACESTATE" not in v and "TRACESTATE" not in v, v
 assert len(v["HTTP_X_REQUEST_ID"]) == 36, v
+# Programs take it for a setting (httpoxy).
+v = json.loads(ask(proxy, query="do=report", HTTP_PROXY="http://evil:80", HTTP_PROXY_OTHER="kept").body)["vars"]
+assert "HTTP_PROXY" not in v and v["HTTP_PROXY_OTHER"] == "kept", v
 PY
     server_spans '.attrs["microtrace.request_id"].stringValue == "traced-1"' |
         expect_json ".spanId == \"$(cat "$DIR/span")\" and .parentSpanId == \"b7ad6b7169203331\""

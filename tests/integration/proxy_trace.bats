@@ -88,6 +88,15 @@ PHP
         and ([.[] | select(.of == "mail" and .name != "shop.mail") | [.levelname, .message, .line]]
             | (tostring | contains("to the shop") and contains("no stamp")))
         and all(.[] | select((.request_id // "") != ""); .request_id == "whole-1")' <"$DIR/lines.json"
+    # The picture of it in README.
+    /usr/bin/python3 "$ROOT/tests/tools/trace_picture.py" "$DIR/trace.json" "$DIR/lines.json" >"$DIR/trace.svg"
+    /usr/bin/python3 - "$DIR/trace.svg" <<'PYTHON'
+import sys, xml.etree.ElementTree
+texts = [t.text for t in xml.etree.ElementTree.parse(sys.argv[1]).iter("{http://www.w3.org/2000/svg}text")]
+for name in ("GET /whole.php", "POST /analyze", "WorkerService.analyze", "POST", "mail", "stamped", "shop.mail: written"):
+    assert texts.count(name) == 1, (name, texts)
+PYTHON
+    [ -z "${TRACE_PICTURE:-}" ] || cp "$DIR/trace.svg" "$TRACE_PICTURE"
 }
 
 @test "a program that the page starts finds the trace in its environment" {

@@ -102,17 +102,23 @@ errors() {
     failed 502 bad_header
     ask 'do=head&head=Status:%20abc%0d%0a%0d%0a'
     failed 502 bad_header
+    # A CR that ends no line could end one for who reads next (RFC 9110 section 5.5).
+    ask 'do=head&head=X:%20y%0dSet-Cookie:%20z%0d%0a%0d%0a'
+    failed 502 bad_header
     ask 'do=head&head=Status:%20418%20Teapot%0d%0aX-Request-Id:%20theirs%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-2'"
     answered '.code == 418 and .body == "body" and .fields["x-request-id"] == "mine-2"'
     ask 'do=head&head=HTTP/1.1%20404%20Not%20Found%0d%0aX:%20y%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-3'"
     server_spans '.attrs["microtrace.request_id"].stringValue == "mine-3"' |
         expect_json '.attrs["http.response.status_code"].intValue == "404"'
+    answered '.code == 404 and .fields["x"] == "y" and .body == "body"'
     ask 'do=head&head=Location:%20/elsewhere%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-4'"
     server_spans '.attrs["microtrace.request_id"].stringValue == "mine-4"' |
         expect_json '.attrs["http.response.status_code"].intValue == "302"'
     # Early hints come before the answer's own head.
     ask 'do=head&head=Status:%20103%0d%0aLink:%20x%0d%0a%0d%0aStatus:%20201%0d%0a%0d%0a' "HTTP_X_REQUEST_ID='mine-5'"
     answered '.body | endswith("body")'
+    ask 'do=head&head=HTTP/1.1%20103%20Early%20Hints%0d%0aLink:%20x%0d%0a%0d%0aHTTP/1.1%20201%20Created%0d%0a%0d%0a'
+    answered '.code == 103 and (.body | startswith("Status: 201 Created")) and (.body | endswith("body"))'
     server_spans '.attrs["microtrace.request_id"].stringValue == "mine-5"' |
         expect_json '.attrs["http.response.status_code"].intValue == "201"'
 }

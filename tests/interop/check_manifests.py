@@ -97,7 +97,11 @@ def check_together(objects):
         names = {port["name"] for service in found for port in service["spec"]["ports"]}
         need({e["port"] for e in monitor["spec"]["endpoints"]} <= names, "ServiceMonitor: port")
         job = monitor["spec"]["jobLabel"]
-        need([s["metadata"]["labels"].get(job) for s in found] == ["microtrace"], "ServiceMonitor: the job's name")
+        jobs = {s["metadata"]["labels"].get(job) for s in found}
+        need(len(jobs) == 1 and None not in jobs, "ServiceMonitor: the job's name")
+        for rule in (r for p in by_kind.get("PrometheusRule", []) for g in p["spec"]["groups"] for r in g["rules"]):
+            need(all(f'job="{job}"' in rule["expr"] for job in jobs),
+                 f"PrometheusRule: {rule.get('record', rule.get('alert'))} asks for another job")
     for board in (c for c in by_kind.get("ConfigMap", []) if "microtrace.json" in c["data"]):
         need(yaml.safe_load(board["data"]["microtrace.json"])["panels"], "ConfigMap: no dashboard in it")
     return [group for rule in by_kind.get("PrometheusRule", []) for group in rule["spec"]["groups"]]

@@ -147,6 +147,7 @@ seen_open() {
     need_command prometheus
     start_microtrace
     start_prometheus
+    wait_until scraped
     stop_instance
     dashboards alert "$PROMETHEUS" MicroTraceAgentDown
     start agent env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" \

@@ -54,6 +54,21 @@ valid() {
         "$(grep -cE '^ *(- )?(record|alert): ' "$DIR/rules.yaml")" ]
 }
 
+@test "two releases of one namespace share no name, and no rule records or alerts for both" {
+    for release in one two; do
+        "$HELM" template "$release" "$CHART" --namespace shop --kube-version 1.33.0 \
+            -f "$CHART/ci/operator-values.yaml" >"$DIR/$release.yaml" 2>/dev/null
+        "$HELM_PYTHON" "$HERE/check_manifests.py" "$DIR/$release.yaml" "$DIR/$release.rules.yaml"
+        awk '/^kind:/ { kind = $2 } /^  name:/ && kind { print kind, $2; kind = "" }' "$DIR/$release.yaml" |
+            sort >"$DIR/$release.names"
+        refute grep -q 'job=~"\.+"' "$DIR/$release.yaml"
+    done
+    [ -s "$DIR/one.names" ] && [ -z "$(comm -12 "$DIR/one.names" "$DIR/two.names")" ]
+    refute grep -q 'job="two"' "$DIR/one.rules.yaml"
+    template -f "$CHART/ci/operator-values.yaml" --set prometheusRule.runbookUrl=https://wiki.example.com/ops \
+        2>/dev/null | grep -q 'runbook_url: https://wiki.example.com/ops#microtraceagentdown'
+}
+
 @test "with as little as there can be" {
     valid -f "$CHART/ci/little-values.yaml"
     [ "$(kinds "$DIR/made.yaml")" = "Deployment Service" ]

@@ -4,6 +4,7 @@
  */
 #include "gateways/cgi_front.h"
 #include "gateways/cgi_head.h"
+#include "gateways/head_line.h"
 #include "gateways/stderr_lines.h"
 #include "tests/unit/unit.h"
 
@@ -44,6 +45,10 @@ static void reads_headers(void **state)
         {"HTTP/1.1 999 No\nContent-Type: a/b\n\n", -1, -1},
         {"HTTP/1.1\nContent-Type: a/b\n\n", -1, -1},
         {"X-Other: field\n\n", -1, -1},
+        {"Content-Type: a/b\nX: y\rSet-Cookie: z\n\n", -1, -1},
+        {"Content-Type: a/b\r\r\n\r\n", -1, -1},
+        {"Content-Type: a/b\n folded\r: line\n\n", -1, -1},
+        {"HTTP/1.1 200 OK\rX: y\nContent-Type: a/b\n\n", -1, -1},
         {"\n", -1, -1},
         {"\r\n", -1, -1},
     };
@@ -82,8 +87,8 @@ static void writes_headers(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char out[256 + CGI_HEAD_ADDED_MAX];
-        const size_t size = cgi_head_write(out, cases[i].text, strlen(cases[i].text), "r");
+        char out[256 + HEAD_LINE_ADDED_MAX];
+        const size_t size = head_line_write_head(out, cases[i].text, strlen(cases[i].text), "r");
 
         out[size] = '\0';
         assert_string_equal(out, cases[i].expected);

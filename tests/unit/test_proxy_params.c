@@ -99,6 +99,30 @@ static void replaces_what_is_set_and_keeps_the_rest(void **state)
     proxy_params_free(&params);
 }
 
+/* Also the long form of a short length, which a web server may use. */
+static void what_is_kept_goes_on_as_it_came(void **state)
+{
+    static const char kept[] = "\x80\x00\x00\x01\x01"
+                               "Kv"
+                               "\x01\x80\x00\x00\x00"
+                               "L";
+    struct proxy_params params = {.size = 0};
+    const struct proxy_params_set set = {1, {"OURS"}, {NULL}};
+    uint8_t *bytes;
+    size_t size;
+
+    (void)state;
+    add(&params, "OURS", "theirs", 6);
+    assert_int_equal(proxy_params_add(&params, kept, sizeof(kept) - 1), 0);
+    add(&params, "OURS", "theirs", 6);
+    bytes = proxy_params_write(&params, &set, 7, 1, 0, &size);
+    assert_non_null(bytes);
+    assert_int_equal(size, 16 + 8 + sizeof(kept) - 1 + 8);
+    assert_memory_equal(bytes + 16 + 8, kept, sizeof(kept) - 1);
+    free(bytes);
+    proxy_params_free(&params);
+}
+
 static void no_parameters_at_all_are_a_request_too(void **state)
 {
     const struct proxy_params params = {.size = 0};
@@ -203,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replaces_what_is_set_and_keeps_the_rest),
+        cmocka_unit_test(what_is_kept_goes_on_as_it_came),
         cmocka_unit_test(no_parameters_at_all_are_a_request_too),
         cmocka_unit_test(pairs_stay_whole_where_they_fit_into_a_record),
         cmocka_unit_test(a_pair_longer_than_a_record_is_passed_on_in_several),
