@@ -36,8 +36,8 @@
  * file is mapped, so that its truncation does not end the program; every other SIGBUS takes the
  * action that was set before mt_open. No function is async-signal-safe.
  *
- * Descriptors are opened with O_CLOEXEC. Settings come from the environment, which is never changed,
- * and from /etc/microtrace/microtrace.conf (microtrace.conf(5)); microtrace(3) lists them.
+ * Descriptors are opened with O_CLOEXEC. Settings come from the environment, which is never
+ * changed, and from /etc/microtrace/microtrace.conf (microtrace.conf(5)); microtrace(3) lists them.
  */
 #ifndef MICROTRACE_H
 #define MICROTRACE_H

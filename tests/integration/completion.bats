@@ -6,7 +6,7 @@ load helpers
 
 setup() {
     . "$ROOT/deploy/completion/microtrace"
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return 1
 }
 
 # completes WORD...: what is offered for the last one, on one line.
