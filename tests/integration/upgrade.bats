@@ -67,7 +67,7 @@ upgrade() {
     kill -TERM "$(running metrics-agent)"
     wait_until are_new metrics-agent 1
     kill -USR1 "$(running lighttpd)"
-    wait_until are_new analyze 2
+    wait_until are_new analyze 4
 }
 
 start_clients() {
@@ -98,17 +98,20 @@ agrees() {
 }
 
 @test "agent and analyze are replaced under load, by another version and back: no request is lost or counted twice" {
-    BIN=$DIR/installed/bin start_instance WORKERS=2
+    # The pause has requests under way at each moment.
+    BIN=$DIR/installed/bin start_instance WORKERS=4 WORKER_DELAY_MS=5
     other_version "$DIR/other"
-    start_clients 12000
+    start_clients 10000
     wait_until goes_on
     upgrade "$DIR/other"
     wait_until goes_on
     wait_until metric_is "microtrace_build_info{version=\"${VERSION%.*}.9\"}" 1
     upgrade "$REAL_BIN"
+    wait_until goes_on
+    kill -0 "$CLIENTS"
     wait "$CLIENTS"
     CLIENTS=
-    agrees 12000
+    agrees 10000
     # And each span says which version made it.
     [ "$(spans | jq -r '.resource.attributes[] | select(.key == "service.version").value.stringValue' | sort -u | wc -l)" -eq 2 ]
 }
