@@ -62,7 +62,7 @@ FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 TORTURE      := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/torture/test_*.c)))
 
-MAN_PAGES    := $(patsubst docs/man/%,$(BUILD)/man/%,$(sort $(wildcard docs/man/*.[138])))
+MAN_PAGES    := $(patsubst docs/man/%,$(BUILD)/man/%,$(sort $(wildcard docs/man/*.[1358])))
 
 # What lighttpd answers where no program can; lighttpd.conf finds them beside the programs.
 ERROR_PAGES  := $(patsubst deploy/errors/%,$(BUILD)/share/microtrace/errors/%,$(sort $(wildcard deploy/errors/*.html)))
@@ -302,19 +302,21 @@ bench: bench-programs
 # --- Installing ----------------------------------------------------------------------------------
 
 # The folders below PREFIX, and what goes into each. Those with our name are ours alone.
-FOLDERS := bin lib include share/man/man1 share/man/man3 share/man/man8 share/microtrace \
+FOLDERS := bin lib include share/man/man1 share/man/man3 share/man/man5 share/man/man8 share/microtrace \
            share/microtrace/errors share/microtrace/swagger-ui share/microtrace/dashboards \
-           share/doc/microtrace
+           share/doc/microtrace share/bash-completion/completions
 FILES_bin                         = $(PROGRAMS)
 FILES_lib                         = $(LIBRARIES)
 FILES_include                     = include/microtrace.h
 FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
 FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
+FILES_share/man/man5              = $(filter %.5,$(MAN_PAGES))
 FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/errors     = $(ERROR_PAGES)
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
+FILES_share/bash-completion/completions = deploy/completion/microtrace
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
 TO = $(DESTDIR)$(PREFIX)
 
@@ -341,6 +343,7 @@ uninstall:
 	done
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \
 	    "$(TO)/lib/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \
+	    "$(TO)/share/bash-completion/completions/microtrace" \
 	    $(foreach page,$(notdir $(MAN_PAGES)),"$(TO)/share/man/man$(subst .,,$(suffix $(page)))/$(page)")
 	rm -rf "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
 

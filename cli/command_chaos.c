@@ -139,7 +139,7 @@ static int set(const struct chaos_set *wanted)
 /* A setting of the instance's processes, which store it, or of this one. */
 static bool is_forbidden(void)
 {
-    const char *const here = getenv("CHAOS_RUNTIME");
+    const char *const here = config_get("CHAOS_RUNTIME");
     struct metrics_words_file file;
     struct chaos_status status;
     char path[PATH_MAX];

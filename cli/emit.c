@@ -73,7 +73,7 @@ void emit_settings(struct emit *emit)
     emit->settings.run_dir = instance_run_dir();
     emit->settings.spool_dir = instance_spool_dir();
     emit->settings.losses = is_missing ? TELEMETRY_LOSSES_KNOWN : TELEMETRY_LOSSES_SAID;
-    config_warn(propagation_parse(&emit->propagators, getenv("OTEL_PROPAGATORS")));
+    config_warn(propagation_parse(&emit->propagators, config_get("OTEL_PROPAGATORS")));
 }
 
 void emit_open(struct emit *emit)

@@ -1,6 +1,9 @@
 #include "cli/instance.h"
 
+#include "lib/base/config.h"
+#include "lib/base/config_file.h"
 #include "lib/base/instance_file.h"
+#include "lib/base/message.h"
 #include "lib/base/printable.h"
 #include "lib/metrics/file.h"
 #include "lib/spool/files.h"
@@ -53,9 +56,16 @@ static int choose_below(const char *state)
 
 static const char *setting(const char *name)
 {
-    const char *const value = getenv(name);
+    const char *const value = config_get(name);
 
     return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static bool is_in_environment(const char *name)
+{
+    const char *const value = getenv(name);
+
+    return value != NULL && value[0] != '\0';
 }
 
 void instance_set_state(const char *state)
@@ -65,8 +75,11 @@ void instance_set_state(const char *state)
 
 int instance_choose(const char *state)
 {
-    const char *const run = setting("MICROTRACE_RUN_DIR"), *spool = setting("MICROTRACE_SPOOL_DIR");
+    static const char run_name[] = "MICROTRACE_RUN_DIR", spool_name[] = "MICROTRACE_SPOOL_DIR";
+    const char *run, *spool;
 
+    if (config_file_is_named())
+        config_file_load(message_say);
     if (state == NULL)
         state = state_before;
     if (state != NULL) {
@@ -80,9 +93,14 @@ int instance_choose(const char *state)
             state);
         return -1;
     }
-    if (run == NULL && spool == NULL && holds_instance("var"))
+    if (setting(run_name) == NULL && setting(spool_name) == NULL && holds_instance("var"))
         return choose_below("var");
-    one = (run == NULL) == (spool == NULL);
+    /* The host's own file is for the host's own instance. */
+    if (!config_file_is_named())
+        config_file_load(message_say);
+    run = setting(run_name);
+    spool = setting(spool_name);
+    one = is_in_environment(run_name) == is_in_environment(spool_name);
     (void)snprintf(run_dir, sizeof(run_dir), "%s", run != NULL ? run : TELEMETRY_RUN_DIR);
     (void)snprintf(spool_dir, sizeof(spool_dir), "%s", spool != NULL ? spool : TELEMETRY_SPOOL_DIR);
     return 0;

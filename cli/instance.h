@@ -11,9 +11,11 @@ void instance_set_state(const char *state);
 
 /*
  * Chooses the instance: `state` (--state DIR, or NULL), else what MICROTRACE_RUN_DIR and
- * MICROTRACE_SPOOL_DIR name, else ./var if that holds an instance, else the default directories.
- * instance_run_dir and instance_spool_dir answer accordingly from then on. Returns 0, or -1 after a
- * line on standard error if `state` is not the directory of an instance.
+ * MICROTRACE_SPOOL_DIR name, or the file that MICROTRACE_CONFIG_FILE names, else ./var if that
+ * holds an instance, else the host's own, where its settings file or the defaults say. Reads the
+ * settings file of the instance, if it has one (lib/base/config_file.h). instance_run_dir and
+ * instance_spool_dir answer accordingly from then on. Returns 0, or -1 after a line on standard
+ * error if `state` is not the directory of an instance.
  */
 int instance_choose(const char *state);
 

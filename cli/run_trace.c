@@ -1,6 +1,7 @@
 #include "cli/run_trace.h"
 
 #include "cli/instance.h"
+#include "lib/base/config_file.h"
 #include "lib/trace/propagation.h"
 
 #include <limits.h>
@@ -69,11 +70,22 @@ static void hand_on(const struct run_trace *trace, const struct emit *emit)
 }
 
 /* The command may change its directory, and ./var be another instance's there. */
-static void name_directory(const char *variable, const char *dir)
+static void name_path(const char *variable, const char *name)
 {
     char path[PATH_MAX];
 
-    (void)setenv(variable, realpath(dir, path) != NULL ? path : dir, 1);
+    (void)setenv(variable, realpath(name, path) != NULL ? path : name, 1);
+}
+
+/* The settings file first: it would no longer be in use for an environment that names folders. */
+static void name_instance(const struct telemetry_settings *settings)
+{
+    const char *const file = config_file_in_use();
+
+    if (file != NULL)
+        name_path("MICROTRACE_CONFIG_FILE", file);
+    name_path("MICROTRACE_RUN_DIR", settings->run_dir);
+    name_path("MICROTRACE_SPOOL_DIR", settings->spool_dir);
 }
 
 /* --- The span --- */
@@ -95,8 +107,7 @@ void run_trace_begin(struct run_trace *trace, const struct emit *emit,
                              true);
         hand_on(trace, emit);
     }
-    name_directory("MICROTRACE_RUN_DIR", emit->settings.run_dir);
-    name_directory("MICROTRACE_SPOOL_DIR", emit->settings.spool_dir);
+    name_instance(&emit->settings);
 }
 
 struct log_context run_trace_log_context(const struct run_trace *trace)

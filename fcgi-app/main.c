@@ -2,6 +2,7 @@
 #include "fcgi-app/handlers.h"
 #include "fcgi-app/validation.h"
 #include "lib/base/clock.h"
+#include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
@@ -222,6 +223,7 @@ static int read_options(bool *check, int argc, char **argv)
  */
 static int load(struct app *app, bool at_once, char error[CONFIG_ERROR_MAX])
 {
+    config_file_load(message_say);
     if (settings_load(&app->settings, error) != 0)
         return -1;
     downstream_init(&app->downstream, &app->settings.downstream);

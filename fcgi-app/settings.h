@@ -1,5 +1,5 @@
 /*
- * The settings of this program, all from the environment.
+ * The settings of this program, from the environment and the settings file.
  */
 #ifndef FCGI_APP_SETTINGS_H
 #define FCGI_APP_SETTINGS_H

@@ -1,5 +1,6 @@
 #include "gateways/cgi_environment.h"
 
+#include "lib/base/config_file.h"
 #include "lib/trace/propagation.h"
 
 #include <ctype.h>
@@ -121,12 +122,22 @@ static void put_carrier(void *context, const char *name, const char *value)
         set(context, "", name, value);
 }
 
-/* A folder of the instance, for a script that has another working directory than this process. */
-static void set_folder(struct maker *maker, const char *name, const char *folder)
+/* A path of the instance, for a script that has another working directory than this process. */
+static void set_path(struct maker *maker, const char *name, const char *value)
 {
     char path[PATH_MAX];
 
-    set(maker, "", name, folder[0] != '/' && realpath(folder, path) != NULL ? path : folder);
+    set(maker, "", name, value[0] != '/' && realpath(value, path) != NULL ? path : value);
+}
+
+static void set_instance(struct maker *maker, const struct telemetry_settings *instance)
+{
+    const char *const file = config_file_in_use();
+
+    set_path(maker, "MICROTRACE_RUN_DIR", instance->run_dir);
+    set_path(maker, "MICROTRACE_SPOOL_DIR", instance->spool_dir);
+    if (file != NULL)
+        set_path(maker, "MICROTRACE_CONFIG_FILE", file);
 }
 
 static void set_own(struct maker *maker, const struct cgi_script *script,
@@ -135,8 +146,7 @@ static void set_own(struct maker *maker, const struct cgi_script *script,
     (void)propagation_inject(server->settings->propagators, &server->span.context,
                              server->request->baggage, put_carrier, maker);
     set(maker, "", "HTTP_X_REQUEST_ID", server->request_id);
-    set_folder(maker, "MICROTRACE_RUN_DIR", instance->run_dir);
-    set_folder(maker, "MICROTRACE_SPOOL_DIR", instance->spool_dir);
+    set_instance(maker, instance);
     if (script->was_split) {
         set(maker, "", "SCRIPT_NAME", script->url_path);
         set(maker, "", "PATH_INFO", script->path_info);

@@ -29,7 +29,8 @@ struct cgi_environment {
  *
  * TRACEPARENT, TRACESTATE and BAGGAGE, and HTTP_ variables of the formats that OTEL_PROPAGATORS
  * names, are of the request's server span; HTTP_X_REQUEST_ID is the request's id,
- * MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR are the instance's. HTTP_PROXY, which a client could
+ * MICROTRACE_RUN_DIR, MICROTRACE_SPOOL_DIR and, if a settings file is in use,
+ * MICROTRACE_CONFIG_FILE are the instance's. HTTP_PROXY, which a client could
  * set, is left out. Returns 0, or -1 if there are too many variables.
  */
 int cgi_environment_make(struct cgi_environment *environment, const char *const *variables,

@@ -4,6 +4,7 @@
 #include "gateways/cgi_wait.h"
 #include "gateways/cgi_workers.h"
 #include "lib/base/clock.h"
+#include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
@@ -239,6 +240,7 @@ int main(int argc, char **argv)
             return result;
         config_names_check(message_say);
     }
+    config_file_load(message_say);
     if (cgi_settings_load(&program.settings, error) != 0) {
         message_say(error);
         return OPTIONS_USAGE;

@@ -1,5 +1,6 @@
 #include "gateways/proxy_settings.h"
 
+#include "lib/base/config_file.h"
 #include "lib/base/message.h"
 #include "lib/base/options.h"
 
@@ -115,6 +116,7 @@ int proxy_settings_read(struct proxy_settings *settings, int argc, char **argv)
                       "microtrace-proxy --help");
         return OPTIONS_USAGE;
     }
+    config_file_load(message_say);
     if (config_load(rows, proxy_table.count, settings, message_say, error) != 0 ||
         observer_settings_load(&settings->observer, error) != 0 ||
         config_load(telemetry_settings_rows, telemetry_settings_count, &settings->telemetry,

@@ -36,7 +36,8 @@
  * file is mapped, so that its truncation does not end the program; every other SIGBUS takes the
  * action that was set before mt_open. No function is async-signal-safe.
  *
- * Descriptors are opened with O_CLOEXEC. Environment: microtrace(3) lists the settings.
+ * Descriptors are opened with O_CLOEXEC. Settings come from the environment, which is never
+ * changed, and from /etc/microtrace/microtrace.conf (microtrace.conf(5)); microtrace(3) lists them.
  */
 #ifndef MICROTRACE_H
 #define MICROTRACE_H
@@ -58,7 +59,7 @@ struct mt;      /* one program's connection to an instance: metrics file, spool,
 struct mt_span; /* a span that has not ended */
 
 /*
- * Opens the instance that the environment names (MICROTRACE_RUN_DIR, MICROTRACE_SPOOL_DIR) for the
+ * Opens the instance that the settings name (MICROTRACE_RUN_DIR, MICROTRACE_SPOOL_DIR) for the
  * service `name`, version `version` (NULL for none). Both become resource attributes of all spans
  * and log records, service.name and service.version, and name the instrumentation scope of spans
  * (see mt_set_scope). OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over them (OpenTelemetry

@@ -63,7 +63,7 @@ static void explain_spool(const char *dir, const struct spool_writer *spool,
 static void name_part(const char *what, const char *variable, const char *dir, const char *why,
                       char out[PART_MAX])
 {
-    const char *const set = getenv(variable);
+    const char *const set = config_get(variable);
     const bool given = set != NULL && set[0] != '\0';
 
     (void)snprintf(out, PART_MAX, "%s are lost: %.800s%s%s%s: %s", what, dir, given ? "" : " (",

@@ -1,4 +1,5 @@
 #include "lib/base/config.h"
+#include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/message.h"
 #include "lib/microtrace_private.h"
@@ -65,6 +66,7 @@ static int settings_load(struct mt *mt)
 {
     int result = 0;
 
+    config_file_load(message_say);
     for (size_t i = 0; i < telemetry_settings_count; i++) {
         const struct config_setting *const row = &telemetry_settings_rows[i];
         const char **const text = string_of(mt, row);
@@ -100,7 +102,7 @@ struct mt *mt_open(const char *name, const char *version)
         free(mt);
         return NULL;
     }
-    config_warn(propagation_parse(&mt->propagators, getenv("OTEL_PROPAGATORS")));
+    config_warn(propagation_parse(&mt->propagators, config_get("OTEL_PROPAGATORS")));
     /* A CGI program would say it with each request. */
     if (getenv("GATEWAY_INTERFACE") == NULL)
         config_names_check(message_say);

@@ -1,6 +1,7 @@
 #include "lib/telemetry.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/config_file.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/families.h"
@@ -36,6 +37,9 @@ const struct config_setting telemetry_settings_rows[] = {
      .help = "Directory of the metrics file and the sockets; best on tmpfs."},
     {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = TELEMETRY_SPOOL_DIR,
      .help = "Directory of the spool files."},
+    {ROW("MICROTRACE_CONFIG_FILE", CONFIG_STRING, config_file),
+     .help = "A file of settings that the environment does not have. Unset: " CONFIG_FILE_PATH
+             ", where MICROTRACE_RUN_DIR is unset too."},
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .unit = CONFIG_UNIT_BYTES,
      .min = 65536, .max = 1e15, .fallback = "536870912",
      .help = "What the spool may hold, all signals together."},

@@ -30,8 +30,9 @@
 
 /* The settings that every program with telemetry has; part of its own settings struct. */
 struct telemetry_settings {
-    const char *run_dir;   /* MICROTRACE_RUN_DIR */
-    const char *spool_dir; /* MICROTRACE_SPOOL_DIR */
+    const char *run_dir;     /* MICROTRACE_RUN_DIR */
+    const char *spool_dir;   /* MICROTRACE_SPOOL_DIR */
+    const char *config_file; /* MICROTRACE_CONFIG_FILE */
     uint64_t spool_max_bytes;
     uint64_t spool_memory_bytes; /* MICROTRACE_SPOOL_MEMORY_BYTES */
     uint64_t metrics_max_series; /* MICROTRACE_METRICS_MAX_SERIES */

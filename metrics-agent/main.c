@@ -3,6 +3,7 @@
  * done here, in one loop with one waiting place.
  */
 #include "lib/base/clock.h"
+#include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/instance_file.h"
@@ -96,6 +97,7 @@ static int read_settings(struct agent *agent)
 
     config_names_check(message_say);
     config_names_find(keep_warning);
+    config_file_load(warn);
     if (agent_settings_load(&agent->settings, warn, error) == 0)
         return OPTIONS_GO;
     message_print("%s", error);

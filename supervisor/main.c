@@ -7,6 +7,7 @@
  * used, 2 for settings or a command line that can't be used.
  */
 #include "lib/base/clock.h"
+#include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
@@ -357,7 +358,7 @@ static void stop(struct supervisor *in)
 /* Returns STATUS_OK, or the status to end with. */
 static int drop_root(struct supervisor *in)
 {
-    const char *const assets = getenv("MICROTRACE_DOCS_ASSETS");
+    const char *const assets = config_get("MICROTRACE_DOCS_ASSETS");
     const char *needs[] = {in->analyze, in->agent_program, in->config, assets, NULL};
 
     if (assets != NULL && assets[0] == '\0')
@@ -396,6 +397,9 @@ int main(int argc, char **argv)
         return done;
     umask(S_IRWXO);
     config_names_check(message_say);
+    /* The host's own file is for the host's own instance. */
+    if (config_file_is_named())
+        config_file_load(message_say);
     if (settings_load(&in.settings) != 0)
         return STATUS_USAGE;
     if (find_programs(&in) != 0)

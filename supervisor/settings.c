@@ -242,7 +242,8 @@ int settings_export(const struct settings *s, const char *programs)
         }
     }
     /* lighttpd.conf reads it, so it has to exist; empty means that there are none. */
-    if (setenv("MICROTRACE_DOCS_ASSETS", "", 0) != 0) {
+    const char *const assets = config_get("MICROTRACE_DOCS_ASSETS");
+    if (setenv("MICROTRACE_DOCS_ASSETS", assets != NULL ? assets : "", 0) != 0) {
         message_print("setenv: %s", strerror(errno));
         return -1;
     }

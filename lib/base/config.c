@@ -1,5 +1,6 @@
 #include "lib/base/config.h"
 
+#include "lib/base/config_file.h"
 #include "lib/base/log_level.h"
 #include "lib/base/message.h"
 #include "lib/base/text.h"
@@ -238,16 +239,35 @@ int config_read(const struct config_setting *row, const char *value, void *into,
     return -1;
 }
 
+const char *config_get(const char *name)
+{
+    const char *const value = getenv(name);
+
+    return value != NULL ? value : config_file_find(name, NULL);
+}
+
+/* Adds where a value stands that is not in the environment. */
+static void add_place(char *text, size_t size, const char *name)
+{
+    const size_t length = strlen(text);
+    unsigned line;
+
+    if (getenv(name) == NULL && config_file_find(name, &line) != NULL)
+        (void)snprintf(text + length, size - length, " (%.200s, line %u)", config_file_in_use(),
+                       line);
+}
+
 int config_load(const struct config_setting *rows, size_t count, void *into,
                 void (*warn)(const char *message), char error[CONFIG_ERROR_MAX])
 {
     for (size_t i = 0; i < count; i++) {
         const struct config_setting *const row = &rows[i];
-        const char *const value = getenv(row->name);
+        const char *const value = config_get(row->name);
 
         set_default(row, into);
         if (value == NULL || value[0] == '\0' || config_read(row, value, into, error) == 0)
             continue;
+        add_place(error, CONFIG_ERROR_MAX, row->name);
         if (!row->otel)
             return -1;
         if (warn != NULL)
@@ -259,14 +279,16 @@ int config_load(const struct config_setting *rows, size_t count, void *into,
 void config_warn(const char *problem)
 {
     const size_t length = problem != NULL ? strcspn(problem, " ") : 0;
+    char name[64], place[256] = "";
     const char *value;
-    char name[64];
 
     if (problem == NULL)
         return;
     (void)snprintf(name, sizeof(name), "%.*s", (int)length, problem);
-    value = getenv(name);
-    message_print("%s: \"%.*s\"%s", name, SHOWN_MAX, value != NULL ? value : "", problem + length);
+    value = config_get(name);
+    add_place(place, sizeof(place), name);
+    message_print("%s: \"%.*s\"%s%s", name, SHOWN_MAX, value != NULL ? value : "", problem + length,
+                  place);
 }
 
 void config_describe(const struct config_setting *row, char *out, size_t size)

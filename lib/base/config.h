@@ -1,6 +1,7 @@
 /*
- * Settings from the environment, declared as const tables: one row is a variable's name, type,
- * limits, default and help text, and --help (lib/base/options.h) is printed from it.
+ * Settings from the environment and the settings file (lib/base/config_file.h), declared as const
+ * tables: one row is a variable's name, type, limits, default and help text, and --help
+ * (lib/base/options.h) is printed from it.
  */
 #ifndef LIB_BASE_CONFIG_H
 #define LIB_BASE_CONFIG_H
@@ -21,7 +22,7 @@ enum config_type {
     CONFIG_DOUBLE, /* double in [min, max] */
     CONFIG_BOOL,   /* bool: `true` or `false`, in any case of letters */
     CONFIG_TRUE,   /* bool: `true` alone is true, anything else is false */
-    CONFIG_STRING, /* const char *: as it is, borrowed from the environment */
+    CONFIG_STRING, /* const char *: as it is, borrowed from where it stands */
     CONFIG_LEVEL,  /* enum log_level */
     /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max]; a unit behind HIGH alone
      * holds for both. */
@@ -64,6 +65,12 @@ struct config_table {
  */
 int config_read(const struct config_setting *row, const char *value, void *into,
                 char error[CONFIG_ERROR_MAX]);
+
+/*
+ * What a setting's variable has: in the environment, if it is there, else in the settings file;
+ * NULL if it is in neither. Lives as long as it stays in the environment, or as the process.
+ */
+const char *config_get(const char *name);
 
 /*
  * Reads each row's variable into `into`. Unset and empty mean the default. Returns 0, or -1 with a

@@ -11,7 +11,6 @@
 enum {
     MISTAKES_MAX = 2,
     NAME_MAX_BYTES = 64, /* longer names are none of ours */
-    MESSAGE_MAX = 256,
 };
 
 #define EXPORT_NAMES(signal)                                                                       \
@@ -43,6 +42,7 @@ static const char *const names[] = {
     "MICROTRACE_AGENT_LISTEN",
     "MICROTRACE_CGI_OUTPUT_MAX",
     "MICROTRACE_CGI_TIMEOUT",
+    "MICROTRACE_CONFIG_FILE",
     "MICROTRACE_DOCS_ASSETS",
     "MICROTRACE_LOG_STDERR",
     "MICROTRACE_METRICS_MAX_SERIES",
@@ -84,24 +84,52 @@ static const char *const names[] = {
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
-/* The setting that is meant by `text`: the nearest one; NULL if it is one itself, or near none. */
-static const char *meant(const char *text)
+/*
+ * The setting that is meant by `text`: the nearest one; NULL if it is one itself (*is_one), or near
+ * none.
+ */
+static const char *meant(const char *text, bool *is_one)
 {
     const char *found = NULL;
     unsigned least = MISTAKES_MAX;
+
+    *is_one = false;
 
     for (size_t i = 0; i < NAMES; i++) {
         for (unsigned mistakes = 0; mistakes <= least; mistakes++) {
             if (!text_is_near(text, names[i], mistakes))
                 continue;
-            if (mistakes == 0)
+            if (mistakes == 0) {
+                *is_one = true;
                 return NULL;
+            }
             found = names[i];
             least = mistakes - 1;
             break;
         }
     }
     return found;
+}
+
+static void name_meant(char message[CONFIG_NAMES_MESSAGE_MAX], const char *name,
+                       const char *setting)
+{
+    (void)snprintf(message, CONFIG_NAMES_MESSAGE_MAX, "%.64s is no setting: do you mean %s?", name,
+                   setting);
+}
+
+bool config_names_unknown(const char *name, char message[CONFIG_NAMES_MESSAGE_MAX])
+{
+    bool is_one;
+    const char *const setting = meant(name, &is_one);
+
+    if (setting != NULL)
+        name_meant(message, name, setting);
+    else if (!is_one && strncmp(name, "MICROTRACE_", sizeof("MICROTRACE_") - 1) == 0)
+        (void)snprintf(message, CONFIG_NAMES_MESSAGE_MAX, "%.64s is no setting", name);
+    else
+        return false;
+    return true;
 }
 
 void config_names_check(void (*warn)(const char *message))
@@ -112,21 +140,21 @@ void config_names_check(void (*warn)(const char *message))
 
 void config_names_find(void (*warn)(const char *message))
 {
-    char name[NAME_MAX_BYTES + 1], message[MESSAGE_MAX];
+    char name[NAME_MAX_BYTES + 1], message[CONFIG_NAMES_MESSAGE_MAX];
 
     for (char *const *variable = environ; variable != NULL && *variable != NULL; variable++) {
         const size_t len = strcspn(*variable, "=");
         const char *setting;
+        bool is_one;
 
         if (len == 0 || len > NAME_MAX_BYTES)
             continue;
         memcpy(name, *variable, len);
         name[len] = '\0';
-        setting = meant(name);
+        setting = meant(name, &is_one);
         if (setting == NULL)
             continue;
-        (void)snprintf(message, sizeof(message), "%s is no setting: do you mean %s?", name,
-                       setting);
+        name_meant(message, name, setting);
         warn(message);
     }
 }

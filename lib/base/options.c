@@ -1,4 +1,6 @@
 #include "lib/base/options.h"
+
+#include "lib/base/config_file.h"
 #include "lib/base/printable.h"
 
 #include <getopt.h>
@@ -75,7 +77,8 @@ void options_print_help(FILE *to, const struct options_table *table)
         print_option(to, "--state", "DIR",
                      "The instance whose run/ and spool/ are in DIR. Otherwise the one that "
                      "MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR name, or ./var if an instance "
-                     "is there, or /run/microtrace and /var/spool/microtrace.");
+                     "is there, or the host's own, which " CONFIG_FILE_PATH
+                     " may say, in /run/microtrace and /var/spool/microtrace.");
     print_option(to, "--help", "", "Print this.");
     print_option(to, "--version", "", "Print the version.");
     if (table->environment == NULL)

@@ -5,22 +5,48 @@
 bats_require_minimum_version 1.5.0
 load helpers
 
+setup() {
+    case $BATS_TEST_DESCRIPTION in
+    built:*) case $BUILD in */asan*) skip "the sanitizer build is not shipped" ;; esac ;;
+    esac
+}
+
+# All that is shipped as machine code.
+shipped() { printf '%s\n' "$BUILD"/bin/* "$BUILD/lib/libmicrotrace.so.0"; }
+
 # of FILE: what readelf says of it.
 of() { readelf --wide --file-header --program-headers --dynamic --notes "$1"; }
 
-@test "programs and library: PIE, full RELRO, no executable stack, control-flow protection" {
+@test "built: programs and library are position-independent, with full RELRO and nothing to write and execute" {
     local file text
-    case $BUILD in */asan*) skip "the sanitizer build is not shipped" ;; esac
-    for file in "$BUILD"/bin/* "$BUILD/lib/libmicrotrace.so.0"; do
+    while read -r file; do
         text=$(of "$file")
         grep -q 'Type: *DYN' <<<"$text" || { echo "$file is not position-independent" && return 1; }
+        [[ $file != */bin/* ]] || grep -qE 'FLAGS_1.*PIE' <<<"$text" || { echo "$file is no PIE" && return 1; }
         grep -q 'GNU_RELRO' <<<"$text" || { echo "$file has no RELRO" && return 1; }
-        grep -qE 'BIND_NOW|Flags:.* NOW' <<<"$text" || { echo "$file binds lazily" && return 1; }
-        grep -q 'GNU_STACK.* RW ' <<<"$text" || { echo "$file has an executable stack" && return 1; }
+        grep -qE 'BIND_NOW|FLAGS_1.* NOW' <<<"$text" || { echo "$file binds lazily" && return 1; }
+        grep -qE 'GNU_STACK.* RW ' <<<"$text" || { echo "$file has an executable stack" && return 1; }
+        refute grep -E '^ *LOAD .* RWE ' <<<"$text" || { echo "$file has a segment to write and execute" && return 1; }
+        refute grep -E 'TEXTREL|R(UN)?PATH' <<<"$text" || { echo "$file" && return 1; }
+    done < <(shipped)
+}
+
+# What is in the linker's hands: it leaves the mark out where one of its inputs lacks it, as the C
+# library's start files do on some releases.
+@test "built: control-flow protection, in each of our objects, and in what is linked where the C library has it" {
+    local file text libc=yes
+    [ "$(uname -m)" = x86_64 ] || skip "CET is of x86"
+    while read -r file; do
+        text=$(readelf --wide --notes "$file")
+        grep -q 'IBT, SHSTK' <<<"$text" || { echo "$file has no CET" && return 1; }
+    done < <(find "$BUILD"/obj -path '*/tests' -prune -o -name '*.o' -print)
+    for file in Scrt1.o crti.o crtbeginS.o crtendS.o crtn.o; do
+        readelf --wide --notes "$(gcc -print-file-name="$file")" | grep -q 'IBT, SHSTK' || libc=no
     done
-    # The start files of some releases lack it, so that the linker leaves it out: ours have it.
-    [ "$(uname -m)" != x86_64 ] ||
-        readelf --wide --notes "$BUILD/obj/lib/telemetry.o" | grep -q 'IBT, SHSTK'
+    [ "$libc" = yes ] || skip "the C library's start files have no CET"
+    while read -r file; do
+        readelf --wide --notes "$file" | grep -q 'IBT, SHSTK' || { echo "$file has no CET" && return 1; }
+    done < <(shipped)
 }
 
 # Otherwise the first build on a fresh machine would be another one than the second.
@@ -29,12 +55,16 @@ of() { readelf --wide --file-header --program-headers --dynamic --notes "$1"; }
     [[ $output == make\ * && $output != *no-compiler* ]]
 }
 
-@test "programs: stack protector and fortified functions" {
+@test "built: stack protector, and fortified functions of level 3, in programs and library" {
     local file
-    case $BUILD in */asan*) skip "the sanitizer build is not shipped" ;; esac
-    for file in "$BUILD"/bin/*; do
+    while read -r file; do
         nm -D "$file" | grep -q '__stack_chk_fail' || { echo "$file: no stack protector" && return 1; }
         nm -D "$file" | grep -q '_chk@' || { echo "$file: nothing is fortified" && return 1; }
+    done < <(shipped)
+    # Which flags an object was compiled with stands in no object: make says it.
+    run -0 make -C "$ROOT" --no-print-directory --always-make --dry-run V=1 BUILD=build/none build/none/obj/lib/telemetry.o
+    for flag in -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=3; do
+        [[ $output == *" $flag "* ]] || { echo "$flag is missing in: $output" && return 1; }
     done
 }
 

@@ -21,7 +21,7 @@ seen() {
 
 @test "the clients had 10,000 right answers, every tenth an error" {
     expect_json '."200" == 9000 and ."422" + ."404" == 1000 and .json_invalid > 0 and .missing > 0 and
-        .float_type > 0 and .not_found > 0' <"$DIR/seen"
+        .float_type > 0 and .not_found > 0 and .retried == 0' <"$DIR/seen"
 }
 
 @test "requests_total agrees" {
