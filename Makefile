@@ -53,10 +53,12 @@ SUPERVISOR_OBJS := $(call objects,supervisor)
 GATEWAYS_BOTH   := $(addsuffix _%,$(addprefix $(BUILD)/obj/gateways/,fastcgi head stderr))
 CGI_OBJS        := $(filter $(BUILD)/obj/gateways/cgi_% $(GATEWAYS_BOTH),$(call objects,gateways))
 PROXY_OBJS      := $(filter $(BUILD)/obj/gateways/proxy% $(GATEWAYS_BOTH),$(call objects,gateways))
-PROGRAMS     := $(if $(ANALYZE_OBJS),$(BUILD)/bin/analyze) \
-                $(if $(AGENT_OBJS),$(BUILD)/bin/metrics-agent) \
-                $(if $(CLI_OBJS),$(BUILD)/bin/microtrace) \
-                $(BUILD)/bin/microtrace-run $(BUILD)/bin/microtrace-cgi $(BUILD)/bin/microtrace-proxy
+# `make tarball` links them once more, in its own way.
+PROGRAM_DIR  := $(BUILD)/bin
+PROGRAMS     := $(if $(ANALYZE_OBJS),$(PROGRAM_DIR)/analyze) \
+                $(if $(AGENT_OBJS),$(PROGRAM_DIR)/metrics-agent) \
+                $(if $(CLI_OBJS),$(PROGRAM_DIR)/microtrace) \
+                $(PROGRAM_DIR)/microtrace-run $(PROGRAM_DIR)/microtrace-cgi $(PROGRAM_DIR)/microtrace-proxy
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_TOOLS   := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
@@ -80,6 +82,7 @@ PACKAGES_torture := build test
 PACKAGES_lint    := build test lint
 PACKAGES_interop := build run interop
 PACKAGES_bench   := build run bench
+PACKAGES_tarball := build
 PACKAGE_SETS     := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
 READY            := $(if $(PACKAGE_SETS),packages)
 
@@ -128,38 +131,38 @@ $(BUILD)/lib/libmicrotrace.a: $(API_OBJS) $(LIB)
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/lib/microtrace.o
 	$(Q)$(AR) rcsD $@ $(BUILD)/lib/microtrace.o
 
-$(BUILD)/bin/analyze: $(ANALYZE_OBJS) $(HTTP) $(LIB)
+$(PROGRAM_DIR)/analyze: $(ANALYZE_OBJS) $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
 
-$(BUILD)/bin/metrics-agent: $(AGENT_OBJS) $(LIB)
+$(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
 
-$(BUILD)/bin/microtrace: $(CLI_OBJS) $(LIB)
+$(PROGRAM_DIR)/microtrace: $(CLI_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace)
 
-$(BUILD)/bin/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
+$(PROGRAM_DIR)/microtrace-run: $(SUPERVISOR_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-run)
 
-$(BUILD)/bin/microtrace-cgi: $(CGI_OBJS) $(HTTP) $(LIB)
+$(PROGRAM_DIR)/microtrace-cgi: $(CGI_OBJS) $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-cgi)
 
-$(BUILD)/bin/microtrace-proxy: $(PROXY_OBJS) $(HTTP) $(LIB)
+$(PROGRAM_DIR)/microtrace-proxy: $(PROXY_OBJS) $(HTTP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace-proxy)
 
 # Options and settings in a man page are those of the program's --help.
-$(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS)
+$(BUILD)/man/%: docs/man/% scripts/man-page $(PROGRAMS:$(PROGRAM_DIR)/%=$(BUILD)/bin/%)
 	@mkdir -p $(@D)
 	$(call say,MAN ,$@)
 	$(Q)scripts/man-page $< $(BUILD)/bin >$@
@@ -347,6 +350,28 @@ uninstall:
 	    $(foreach page,$(notdir $(MAN_PAGES)),"$(TO)/share/man/man$(subst .,,$(suffix $(page)))/$(page)")
 	rm -rf "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
 
+# --- The tarball ---------------------------------------------------------------------------------
+
+# Programs that run from any folder: DT_RPATH, since DT_RUNPATH is not for the libraries' own
+# libraries. What starts for a single request has its two small libraries inside; of jansson's
+# names only its interface's, others are ours too.
+TARBALL      := $(BUILD)/tarball
+TARBALL_ROOT := microtrace-$(VERSION)
+
+$(TARBALL)/jansson.o: | $(READY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -r -nostdlib -o $@ -Wl,--whole-archive -l:libjansson.a -Wl,--no-whole-archive
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='json*' $@
+
+tarball: all $(TARBALL)/jansson.o
+	@rm -rf '$(TARBALL)/bin' '$(TARBALL)/$(TARBALL_ROOT)'
+	$(Q)$(MAKE) --no-print-directory install PROGRAM_DIR='$(TARBALL)/bin' \
+	    LDFLAGS='$(LDFLAGS) -Wl,--disable-new-dtags,-rpath,\$$$$ORIGIN/../lib/microtrace' \
+	    LIBS_analyze='$(TARBALL)/jansson.o -Wl,-Bstatic -lfcgi -Wl,-Bdynamic -lm' \
+	    DESTDIR='$(CURDIR)/$(TARBALL)' PREFIX='/$(TARBALL_ROOT)' >'$(TARBALL).log' || { cat '$(TARBALL).log'; exit 1; }
+	$(Q)CC='$(CC)' scripts/tarball '$(TARBALL)/$(TARBALL_ROOT)' \
+	    '$(BUILD)/microtrace-$(VERSION)-linux-$(firstword $(subst -, ,$(MACHINE))).tar.gz'
+
 # --- The rest ------------------------------------------------------------------------------------
 
 clean:
@@ -363,10 +388,11 @@ help:
 	@echo 'make lint       format, static analysis, shell scripts, dependency rule'
 	@echo 'make interop    the tests against a real OpenTelemetry Collector and Prometheus'
 	@echo 'make bench      the benchmarks'
+	@echo 'make tarball    build/microtrace-VERSION-linux-ARCH.tar.gz: runs from any folder, without root'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
 	@echo 'make clean      removes $(BUILD)'
 
-.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench bench-programs install uninstall clean help
+.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench bench-programs install uninstall tarball clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -37,4 +37,7 @@ extern const struct command command_run, command_span, command_log, command_coun
 /* Synthetic load on an instance. */
 extern const struct command command_load;
 
+/* A host without root and without a daemon: its folders and files, and what its crontab runs. */
+extern const struct command command_setup, command_cron;
+
 #endif

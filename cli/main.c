@@ -28,6 +28,8 @@ static const struct command *const commands[] = {
     &command_breaker,
     &command_chaos,
     &command_load,
+    &command_setup,
+    &command_cron,
     NULL,
 };
 

@@ -2,6 +2,7 @@
 
 #include "fcgi-app/libcurl.h"
 #include "lib/base/answer_bound.h"
+#include "lib/base/trust_file.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -94,6 +95,14 @@ static int check_bound(void *data, curl_off_t down_total, curl_off_t down, curl_
     return !answer_bound_kept(&client->bound);
 }
 
+static bool set_trust(const struct libcurl *curl, CURL *handle)
+{
+    const char *const file = trust_file(curl->version_info(CURLVERSION_NOW)->cainfo);
+
+    return file == NULL || (curl->easy_setopt(handle, CURLOPT_CAINFO, file) == CURLE_OK &&
+                            curl->easy_setopt(handle, CURLOPT_CAPATH, NULL) == CURLE_OK);
+}
+
 /* Returns whether all of it was accepted. */
 static bool set_options(struct downstream_client *client,
                         const struct downstream_settings *settings)
@@ -126,7 +135,8 @@ static bool set_options(struct downstream_client *client,
            curl->easy_setopt(handle, CURLOPT_DEBUGDATA, client) == CURLE_OK &&
            curl->easy_setopt(handle, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
            curl->easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, check_bound) == CURLE_OK &&
-           curl->easy_setopt(handle, CURLOPT_XFERINFODATA, client) == CURLE_OK;
+           curl->easy_setopt(handle, CURLOPT_XFERINFODATA, client) == CURLE_OK &&
+           set_trust(curl, handle);
 }
 
 static void put_line(struct downstream_client *client, const char *line)

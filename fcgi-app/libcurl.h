@@ -24,7 +24,8 @@
     X(url)                                                                                         \
     X(url_cleanup)                                                                                 \
     X(url_get)                                                                                     \
-    X(url_set)
+    X(url_set)                                                                                     \
+    X(version_info)
 
 /* Each function under its name without `curl_`, with the type that curl/curl.h gives it. */
 struct libcurl {

@@ -33,11 +33,13 @@ enum {
     TICK_BLIND_MS = 250, /* the same without inotify */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
     STOP_MS = 2000,      /* that sending the rest gets when we are told to end */
+    WITHIN_MIN_S = 1,
+    WITHIN_MAX_S = 86400,
 };
 
 struct agent {
     struct agent_settings settings;
-    bool drain;
+    bool drain, once;
     int signal_fd;
     CURLM *multi;
     struct resource resource;
@@ -47,12 +49,14 @@ struct agent {
     char problem[SPOOL_DIR_REASON_MAX]; /* of the exporters, as the scraper was told */
     bool told;
     uint64_t tick_ns;
-    uint64_t stop_ns; /* when to end at the latest; 0 while we go on */
+    uint64_t within_ns; /* when to begin to end; UINT64_MAX for never */
+    uint64_t stop_ns;   /* when to end at the latest; 0 while we go on */
 };
 
 /* What the command line says. */
 struct arguments {
-    bool drain, check;
+    bool drain, once, check;
+    double within_s;
 };
 
 /* Returns OPTIONS_GO, or the exit status to end with. */
@@ -61,15 +65,30 @@ static int read_options(struct arguments *arguments, int argc, char **argv)
     static const struct options_switch switches[] = {
         {"--drain", offsetof(struct arguments, drain),
          "Send what is in the spool and end: 0 if all is delivered, else 1."},
+        {"--once", offsetof(struct arguments, once),
+         "The same for a crontab, where no agent runs: ends after --within, says nothing while all "
+         "is well, and is content where nothing is to be sent, or another one is doing it."},
         {"--check", offsetof(struct arguments, check),
          "Look at the settings and end: 0, or 2 and what is wrong."},
         {NULL, 0, NULL},
+    };
+    static const struct config_setting rows[] = {
+        {.name = "--within",
+         .type = CONFIG_DOUBLE,
+         .offset = offsetof(struct arguments, within_s),
+         .min = WITHIN_MIN_S,
+         .max = WITHIN_MAX_S,
+         .unit = CONFIG_UNIT_S,
+         .fallback = "50",
+         .help = "How long --once may send; a request that is under way then has 2 seconds more."},
     };
     static const struct options_table table = {
         .command = "metrics-agent",
         .operands = "",
         .summary = "Serves the instance's metrics on MICROTRACE_AGENT_LISTEN and sends the spans "
                    "and log records of its spool by OTLP/HTTP.",
+        .rows = rows,
+        .row_count = sizeof(rows) / sizeof(rows[0]),
         .switches = switches,
         .environment = agent_settings_tables,
     };
@@ -146,7 +165,8 @@ static int open_exporters(struct agent *agent)
                                      .multi = agent->multi,
                                      .metrics = &agent->metrics,
                                      .resource = &agent->resource,
-                                     .drain = agent->drain};
+                                     .drain = agent->drain,
+                                     .once = agent->once};
 
     return exporters_open(&agent->exporters, &shared);
 }
@@ -204,6 +224,14 @@ static int open_events(struct agent *agent)
     return 0;
 }
 
+static void begin_to_end(struct agent *agent, uint64_t now)
+{
+    if (agent->stop_ns != 0)
+        return;
+    agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
+    exporters_stop(&agent->exporters, now);
+}
+
 static void read_signal(struct agent *agent, uint64_t now)
 {
     struct signalfd_siginfo info;
@@ -212,10 +240,7 @@ static void read_signal(struct agent *agent, uint64_t now)
     /* A signal is waiting: not to be able to read which one is no reason to go on. */
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (agent->stop_ns != 0)
-        return;
-    agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
-    exporters_stop(&agent->exporters, now);
+    begin_to_end(agent, now);
 }
 
 static void read_transfers(struct agent *agent)
@@ -274,6 +299,8 @@ static uint64_t run(struct agent *agent, uint64_t now)
     status = status_file_run(&status_file, &agent->exporters, now);
     if (status < next)
         next = status;
+    if (agent->within_ns < next)
+        next = agent->within_ns;
     return next < agent->tick_ns ? next : agent->tick_ns;
 }
 
@@ -324,9 +351,15 @@ static int loop(struct agent *agent)
         if (exporters_check(&agent->exporters, now) != 0)
             return EXIT_FAILURE;
         next = run(agent, now);
-        result = agent->drain ? exporters_drained(&agent->exporters) : -1;
+        result = agent->drain && !(agent->once && agent->stop_ns != 0)
+                     ? exporters_drained(&agent->exporters)
+                     : -1;
         if (result >= 0)
             return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (now >= agent->within_ns && agent->stop_ns == 0) {
+            exporters_say_left(&agent->exporters);
+            begin_to_end(agent, now);
+        }
         if (agent->stop_ns != 0 && (exporters_stopped(&agent->exporters) || now >= agent->stop_ns))
             return agent->drain ? EXIT_FAILURE : EXIT_SUCCESS;
         wait_for_events(agent, next, now);
@@ -347,7 +380,7 @@ static void finish(struct agent *agent)
 int main(int argc, char **argv)
 {
     static struct agent agent;
-    struct arguments arguments = {false, false};
+    struct arguments arguments = {.drain = false};
     int result;
 
     descriptor_reserve_standard();
@@ -358,13 +391,17 @@ int main(int argc, char **argv)
         telemetry_settings_check(&agent.settings.telemetry);
         return EXIT_SUCCESS;
     }
-    agent.drain = arguments.drain;
+    agent.drain = arguments.drain || arguments.once;
+    agent.once = arguments.once;
+    agent.within_ns = arguments.once
+                          ? clock_monotonic_ns() + (uint64_t)(arguments.within_s * CLOCK_NS_PER_S)
+                          : UINT64_MAX;
     if (open_events(&agent) != 0 || open_multi(&agent) != 0 || open_scraper(&agent) != 0)
         return EXIT_FAILURE;
     scraper_working(agent.scraper, clock_monotonic_ns());
     if (open_metrics(&agent) != 0 || open_exporters(&agent) != 0) {
         scraper_stop(agent.scraper);
-        return EXIT_FAILURE;
+        return agent.once && agent.exporters.dir.taken ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     status_file_open(&status_file, &agent.exporters);
     if (agent.drain)

@@ -191,7 +191,8 @@ static void complain(struct exporter *e, const struct transfer_outcome *outcome,
         return;
     memcpy(e->trouble, outcome->code, sizeof e->trouble);
     e->trouble_verdict = outcome->verdict;
-    message_print("%s: %s; %s", spool_signal_names[e->signal], outcome->detail, what);
+    if (!e->shared->once)
+        message_print("%s: %s; %s", spool_signal_names[e->signal], outcome->detail, what);
 }
 
 /* The range was taken; the next one of the batch follows. */
@@ -234,7 +235,7 @@ static void fail(struct exporter *e, const struct transfer_outcome *outcome, uin
 
 static void succeeded(struct exporter *e)
 {
-    if (e->trouble[0] != '\0')
+    if (e->trouble[0] != '\0' && !e->shared->once)
         message_print("%s: delivering again", spool_signal_names[e->signal]);
     e->trouble[0] = '\0';
     e->failures = 0;

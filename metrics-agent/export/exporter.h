@@ -42,6 +42,7 @@ struct exporter_shared {
     uint64_t memory_sealed; /* bytes of sealed segments in memory, all signals together */
     bool checkpoint_failed; /* it was said */
     bool drain;             /* no lingering */
+    bool once;              /* a drain for cron: what it says is mailed each time */
     unsigned gather_ms;     /* how long writes gather before a look; see gather.h */
 };
 

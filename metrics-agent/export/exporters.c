@@ -100,7 +100,8 @@ int exporters_open(struct exporters *all, const struct exporter_shared *shared)
         close_all(all);
         return -1;
     }
-    message_print("%s", all->problem);
+    if (!all->dir.taken || !shared->once)
+        message_print("%s", all->problem);
     return all->dir.taken || shared->drain ? -1 : 0;
 }
 
@@ -145,7 +146,7 @@ static void publish_due(struct exporters *all, uint64_t now_ns)
     if (now_ns < all->publish_ns)
         return;
     (void)metrics_refresh(all->shared.metrics->metrics);
-    counted = exporters_publish(all);
+    all->counted = counted = exporters_publish(all);
     for (i = 0; i < SPOOL_SIGNALS; i++)
         waiting = waiting || all->each[i].segments.sums.pending > 0;
     all->publish_ns = !counted  ? now_ns + clock_ms_to_ns(PUBLISH_MORE_MS)
@@ -384,8 +385,9 @@ uint64_t exporters_run(struct exporters *all, uint64_t now_ns)
     if (notified && !exporters_notified(all))
         gather(all);
     retention_limit_kept(all->each, SPOOL_SIGNALS);
-    if (!retention_enforce_cap(all->each, SPOOL_SIGNALS,
-                               all->shared.settings->telemetry.spool_max_bytes))
+    all->limited = retention_enforce_cap(all->each, SPOOL_SIGNALS,
+                                         all->shared.settings->telemetry.spool_max_bytes);
+    if (!all->limited)
         next = now_ns;
     if (import < next)
         next = import;
@@ -449,12 +451,30 @@ int exporters_drained(const struct exporters *all)
         any = true;
         done = done && exporter_drained(exporter);
         if (exporter->failures >= DRAIN_FAILURES_MAX) {
-            message_print("%s can't be drained: %u attempts failed", spool_signal_names[i],
-                          exporter->failures);
+            message_print("%s can't be drained: %u attempts failed; the last: %s",
+                          spool_signal_names[i], exporter->failures, exporter->result.detail);
             return 1;
         }
     }
+    if (!any && all->shared.once)
+        return all->limited && all->counted ? 0 : -1;
     if (!any)
         message_print("nothing can be drained: no endpoint is set");
     return !any ? 1 : done ? 0 : -1;
+}
+
+void exporters_say_left(const struct exporters *all)
+{
+    const char *signal = "", *why = "the rest is sent the next time";
+
+    for (int i = SPOOL_SIGNALS - 1; i >= 0; i--) {
+        const struct exporter *const e = &all->each[i];
+
+        if (e->transfer == NULL || (e->result.failing_ms == 0 && !transfer_busy(e->transfer)))
+            continue;
+        signal = spool_signal_names[i];
+        why = e->result.failing_ms != 0 ? e->result.detail : "the endpoint does not answer";
+    }
+    message_print("not all could be sent in time, and stays in the spool: %s%s%s", signal,
+                  signal[0] != '\0' ? ": " : "", why);
 }

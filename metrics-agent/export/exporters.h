@@ -39,6 +39,7 @@ struct exporters {
     uint64_t room_ns;                   /* when to look at the file system's room again */
     uint64_t save_ns;                   /* when to try again to write a checkpoint that failed */
     bool full;                          /* it had none then */
+    bool limited, counted;              /* the last look left nothing over the limit, uncounted */
     uint64_t no_space;                  /* records that writers had lost for lack of it by then */
 };
 
@@ -95,8 +96,12 @@ bool exporters_stopped(const struct exporters *exporters);
 
 /*
  * For --drain: -1 while there is something to send, 0 when all is delivered, 1 with a message
- * printed where that can't be.
+ * printed where that can't be. Without an endpoint that is so at once, but for --once: there the
+ * spool's limit is all that is to be kept.
  */
 int exporters_drained(const struct exporters *exporters);
+
+/* Prints that the time of --once is over, and why, as far as that is known. */
+void exporters_say_left(const struct exporters *exporters);
 
 #endif

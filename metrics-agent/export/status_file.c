@@ -221,7 +221,8 @@ void status_file_open(struct status_file *file, const struct exporters *exporter
 
     file->run_dir = exporters->shared.settings->telemetry.run_dir;
     describe(file, exporters);
-    say(&file->now, exporters->dir.path);
+    if (!exporters->shared.once)
+        say(&file->now, exporters->dir.path);
     look_at_losses(file, exporters, true);
     (void)look(file, exporters, now_ns);
     if (changed(file))

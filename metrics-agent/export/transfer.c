@@ -2,6 +2,7 @@
 
 #include "lib/base/answer_bound.h"
 #include "lib/base/clock.h"
+#include "lib/base/trust_file.h"
 #include "metrics-agent/export/otlp_protobuf.h"
 #include "metrics-agent/export/transfer_headers.h"
 
@@ -124,6 +125,8 @@ static bool set_string(CURL *easy, CURLoption option, const char *value)
 /* Where an own CA is set, it is the only one that is trusted. */
 static bool set_authority(CURL *easy, const char *certificate)
 {
+    if (certificate == NULL)
+        certificate = trust_file(curl_version_info(CURLVERSION_NOW)->cainfo);
     return certificate == NULL ||
            (curl_easy_setopt(easy, CURLOPT_CAINFO, certificate) == CURLE_OK &&
             curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK);

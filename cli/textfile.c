@@ -1,0 +1,99 @@
+#include "cli/textfile.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/instance_file.h"
+#include "lib/metrics/exposition.h"
+#include "lib/metrics/file.h"
+#include "lib/metrics/reader.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum {
+    MODE = 0644,
+    LOCK_MS = 10000,
+    LOCK_PAUSE_MS = 5,
+};
+
+/* Fills `out`, which is to be freed either way. */
+static int render(const char *run_dir, struct exposition *out, char reason[TEXTFILE_REASON_MAX])
+{
+    struct metrics_reader *const reader = metrics_reader_open(run_dir);
+    int result = -1;
+
+    exposition_begin(out, EXPOSITION_PROMETHEUS);
+    if (reader == NULL) {
+        (void)snprintf(reason, TEXTFILE_REASON_MAX, "out of memory");
+        return -1;
+    }
+    if (metrics_reader_refresh(reader) != 0) {
+        (void)snprintf(reason, TEXTFILE_REASON_MAX, "%s", metrics_reader_problem(reader));
+    } else {
+        exposition_reader(out, reader);
+        result = exposition_end(out);
+        if (result == 0 && metrics_reader_lost(reader))
+            result = -1;
+        if (result != 0)
+            (void)snprintf(reason, TEXTFILE_REASON_MAX, "%s/" METRICS_FILE_NAME ": %s", run_dir,
+                           metrics_reader_lost(reader) ? "truncated while read" : "out of memory");
+    }
+    metrics_reader_close(reader);
+    return result;
+}
+
+/* A file system that has no such locks has to do without. */
+static int lock(int dir_fd)
+{
+    const uint64_t end_ms = clock_monotonic_ms() + LOCK_MS;
+
+    while (flock(dir_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return 0;
+        if (clock_monotonic_ms() >= end_ms)
+            return -1;
+        clock_sleep_ns(clock_ms_to_ns(LOCK_PAUSE_MS));
+    }
+    return 0;
+}
+
+static int replace(const char *path, const struct exposition *text,
+                   char reason[TEXTFILE_REASON_MAX])
+{
+    const char *const slash = strrchr(path, '/'), *const name = slash != NULL ? slash + 1 : path;
+    char dir[PATH_MAX] = ".";
+    int dir_fd, result, error;
+
+    if (slash != NULL)
+        (void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash + 1 - path), path);
+    dir_fd = instance_dir_open(AT_FDCWD, dir);
+    if (dir_fd < 0) {
+        (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s: %s", dir, strerror(errno));
+        return -1;
+    }
+    result = lock(dir_fd);
+    error = EBUSY;
+    if (result == 0) {
+        result = instance_file_replace(dir_fd, name, MODE, text->text, text->len);
+        error = errno;
+    }
+    if (result != 0)
+        (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s can't be written: %s", path,
+                       strerror(error));
+    (void)close(dir_fd);
+    return result;
+}
+
+int textfile_write(const char *run_dir, const char *path, char reason[TEXTFILE_REASON_MAX])
+{
+    struct exposition text;
+    int result = render(run_dir, &text, reason);
+
+    if (result == 0)
+        result = replace(path, &text, reason);
+    exposition_free(&text);
+    return result;
+}
