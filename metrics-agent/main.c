@@ -401,6 +401,7 @@ int main(int argc, char **argv)
     scraper_working(agent.scraper, clock_monotonic_ns());
     if (open_metrics(&agent) != 0 || open_exporters(&agent) != 0) {
         scraper_stop(agent.scraper);
+        agent_metrics_close(&agent.metrics);
         return agent.once && agent.exporters.dir.taken ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     status_file_open(&status_file, &agent.exporters);
