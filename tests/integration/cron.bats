@@ -222,8 +222,8 @@ nobody_sends() { flock -n spool true; }
     for family in open write name; do
         for call in 1 2 3 4; do
             fill "$family$call" 10
-            ENVIRONMENT=(LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=microtrace FAIL_NTH_FAMILY=$family
-                FAIL_NTH_CALL=$call FAIL_NTH_ERRNO=0 FAIL_NTH_KILL=1)
+            ENVIRONMENT=(LD_PRELOAD="$LIBRARY" FAIL_NTH_PROGRAM=microtrace FAIL_NTH_FAMILY="$family"
+                FAIL_NTH_CALL="$call" FAIL_NTH_ERRNO=0 FAIL_NTH_KILL=1)
             cron --textfile "$TEXT" 2>/dev/null || true
             text_is_whole
             until_true 10 nobody_sends
