@@ -289,6 +289,10 @@ refute() { ! "$@"; }
     ENVIRONMENT=(MICROTRACE_SPOOL_SEGMENT_BYTES=abc)
     says 1 'MICROTRACE_SPOOL_SEGMENT_BYTES: "abc"' cron
     ENVIRONMENT=()
+    # Once, although two programs read it.
+    ENVIRONMENT=(OTEL_SERVICE_NAMES=x)
+    says 0 "OTEL_SERVICE_NAMES is no setting: do you mean OTEL_SERVICE_NAME?" cron
+    ENVIRONMENT=()
     says 1 "nowhere/: No such file or directory" cron --textfile nowhere/microtrace.prom
     says 2 "--within" cron --within 0
     says 2 "unexpected argument" cron now
