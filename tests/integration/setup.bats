@@ -23,6 +23,7 @@ teardown() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
+    umount -l "$DIR/place" 2>/dev/null || true
     rm -rf "$DIR"
 }
 
