@@ -24,6 +24,7 @@ COPY fcgi-app fcgi-app
 COPY metrics-agent metrics-agent
 COPY cli cli
 COPY supervisor supervisor
+COPY view view
 RUN make -j"$(nproc)" CFLAGS=-O2 LDFLAGS=-s all \
     && make CFLAGS=-O2 LDFLAGS=-s install DESTDIR=/out
 

@@ -45,6 +45,8 @@ SONAME          := libmicrotrace.so.0
 LIBRARIES       := $(BUILD)/lib/$(SONAME) $(BUILD)/lib/libmicrotrace.a
 # What all programs behind a web server share.
 HTTP            := $(BUILD)/lib/http.a
+# What all who show traces share.
+VIEW            := $(BUILD)/lib/view.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
 AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
 CLI_OBJS        := $(call objects,cli)
@@ -118,6 +120,12 @@ $(HTTP): $(call objects,http)
 	$(call say,AR  ,$@)
 	$(Q)$(AR) rcsD $@ $^
 
+$(VIEW): $(call objects,view)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR  ,$@)
+	$(Q)$(AR) rcsD $@ $^
+
 $(BUILD)/lib/$(SONAME): $(API_OBJS) $(LIB) lib/microtrace.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -shared -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/microtrace.map \
@@ -141,7 +149,7 @@ $(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
 
-$(PROGRAM_DIR)/microtrace: $(CLI_OBJS) $(LIB)
+$(PROGRAM_DIR)/microtrace: $(CLI_OBJS) $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_microtrace)
@@ -185,7 +193,7 @@ $(BUILD)/lib/proxy-modules.a: $(filter-out %/proxy_main.o,$(PROXY_OBJS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/lib/fcgi-app-modules.a \
                        $(BUILD)/lib/metrics-agent-modules.a $(BUILD)/lib/cli-modules.a \
-                       $(BUILD)/lib/cgi-modules.a $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/cgi-modules.a $(BUILD)/lib/proxy-modules.a $(HTTP) $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka $(LIBS_analyze) $(LIBS_metrics-agent) \
@@ -203,7 +211,7 @@ FUZZ_ENGINE := $(if $(filter build/fuzz,$(BUILD)),-fsanitize=fuzzer,$(BUILD)/obj
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) \
                        $(BUILD)/lib/fcgi-app-modules.a $(BUILD)/lib/metrics-agent-modules.a \
                        $(BUILD)/lib/cli-modules.a $(BUILD)/lib/cgi-modules.a \
-                       $(BUILD)/lib/proxy-modules.a $(HTTP) $(LIB)
+                       $(BUILD)/lib/proxy-modules.a $(HTTP) $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $(filter-out %.o,$(FUZZ_ENGINE)) $^ $(LIBS_analyze) \

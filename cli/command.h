@@ -24,6 +24,9 @@ extern const struct command command_metrics;
 /* What the spool holds, where the agent stands, and what is wrong in it. */
 extern const struct command command_spool_status, command_spool_tail, command_spool_verify;
 
+/* Traces with their log lines, for eyes. */
+extern const struct command command_view;
+
 /* Assertions for tests: waits for what an instance's files hold. */
 extern const struct command command_expect_metric, command_expect_span, command_expect_log;
 

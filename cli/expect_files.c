@@ -2,9 +2,9 @@
 
 #include "cli/record_reader.h"
 #include "cli/sealed_set.h"
-#include "cli/spool_view.h"
 #include "lib/base/clock.h"
 #include "lib/base/instance_file.h"
+#include "view/spool_view.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,8 +26,8 @@ enum {
 
 /* A file that may still grow; it stays open, so its inode is its own. */
 struct growing {
-    struct record_cursor at; /* its limit is that of this look */
-    uint64_t seq;            /* of a sealed segment, else 0 */
+    struct spool_cursor at; /* its limit is that of this look */
+    uint64_t seq;           /* of a sealed segment, else 0 */
     uint64_t inode, device;
     uint64_t seen_ns; /* monotonic time of the last look at which it had a name */
     bool foreign;     /* another program's, and nobody has a lock on it */
@@ -76,7 +76,7 @@ static void take(void *context, struct text plain)
 }
 
 /* Returns 0, or -1 if it can't be read; then that was noted. */
-static int read_file(struct expect_files *f, struct record_cursor *cursor, bool complete,
+static int read_file(struct expect_files *f, struct spool_cursor *cursor, bool complete,
                      const char *name)
 {
     struct record_reader reader = {
@@ -342,7 +342,7 @@ static void set_limits(struct expect_files *f)
             fstat(file->at.fd, &status) == 0 ? (uint64_t)status.st_size : file->at.offset;
         if (file->at.limit < file->at.offset) { /* somebody has truncated it */
             file->at.offset = file->at.skip = 0;
-            file->at.skipping = false;
+            file->at.skips = SPOOL_CURSOR_AT_LINE;
         }
     }
 }
@@ -357,7 +357,7 @@ static void read_sealed(struct expect_files *f)
         const struct spool_segment *const segment = &signal->list[i];
         struct sealed *const sealed =
             segment->final ? sealed_set_find(&f->sealed, segment->seq) : NULL;
-        struct record_cursor cursor = {.limit = segment->size};
+        struct spool_cursor cursor = {.limit = segment->size};
         char name[SPOOL_FILES_NAME_MAX];
 
         if (sealed == NULL || sealed->offset >= segment->size || segment->unreadable)

@@ -1,10 +1,10 @@
 #include "cli/expect_match.h"
 
-#include "cli/otlp_plain.h"
 #include "lib/base/json_plain.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/log_level.h"
 #include "lib/base/printable.h"
+#include "view/otlp_plain.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -19,6 +19,7 @@ static const struct command *const commands[] = {
     &command_observe,
     &command_gauge,
     &command_metrics,
+    &command_view,
     &command_spool_status,
     &command_spool_tail,
     &command_spool_verify,

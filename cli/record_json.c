@@ -1,9 +1,9 @@
 #include "cli/record_json.h"
 
-#include "cli/otlp_plain.h"
 #include "lib/base/clock.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/log_level.h"
+#include "view/otlp_plain.h"
 
 #include <string.h>
 
@@ -22,20 +22,6 @@ static const char *const severities[] = {
 
 /* --- Around the records --- */
 
-/* Opens an object again from the members that stand before and after one that was taken out. */
-static char *put_members(char *at, const struct text members[2])
-{
-    *at++ = '{';
-    for (int i = 0; i < 2; i++) {
-        if (i == 1 && members[0].len > 0 && members[1].len > 0)
-            *at++ = ',';
-        if (members[i].len > 0)
-            at = mempcpy(at, members[i].at, members[i].len);
-    }
-    *at++ = '}';
-    return at;
-}
-
 /* Scope and resource, the last members of a record. */
 static void write_tail(struct json_writer *w, enum spool_signal signal, struct text resource,
                        struct text scope)
@@ -52,28 +38,15 @@ static void write_tail(struct json_writer *w, enum spool_signal signal, struct t
     json_writer_end_object(w);
 }
 
-static bool learn_around(struct record_json *json, enum spool_signal signal,
-                         const struct spool_head *head)
+/* Most records have around them what the one before has. Returns false if there is no room. */
+static bool learn_around(struct record_json *json, const struct record_parts *parts)
 {
-    char *const next = json->around[!json->current];
-    size_t most = 6; /* braces and commas */
-    const char *scope, *end;
     struct json_writer w;
 
-    for (int i = 0; i < 2; i++)
-        most += head->resource[i].len + head->scope[i].len;
-    if (most > RECORD_JSON_AROUND_MAX)
-        return false;
-    scope = put_members(next, head->resource);
-    end = put_members(next + (scope - next), head->scope);
-    if (json->known && json->around_len == (size_t)(end - next) &&
-        memcmp(json->around[json->current], next, json->around_len) == 0)
+    if (parts->same && json->known)
         return true;
-    json->current = !json->current;
-    json->around_len = (size_t)(end - next);
-    json->scope = (struct text){scope, (size_t)(end - scope)};
     json_writer_init(&w, json->tail, sizeof(json->tail));
-    write_tail(&w, signal, (struct text){next, (size_t)(scope - next)}, json->scope);
+    write_tail(&w, json->signal, parts->resource, parts->scope);
     json->tail_len = w.len;
     json->known = !w.overflow;
     return json->known;
@@ -249,10 +222,10 @@ static void write_level(struct json_writer *w, struct text log)
     write_text(w, "levelname", otlp_plain_get(log, "severityText"));
 }
 
-static struct text plain_log(struct record_json *json, struct text log)
+static struct text plain_log(struct record_json *json, struct text log, struct text scope)
 {
     const struct text body = otlp_plain_get(log, "body");
-    const struct text logger = otlp_plain_get(otlp_plain_get(json->scope, "scope"), "name");
+    const struct text logger = otlp_plain_get(otlp_plain_get(scope, "scope"), "name");
     uint64_t ns = otlp_plain_uint(otlp_plain_get(log, "timeUnixNano"));
     struct json_writer w;
 
@@ -271,62 +244,30 @@ static struct text plain_log(struct record_json *json, struct text log)
     return end_record(json, &w);
 }
 
-static bool take_record(struct record_json *json, enum spool_signal signal, struct text record,
-                        record_json_take *take, void *context)
+static bool take_record(void *context, const struct record_parts *parts)
 {
-    const struct text plain =
-        signal == SPOOL_TRACES ? plain_span(json, record) : plain_log(json, record);
+    struct record_json *const json = context;
+    struct text plain = parts->record;
 
+    if (!parts->line) {
+        if (!learn_around(json, parts))
+            return false;
+        plain = json->signal == SPOOL_TRACES ? plain_span(json, parts->record)
+                                             : plain_log(json, parts->record, parts->scope);
+    }
     if (plain.at == NULL)
         return false;
-    take(context, plain);
+    json->take(json->context, plain);
     return true;
-}
-
-/* An element of the list of resources: all records in its lists, in the order they stand. */
-static bool take_element(struct record_json *json, enum spool_signal signal, struct text element,
-                         record_json_take *take, void *context)
-{
-    const struct spool_signal_words *const words = &spool_signal_words[signal];
-    const char *scope_at = NULL;
-    struct text scope, record;
-    bool all = true;
-
-    while (json_walk_next(otlp_plain_get(element, words->scopes), &scope_at, NULL, &scope)) {
-        const char *record_at = NULL;
-        struct json_writer w;
-
-        /* The next record's surroundings are not these. */
-        json->known = false;
-        json->scope = scope;
-        json_writer_init(&w, json->tail, sizeof(json->tail));
-        write_tail(&w, signal, element, scope);
-        json->tail_len = w.overflow ? 0 : w.len;
-        while (json_walk_next(otlp_plain_get(scope, words->records), &record_at, NULL, &record))
-            all = take_record(json, signal, record, take, context) && all;
-    }
-    return all;
 }
 
 bool record_json_each(struct record_json *json, enum spool_signal signal,
                       const struct spool_lines *batch, const char *window, size_t i,
                       record_json_take *take, void *context)
 {
-    const struct spool_line *const item = &batch->items[i];
-    const struct text text = {window + item->start, item->length};
-    struct json_fault fault;
-
-    switch ((enum spool_line_form)item->form) {
-    case SPOOL_FORM_LINE:
-        if (signal != SPOOL_LOGS || !json_walk_valid(text, false, &fault))
-            return false;
-        take(context, text);
-        return true;
-    case SPOOL_FORM_ELEMENT:
-        return take_element(json, signal, text, take, context);
-    case SPOOL_FORM_RECORD:
-        return learn_around(json, signal, &batch->heads[item->head].around) &&
-               take_record(json, signal, text, take, context);
-    }
-    return true;
+    json->known = json->known && json->signal == signal;
+    json->signal = signal;
+    json->take = take;
+    json->context = context;
+    return record_walk_each(&json->walk, signal, batch, window, i, take_record, json);
 }

@@ -15,27 +15,29 @@
 #include "lib/base/text.h"
 #include "lib/spool/lines.h"
 #include "lib/spool/signal.h"
+#include "view/record_walk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 enum {
     RECORD_JSON_MAX = 2 * SPOOL_LINES_RECORD_MAX, /* bytes of one record in plain JSON */
-    RECORD_JSON_AROUND_MAX = 1 << 20,             /* bytes of its resource and scope */
 };
 
 typedef void record_json_take(void *context, struct text plain);
 
-/* What is around the last record: mostly also around the next one. */
+/* What is around the last record: mostly also around the next one. Starts zeroed. */
 struct record_json {
-    char around[2][RECORD_JSON_AROUND_MAX]; /* resource and scope as objects, and the next ones */
-    bool current;                           /* which of the two */
-    size_t around_len;
-    struct text scope;                 /* the second object */
-    char tail[RECORD_JSON_AROUND_MAX]; /* both in plain JSON, without the record's closing brace */
+    struct record_walk walk;
+    /* Resource and scope in plain JSON, without the record's closing brace. */
+    char tail[RECORD_WALK_AROUND_MAX];
     size_t tail_len;
-    bool known;
+    bool known; /* the tail is that of the last record */
     char out[RECORD_JSON_MAX];
+    /* Of the call that is under way. */
+    enum spool_signal signal;
+    record_json_take *take;
+    void *context;
 };
 
 /*

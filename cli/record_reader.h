@@ -6,19 +6,10 @@
 #define CLI_RECORD_READER_H
 
 #include "cli/record_json.h"
-#include "lib/spool/signal.h"
+#include "lib/spool/reader.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A place in a file that is open. */
-struct record_cursor {
-    int fd;
-    uint64_t offset; /* all before it was taken */
-    uint64_t limit;  /* what comes behind is left for later */
-    uint32_t skip;   /* records of the line at the offset that were taken */
-    bool skipping;   /* in the middle of a line that is too long */
-};
 
 struct record_reader {
     enum spool_signal signal;
@@ -38,6 +29,6 @@ struct record_reader {
  * Takes the complete lines up to the limit. If it is the end of a file that is `complete`, also a
  * last one without a newline. Returns 0, or -1 with errno. Of one process one reader at a time.
  */
-int record_reader_read(struct record_reader *reader, struct record_cursor *cursor, bool complete);
+int record_reader_read(struct record_reader *reader, struct spool_cursor *cursor, bool complete);
 
 #endif

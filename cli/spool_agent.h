@@ -6,8 +6,8 @@
 #ifndef CLI_SPOOL_AGENT_H
 #define CLI_SPOOL_AGENT_H
 
-#include "cli/spool_view.h"
 #include "lib/spool/agent_status.h"
+#include "view/spool_view.h"
 
 #include <stdbool.h>
 #include <stdint.h>

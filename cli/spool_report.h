@@ -6,7 +6,7 @@
 #define CLI_SPOOL_REPORT_H
 
 #include "cli/spool_agent.h"
-#include "cli/spool_view.h"
+#include "view/spool_view.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,10 +3,9 @@
 #include "cli/command.h"
 #include "cli/instance.h"
 #include "cli/spool_print.h"
-#include "cli/spool_view.h"
 #include "lib/base/printable.h"
-#include "lib/spool/lines.h"
-#include "lib/spool/writer.h"
+#include "lib/spool/reader.h"
+#include "view/spool_view.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,20 +17,17 @@
 #include <unistd.h>
 
 enum {
-    SOURCES_MAX = 512,             /* the newest files */
-    WINDOW = 2 * SPOOL_RECORD_MAX, /* bytes read at once, but for a line that is longer */
-    RECENT = 256,                  /* spans that may turn out to belong to a request */
+    SOURCES_MAX = 512, /* the newest files */
+    RECENT = 256,      /* spans that may turn out to belong to a request */
     LOOK_MS = 100,
     BEGINNING_BYTES = 512,
 };
 
 /* A file that is read; it stays open, so its inode is its own. */
 struct source {
-    int fd; /* -1 for a free entry */
-    uint64_t inode, offset;
+    struct spool_cursor at; /* its descriptor is -1 for a free entry */
+    uint64_t inode;
     bool active;
-    uint32_t skip; /* records of the line at the offset that were seen */
-    bool skipping; /* in a line too long to be read */
 };
 
 /* Where a record is. */
@@ -59,12 +55,12 @@ struct tailer {
     struct ring recent;
     bool following, colours;
     bool failed; /* something could not be read, and that was said */
-    struct spool_lines batch;
 };
 
 /* Of the one tailer; too large for anything but static memory, of which what is not used is free.
  */
-static char window[SPOOL_LINE_MAX], whole_line[SPOOL_LINE_MAX];
+static struct spool_reader reader;
+static char whole_line[SPOOL_LINE_MAX];
 
 static void push(struct ring *ring, const struct place *place)
 {
@@ -91,7 +87,7 @@ static void fail(struct tailer *t, const char *what)
 /* The record at the place, in the tailer's buffer; nothing if it is gone or can't be read. */
 static struct text record_at(struct tailer *t, const struct place *place)
 {
-    const int fd = t->sources[place->source].fd;
+    const int fd = t->sources[place->source].at.fd;
     ssize_t got;
 
     if (fd < 0 || place->length > sizeof(whole_line))
@@ -148,10 +144,10 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
 {
     const struct place place = {.source = source,
                                 .length = item->length,
-                                .offset = t->sources[source].offset + item->start,
+                                .offset = reader.base + item->start,
                                 .kind = (enum spool_line_kind)item->kind};
     const bool all = t->options->trace == NULL && t->options->request == NULL;
-    const struct text record = {window + item->start, item->length};
+    const struct text record = {reader.window + item->start, item->length};
 
     if (item->kind != SPOOL_LINE_RECORD) {
         if (all)
@@ -172,64 +168,29 @@ static void take_item(struct tailer *t, int source, const struct spool_line *ite
     }
 }
 
-/* Looks for the end of the line that is skipped; holes cost nothing. */
-static void skip_line(struct source *s)
-{
-    uint64_t looked;
-    const uint64_t end = spool_segment_line_end(s->fd, &s->offset, SPOOL_LINE_MAX, &looked);
-
-    s->skipping = end == 0;
-    if (end != 0)
-        s->offset = end;
-}
-
 /* Takes all complete lines from the source's offset on. */
 static void read_source(struct tailer *t, int index)
 {
-    struct source *const s = &t->sources[index];
+    struct spool_cursor *const at = &t->sources[index].at;
     struct stat status;
+    int result;
 
-    if (fstat(s->fd, &status) == 0 && (uint64_t)status.st_size < s->offset)
-        s->offset = s->skip = 0; /* someone else has truncated it */
-    for (size_t size = WINDOW;;) {
-        const ssize_t got = pread(s->fd, window, size, (off_t)s->offset);
-
-        if (got < 0)
-            fail(t, "a file can't be read");
-        if (got <= 0)
-            return;
-        /* Room of settled lines that the agent has given back reads as NULs. */
-        s->skipping = s->skipping || (s->offset == 0 && window[0] == '\0');
-        if (s->skipping) {
-            skip_line(s);
-            continue;
-        }
-        spool_lines_split(&t->batch, t->options->signal, window, (size_t)got, s->skip, false);
-        if (t->batch.overlong && (size_t)got == WINDOW) {
-            size = sizeof(window);
-            continue;
-        }
-        if (t->batch.overlong && (size_t)got == sizeof(window)) {
-            const struct spool_line item = {.length = sizeof(window), .kind = SPOOL_LINE_OVERSIZE};
-
-            take_item(t, index, &item);
-            s->skipping = true;
-            continue;
-        }
-        for (size_t i = 0; i < t->batch.count; i++)
-            take_item(t, index, &t->batch.items[i]);
-        if (t->batch.consumed == 0 && t->batch.count == 0)
-            return;
-        s->offset += t->batch.consumed;
-        s->skip = spool_lines_open(&t->batch, s->skip);
-        size = WINDOW;
+    if (fstat(at->fd, &status) == 0 && (uint64_t)status.st_size < at->offset)
+        *at = (struct spool_cursor){.fd = at->fd}; /* someone else has truncated it */
+    at->limit = UINT64_MAX;
+    reader.signal = t->options->signal;
+    while ((result = spool_reader_next(&reader, at, false)) > 0) {
+        for (size_t i = 0; i < reader.batch.count; i++)
+            take_item(t, index, &reader.batch.items[i]);
     }
+    if (result < 0)
+        fail(t, "a file can't be read");
 }
 
 static bool known_inode(const struct tailer *t, uint64_t inode)
 {
     for (int i = 0; i < SOURCES_MAX; i++) {
-        if (t->sources[i].fd >= 0 && t->sources[i].inode == inode)
+        if (t->sources[i].at.fd >= 0 && t->sources[i].inode == inode)
             return true;
     }
     return false;
@@ -244,7 +205,7 @@ static bool was_moved(const struct source *s, int fd)
     char before[BEGINNING_BYTES], now[BEGINNING_BYTES];
     const ssize_t got = pread(fd, now, sizeof(now), 0);
 
-    return got > 0 && now[0] != '\0' && pread(s->fd, before, (size_t)got, 0) == got &&
+    return got > 0 && now[0] != '\0' && pread(s->at.fd, before, (size_t)got, 0) == got &&
            memcmp(before, now, (size_t)got) == 0;
 }
 
@@ -258,7 +219,7 @@ static bool known_content(const struct tailer *t, const struct spool_view *view,
         return false;
     fd = spool_segment_open(segment, t->options->signal, view->dir_fd);
     for (int i = 0; fd >= 0 && !known && i < SOURCES_MAX; i++)
-        known = t->sources[i].fd >= 0 && was_moved(&t->sources[i], fd);
+        known = t->sources[i].at.fd >= 0 && was_moved(&t->sources[i], fd);
     if (fd >= 0)
         (void)close(fd);
     return known;
@@ -271,13 +232,13 @@ static int add_source(struct tailer *t, const struct spool_view *view,
     for (int i = 0; i < SOURCES_MAX; i++) {
         struct source *const s = &t->sources[i];
 
-        if (s->fd >= 0)
+        if (s->at.fd >= 0)
             continue;
         *s = (struct source){
-            .fd = spool_segment_open(segment, t->options->signal, spool_view_dir(view, segment)),
+            .at.fd = spool_segment_open(segment, t->options->signal, spool_view_dir(view, segment)),
             .active = segment->active};
         s->inode = segment->inode;
-        return s->fd >= 0 ? i : -1;
+        return s->at.fd >= 0 ? i : -1;
     }
     return -1;
 }
@@ -374,7 +335,7 @@ static bool active_changed(const struct tailer *t, const char *path)
     for (int i = 0; i < SOURCES_MAX; i++) {
         const struct source *s = &t->sources[i];
 
-        if (s->fd >= 0 && s->active)
+        if (s->at.fd >= 0 && s->active)
             return !there || s->inode != status.st_ino;
     }
     return there;
@@ -387,14 +348,14 @@ static void look(struct tailer *t)
         struct source *const s = &t->sources[i];
         bool held;
 
-        if (s->fd < 0)
+        if (s->at.fd < 0)
             continue;
         /* In this order: what a writer appended before it let go is read below. */
-        held = s->active || spool_segment_held(s->fd);
+        held = s->active || spool_segment_held(s->at.fd);
         read_source(t, i);
         if (!held) {
-            (void)close(s->fd);
-            s->fd = -1;
+            (void)close(s->at.fd);
+            s->at.fd = -1;
         }
     }
 }
@@ -459,7 +420,7 @@ int spool_tail_run(const struct spool_tail_options *options)
         return COMMAND_FAILED;
     }
     for (int i = 0; i < SOURCES_MAX; i++)
-        t.sources[i].fd = -1;
+        t.sources[i].at.fd = -1;
     t.colours = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
                 strcmp(term, "dumb") != 0;
     if (print_history(&t) != 0) {
@@ -472,8 +433,8 @@ int spool_tail_run(const struct spool_tail_options *options)
         result = follow(&t);
     }
     for (int i = 0; i < SOURCES_MAX; i++) {
-        if (t.sources[i].fd >= 0)
-            (void)close(t.sources[i].fd);
+        if (t.sources[i].at.fd >= 0)
+            (void)close(t.sources[i].at.fd);
     }
     free(t.found.places);
     return result;

@@ -2,27 +2,24 @@
 
 #include "cli/command.h"
 #include "cli/instance.h"
-#include "cli/spool_view.h"
 #include "lib/base/json_walk.h"
 #include "lib/base/printable.h"
-#include "lib/spool/lines.h"
-#include "lib/spool/writer.h"
+#include "lib/spool/reader.h"
+#include "view/spool_view.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-enum { WINDOW = 2 * SPOOL_RECORD_MAX /* bytes read at once, but for a line that is longer */ };
 
 /* What was found in one file, or in all. */
 struct tally {
     unsigned long long records, wrong, files;
 };
 
-static char window[SPOOL_LINE_MAX];
-static struct spool_lines batch;
+static struct spool_reader reader;
 
 __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, const char *file,
                                                         uint64_t offset, const char *format, ...)
@@ -51,11 +48,11 @@ static void check_record(struct tally *tally, const char *file, uint64_t offset,
 }
 
 static void check_item(struct tally *tally, enum spool_signal signal, const char *file,
-                       uint64_t from, const struct spool_line *item)
+                       const struct spool_line *item)
 {
-    const uint64_t offset = from + item->start;
+    const uint64_t offset = reader.base + item->start;
     const unsigned long long length = item->length;
-    const char *const line = window + item->start;
+    const char *const line = reader.window + item->start;
     struct json_fault fault;
 
     switch ((enum spool_line_kind)item->kind) {
@@ -64,7 +61,7 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
         break;
     case SPOOL_LINE_TORN:
         /* Without a newline of its own the next record stands in the same line. */
-        if (item->end == item->start + item->length && item->end < batch.consumed)
+        if (item->end == item->start + item->length && item->end < reader.batch.consumed)
             wrong(tally, file, offset,
                   "joined: a record torn after %llu bytes, and the next one "
                   "in the same line",
@@ -87,25 +84,14 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
         wrong(tally, file, offset, "not UTF-8: a line of %llu bytes", length);
         break;
     case SPOOL_LINE_OVERSIZE:
-        wrong(tally, file, offset, "oversize: %llu bytes, a record has at most %d", length,
-              SPOOL_LINES_RECORD_MAX);
+        if (length >= SPOOL_LINE_MAX)
+            wrong(tally, file, offset, "oversize: a line of %llu bytes, at most %d are read",
+                  length, SPOOL_LINE_MAX);
+        else
+            wrong(tally, file, offset, "oversize: %llu bytes, a record has at most %d", length,
+                  SPOOL_LINES_RECORD_MAX);
         break;
     }
-}
-
-/* Looks for the end of the overlong line at `offset`. Returns the offset after it. */
-static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uint64_t offset)
-{
-    uint64_t at = offset, end, looked;
-
-    do
-        end = spool_segment_line_end(fd, &at, SPOOL_LINE_MAX, &looked);
-    while (end == 0 && looked > 0);
-    if (end != 0)
-        at = end;
-    wrong(tally, file, offset, "oversize: a line of %llu bytes, at most %d are read",
-          (unsigned long long)(at - offset), SPOOL_LINE_MAX);
-    return at;
 }
 
 /*
@@ -115,33 +101,22 @@ static uint64_t skip_overlong(struct tally *tally, const char *file, int fd, uin
 static void check_file(struct tally *tally, enum spool_signal signal, const char *file, int fd,
                        uint64_t begin)
 {
+    /* In this order: what a writer appended before it let go is in the size. */
     const bool complete = !spool_segment_held(fd);
-    size_t size = WINDOW;
-    uint64_t at = begin;
-    uint32_t skip = 0;
-    ssize_t got;
+    struct spool_cursor cursor = {.fd = fd, .offset = begin};
+    struct stat status;
+    int result = fstat(fd, &status);
 
     tally->files++;
-    while ((got = pread(fd, window, size, (off_t)at)) > 0) {
-        const bool last = (size_t)got < size;
-
-        spool_lines_split(&batch, signal, window, (size_t)got, skip, complete && last);
-        if (batch.overlong && !last && size < sizeof(window)) {
-            size = sizeof(window);
-            continue;
-        }
-        for (size_t i = 0; i < batch.count; i++)
-            check_item(tally, signal, file, at, &batch.items[i]);
-        if (batch.overlong && !last)
-            at = skip_overlong(tally, file, fd, at);
-        else if (batch.consumed == 0 && batch.count == 0)
-            break;
-        at += batch.consumed;
-        skip = spool_lines_open(&batch, skip);
-        size = WINDOW;
+    reader.signal = signal;
+    reader.exact = true;
+    cursor.limit = result == 0 ? (uint64_t)status.st_size : 0;
+    while (cursor.limit > 0 && (result = spool_reader_next(&reader, &cursor, complete)) > 0) {
+        for (size_t i = 0; i < reader.batch.count; i++)
+            check_item(tally, signal, file, &reader.batch.items[i]);
     }
-    if (got < 0)
-        wrong(tally, file, at, "can't be read: %s", strerror(errno));
+    if (result < 0)
+        wrong(tally, file, cursor.offset, "can't be read: %s", strerror(errno));
 }
 
 /* A cursor of the checkpoint has to stand at the start of a line. */

@@ -344,6 +344,18 @@ bool json_walk_is(struct text text, const char *word)
     return word == word_end;
 }
 
+bool json_walk_escaped(struct text text)
+{
+    const char *at = text.at, *const end = text.at + text.len;
+
+    while (at < end && (at = memchr(at, '\\', (size_t)(end - at))) != NULL && end - at > 1) {
+        if (at[1] == 'u' || at[1] == '/')
+            return true;
+        at += 2;
+    }
+    return false;
+}
+
 enum json_number json_walk_number(struct text text)
 {
     const char *at = text.at;

@@ -56,6 +56,12 @@ bool json_walk_is(struct text text, const char *word);
  */
 size_t json_walk_unescape(const char **at, const char *end, char out[UTF8_MAX]);
 
+/*
+ * Whether the JSON text has an escape that may stand for a character that needs none: only then may
+ * a word without characters that JSON escapes be in it otherwise than byte by byte.
+ */
+bool json_walk_escaped(struct text text);
+
 enum json_number {
     JSON_NUMBER_NONE,
     JSON_NUMBER_WHOLE, /* without fraction and exponent */

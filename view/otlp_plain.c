@@ -1,4 +1,4 @@
-#include "cli/otlp_plain.h"
+#include "view/otlp_plain.h"
 
 #include "lib/base/json_walk.h"
 

@@ -2,8 +2,8 @@
  * A spool as the command sees it at one moment: its segments, the checkpoint, whether an agent
  * works on it. It only reads, and takes no lock.
  */
-#ifndef CLI_SPOOL_VIEW_H
-#define CLI_SPOOL_VIEW_H
+#ifndef VIEW_SPOOL_VIEW_H
+#define VIEW_SPOOL_VIEW_H
 
 #include "lib/spool/checkpoint.h"
 #include "lib/spool/listing.h"

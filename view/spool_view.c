@@ -1,4 +1,4 @@
-#include "cli/spool_view.h"
+#include "view/spool_view.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/instance_file.h"

@@ -6,8 +6,8 @@
  *
  * Every text passed in is a value of a line that json_scan_line accepts, or passed json_walk_valid.
  */
-#ifndef CLI_OTLP_PLAIN_H
-#define CLI_OTLP_PLAIN_H
+#ifndef VIEW_OTLP_PLAIN_H
+#define VIEW_OTLP_PLAIN_H
 
 #include "lib/base/json_writer.h"
 #include "lib/base/text.h"
