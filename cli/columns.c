@@ -52,10 +52,16 @@ size_t columns_fit(const char *text, size_t len, size_t columns)
 size_t columns_break(const char *text, size_t len, size_t columns)
 {
     const size_t fit = columns_fit(text, len, columns);
-    const char *blank;
+    const char *blank, *end;
 
     if (fit == len || text[fit] == ' ')
         return fit;
     blank = memrchr(text, ' ', fit);
-    return blank != NULL && (size_t)(blank - text) >= fit / 2 ? (size_t)(blank - text) : fit;
+    if (blank == NULL || blank == text)
+        return fit;
+    end = memchr(text + fit, ' ', len - fit);
+    if (end == NULL)
+        end = text + len;
+    return columns_of(blank + 1, (size_t)(end - blank) - 1) <= columns ? (size_t)(blank - text)
+                                                                       : fit;
 }

@@ -15,8 +15,8 @@ size_t columns_of(const char *text, size_t len);
 size_t columns_fit(const char *text, size_t len, size_t columns);
 
 /*
- * The same for a line that is broken: up to the last blank that fits, unless that is in its first
- * half.
+ * The same for a line that is broken: up to the last blank that fits, unless what follows that has
+ * no room in a line of its own.
  */
 size_t columns_break(const char *text, size_t len, size_t columns);
 

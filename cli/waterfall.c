@@ -1,29 +1,22 @@
 #include "cli/waterfall.h"
 
 #include "cli/columns.h"
+#include "cli/waterfall_line.h"
 #include "cli/waterfall_text.h"
 #include "lib/base/clock.h"
 #include "view/view_walk.h"
 
 #include <string.h>
 
-#define DIM    "\033[2m"
-#define BOLD   "\033[1m"
-#define RED    "\033[31m"
-#define YELLOW "\033[33m"
-#define PLAIN  "\033[0m"
-
 enum {
     STATUS = 6, /* columns, with the blanks before them */
     START = 9,
     DURATION = 8,
     GAP = 2,
+    CUT = 2, /* of the mark of a name that is cut */
     NAME_MIN = 18,
     NAME_MAX_COLUMNS = 60,
     WIDE = 60, /* from here on there are status and start */
-    STEP = 3,  /* columns of a level */
-    LINES_MAX = 4,
-    LINE_BYTES = 8192,
     SEVERITY_WARN = 13,
     SEVERITY_ERROR = 17,
 };
@@ -60,7 +53,7 @@ enum { TELLING = sizeof(telling) / sizeof(telling[0]) };
 
 static const char *colour(const struct waterfall *w, const char *code)
 {
-    return w->style->colours ? code : "";
+    return waterfall_line_colour(w->style, code);
 }
 
 /* Of a service, by its place among those of the trace. */
@@ -78,124 +71,68 @@ static const char *service_colour(const struct waterfall *w, const char *service
 
 /* --- The tree's lines --- */
 
-/* Text of a line's start, and how many columns it has. */
-struct start {
-    char text[WATERFALL_WIDTH_MAX * 3];
-    unsigned columns;
-};
-
-static void put(struct start *start, const char *text, unsigned columns)
+/* In the one way or the other that lines are drawn. */
+static const char *drawn(const struct waterfall *w, const char *box, const char *ascii)
 {
-    const size_t used = strlen(start->text);
-
-    (void)snprintf(start->text + used, sizeof(start->text) - used, "%s", text);
-    start->columns += columns;
+    return w->style->utf8 ? box : ascii;
 }
 
 /*
- * What stands before a name or a line below it: a column for each ancestor, with a line where
- * siblings of the next one follow. Of levels that do not fit the outermost are left out.
+ * What stands before a name, or before a line below it: a column for each ancestor, with a line
+ * where siblings of the next one follow. Of levels that do not fit the outermost are left out.
  */
-static void draw(const struct waterfall *w, struct start *start, const struct view_span *span,
-                 bool row)
+static void draw(const struct waterfall *w, struct waterfall_start *start,
+                 const struct view_span *span)
 {
     const struct view_span *chain[WATERFALL_WIDTH_MAX];
-    const bool utf8 = w->style->utf8;
+    const char *const line = drawn(w, "\u2502  ", "|  ");
     unsigned count = 0;
 
-    *start = (struct start){.columns = 0};
+    *start = (struct waterfall_start){.columns = 0};
     for (; span != NULL && count <= w->levels; span = span->parent)
         chain[count++] = span;
     if (span != NULL)
-        put(start, utf8 ? "\u2026  " : "~  ", STEP);
+        waterfall_line_column(start, NULL, drawn(w, "\u2026  ", "~  "));
     /* The roots have no line in front. */
     for (unsigned i = span != NULL ? count - 1 : count; i-- > 0;) {
-        const struct view_span *const at = chain[i];
-        const bool more = view_walk_more(&w->walk, at->parent);
+        const struct view_span *const parent = chain[i]->parent;
 
-        if (at->parent == NULL)
+        if (parent == NULL)
             continue;
-        if (i == 0 && row)
-            put(start,
-                utf8   ? (more ? "\u251c\u2500 " : "\u2514\u2500 ")
-                : more ? "|- "
-                       : "`- ",
-                STEP);
+        if (view_walk_more(&w->walk, parent))
+            waterfall_line_column(start, drawn(w, "\u251c\u2500 ", "|- "), line);
         else
-            put(start, !more ? "   " : utf8 ? "\u2502  " : "|  ", STEP);
+            waterfall_line_column(start, drawn(w, "\u2514\u2500 ", "`- "), "   ");
     }
 }
 
 /* The start of the lines below a span: those of its own children run through them. */
-static void draw_below(const struct waterfall *w, struct start *start, const struct view_span *span)
+static void draw_below(const struct waterfall *w, struct waterfall_start *start,
+                       const struct view_span *span)
 {
-    draw(w, start, span, false);
+    const char *const line = drawn(w, "\u2502  ", "|  ");
+    const bool more = view_walk_more(&w->walk, span);
+
+    draw(w, start, span);
     if (span != NULL)
-        put(start,
-            !view_walk_more(&w->walk, span) ? "   "
-            : w->style->utf8                ? "\u2502  "
-                                            : "|  ",
-            STEP);
+        waterfall_line_column(start, more ? line : "   ", more ? line : "   ");
+}
+
+/* The same for a log line or an event, which ends its span's line where it is the last. */
+static void draw_note(const struct waterfall *w, struct waterfall_start *start,
+                      const struct view_span *span)
+{
+    draw_below(w, start, span);
+    if (span != NULL && !view_walk_more(&w->walk, span))
+        start->first = drawn(w, "\u2514  ", "`  ");
 }
 
 /* --- Lines of text --- */
 
-/*
- * Writes `text` behind `lead`, which has `lead_columns`, broken into lines of which each begins
- * with `start`; the last of LINES_MAX is cut.
- */
-static void print_lines(const struct waterfall *w, const struct start *start, const char *lead,
-                        unsigned lead_columns, const char *code, const char *text)
+static void print_text(const struct waterfall *w, const struct waterfall_start *start,
+                       const char *code, const char *text)
 {
-    size_t len = strlen(text);
-
-    for (int line = 0; line == 0 || len > 0; line++) {
-        const unsigned used = start->columns + (line == 0 ? lead_columns : STEP);
-        const unsigned room = used + NAME_MIN < w->style->width ? w->style->width - used : NAME_MIN;
-        const bool last = line + 1 == LINES_MAX;
-        size_t fit = columns_break(text, len, last ? room - STEP : room);
-
-        (void)fprintf(w->to, "%s%s%s", colour(w, DIM), start->text, colour(w, PLAIN));
-        if (line == 0)
-            (void)fputs(lead, w->to);
-        else
-            (void)fprintf(w->to, "%*s", STEP, "");
-        (void)fprintf(w->to, "%s%.*s%s%s\n", colour(w, code), (int)fit, text,
-                      last && fit < len ? "..." : "", colour(w, PLAIN));
-        if (last)
-            break;
-        text += fit;
-        len -= fit;
-        while (len > 0 && *text == ' ') {
-            text++;
-            len--;
-        }
-    }
-}
-
-struct line {
-    char text[LINE_BYTES];
-    size_t len;
-};
-
-static void add(struct line *line, const char *text)
-{
-    const size_t len = strnlen(text, sizeof(line->text) - 1 - line->len);
-
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
-    line->text[line->len] = '\0';
-}
-
-static void add_pair(struct line *line, const struct view_pair *pair)
-{
-    const bool quote = pair->value[0] == '\0' || strchr(pair->value, ' ') != NULL;
-
-    add(line, line->len > 0 ? " " : "");
-    add(line, pair->name);
-    add(line, quote ? "=\"" : "=");
-    add(line, pair->value);
-    add(line, quote ? "\"" : "");
+    waterfall_line_print(w->to, w->style, start, "", 0, code, text);
 }
 
 static int telling_place(const char *name)
@@ -207,30 +144,31 @@ static int telling_place(const char *name)
     return -1;
 }
 
-static void add_pairs(struct line *line, const struct view_pair *pairs, size_t count, size_t all)
+static void add_pairs(struct waterfall_line *line, const struct view_pair *pairs, size_t count,
+                      size_t all)
 {
     char more[48];
 
     for (size_t i = 0; i < count; i++)
-        add_pair(line, &pairs[i]);
+        waterfall_line_add_pair(line, &pairs[i]);
     if (count == all)
         return;
     (void)snprintf(more, sizeof(more), " (and %zu more)", all - count);
-    add(line, more);
+    waterfall_line_add(line, more);
 }
 
-static void add_attributes(const struct waterfall *w, struct line *line,
+static void add_attributes(const struct waterfall *w, struct waterfall_line *line,
                            const struct view_span *span)
 {
     for (int place = 0; place < TELLING; place++) {
         for (size_t i = 0; i < span->pair_count; i++) {
             if (telling_place(span->pairs[i].name) == place)
-                add_pair(line, &span->pairs[i]);
+                waterfall_line_add_pair(line, &span->pairs[i]);
         }
     }
     for (size_t i = 0; w->style->all && i < span->pair_count; i++) {
         if (telling_place(span->pairs[i].name) < 0)
-            add_pair(line, &span->pairs[i]);
+            waterfall_line_add_pair(line, &span->pairs[i]);
     }
     if (w->style->all)
         add_pairs(line, NULL, 0, span->pairs_all - span->pair_count);
@@ -244,7 +182,7 @@ static void print_bar(const struct waterfall *w, int64_t offset_ns, uint64_t dur
     char bar[WATERFALL_BAR_MAX];
 
     waterfall_text_bar(bar, w->bar, offset_ns, duration_ns, w->trace->duration_ns, w->style->utf8);
-    (void)fprintf(w->to, "%*s%s%s%s\n", GAP, "", code, bar, colour(w, PLAIN));
+    (void)fprintf(w->to, "%*s%s%s%s\n", GAP, "", code, bar, colour(w, WATERFALL_PLAIN));
 }
 
 static void print_right(const struct waterfall *w, unsigned columns, const char *text)
@@ -254,73 +192,86 @@ static void print_right(const struct waterfall *w, unsigned columns, const char 
     (void)fprintf(w->to, "%*s%s", width < columns ? (int)(columns - width) : 1, "", text);
 }
 
-/* The service where it is another than the parent's, and the name, in the columns for both. */
-static void print_name(const struct waterfall *w, const struct start *start,
+/*
+ * The service where it is another than the parent's, and the name, in the columns for both. Returns
+ * false if the service would have taken the name's room.
+ */
+static bool print_name(const struct waterfall *w, const struct waterfall_start *start,
                        const struct view_span *span)
 {
-    const bool named = span->service[0] != '\0' &&
-                       (span->parent == NULL || strcmp(span->parent->service, span->service) != 0);
     const bool failed = span->status == VIEW_STATUS_ERROR;
-    struct line line = {.len = 0};
+    const char *const name = span->name[0] != '\0' ? span->name : "(no name)";
+    const unsigned room = w->name - start->columns;
+    bool named = span->service[0] != '\0' &&
+                 (span->parent == NULL || strcmp(span->parent->service, span->service) != 0);
+    struct waterfall_line line = {.len = 0};
+    const bool wanted = named;
     size_t service, fit;
-    unsigned room = w->name - start->columns, used;
+    unsigned used;
 
-    if (failed && w->style->width < WIDE)
-        add(&line, "! ");
-    if (named) {
-        add(&line, span->service);
-        add(&line, ": ");
-    }
+    if (columns_of(span->service, strlen(span->service)) + columns_of(name, strlen(name)) + 4 >
+        room)
+        named = false;
+    waterfall_line_add(&line, failed && w->style->width < WIDE ? "! " : "");
+    waterfall_line_add(&line, named ? span->service : "");
+    waterfall_line_add(&line, named ? ": " : "");
     service = line.len;
-    add(&line, span->name[0] != '\0' ? span->name : "(no name)");
+    waterfall_line_add(&line, name);
     fit = columns_fit(line.text, line.len, room);
     if (fit < line.len)
-        fit = columns_fit(line.text, line.len, room - 2);
-    if (service > fit)
-        service = fit;
-    used = (unsigned)columns_of(line.text, fit) + (fit < line.len ? 2 : 0);
-    (void)fprintf(w->to, "%s%s%s", colour(w, DIM), start->text, colour(w, PLAIN));
+        fit = columns_fit(line.text, line.len, room - CUT);
+    used = (unsigned)columns_of(line.text, fit) + (fit < line.len ? CUT : 0);
+    (void)fprintf(w->to, "%s%s%s%s", colour(w, WATERFALL_DIM), start->text,
+                  start->first != NULL ? start->first : "", colour(w, WATERFALL_PLAIN));
     (void)fprintf(w->to, "%s%.*s%s", service_colour(w, span->service), (int)service, line.text,
-                  colour(w, PLAIN));
-    (void)fprintf(w->to, "%s%s%.*s%s%s%*s", colour(w, BOLD), failed ? colour(w, RED) : "",
-                  (int)(fit - service), line.text + service, fit < line.len ? ".." : "",
-                  colour(w, PLAIN), used < room ? (int)(room - used) : 0, "");
+                  colour(w, WATERFALL_PLAIN));
+    (void)fprintf(w->to, "%s%s%.*s%s%s%*s", colour(w, WATERFALL_BOLD),
+                  failed ? colour(w, WATERFALL_RED) : "", (int)(fit - service), line.text + service,
+                  fit < line.len ? ".." : "", colour(w, WATERFALL_PLAIN),
+                  used < room ? (int)(room - used) : 0, "");
+    return named || !wanted;
 }
 
-static void print_notices(const struct waterfall *w, const struct view_span *span)
+static void print_notices(const struct waterfall *w, const struct view_span *span, bool named)
 {
     char duration[WATERFALL_TEXT_MAX];
-    struct line line = {.len = 0};
-    struct start start;
+    struct waterfall_line line = {.len = 0};
+    struct waterfall_start start;
 
     draw_below(w, &start, span);
+    if (!named) {
+        waterfall_line_add(&line, "of ");
+        waterfall_line_add(&line, span->service);
+        print_text(w, &start, service_colour(w, span->service), line.text);
+        line = (struct waterfall_line){.len = 0};
+    }
     if (span->orphan) {
-        add(&line, "child of ");
-        add(&line, span->parent_id);
-        add(&line, ", which is not in this spool");
-        print_lines(w, &start, "", 0, YELLOW, line.text);
+        waterfall_line_add(&line, "child of ");
+        waterfall_line_add(&line, span->parent_id);
+        waterfall_line_add(&line, ", which is not in this spool");
+        print_text(w, &start, WATERFALL_YELLOW, line.text);
     }
     if (span->shift_ns != 0 && (span->parent == NULL || span->parent->shift_ns != span->shift_ns)) {
-        line = (struct line){.len = 0};
+        line = (struct waterfall_line){.len = 0};
         waterfall_text_duration(duration,
                                 (uint64_t)(span->shift_ns < 0 ? -span->shift_ns : span->shift_ns),
                                 w->style->utf8);
-        add(&line, span->host[0] != '\0' ? span->host : span->service);
-        add(&line, "'s clock is another; drawn ");
-        add(&line, duration);
-        add(&line, span->shift_ns < 0 ? " earlier" : " later");
-        print_lines(w, &start, "", 0, YELLOW, line.text);
+        waterfall_line_add(&line, span->host[0] != '\0' ? span->host : span->service);
+        waterfall_line_add(&line, "'s clock is another; drawn ");
+        waterfall_line_add(&line, duration);
+        waterfall_line_add(&line, span->shift_ns < 0 ? " earlier" : " later");
+        print_text(w, &start, WATERFALL_YELLOW, line.text);
     }
     if (span->message[0] != '\0') {
-        line = (struct line){.len = 0};
-        add(&line, span->status == VIEW_STATUS_ERROR ? "error: " : "status: ");
-        add(&line, span->message);
-        print_lines(w, &start, "", 0, RED, line.text);
+        line = (struct waterfall_line){.len = 0};
+        waterfall_line_add(&line, span->status == VIEW_STATUS_ERROR ? "error: " : "status: ");
+        waterfall_line_add(&line, span->message);
+        print_text(w, &start, WATERFALL_RED, line.text);
     }
-    line = (struct line){.len = 0};
+    line = (struct waterfall_line){.len = 0};
     add_attributes(w, &line, span);
     if (line.len > 0)
-        print_lines(w, &start, "", 0, DIM, line.text);
+        print_text(w, &start, WATERFALL_DIM, line.text);
 }
 
 static void print_span(struct waterfall *w, const struct view_span *span)
@@ -328,64 +279,65 @@ static void print_span(struct waterfall *w, const struct view_span *span)
     static const char *const statuses[] = {"", "ok", "error"};
     char offset[WATERFALL_TEXT_MAX], duration[WATERFALL_TEXT_MAX];
     const bool failed = span->status == VIEW_STATUS_ERROR;
-    struct start start;
+    struct waterfall_start start;
+    bool named;
 
     if (w->rows++ >= WATERFALL_ROWS_MAX) {
         w->rows_left_out++;
         return;
     }
-    draw(w, &start, span, true);
-    print_name(w, &start, span);
+    draw(w, &start, span);
+    named = print_name(w, &start, span);
     waterfall_text_offset(offset, span->offset_ns, w->style->utf8);
     waterfall_text_duration(duration, span->duration_ns, w->style->utf8);
     if (w->style->width >= WIDE) {
-        (void)fprintf(w->to, " %s%-*s%s", failed ? colour(w, RED) : "", STATUS - 1,
-                      statuses[span->status], colour(w, PLAIN));
+        (void)fprintf(w->to, " %s%-*s%s", failed ? colour(w, WATERFALL_RED) : "", STATUS - 1,
+                      statuses[span->status], colour(w, WATERFALL_PLAIN));
         print_right(w, START, offset);
     }
     print_right(w, DURATION, duration);
     print_bar(w, span->offset_ns, span->duration_ns,
-              failed ? colour(w, RED) : service_colour(w, span->service));
-    print_notices(w, span);
+              failed ? colour(w, WATERFALL_RED) : service_colour(w, span->service));
+    print_notices(w, span, named);
 }
 
 static void print_note(const struct waterfall *w, const struct view_span *span,
                        const struct view_note *note)
 {
     const char *const level = note->event ? "event" : note->level;
-    const char *const code = note->severity >= SEVERITY_ERROR  ? RED
-                             : note->severity >= SEVERITY_WARN ? YELLOW
+    const char *const code = note->severity >= SEVERITY_ERROR  ? WATERFALL_RED
+                             : note->severity >= SEVERITY_WARN ? WATERFALL_YELLOW
                                                                : "";
     char offset[WATERFALL_TEXT_MAX];
-    struct line lead = {.len = 0}, line = {.len = 0};
-    struct start start;
+    struct waterfall_line lead = {.len = 0}, line = {.len = 0};
+    struct waterfall_start start;
     unsigned columns;
 
     if (w->rows > WATERFALL_ROWS_MAX)
         return;
-    draw_below(w, &start, span);
+    draw_note(w, &start, span);
     waterfall_text_offset(offset, note->offset_ns, w->style->utf8);
-    columns = (unsigned)(columns_of(offset, strlen(offset)) + strlen(level)) + 2;
-    add(&lead, offset);
-    add(&lead, " ");
-    add(&lead, colour(w, code));
-    add(&lead, level);
-    add(&lead, " ");
-    add(&lead, colour(w, PLAIN));
+    columns = (unsigned)(columns_of(offset, strlen(offset)) + columns_of(level, strlen(level))) + 2;
+    waterfall_line_add(&lead, offset);
+    waterfall_line_add(&lead, " ");
+    waterfall_line_add(&lead, colour(w, code));
+    waterfall_line_add(&lead, level);
+    waterfall_line_add(&lead, " ");
+    waterfall_line_add(&lead, colour(w, WATERFALL_PLAIN));
     if (note->logger[0] != '\0') {
-        add(&line, note->logger);
-        add(&line, ": ");
+        waterfall_line_add(&line, note->logger);
+        waterfall_line_add(&line, ": ");
     }
-    add(&line, note->text);
+    waterfall_line_add(&line, note->text);
     add_pairs(&line, note->pairs, note->pair_count, note->pairs_all);
-    print_lines(w, &start, lead.text, columns, code, line.text);
+    waterfall_line_print(w->to, w->style, &start, lead.text, columns, code, line.text);
 }
 
 static void print_folded(const struct waterfall *w, const struct view_span *span)
 {
     char least[WATERFALL_TEXT_MAX], most[WATERFALL_TEXT_MAX], sum[WATERFALL_TEXT_MAX];
-    char text[LINE_BYTES];
-    struct start start;
+    char text[WATERFALL_LINE_MAX];
+    struct waterfall_start start;
 
     if (w->rows > WATERFALL_ROWS_MAX)
         return;
@@ -395,7 +347,7 @@ static void print_folded(const struct waterfall *w, const struct view_span *span
     (void)snprintf(text, sizeof(text), "%u more like this: %s to %s each, %s in all (%s)",
                    span->fold_count, least, most, sum, span->name);
     draw_below(w, &start, span->parent);
-    print_lines(w, &start, "", 0, DIM, text);
+    print_text(w, &start, WATERFALL_DIM, text);
 }
 
 /* --- The whole --- */
@@ -409,33 +361,34 @@ static void print_head(const struct waterfall *w)
 {
     const struct view_trace *const trace = w->trace;
     char when[CLOCK_ISO8601_SIZE], duration[WATERFALL_TEXT_MAX], ruler[WATERFALL_TEXT_MAX];
-    struct line line = {.len = 0};
+    struct waterfall_line line = {.len = 0};
     char text[128];
 
     clock_iso8601(when, trace->start_ns);
     waterfall_text_duration(duration, trace->duration_ns, w->style->utf8);
     when[10] = ' ';
-    (void)fprintf(w->to, "%strace %s%s\n", colour(w, BOLD), trace->id, colour(w, PLAIN));
+    (void)fprintf(w->to, "%strace %s%s\n", colour(w, WATERFALL_BOLD), trace->id,
+                  colour(w, WATERFALL_PLAIN));
     (void)snprintf(text, sizeof(text), "%s, %s, %zu span%s", when, duration, trace->span_count,
                    plural(trace->span_count));
-    add(&line, text);
+    waterfall_line_add(&line, text);
     for (size_t i = 0; i < trace->service_count; i++) {
-        add(&line, i == 0 ? " of " : ", ");
-        add(&line, trace->services[i]);
+        waterfall_line_add(&line, i == 0 ? " of " : ", ");
+        waterfall_line_add(&line, trace->services[i]);
     }
-    add(&line, trace->services_left_out ? " and others" : "");
+    waterfall_line_add(&line, trace->services_left_out ? " and others" : "");
     if (trace->errors > 0) {
         (void)snprintf(text, sizeof(text), ", %zu failed", trace->errors);
-        add(&line, text);
+        waterfall_line_add(&line, text);
     }
     if (trace->request[0] != '\0') {
-        add(&line, ", request ");
-        add(&line, trace->request);
+        waterfall_line_add(&line, ", request ");
+        waterfall_line_add(&line, trace->request);
     }
-    print_lines(w, &(const struct start){.columns = 0}, "", 0, "", line.text);
+    print_text(w, &(const struct waterfall_start){.columns = 0}, "", line.text);
     if (trace->span_count == 0)
         return;
-    (void)fprintf(w->to, "%s%-*s", colour(w, DIM), (int)w->name, "SPAN");
+    (void)fprintf(w->to, "%s%-*s", colour(w, WATERFALL_DIM), (int)w->name, "SPAN");
     if (w->style->width >= WIDE) {
         (void)fprintf(w->to, " %-*s", STATUS - 1, "STATUS");
         print_right(w, START - 1, "START");
@@ -444,7 +397,7 @@ static void print_head(const struct waterfall *w)
     (void)snprintf(ruler, sizeof(ruler), "%s", duration);
     (void)fprintf(w->to, "%*s0", GAP, "");
     print_right(w, w->bar - 1, ruler);
-    (void)fprintf(w->to, "%s\n", colour(w, PLAIN));
+    (void)fprintf(w->to, "%s\n", colour(w, WATERFALL_PLAIN));
 }
 
 static void print_foot(const struct waterfall *w)
@@ -474,7 +427,7 @@ void waterfall_print(FILE *to, const struct waterfall_style *style, struct view_
     if (w.name > NAME_MAX_COLUMNS)
         w.name = NAME_MAX_COLUMNS;
     w.bar = room - w.name;
-    w.levels = (w.name - NAME_MIN / 2) / STEP - 1;
+    w.levels = (w.name - NAME_MIN / 2) / WATERFALL_LINE_STEP - 1;
     print_head(&w);
     view_walk_begin(&w.walk, trace);
     while (view_walk_next(&w.walk)) {

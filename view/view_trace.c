@@ -28,7 +28,7 @@ static int make_room(void ***list, size_t count, size_t *room, size_t most)
     const size_t more = 2 * *room + 16;
     void **bigger;
 
-    if (count < *room)
+    if (count < *room && count < most)
         return 0;
     if (count >= most || (bigger = realloc(*list, more * sizeof(*bigger))) == NULL)
         return -1;

@@ -61,16 +61,17 @@ static void find_parents(struct view_trace *trace)
     }
     /* Nobody is an own ancestor: a circle is opened where it is met. */
     for (size_t i = 0; i < trace->span_count; i++) {
-        struct view_span *at = trace->spans[i];
+        struct view_span *at = trace->spans[i], *circle;
 
         for (; at != NULL && at->state == 0; at = at->parent)
             at->state = 1;
-        if (at != NULL && at->state == 1) {
-            at->parent = NULL;
-            at->orphan = true;
-        }
+        circle = at != NULL && at->state == 1 ? at : NULL;
         for (at = trace->spans[i]; at != NULL && at->state == 1; at = at->parent)
             at->state = 2;
+        if (circle != NULL) {
+            circle->parent = NULL;
+            circle->orphan = true;
+        }
     }
 }
 
