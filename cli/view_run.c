@@ -22,6 +22,8 @@
 enum {
     LOOKS_MAX = 3, /* while files are moved under our eyes */
     PLAIN_WIDTH = 100,
+    LINES = 4, /* of an attributes' list */
+    LINES_OF_FEW = 12,
     MIB = 1 << 20,
 };
 
@@ -172,13 +174,15 @@ static struct waterfall_style style_of(const struct view_find_query *query)
 {
     const bool terminal = isatty(STDOUT_FILENO) == 1;
     const char *const term = getenv("TERM"), *const plain = getenv("NO_COLOR");
+    const bool few = query->by == VIEW_FIND_TRACE || query->by == VIEW_FIND_REQUEST;
 
     return (struct waterfall_style){
         .width = width_of(terminal),
         .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
         .colours = terminal && (plain == NULL || plain[0] == '\0') && term != NULL &&
                    strcmp(term, "dumb") != 0,
-        .all = query->by == VIEW_FIND_TRACE || query->by == VIEW_FIND_REQUEST,
+        .all = few,
+        .lines = few ? LINES_OF_FEW : LINES,
     };
 }
 

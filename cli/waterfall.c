@@ -360,6 +360,7 @@ static const char *plural(size_t count)
 static void print_head(const struct waterfall *w)
 {
     const struct view_trace *const trace = w->trace;
+    const bool wide = w->style->width >= WIDE + 4;
     char when[CLOCK_ISO8601_SIZE], duration[WATERFALL_TEXT_MAX], ruler[WATERFALL_TEXT_MAX];
     struct waterfall_line line = {.len = 0};
     char text[128];
@@ -367,10 +368,11 @@ static void print_head(const struct waterfall *w)
     clock_iso8601(when, trace->start_ns);
     waterfall_text_duration(duration, trace->duration_ns, w->style->utf8);
     when[10] = ' ';
-    (void)fprintf(w->to, "%strace %s%s\n", colour(w, WATERFALL_BOLD), trace->id,
-                  colour(w, WATERFALL_PLAIN));
-    (void)snprintf(text, sizeof(text), "%s, %s, %zu span%s", when, duration, trace->span_count,
-                   plural(trace->span_count));
+    (void)fprintf(w->to, "%strace %s%s%s%s\n", colour(w, WATERFALL_BOLD), trace->id,
+                  colour(w, WATERFALL_PLAIN), wide ? "  " : "", wide ? when : "");
+    waterfall_line_add(&line, wide ? "" : when);
+    (void)snprintf(text, sizeof(text), "%s%s, %zu span%s", wide ? "" : ", ", duration,
+                   trace->span_count, plural(trace->span_count));
     waterfall_line_add(&line, text);
     for (size_t i = 0; i < trace->service_count; i++) {
         waterfall_line_add(&line, i == 0 ? " of " : ", ");

@@ -16,7 +16,8 @@ struct waterfall_style {
     unsigned width; /* columns, WATERFALL_WIDTH_MIN to WATERFALL_WIDTH_MAX */
     bool utf8;      /* box-drawing characters, else ASCII */
     bool colours;
-    bool all; /* all attributes, else those that tell what happened */
+    bool all;       /* all attributes, else those that tell what happened */
+    unsigned lines; /* of a message or a list of attributes at most */
 };
 
 /* Of a trace that was built. Of its spans at most WATERFALL_ROWS_MAX are shown. */

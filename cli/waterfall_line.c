@@ -50,12 +50,12 @@ void waterfall_line_print(FILE *to, const struct waterfall_style *style,
     const char *const plain = waterfall_line_colour(style, WATERFALL_PLAIN);
     size_t len = strlen(text);
 
-    for (int line = 0; line == 0 || len > 0; line++) {
+    for (unsigned line = 0; line == 0 || len > 0; line++) {
         const unsigned used = start->columns + (line == 0 ? lead_columns : WATERFALL_LINE_STEP);
         const unsigned room = used + WATERFALL_LINE_ROOM_MIN < style->width
                                   ? style->width - used
                                   : WATERFALL_LINE_ROOM_MIN;
-        const bool last = line + 1 == WATERFALL_LINES_MAX && columns_fit(text, len, room) < len;
+        const bool last = line + 1 == style->lines && columns_fit(text, len, room) < len;
         const size_t fit = columns_break(text, len, last ? room - CUT : room);
         const char *const column = line == 0 ? start->first : start->others;
 

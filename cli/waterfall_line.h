@@ -18,7 +18,6 @@
 enum {
     WATERFALL_LINE_STEP = 3,     /* columns of a level, and of what goes on in the next line */
     WATERFALL_LINE_MAX = 8192,   /* bytes of a text */
-    WATERFALL_LINES_MAX = 4,     /* lines that a text is broken into */
     WATERFALL_LINE_ROOM_MIN = 9, /* columns of a text, however deep it stands */
 };
 
@@ -48,8 +47,8 @@ void waterfall_line_add_pair(struct waterfall_line *line, const struct view_pair
 const char *waterfall_line_colour(const struct waterfall_style *style, const char *code);
 
 /*
- * Writes `text` in the colour `code` behind `lead`, which has `lead_columns`, broken into at most
- * WATERFALL_LINES_MAX lines; if that is not all of it the last ends with "...".
+ * Writes `text` in the colour `code` behind `lead`, which has `lead_columns`, broken into as many
+ * lines as the style allows; if that is not all of it the last ends with "...".
  */
 void waterfall_line_print(FILE *to, const struct waterfall_style *style,
                           const struct waterfall_start *start, const char *lead,

@@ -107,12 +107,15 @@ static void take_span(void *context, const struct record_parts *parts, bool fore
     }
 }
 
+/* Most stretches have nothing that is wanted: a word tells so, unless it may be escaped. */
 static bool wants(void *context, struct text json)
 {
     const struct finding *const f = context;
+    const char *const word = f->query->by == VIEW_FIND_REQUEST  ? f->query->id
+                             : f->query->by == VIEW_FIND_ERRORS ? "\"code\""
+                                                                : NULL;
 
-    return f->query->by != VIEW_FIND_REQUEST ||
-           memmem(json.at, json.len, f->query->id, strlen(f->query->id)) != NULL ||
+    return word == NULL || memmem(json.at, json.len, word, strlen(word)) != NULL ||
            json_walk_escaped(json);
 }
 

@@ -114,7 +114,7 @@ void view_trace_add_span(struct view_trace *trace, const struct record_parts *pa
     span->kind = record.kind;
     span->status = record.status;
     span->name = view_record_text(arena, record.name, VIEW_TRACE_NAME_MAX);
-    span->message = view_record_text(arena, record.message, VIEW_TRACE_VALUE_MAX);
+    span->message = view_record_text(arena, record.message, VIEW_TRACE_TEXT_MAX);
     span->service = view_record_text(arena, view_record_attribute(resource, "service.name"),
                                      VIEW_TRACE_NAME_MAX);
     span->host =
@@ -201,8 +201,8 @@ void view_trace_add_log(struct view_trace *trace, const struct record_parts *par
         copy_id(span, record.span);
         memcpy(note->span, span, sizeof(note->span));
         note->logger = view_record_text(arena, record.name, VIEW_TRACE_NAME_MAX);
-        note->text = parts->line ? view_record_text(arena, record.body, VIEW_TRACE_VALUE_MAX)
-                                 : view_record_any(arena, record.body, VIEW_TRACE_VALUE_MAX);
+        note->text = parts->line ? view_record_text(arena, record.body, VIEW_TRACE_TEXT_MAX)
+                                 : view_record_any(arena, record.body, VIEW_TRACE_TEXT_MAX);
         note->pairs = view_record_pairs(arena, record.attributes, parts->line, VIEW_TRACE_PAIRS_MAX,
                                         VIEW_TRACE_VALUE_MAX, &note->pair_count, &note->pairs_all);
     }

@@ -16,7 +16,8 @@ enum {
     VIEW_TRACE_SPANS_MAX = 20000,
     VIEW_TRACE_NOTES_MAX = 20000, /* log records and events */
     VIEW_TRACE_NAME_MAX = 256,    /* bytes of a name */
-    VIEW_TRACE_VALUE_MAX = 1024,  /* of a value, or a message */
+    VIEW_TRACE_VALUE_MAX = 256,   /* of an attribute's value */
+    VIEW_TRACE_TEXT_MAX = 1024,   /* of a message */
     VIEW_TRACE_PAIRS_MAX = 64,    /* attributes of a span, a log record or an event */
 };
 

@@ -48,7 +48,7 @@ def look(build, folder, arguments, expected=0):
     os.close(null)
     if os.waitstatus_to_exitcode(status) != expected:
         raise SystemExit(f"bench: view {arguments}: status {status}")
-    return {"s": clock / 1e9, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024}
+    return {"s": clock / 1e9, "cpu": usage.ru_utime + usage.ru_stime}
 
 
 def run(work, rounds, _seconds, builds):
@@ -81,7 +81,6 @@ def run(work, rounds, _seconds, builds):
                 if cold:
                     forget(folder)
                 results.append(look(build, folder, arguments, expected))
-            rows.append([build.name(name), values(results, "s", ".2f"), values(results, "cpu", ".2f"),
-                         values(results, "rss", ".1f")])
+            rows.append([build.name(name), values(results, "s", ".2f"), values(results, "cpu", ".2f")])
     table(f"`microtrace view` in a spool of {2 * SIZE >> 20} MiB, half spans, half log lines; {rounds} rounds",
-          ["what is asked for", "s by the clock", "CPU s", "MiB of memory at most"], rows)
+          ["what is asked for", "s by the clock", "CPU s"], rows)

@@ -78,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     add(&trace, SPOOL_LOGS, text, size + 1);
     view_trace_build(&trace);
     style.all = size % 3 == 0;
+    style.lines = 1 + (unsigned)size % 12;
     waterfall_print(to, &style, &trace);
     assert(fclose(to) == 0);
     for (size_t i = 0; i < len; i++)
