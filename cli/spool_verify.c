@@ -84,9 +84,9 @@ static void check_item(struct tally *tally, enum spool_signal signal, const char
         wrong(tally, file, offset, "not UTF-8: a line of %llu bytes", length);
         break;
     case SPOOL_LINE_OVERSIZE:
-        if (length >= SPOOL_LINE_MAX)
+        if (reader.overlong > 0)
             wrong(tally, file, offset, "oversize: a line of %llu bytes, at most %d are read",
-                  length, SPOOL_LINE_MAX);
+                  (unsigned long long)reader.overlong, SPOOL_LINE_MAX);
         else
             wrong(tally, file, offset, "oversize: %llu bytes, a record has at most %d", length,
                   SPOOL_LINES_RECORD_MAX);

@@ -336,7 +336,7 @@ static void print_note(const struct waterfall *w, const struct view_span *span,
 static void print_folded(const struct waterfall *w, const struct view_span *span)
 {
     char least[WATERFALL_TEXT_MAX], most[WATERFALL_TEXT_MAX], sum[WATERFALL_TEXT_MAX];
-    char text[WATERFALL_LINE_MAX];
+    char text[WATERFALL_LINE_MAX], below[48] = "";
     struct waterfall_start start;
 
     if (w->rows > WATERFALL_ROWS_MAX)
@@ -344,8 +344,10 @@ static void print_folded(const struct waterfall *w, const struct view_span *span
     waterfall_text_duration(least, span->fold_least_ns, w->style->utf8);
     waterfall_text_duration(most, span->fold_most_ns, w->style->utf8);
     waterfall_text_duration(sum, span->fold_sum_ns, w->style->utf8);
-    (void)snprintf(text, sizeof(text), "%u more like this: %s to %s each, %s in all (%s)",
-                   span->fold_count, least, most, sum, span->name);
+    if (span->fold_below > 0)
+        (void)snprintf(below, sizeof(below), ", with %zu below them", span->fold_below);
+    (void)snprintf(text, sizeof(text), "%u more like this%s: %s to %s each, %s in all (%s)",
+                   span->fold_count, below, least, most, sum, span->name);
     draw_below(w, &start, span->parent);
     print_text(w, &start, WATERFALL_DIM, text);
 }

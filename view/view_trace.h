@@ -61,6 +61,7 @@ struct view_span {
     /* Of siblings that are alike: */
     bool folded;         /* it is not shown, nor is what is below it */
     uint32_t fold_count; /* so many like it are not shown, if they are told of behind this one */
+    size_t fold_below;   /* and so many spans below those */
     uint64_t fold_least_ns, fold_most_ns, fold_sum_ns;
     /* Of the walk (view/view_walk.h). */
     struct view_span *walk_child;

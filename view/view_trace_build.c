@@ -189,6 +189,7 @@ static void fold(struct view_span **alike, size_t count)
             continue;
         span->folded = true;
         told->fold_count++;
+        told->fold_below += span->below;
         told->fold_sum_ns += span->duration_ns;
         if (span->duration_ns < told->fold_least_ns)
             told->fold_least_ns = span->duration_ns;
@@ -325,14 +326,15 @@ void view_trace_build(struct view_trace *trace)
         set_offsets(trace, span->notes, span);
         trace->errors += span->status == VIEW_STATUS_ERROR;
         learn_service(trace, span->service);
-        if (siblings != NULL && span->children != NULL)
-            fold_siblings(span->children, siblings);
     }
     set_offsets(trace, trace->notes, NULL);
-    if (siblings != NULL && trace->roots != NULL)
-        fold_siblings(trace->roots, siblings);
     for (size_t i = count; i-- > 0;) {
         if (trace->spans[i]->parent != NULL)
             trace->spans[i]->parent->below += trace->spans[i]->below + 1;
     }
+    if (siblings == NULL || count == 0)
+        return;
+    fold_siblings(trace->roots, siblings);
+    for (size_t i = 0; i < count; i++)
+        fold_siblings(trace->spans[i]->children, siblings);
 }

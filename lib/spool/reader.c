@@ -18,11 +18,10 @@ static void empty(struct spool_lines *batch)
 
 static void end_overlong(struct spool_reader *r, struct spool_cursor *cursor)
 {
-    const uint64_t length = cursor->offset - cursor->line;
-
     r->base = cursor->line;
+    r->overlong = cursor->offset - cursor->line;
     r->batch.items[r->batch.count++] = (struct spool_line){
-        .length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX,
+        .length = r->overlong < UINT32_MAX ? (uint32_t)r->overlong : UINT32_MAX,
         .records = 1,
         .kind = SPOOL_LINE_OVERSIZE,
         .last = true,
@@ -82,6 +81,7 @@ int spool_reader_next(struct spool_reader *r, struct spool_cursor *cursor, bool 
     size_t size = WINDOW;
 
     empty(&r->batch);
+    r->overlong = 0;
     while (cursor->offset < cursor->limit) {
         const uint64_t left = cursor->limit - cursor->offset;
         ssize_t got;

@@ -43,6 +43,7 @@ struct spool_reader {
     /* What the last call has found: items that point into `window`, which begins at `base`. */
     struct spool_lines batch;
     uint64_t base;
+    uint64_t overlong; /* bytes of the line that is the one item, if it was too long; else 0 */
     char window[SPOOL_LINE_MAX];
 };
 

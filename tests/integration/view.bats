@@ -130,7 +130,7 @@ harmless() {
     view --trace 00000000000000000000000000005000
     [ "$status" -eq 0 ]
     [ "$(wc -l <"$DIR/out")" -lt 2500 ]
-    shows '5000 spans of batch, 1 failed' 'more like this: '
+    shows '5000 spans of batch, 1 failed' 'more like this, with '
     grep -q 'INSERT .* error ' "$DIR/out" # what failed is not folded
     view --trace 00000000000000000000000000005000 --json
     [ "$(grep -c resourceSpans "$DIR/out")" -eq 5000 ]
