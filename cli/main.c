@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */ /* one a line, however many there are */
 static const struct command *const commands[] = {
     &command_run,
     &command_span,
@@ -33,6 +34,7 @@ static const struct command *const commands[] = {
     &command_cron,
     NULL,
 };
+/* clang-format on */
 
 enum { INDENT = 6 };
 

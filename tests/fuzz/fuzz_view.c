@@ -14,16 +14,17 @@
 #define ID "0123456789abcdef0123456789abcdef"
 
 const struct fuzz_seed fuzz_seeds[] = {
-    FUZZ_SEED("{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\","
-              "\"value\":{\"stringValue\":\"a\"}},{\"key\":\"host.name\",\"value\":{\"stringValue\":"
-              "\"h\"}}]},\"scopeSpans\":[{\"spans\":[{\"spanId\":\"aaaaaaaaaaaaaaaa\",\"name\":"
-              "\"\\u001b[31m\",\"startTimeUnixNano\":\"100\",\"endTimeUnixNano\":\"200\","
-              "\"attributes\":[{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/x y\"}}],"
-              "\"events\":[{\"timeUnixNano\":\"150\",\"name\":\"e\"}],\"status\":{\"code\":2,"
-              "\"message\":\"m\"}}]}]}]}\n"
-              "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"spanId\":\"bbbbbbbbbbbbbbbb\","
-              "\"parentSpanId\":\"aaaaaaaaaaaaaaaa\",\"startTimeUnixNano\":\"9\",\"kind\":3},{"
-              "\"spanId\":\"cccccccccccccccc\",\"parentSpanId\":\"cccccccccccccccc\"}]}]}]}\n"),
+    FUZZ_SEED(
+        "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\","
+        "\"value\":{\"stringValue\":\"a\"}},{\"key\":\"host.name\",\"value\":{\"stringValue\":"
+        "\"h\"}}]},\"scopeSpans\":[{\"spans\":[{\"spanId\":\"aaaaaaaaaaaaaaaa\",\"name\":"
+        "\"\\u001b[31m\",\"startTimeUnixNano\":\"100\",\"endTimeUnixNano\":\"200\","
+        "\"attributes\":[{\"key\":\"url.path\",\"value\":{\"stringValue\":\"/x y\"}}],"
+        "\"events\":[{\"timeUnixNano\":\"150\",\"name\":\"e\"}],\"status\":{\"code\":2,"
+        "\"message\":\"m\"}}]}]}]}\n"
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"spanId\":\"bbbbbbbbbbbbbbbb\","
+        "\"parentSpanId\":\"aaaaaaaaaaaaaaaa\",\"startTimeUnixNano\":\"9\",\"kind\":3},{"
+        "\"spanId\":\"cccccccccccccccc\",\"parentSpanId\":\"cccccccccccccccc\"}]}]}]}\n"),
     FUZZ_SEED("{\"asctime\":\"2026-01-01T00:00:00.000Z\",\"levelname\":\"ERROR\",\"name\":\"n\","
               "\"message\":\"m\",\"trace_id\":\"" ID "\",\"span_id\":\"aaaaaaaaaaaaaaaa\"}\n"
               "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"kvlistValue\":{}},"

@@ -100,11 +100,12 @@ static void add_log(struct fixture *f, const char *span, int ms, const char *mes
     char line[1024], when[CLOCK_ISO8601_SIZE];
 
     clock_iso8601(when, T0 + (uint64_t)ms * 1000000);
-    (void)snprintf(line, sizeof(line),
-                   "{\"asctime\":\"%s\",\"levelname\":\"WARNING\",\"name\":\"n\",\"message\":\"%s\","
-                   "\"request_id\":\"r1\",\"trace_id\":\"" ID
-                   "\",\"span_id\":\"%s\",\"k\":7,\"resource\":{}}\n",
-                   when, message, span);
+    (void)snprintf(
+        line, sizeof(line),
+        "{\"asctime\":\"%s\",\"levelname\":\"WARNING\",\"name\":\"n\",\"message\":\"%s\","
+        "\"request_id\":\"r1\",\"trace_id\":\"" ID
+        "\",\"span_id\":\"%s\",\"k\":7,\"resource\":{}}\n",
+        when, message, span);
     add_line(f, SPOOL_LOGS, line);
 }
 
@@ -311,12 +312,13 @@ static void texts_are_cut_with_a_mark_and_command_no_terminal(void **state)
     const struct view_span *span;
     size_t len;
 
-    len = (size_t)sprintf(line,
-                          "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"trace_id\":\"" ID
-                          "\",\"span_id\":\"%s\",\"name\":\"\\u001b[31m \x7f \xc2\x9b "
-                          "\xe2\x80\xae \\\"q\\\" \\n\",\"attributes\":[{\"key\":\"big\",\"value\":{"
-                          "\"stringValue\":\"",
-                          a);
+    len =
+        (size_t)sprintf(line,
+                        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"trace_id\":\"" ID
+                        "\",\"span_id\":\"%s\",\"name\":\"\\u001b[31m \x7f \xc2\x9b "
+                        "\xe2\x80\xae \\\"q\\\" \\n\",\"attributes\":[{\"key\":\"big\",\"value\":{"
+                        "\"stringValue\":\"",
+                        a);
     memset(line + len, 'x', 65536);
     (void)strcpy(line + len + 65536,
                  "\"}},{\"key\":\"n\",\"value\":{\"intValue\":\"7\"}},{\"key\":\"l\",\"value\":{"
@@ -326,7 +328,8 @@ static void texts_are_cut_with_a_mark_and_command_no_terminal(void **state)
     span = f->trace.roots;
     assert_string_equal(span->name, "\\u001b[31m \\u007f \\u009b \\u202e \"q\" \\n");
     assert_int_equal(span->pair_count, 3);
-    assert_int_equal(strlen(span->pairs[0].value), VIEW_TRACE_VALUE_MAX + strlen("...(65536 bytes)"));
+    assert_int_equal(strlen(span->pairs[0].value),
+                     VIEW_TRACE_VALUE_MAX + strlen("...(65536 bytes)"));
     assert_non_null(strstr(span->pairs[0].value, "x...(65536 bytes)"));
     assert_string_equal(span->pairs[1].value, "7");
     assert_string_equal(span->pairs[2].value, "[\"v\"]");
