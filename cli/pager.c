@@ -11,12 +11,14 @@
 
 extern char **environ;
 
+#define PAGER_UNLESS_SET "command -v less >/dev/null && exec less; exec cat"
+
 static int saved = -1; /* standard output while the pager has its place */
 
 pid_t pager_start(void)
 {
     const char *const named = getenv("PAGER");
-    const char *const command = named != NULL ? named : "exec less 2>/dev/null || exec cat";
+    const char *const command = named != NULL ? named : PAGER_UNLESS_SET;
     char *const argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
     posix_spawn_file_actions_t actions;
     int ends[2], error;

@@ -59,8 +59,9 @@ void waterfall_line_print(FILE *to, const struct waterfall_style *style,
         const size_t fit = columns_break(text, len, last ? room - CUT : room);
         const char *const column = line == 0 ? start->first : start->others;
 
-        (void)fprintf(to, "%s%s%s%s", waterfall_line_colour(style, WATERFALL_DIM), start->text,
-                      column != NULL ? column : "", plain);
+        if (start->columns > 0)
+            (void)fprintf(to, "%s%s%s%s", waterfall_line_colour(style, WATERFALL_DIM), start->text,
+                          column, plain);
         if (line == 0)
             (void)fputs(lead, to);
         else

@@ -106,6 +106,13 @@ harmless() {
     TERM=xterm NO_COLOR=1 PAGER="sed s/^/paged:/" script -qec "'$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
     grep -q "^paged:trace $TRACE" "$DIR/tty"
     refute grep -qv '^paged:' "$DIR/tty"
+    # Unless it is set it is less, which ends at once where a screen holds all, or else cat.
+    TERM=xterm NO_COLOR=1 script -qec "stty rows 100 cols 100; '$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
+    grep -q "^trace $TRACE" <(tr -d '\r' <"$DIR/tty" | sed 's/^\x1b[^a-z]*[a-z=]*//')
+    mkdir "$DIR/bin"
+    ln -s "$(command -v sh)" "$(command -v cat)" "$DIR/bin/"
+    TERM=xterm NO_COLOR=1 script -qec "PATH=$DIR/bin '$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
+    grep -q "^trace $TRACE" "$DIR/tty"
     # A pager that is left at once is no failure.
     make_spool big
     TERM=xterm PAGER=true script -qec "'$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
