@@ -16,7 +16,8 @@ static void three_digits(char out[WATERFALL_TEXT_MAX], double value, const char 
 
 void waterfall_text_duration(char out[WATERFALL_TEXT_MAX], uint64_t ns, bool utf8)
 {
-    const uint64_t seconds = (ns + CLOCK_NS_PER_S / 2) / CLOCK_NS_PER_S;
+    const uint64_t seconds =
+        ns / CLOCK_NS_PER_S + (ns % CLOCK_NS_PER_S >= CLOCK_NS_PER_S / 2 ? 1 : 0);
 
     if (ns == 0)
         (void)snprintf(out, WATERFALL_TEXT_MAX, "0");
