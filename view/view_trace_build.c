@@ -10,6 +10,13 @@ enum {
     SHOWN_FAILED = 5, /* and so many of them that failed */
 };
 
+/* A list of pointers, which is NULL where there are none. */
+static void sort(void *list, size_t count, int (*order)(const void *, const void *))
+{
+    if (count > 1)
+        qsort(list, count, sizeof(void *), order);
+}
+
 /* --- Who is whose child --- */
 
 static int by_id(const void *a, const void *b)
@@ -27,7 +34,7 @@ static struct view_span *find(const struct view_trace *trace, const char id[IDS_
     const struct view_span *const wanted = &key;
     struct view_span **found;
 
-    if (id[0] == '\0')
+    if (id[0] == '\0' || trace->span_count == 0)
         return NULL;
     memcpy(key.id, id, IDS_SPAN_HEX);
     found = bsearch(&wanted, trace->spans, trace->span_count, sizeof(struct view_span *), by_id);
@@ -39,7 +46,7 @@ static void drop_duplicates(struct view_trace *trace)
 {
     size_t kept = 0;
 
-    qsort(trace->spans, trace->span_count, sizeof(struct view_span *), by_id);
+    sort(trace->spans, trace->span_count, by_id);
     for (size_t i = 0; i < trace->span_count; i++) {
         struct view_span *const span = trace->spans[i];
 
@@ -206,7 +213,7 @@ static void fold_siblings(struct view_span *first, struct view_span **siblings)
         siblings[count++] = at;
     if (count <= VIEW_TRACE_ALIKE)
         return;
-    qsort(siblings, count, sizeof(struct view_span *), by_name);
+    sort(siblings, count, by_name);
     for (size_t i = 1; i <= count; i++) {
         if (i < count && strcmp(siblings[i]->name, siblings[begin]->name) == 0 &&
             strcmp(siblings[i]->service, siblings[begin]->service) == 0)
@@ -235,7 +242,7 @@ static void give_notes(struct view_trace *trace)
 {
     for (size_t i = 0; i < trace->note_count; i++)
         trace->all_notes[i]->order = (uint32_t)i;
-    qsort(trace->all_notes, trace->note_count, sizeof(struct view_note *), by_time);
+    sort(trace->all_notes, trace->note_count, by_time);
     for (size_t i = trace->note_count; i-- > 0;) {
         struct view_note *const note = trace->all_notes[i];
         struct view_span *const span = find(trace, note->span);
@@ -315,7 +322,7 @@ void view_trace_build(struct view_trace *trace)
     link_children(trace);
     for (span = trace->roots; span != NULL; span = next_span(span))
         learn_times(span);
-    qsort(trace->spans, trace->span_count, sizeof(struct view_span *), by_start);
+    sort(trace->spans, trace->span_count, by_start);
     link_children(trace);
     learn_range(trace);
     for (span = trace->roots; span != NULL; span = next_span(span))
