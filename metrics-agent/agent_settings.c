@@ -189,6 +189,21 @@ const char *agent_settings_exporter_name(enum spool_signal signal)
     return names[signal];
 }
 
+bool agent_settings_nowhere(const struct agent_settings *settings, enum spool_signal signal,
+                            char why[CONFIG_ERROR_MAX])
+{
+    const bool disabled = settings->telemetry.sdk_disabled;
+    const bool none = settings->exporter[signal] != 0;
+
+    if (disabled)
+        (void)snprintf(why, CONFIG_ERROR_MAX, "OTEL_SDK_DISABLED is true");
+    else if (none)
+        (void)snprintf(why, CONFIG_ERROR_MAX, "%s is none", agent_settings_exporter_name(signal));
+    else
+        (void)snprintf(why, CONFIG_ERROR_MAX, "no endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)");
+    return disabled || none;
+}
+
 static bool token_char(char c)
 {
     return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);

@@ -66,6 +66,13 @@ int agent_settings_header(const char **at, char header[AGENT_SETTINGS_HEADER_MAX
 void agent_settings_check_headers(const char *list, const char *variable,
                                   void (*warn)(const char *message));
 
+/*
+ * For a signal that is not sent: why not. Returns whether a setting asks for that; else there is no
+ * endpoint that can be used.
+ */
+bool agent_settings_nowhere(const struct agent_settings *settings, enum spool_signal signal,
+                            char why[CONFIG_ERROR_MAX]);
+
 /* The variables that name the signal's own endpoint, and whether it is sent at all. */
 const char *agent_settings_endpoint_name(enum spool_signal signal);
 const char *agent_settings_exporter_name(enum spool_signal signal);

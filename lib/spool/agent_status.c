@@ -28,10 +28,15 @@ struct field {
     }
 
 static const struct field status_fields[] = {
-    FIELD(agent_status, NUMBER, pid),          FIELD(agent_status, NUMBER, started_ms),
-    FIELD(agent_status, NUMBER, ended_ms),     FIELD(agent_status, FLAG, drain),
-    FIELD(agent_status, NUMBER, spool_device), FIELD(agent_status, NUMBER, spool_inode),
-    FIELD(agent_status, TEXT, listen),         {.name = NULL},
+    FIELD(agent_status, NUMBER, pid),
+    FIELD(agent_status, NUMBER, started_ms),
+    FIELD(agent_status, NUMBER, ended_ms),
+    FIELD(agent_status, FLAG, drain),
+    FIELD(agent_status, NUMBER, spool_device),
+    FIELD(agent_status, NUMBER, spool_inode),
+    FIELD(agent_status, TEXT, listen),
+    FIELD(agent_status, TEXT, version),
+    {.name = NULL},
 };
 
 static const struct field signal_fields[] = {

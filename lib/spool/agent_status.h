@@ -20,6 +20,7 @@ enum {
     AGENT_STATUS_URL_MAX = 2048,
     AGENT_STATUS_TEXT_MAX = 512,
     AGENT_STATUS_CODE_MAX = 12,
+    AGENT_STATUS_VERSION_MAX = 32,
     AGENT_STATUS_WARNINGS_MAX = 8,
     AGENT_STATUS_FILE_MAX = 65536,        /* bytes: all texts at their longest, with some escaped */
     AGENT_STATUS_LOSSES = SPOOL_OVERSIZE, /* reasons: every spool_result but SPOOL_OK */
@@ -48,6 +49,7 @@ struct agent_status_signal {
 };
 
 struct agent_status {
+    char version[AGENT_STATUS_VERSION_MAX]; /* of the agent; "" of one that did not tell yet */
     uint64_t pid;
     uint64_t started_ms;
     uint64_t ended_ms;                  /* of a clean end; 0 while it runs, or if it died */

@@ -45,18 +45,11 @@ static void set_nowhere(struct agent_status *status, const struct agent_settings
 {
     struct agent_status_signal *const s = &status->signals[signal];
     const char *const warning = endpoint_warning(status, signal);
-    const char *why = "no endpoint is set (OTEL_EXPORTER_OTLP_ENDPOINT)";
-    char none[AGENT_STATUS_TEXT_MAX];
+    char why[CONFIG_ERROR_MAX];
+    const bool meant = agent_settings_nowhere(settings, signal, why);
 
-    if (settings->telemetry.sdk_disabled)
-        why = "OTEL_SDK_DISABLED is true";
-    else if (settings->exporter[signal] != 0)
-        why = none;
-    else if (warning != NULL)
-        why = warning;
-    (void)snprintf(none, sizeof(none), "%s is none", agent_settings_exporter_name(signal));
-    s->mistaken = why == warning;
-    (void)snprintf(s->nowhere, sizeof(s->nowhere), "%s", why);
+    s->mistaken = !meant && warning != NULL;
+    (void)snprintf(s->nowhere, sizeof(s->nowhere), "%s", s->mistaken ? warning : why);
 }
 
 static void describe(struct status_file *file, const struct exporters *exporters)
@@ -64,6 +57,7 @@ static void describe(struct status_file *file, const struct exporters *exporters
     const struct agent_settings *const settings = exporters->shared.settings;
     struct agent_status *const now = &file->now;
 
+    (void)snprintf(now->version, sizeof(now->version), "%s", MICROTRACE_VERSION);
     now->pid = (uint64_t)getpid();
     now->started_ms = clock_unix_ns() / NS_PER_MS;
     now->drain = exporters->shared.drain;

@@ -62,7 +62,8 @@ static void test_all_of_it_comes_back(void **state)
     struct agent_status_signal *const logs = &status.signals[SPOOL_LOGS];
 
     (void)state;
-    status = (struct agent_status){.pid = 42,
+    status = (struct agent_status){.version = "1.2.3",
+                                   .pid = 42,
                                    .started_ms = UINT64_MAX,
                                    .ended_ms = 7,
                                    .drain = true,
