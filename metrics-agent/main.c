@@ -13,6 +13,7 @@
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
 #include "metrics-agent/export/exporters.h"
+#include "metrics-agent/export/probe.h"
 #include "metrics-agent/export/status_file.h"
 #include "metrics-agent/scrape/scraper.h"
 
@@ -55,7 +56,7 @@ struct agent {
 
 /* What the command line says. */
 struct arguments {
-    bool drain, once, check;
+    bool drain, once, check, probe;
     double within_s;
 };
 
@@ -70,6 +71,9 @@ static int read_options(struct arguments *arguments, int argc, char **argv)
          "is well, and is content where nothing is to be sent, or another one is doing it."},
         {"--check", offsetof(struct arguments, check),
          "Look at the settings and end: 0, or 2 and what is wrong."},
+        {"--probe", offsetof(struct arguments, probe),
+         "Send one empty request to the endpoint of each signal, print how it is answered, and "
+         "end: 0, or 1 if one is not taken."},
         {NULL, 0, NULL},
     };
     static const struct config_setting rows[] = {
@@ -377,6 +381,18 @@ static void finish(struct agent *agent)
     agent_metrics_close(&agent->metrics);
 }
 
+static int run_probe(struct agent *agent)
+{
+    int result;
+
+    if (open_multi(agent) != 0)
+        return EXIT_FAILURE;
+    result = probe_run(&agent->settings, agent->multi);
+    (void)curl_multi_cleanup(agent->multi);
+    curl_global_cleanup();
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     static struct agent agent;
@@ -391,6 +407,8 @@ int main(int argc, char **argv)
         telemetry_settings_check(&agent.settings.telemetry);
         return EXIT_SUCCESS;
     }
+    if (arguments.probe)
+        return run_probe(&agent);
     agent.drain = arguments.drain || arguments.once;
     agent.once = arguments.once;
     agent.within_ns = arguments.once

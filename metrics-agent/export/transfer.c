@@ -5,6 +5,7 @@
 #include "lib/base/trust_file.h"
 #include "metrics-agent/export/otlp_protobuf.h"
 #include "metrics-agent/export/transfer_headers.h"
+#include "metrics-agent/export/transfer_remedy.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -17,13 +18,8 @@
 enum {
     GZIP_WINDOW = 15 + 16, /* zlib's way to ask for a gzip header */
     GZIP_MEMORY = 8,
-    UNAUTHORIZED = 401,
-    FORBIDDEN = 403,
-    NOT_FOUND = 404,
     PAYLOAD_TOO_LARGE = 413,
-    UNSUPPORTED_MEDIA_TYPE = 415,
     DETAIL_QUOTE = 200,  /* bytes of an answer that a message quotes */
-    REMEDY_LOOK = 1024,  /* bytes of it that are searched for what may help */
     ANSWER_FIRST = 4096, /* bytes of the first buffer for an answer */
 };
 
@@ -377,54 +373,6 @@ static bool is_page(const struct transfer *transfer)
     return at < end && *at == '<';
 }
 
-/* What the person who reads an error may do about it; "" for nothing known. */
-static const char *remedy_of_answer(const struct transfer *transfer, long status)
-{
-    const bool json = transfer->export->protocol == AGENT_PROTOCOL_JSON;
-    char text[REMEDY_LOOK + 1];
-    size_t len = transfer->answer_len < REMEDY_LOOK ? transfer->answer_len : REMEDY_LOOK;
-
-    if (status == UNSUPPORTED_MEDIA_TYPE && json)
-        return "; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
-    if (status == UNAUTHORIZED || status == FORBIDDEN)
-        return "; look at OTEL_EXPORTER_OTLP_HEADERS";
-    if (status == NOT_FOUND)
-        return "; look at the path in OTEL_EXPORTER_OTLP_ENDPOINT";
-    memcpy(text, len > 0 ? transfer->answer : "", len);
-    text[len] = '\0';
-    if (strcasestr(text, "HTTPS") != NULL && strncasecmp(transfer->export->url, "http:", 5) == 0)
-        return "; the port speaks TLS: write https:// in OTEL_EXPORTER_OTLP_ENDPOINT";
-    if (json && status >= 400 && status < 500 &&
-        (strcasestr(text, "json") != NULL || strcasestr(text, "protobuf") != NULL ||
-         strcasestr(text, "content-type") != NULL || strcasestr(text, "content type") != NULL))
-        return "; if it takes no JSON, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
-    return "";
-}
-
-static const char *remedy_of_error(const struct transfer *transfer, CURLcode result)
-{
-    const bool tls = strncasecmp(transfer->export->url, "https:", 6) == 0;
-
-    switch (result) {
-    case CURLE_SSL_CONNECT_ERROR:
-        return "; if the port does not speak TLS, write http:// in OTEL_EXPORTER_OTLP_ENDPOINT";
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        return "; OTEL_EXPORTER_OTLP_CERTIFICATE names the file of trusted CAs";
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return "; look at the host in OTEL_EXPORTER_OTLP_ENDPOINT";
-    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, as libcurl takes a gRPC server's first bytes */
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING:
-        return tls ? ""
-                   : "; if the port is one for gRPC (4317) or TLS, take the one for OTLP/HTTP "
-                     "(4318) or write https://";
-    default:
-        return "";
-    }
-}
-
 void transfer_finish(struct transfer *transfer, CURLcode result, struct transfer_outcome *outcome)
 {
     long status = 0;
@@ -452,7 +400,8 @@ void transfer_finish(struct transfer *transfer, CURLcode result, struct transfer
         } else {
             len = strlen(outcome->detail);
             (void)snprintf(outcome->detail + len, sizeof outcome->detail - len, "%s",
-                           remedy_of_answer(transfer, status));
+                           transfer_remedy_of_answer(transfer->export, transfer->answer,
+                                                     transfer->answer_len, status));
         }
         return;
     }
@@ -467,5 +416,5 @@ void transfer_finish(struct transfer *transfer, CURLcode result, struct transfer
     else
         (void)snprintf(outcome->detail, sizeof outcome->detail, "%s%s",
                        transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result),
-                       remedy_of_error(transfer, result));
+                       transfer_remedy_of_error(transfer->export, result));
 }
