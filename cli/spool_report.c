@@ -17,6 +17,8 @@ enum {
     WAITING_MAX_S = 60, /* that a record may wait with an agent at work */
     HELD_MAX_S = 3600,  /* that a writer may keep a sealed segment open */
     FREE_PERCENT_MIN = 2,
+    STATUS_LOOKS = 10, /* STATUS_PAUSE_MS apart */
+    STATUS_PAUSE_MS = 50,
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -32,8 +34,13 @@ say(char texts[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX], size_t *count, co
     va_end(arguments);
 }
 
-#define WRONG(report, ...) say((report)->wrong, &(report)->wrong_count, __VA_ARGS__)
-#define NOTE(report, ...)  say((report)->notes, &(report)->note_count, __VA_ARGS__)
+#define WRONG(report, kind, ...)                                                                   \
+    do {                                                                                           \
+        if ((report)->wrong_count < SPOOL_REPORT_TEXTS_MAX)                                        \
+            (report)->wrong_kinds[(report)->wrong_count] = (kind);                                 \
+        say((report)->wrong, &(report)->wrong_count, __VA_ARGS__);                                 \
+    } while (0)
+#define NOTE(report, ...) say((report)->notes, &(report)->note_count, __VA_ARGS__)
 
 static double age_s(uint64_t since_ns, uint64_t now_ns)
 {
@@ -179,28 +186,36 @@ static bool judge_export(struct spool_report *report, int i)
     if (agent->state != SPOOL_AGENT_LIVE && !spool_agent_drained(agent))
         return false;
     if (s->nowhere[0] != '\0' && s->mistaken)
-        WRONG(report, "%s: nothing is sent: %s", name, s->nowhere);
+        WRONG(report, SPOOL_REPORT_SETTING, "%s: nothing is sent: %s", name, s->nowhere);
     else if (s->nowhere[0] != '\0')
         NOTE(report, "%s: nothing is sent, the spool keeps the newest: %s", name, s->nowhere);
     if (s->failing_ms != 0)
-        WRONG(report, "%s: for %.0f s nothing has been delivered to %.200s: %.250s", name,
+        WRONG(report, SPOOL_REPORT_EXPORT,
+              "%s: for %.0f s nothing has been delivered to %.200s: %.250s", name,
               spool_agent_age_s(agent, s->failing_ms), s->endpoint, s->reason);
     if (s->unanswered_ms != 0)
-        WRONG(report, "%s: %.200s has not answered for %.0f s", name, s->endpoint,
-              spool_agent_age_s(agent, s->unanswered_ms));
+        WRONG(report, SPOOL_REPORT_EXPORT, "%s: %.200s has not answered for %.0f s", name,
+              s->endpoint, spool_agent_age_s(agent, s->unanswered_ms));
     if (s->failing_ms == 0 && s->rejected > 0)
-        WRONG(report, "%s: the last answer rejected %llu records: %.250s", name,
-              (unsigned long long)s->rejected, s->reason);
+        WRONG(report, SPOOL_REPORT_EXPORT, "%s: the last answer rejected %llu records: %.250s",
+              name, (unsigned long long)s->rejected, s->reason);
     return report->wrong_count > before;
 }
 
 static void judge_losses(struct spool_report *report, int i)
 {
+    static const enum spool_report_kind loss_kinds[AGENT_STATUS_LOSSES] = {
+        [SPOOL_NO_SPACE - 1] = SPOOL_REPORT_LOSS_FULL,
+        [SPOOL_FULL - 1] = SPOOL_REPORT_NO_AGENT,
+        [SPOOL_UNWRITABLE - 1] = SPOOL_REPORT_LOSS_RIGHTS,
+        [SPOOL_OVERSIZE - 1] = SPOOL_REPORT_LOSS_OVERSIZE};
+
     for (int k = 0; k < AGENT_STATUS_LOSSES; k++) {
         const struct spool_agent_loss *const loss = &report->agent.lost[i][k];
 
         if (loss->records > 0 && loss->now)
-            WRONG(report, "%s: writers lose records, the last %.0f s ago, %llu so far (%s)",
+            WRONG(report, loss_kinds[k],
+                  "%s: writers lose records, the last %.0f s ago, %llu so far (%s)",
                   spool_signal_names[i], loss->age_s, (unsigned long long)loss->records,
                   spool_agent_loss_words(k));
         else if (loss->records > 0)
@@ -217,7 +232,8 @@ static void judge_imports(struct spool_report *report, int i)
     if (report->agent.state != SPOOL_AGENT_LIVE)
         return;
     if (r->import_unreadable > 0)
-        WRONG(report, "%s: %llu files of other programs are not read; the agent's messages say why",
+        WRONG(report, SPOOL_REPORT_IMPORT,
+              "%s: %llu files of other programs are not read; the agent's messages say why",
               spool_signal_names[i], (unsigned long long)r->import_unreadable);
     if (r->import_waiting > 0)
         NOTE(report, "%s: %llu bytes in files of other programs wait to be taken",
@@ -234,19 +250,20 @@ static void judge_agent(struct spool_report *report)
         NOTE(report, "no agent runs; the spool was drained %.0f s ago",
              spool_agent_age_s(agent, agent->status.ended_ms));
     else if (report->view.agent == SPOOL_VIEW_AGENT_NONE)
-        WRONG(report, "no agent runs on this spool%s; start metrics-agent",
+        WRONG(report, SPOOL_REPORT_NO_AGENT, "no agent runs on this spool%s; start metrics-agent",
               agent->state == SPOOL_AGENT_DIED    ? ", the last one died"
               : agent->state == SPOOL_AGENT_ENDED ? ", the last one was ended"
                                                   : "");
     if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && agent->state == SPOOL_AGENT_UNKNOWN) {
         if (agent->error != 0)
-            WRONG(report, "how sending goes can't be seen: %.300s/" AGENT_STATUS_FILE ": %s",
+            WRONG(report, SPOOL_REPORT_AGENT_ODD,
+                  "how sending goes can't be seen: %.300s/" AGENT_STATUS_FILE ": %s",
                   instance_run_dir(), strerror(agent->error));
         else if (!instance_is_one())
             NOTE(report, "how sending goes can't be seen: MICROTRACE_RUN_DIR and "
                          "MICROTRACE_SPOOL_DIR have to be named together");
         else
-            WRONG(report,
+            WRONG(report, SPOOL_REPORT_AGENT_ODD,
                   "how sending goes can't be seen: %.300s/" AGENT_STATUS_FILE
                   " is not of the agent on this spool",
                   instance_run_dir());
@@ -270,7 +287,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
     judge_imports(report, i);
     if (report->view.agent == SPOOL_VIEW_AGENT_NONE && r->waiting > 0 &&
         !spool_agent_drained(&report->agent))
-        WRONG(report, "%s: %llu records wait and no agent runs", name,
+        WRONG(report, SPOOL_REPORT_NO_AGENT, "%s: %llu records wait and no agent runs", name,
               (unsigned long long)r->waiting);
     if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && r->oldest_s > WAITING_MAX_S && !told &&
         export->nowhere[0] == '\0') {
@@ -278,16 +295,16 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
             NOTE(report,
                  "%s: nothing was ever sent; without an endpoint the spool keeps the newest", name);
         else
-            WRONG(report,
+            WRONG(report, SPOOL_REPORT_SLOW,
                   "%s: the oldest record has waited for %.0f s; sending is slower than writing",
                   name, r->oldest_s);
     }
     if (r->verdict == SPOOL_REPORT_MISSING)
-        WRONG(report,
+        WRONG(report, SPOOL_REPORT_BOOKS,
               "%s: the books lack %llu records: the metrics file has counted %llu as written", name,
               (unsigned long long)(r->known - r->written), (unsigned long long)r->known);
     if (seen->listing.foreign > 0)
-        WRONG(report, "%s: %s%s is no spool file, nobody reads it", name,
+        WRONG(report, SPOOL_REPORT_FOREIGN, "%s: %s%s is no spool file, nobody reads it", name,
               seen->listing.first_foreign, seen->listing.foreign > 1 ? " (one of several)" : "");
     for (size_t k = 0; k < seen->count; k++) {
         const struct spool_segment *segment = &seen->list[k];
@@ -295,7 +312,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
 
         spool_segment_name(file, (enum spool_signal)i, segment);
         if (segment->unreadable)
-            WRONG(report, "%s can't be opened by this user", file);
+            WRONG(report, SPOOL_REPORT_LOSS_RIGHTS, "%s can't be opened by this user", file);
         if (!segment->active && segment->held && age_s(segment->written_ns, now_ns) > HELD_MAX_S)
             NOTE(report, "%s is kept by a writer that has had it open for an hour without writing",
                  file);
@@ -318,13 +335,15 @@ static void judge(struct spool_report *report, const double asked[SPOOL_SIGNALS]
     struct statvfs disk;
 
     if (view->checkpoint == CHECKPOINT_CORRUPT)
-        WRONG(report, "the checkpoint is damaged: an agent that starts sends everything again");
+        WRONG(report, SPOOL_REPORT_CHECKPOINT,
+              "the checkpoint is damaged: an agent that starts sends everything again");
     else if (view->checkpoint == CHECKPOINT_MISSING)
         NOTE(report, "there is no checkpoint: no agent has sent anything from here yet");
     judge_agent(report);
     if (statvfs(dir, &disk) == 0 && disk.f_blocks > 0 &&
         disk.f_bavail < disk.f_blocks / 100 * FREE_PERCENT_MIN)
-        WRONG(report, "the file system is full to %d %%; writers are about to lose records",
+        WRONG(report, SPOOL_REPORT_DISK,
+              "the file system is full to %d %%; writers are about to lose records",
               100 - FREE_PERCENT_MIN);
     for (int i = 0; i < spool_report_signals(report); i++)
         judge_signal(report, i, asked[i], now_ns);
@@ -343,6 +362,21 @@ static void find_rates(struct spool_report *report, const struct spool_report *b
                            ? (double)(now->written - before->signals[i].written) / seconds
                            : 0;
         now->out_rate = out_now > out_then ? (double)(out_now - out_then) / seconds : 0;
+    }
+}
+
+/* An agent that has just started has the lock before it writes down that it is there. */
+static void read_agent(struct spool_report *report,
+                       const double lost[SPOOL_SIGNALS][AGENT_STATUS_LOSSES])
+{
+    const char *const run_dir = instance_is_one() ? instance_run_dir() : NULL;
+
+    for (int i = 0;; i++) {
+        spool_agent_read(&report->agent, run_dir, &report->view, lost);
+        if (i == STATUS_LOOKS || run_dir == NULL || report->view.agent != SPOOL_VIEW_AGENT_RUNS ||
+            report->agent.state != SPOOL_AGENT_UNKNOWN)
+            return;
+        clock_sleep_ns(clock_ms_to_ns(STATUS_PAUSE_MS));
     }
 }
 
@@ -367,8 +401,7 @@ static int look_once(struct spool_report *report, const char *dir, double asked[
         report->signals[i].import_waiting = amount(c.import_waiting[i]);
         report->signals[i].import_unreadable = amount(c.import_unreadable[i]);
     }
-    spool_agent_read(&report->agent, instance_is_one() ? instance_run_dir() : NULL, &report->view,
-                     c.lost);
+    read_agent(report, c.lost);
     return 0;
 }
 

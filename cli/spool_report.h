@@ -24,6 +24,23 @@ enum spool_report_balance {
     SPOOL_REPORT_ALONE,   /* there is no metrics file to compare with */
 };
 
+/* What a wrong thing is about, for whoever says how to mend it (cli/doctor_spool.c). */
+enum spool_report_kind {
+    SPOOL_REPORT_NO_AGENT,
+    SPOOL_REPORT_AGENT_ODD, /* one runs, and its status can't be had */
+    SPOOL_REPORT_EXPORT,    /* requests fail, or are not answered */
+    SPOOL_REPORT_SLOW,
+    SPOOL_REPORT_SETTING,
+    SPOOL_REPORT_LOSS_FULL,
+    SPOOL_REPORT_LOSS_RIGHTS,
+    SPOOL_REPORT_LOSS_OVERSIZE,
+    SPOOL_REPORT_IMPORT,
+    SPOOL_REPORT_BOOKS,
+    SPOOL_REPORT_CHECKPOINT,
+    SPOOL_REPORT_FOREIGN,
+    SPOOL_REPORT_DISK,
+};
+
 struct spool_report_signal {
     uint64_t waiting, waiting_bytes, segments, held;
     double oldest_s;            /* age of the oldest record that waits, -1 where none does */
@@ -43,6 +60,7 @@ struct spool_report {
     double checkpoint_age_s; /* -1 without one */
     char wrong[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];
     char notes[SPOOL_REPORT_TEXTS_MAX][SPOOL_REPORT_TEXT_MAX];
+    enum spool_report_kind wrong_kinds[SPOOL_REPORT_TEXTS_MAX];
     size_t wrong_count, note_count;
 };
 

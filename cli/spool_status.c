@@ -129,16 +129,18 @@ static void say(const char *text)
 /* How the last export of each signal went, a line for each. */
 static void print_exports(const struct spool_agent *agent, int signals)
 {
+    const char *const verb = agent->state == SPOOL_AGENT_LIVE ? "are" : "were";
+
     for (int i = 0; i < signals && agent->state != SPOOL_AGENT_UNKNOWN; i++) {
         const struct agent_status_signal *const s = &agent->status.signals[i];
 
         if (s->nowhere[0] != '\0') {
-            printf("%s are sent nowhere: ", spool_signal_names[i]);
+            printf("%s %s sent nowhere: ", spool_signal_names[i], verb);
             say(s->nowhere);
             printf("\n");
             continue;
         }
-        printf("%s are sent to ", spool_signal_names[i]);
+        printf("%s %s sent to ", spool_signal_names[i], verb);
         say(s->endpoint);
         if (s->result_ms == 0) {
             printf(": nothing yet");

@@ -122,7 +122,8 @@ cgi() {
     start_agent OTEL_EXPORTER_OTLP_ENDPOINT="$SINK"
     status_says 0
     stop_agent TERM
-    status_says 1 'wrong: no agent runs on this spool, the last one was ended'
+    status_says 1 'wrong: no agent runs on this spool, the last one was ended' 'traces were sent to '
+    refute grep 'are sent to' "$DIR/status"
     start_agent OTEL_EXPORTER_OTLP_ENDPOINT="$SINK"
     status_says 0
     stop_agent KILL
