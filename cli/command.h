@@ -37,6 +37,9 @@ extern const struct command command_breaker, command_chaos;
 extern const struct command command_run, command_span, command_log, command_count, command_observe,
     command_gauge;
 
+/* What is wrong with an installation, and what mends it. */
+extern const struct command command_doctor;
+
 /* Synthetic load on an instance. */
 extern const struct command command_load;
 

@@ -32,6 +32,7 @@ static const struct command *const commands[] = {
     &command_load,
     &command_setup,
     &command_cron,
+    &command_doctor,
     NULL,
 };
 /* clang-format on */

@@ -1,0 +1,26 @@
+/*
+ * What `microtrace doctor --fix` does: it makes a directory of the instance, and sets its mode and
+ * owner. No symbolic link is followed, in no part of the path, so that root does nothing where
+ * somebody else has put one.
+ */
+#ifndef CLI_DOCTOR_FIX_H
+#define CLI_DOCTOR_FIX_H
+
+#include <sys/types.h>
+
+/* Nobody in particular: as it is, or as it comes. */
+#define DOCTOR_FIX_ANY ((uid_t)-1)
+
+/*
+ * Makes the directory with INSTANCE_DIR_MODE for that owner and group, or DOCTOR_FIX_ANY and
+ * (gid_t)-1. What is above it has to be there. Returns 0, or -1 with errno: ELOOP for a link.
+ */
+int doctor_fix_make(const char *path, uid_t uid, gid_t gid);
+
+/*
+ * Gives the directory INSTANCE_DIR_MODE, owner and group. Returns 0, or -1 with errno: EPERM where
+ * it belongs to neither this user, nor root, nor `uid`.
+ */
+int doctor_fix_set(const char *path, uid_t uid, gid_t gid);
+
+#endif
