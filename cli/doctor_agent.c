@@ -127,26 +127,11 @@ static void check_others(struct doctor *doctor, const struct doctor_process *age
 /* One that somebody has started by hand keeps the service's from starting. */
 static void check_unit(struct doctor *doctor, const struct doctor_process *agent)
 {
-    char path[64], line[512];
-    bool units = false;
-    FILE *file;
-
-    if (!doctor_commands_has_unit(doctor))
-        return;
-    (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)agent->pid);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return;
-    while (fgets(line, sizeof(line), file) != NULL)
-        units = units || strstr(line, "microtrace-agent.service") != NULL;
-    (void)fclose(file);
-    if (!units)
-        doctor_wrong(
-            doctor,
-            doctor_format("kill %d; systemctl restart microtrace-agent", (int)agent->pid).text,
-            "the agent that runs (pid %d, user %s) is not that of "
-            "microtrace-agent.service, which can't start beside it",
-            (int)agent->pid, doctor_processes_user(agent->uid).text);
+    if (doctor_commands_has_unit(doctor) && !doctor_commands_is_units(agent->pid))
+        doctor_wrong(doctor, doctor_commands_restart(doctor, agent->pid, NULL).text,
+                     "the agent that runs (pid %d, user %s) is not that of "
+                     "microtrace-agent.service, which can't start beside it",
+                     (int)agent->pid, doctor_processes_user(agent->uid).text);
 }
 
 void doctor_agent_check(struct doctor *doctor)

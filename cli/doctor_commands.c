@@ -5,6 +5,7 @@
 #include "lib/base/config_file.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,6 +52,21 @@ struct doctor_text doctor_commands_start(const struct doctor *doctor, const char
                          doctor_exec_word("metrics-agent").text);
 }
 
+bool doctor_commands_is_units(pid_t pid)
+{
+    char path[64], line[512];
+    bool is = false;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        is = is || strstr(line, "microtrace-agent.service") != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    return is;
+}
+
 struct doctor_text doctor_commands_restart(const struct doctor *doctor, pid_t pid, const char *user)
 {
     const struct doctor_process *const agent = doctor_processes_find(doctor->processes, pid);
@@ -60,6 +76,8 @@ struct doctor_text doctor_commands_restart(const struct doctor *doctor, pid_t pi
     /* microtrace-run starts it again. */
     if (parent != NULL && parent->program == DOCTOR_SUPERVISOR)
         return doctor_format("kill %d", (int)pid);
+    if (doctor_commands_has_unit(doctor) && doctor_commands_is_units(pid))
+        return doctor_format("systemctl restart microtrace-agent");
     /* It lets go of its port and its lock when it ends. */
     return doctor_format("kill %d; tail --pid=%d -f /dev/null; %s", (int)pid, (int)pid,
                          doctor_commands_start(doctor, user).text);

@@ -9,6 +9,9 @@
 /* Whether systemd runs and has the packages' unit of the agent, and the instance is theirs. */
 bool doctor_commands_has_unit(const struct doctor *doctor);
 
+/* Whether the process is of that unit. */
+bool doctor_commands_is_units(pid_t pid);
+
 /* Starts the agent of the instance: as `user`, unless that is NULL or this process's. */
 struct doctor_text doctor_commands_start(const struct doctor *doctor, const char *user);
 

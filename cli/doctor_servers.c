@@ -12,35 +12,46 @@ enum {
     FILE_MAX = 1 << 18, /* bytes of one file of configuration */
     PATH_MAX_BYTES = 512,
     PATTERNS_MAX = 4,
+    PROGRAMS = 3,
 };
 
 /* What is enabled; `own` is the folder that the server's package makes at each boot. */
 static const struct server {
     const char *name, *own;
     const char *patterns[PATTERNS_MAX];
+    const char *includes, *included; /* the word that enables further files, or NULL; and these */
 } servers[] = {
     {"lighttpd",
      "/run/lighttpd",
-     {"/etc/lighttpd/lighttpd.conf", "/etc/lighttpd/conf-enabled/*.conf", NULL}},
+     {"/etc/lighttpd/lighttpd.conf", "/etc/lighttpd/conf-enabled/*.conf", NULL},
+     NULL,
+     NULL},
     {"nginx",
      "/run/nginx",
-     {"/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*", NULL}},
+     {"/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*", NULL},
+     "snippets/microtrace-",
+     "/etc/nginx/snippets/microtrace-*.conf"},
     {"apache2",
      "/run/apache2",
      {"/etc/apache2/apache2.conf", "/etc/apache2/conf-enabled/*.conf",
-      "/etc/apache2/sites-enabled/*.conf", NULL}},
+      "/etc/apache2/sites-enabled/*.conf", NULL},
+     NULL,
+     NULL},
 };
 
-/* Programs that a server's configuration starts. */
-static const char *const programs[] = {"analyze", "microtrace-cgi", "microtrace-proxy"};
+/* Programs that a server's configuration starts, and whether one snippet is enough for all. */
+static const struct {
+    const char *name;
+    bool once;
+} programs[PROGRAMS] = {{"analyze", true}, {"microtrace-cgi", true}, {"microtrace-proxy", false}};
 
 /* One file of a server. */
 struct file {
     struct doctor *doctor;
     const struct server *server;
     const char *path;
-    bool starts;      /* it names a program: the server binds the sockets in it */
-    char *first_with; /* the file that starts `analyze`, of this server */
+    bool includes;                 /* further ones */
+    char (*first)[PATH_MAX_BYTES]; /* by program, the file of this server that starts it */
 };
 
 static struct doctor_text reload(const struct server *server)
@@ -55,141 +66,149 @@ static struct doctor_text disable(const struct file *file)
     return doctor_format("rm %s && %s", doctor_quote(file->path).text, reload(file->server).text);
 }
 
-static bool is_program(const char *path)
+/* Returns PROGRAMS for none of ours. */
+static int program_of(const char *path)
 {
-    const char *const name = strrchr(path, '/') + 1;
+    int i = 0;
 
-    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-        if (strcmp(name, programs[i]) == 0)
-            return true;
-    }
-    return false;
+    while (i < PROGRAMS && strcmp(strrchr(path, '/') + 1, programs[i].name) != 0)
+        i++;
+    return strstr(path, "/bin/") != NULL ? i : PROGRAMS;
 }
 
-static void check_program(struct file *file, const char *path)
+static void check_program(struct file *file, const char *path, int which)
 {
+    char *const first = file->first[which];
+
     if (access(path, X_OK) != 0) {
         doctor_wrong(file->doctor, disable(file).text,
                      "%s can't start what %.200s names: %.200s: %s", file->server->name, file->path,
                      path, strerror(errno));
         return;
     }
-    if (strcmp(strrchr(path, '/'), "/analyze") != 0)
-        return;
-    if (file->first_with[0] == '\0')
-        (void)snprintf(file->first_with, PATH_MAX_BYTES, "%s", file->path);
-    else if (strcmp(file->first_with, file->path) != 0)
+    if (first[0] == '\0')
+        (void)snprintf(first, PATH_MAX_BYTES, "%s", file->path);
+    else if (programs[which].once && strcmp(first, file->path) != 0)
         doctor_wrong(file->doctor, disable(file).text,
-                     "%s has two snippets that start analyze, %.200s and %.200s: one is enough",
-                     file->server->name, file->first_with, file->path);
+                     "%s has two snippets that start %s, %.200s and %.200s: one is enough",
+                     file->server->name, programs[which].name, first, file->path);
 }
 
 /* A socket that the server itself binds. */
-static void check_bound(struct file *file, const char *path, const char *dir)
+static void check_bound(struct file *file, const char *path)
 {
-    const bool in_run = strncmp(dir, "/run/", 5) == 0 || strncmp(dir, "/var/run/", 9) == 0;
+    const char *const name = strrchr(path, '/');
+    const struct doctor_text dir = doctor_format("%.*s", (int)(name - path), path);
+    const bool in_run = strncmp(path, "/run/", 5) == 0 || strncmp(path, "/var/run/", 9) == 0;
     struct stat status;
-    const bool there = stat(dir, &status) == 0;
+    const bool there = stat(dir.text, &status) == 0;
 
-    if (strcmp(dir, file->server->own) == 0 ||
-        (there && (!in_run || doctor_dirs_has_tmpfiles(dir))))
+    if (strcmp(dir.text, file->server->own) == 0 ||
+        (there && (!in_run || doctor_dirs_has_tmpfiles(dir.text))))
         return;
-    doctor_wrong(
-        file->doctor,
-        doctor_format("sed -i 's|%s|%s%s|' %s && %s", path, file->server->own, strrchr(path, '/'),
-                      doctor_quote(file->path).text, reload(file->server).text)
-            .text,
-        "%s does not start%s: %.200s wants a socket in %.200s, which %s", file->server->name,
-        there ? " after a reboot" : "", file->path, dir, there ? "is gone then" : "does not exist");
+    doctor_wrong(file->doctor,
+                 doctor_format("sed -i 's|%s|%s%s|' %s && %s", path, file->server->own, name,
+                               doctor_quote(file->path).text, reload(file->server).text)
+                     .text,
+                 "%s does not start%s: %.200s wants a socket in %.200s, which %s",
+                 file->server->name, there ? " after a reboot" : "", file->path, dir.text,
+                 there ? "is gone then" : "does not exist");
 }
 
-/* A socket that somebody else is to listen on. */
+/* systemd's unit of a socket of ours: microtrace-proxy-NAME.sock is one of a template's. */
+static struct doctor_text unit_of(const char *path)
+{
+    static const char proxy[] = "microtrace-proxy-";
+    const char *const name = strrchr(path, '/') + 1;
+    const size_t len = strcspn(name, "."), start = sizeof(proxy) - 1;
+
+    if (strncmp(name, proxy, start) == 0)
+        return doctor_format("microtrace-proxy@%.*s.socket", (int)(len - start), name + start);
+    return doctor_format("%.*s.socket", (int)len, name);
+}
+
+/* A socket that somebody else is to listen on. Whoever uses analyze alone needs no other one. */
 static void check_listener(struct file *file, const char *path)
 {
-    char unit[PATH_MAX_BYTES];
+    struct doctor_text mend;
     struct stat status;
 
-    if (stat(path, &status) == 0 || errno != ENOENT)
+    if (strncmp(strrchr(path, '/'), "/microtrace-", 12) != 0 || stat(path, &status) == 0 ||
+        errno != ENOENT)
         return;
-    (void)snprintf(unit, sizeof(unit), "%s", strrchr(path, '/') + 1);
-    doctor_wrong(
-        file->doctor,
-        strncmp(unit, "microtrace-", 11) == 0
-            ? doctor_format(
-                  "systemctl enable --now %s",
-                  doctor_quote(doctor_format("%.*s.socket", (int)strcspn(unit, "."), unit).text)
-                      .text)
-                  .text
-            : disable(file).text,
-        "%s sends requests to %.200s (%.200s), and nobody listens there", file->server->name, path,
-        file->path);
+    mend = doctor_format("systemctl enable --now %s", doctor_quote(unit_of(path).text).text);
+    if (strstr(path, "analyze") != NULL)
+        doctor_wrong(file->doctor, mend.text,
+                     "%s sends requests to %.200s (%.200s), and nobody listens there",
+                     file->server->name, path, file->path);
+    else
+        doctor_note(file->doctor,
+                    "%s would send requests to %.200s (%.200s), and nobody listens there: %.300s",
+                    file->server->name, path, file->path, mend.text);
 }
 
-static void check_socket(struct file *file, const char *path)
+/* Whether the word stands before `at`, in its line. */
+static bool is_behind(const char *word, const char *at, const char *text)
 {
-    char dir[PATH_MAX_BYTES];
+    const char *start = at, *found;
 
-    (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
-    if (file->starts)
-        check_bound(file, path, dir);
-    else
+    while (start > text && start[-1] != '\n')
+        start--;
+    found = strstr(start, word);
+    return found != NULL && found < at;
+}
+
+/* A path that stands at `at` in the text. */
+static void take(struct file *file, const char *path, const char *at, const char *text)
+{
+    static const char unix_prefix[] = "unix:";
+    const size_t prefix = sizeof(unix_prefix) - 1;
+    const int which = program_of(path);
+
+    if (which < PROGRAMS)
+        check_program(file, path, which);
+    else if (is_behind("\"socket\"", at, text))
+        check_bound(file, path);
+    else if ((size_t)(at - text) >= prefix && strncmp(at - prefix, unix_prefix, prefix) == 0)
         check_listener(file, path);
 }
 
-/* Calls `take` for each absolute path that stands outside comments. */
-static void each_path(struct file *file, const char *text,
-                      void (*take)(struct file *file, const char *path))
+/* Takes each absolute path that stands outside comments. */
+static void take_paths(struct file *file, const char *text)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "/._-@+";
+    const char *at = text;
     char before = '\n';
 
-    for (; *text != '\0'; before = *text++) {
+    for (; *at != '\0'; before = *at++) {
+        char path[PATH_MAX_BYTES];
         size_t len;
 
-        if (*text == '#' && strchr(" \t\n", before) != NULL) {
-            text += strcspn(text, "\n");
-            if (*text == '\0')
+        if (*at == '#' && strchr(" \t\n", before) != NULL) {
+            at += strcspn(at, "\n");
+            if (*at == '\0')
                 return;
         }
-        if (*text != '/' || strchr(letters, before) != NULL)
+        if (*at != '/' || strchr(letters, before) != NULL)
             continue;
-        len = strspn(text, letters);
+        len = strspn(at, letters);
         if (len > 1 && len < PATH_MAX_BYTES) {
-            char path[PATH_MAX_BYTES];
-
-            (void)snprintf(path, sizeof(path), "%.*s", (int)len, text);
-            take(file, path);
+            (void)snprintf(path, sizeof(path), "%.*s", (int)len, at);
+            take(file, path, at, text);
         }
-        text += len - 1;
+        at += len - 1;
     }
-}
-
-static void take_program(struct file *file, const char *path)
-{
-    if (!is_program(path) || strstr(path, "/bin/") == NULL)
-        return;
-    file->starts = true;
-    check_program(file, path);
-}
-
-static void take_socket(struct file *file, const char *path)
-{
-    const size_t len = strlen(path);
-
-    if (len > 5 && strcmp(path + len - 5, ".sock") == 0)
-        check_socket(file, path);
 }
 
 static void check_modules(struct file *file, const char *text)
 {
     static const struct {
         const char *word, *module;
-    } needs[] = {
-        {"proxy:unix:", "proxy_fcgi"}, {"proxy:fcgi:", "proxy_fcgi"}, {"FcgidWrapper", "fcgid"}};
+    } needs[] = {{"|fcgi://", "proxy_fcgi"}, {"FcgidWrapper", "fcgid"}};
+    const bool apache = strcmp(file->server->name, "apache2") == 0;
 
-    for (size_t i = 0;
-         strcmp(file->server->name, "apache2") == 0 && i < sizeof(needs) / sizeof(needs[0]); i++) {
+    for (size_t i = 0; apache && i < sizeof(needs) / sizeof(needs[0]); i++) {
         const struct doctor_text module =
             doctor_format("/etc/apache2/mods-enabled/%s.load", needs[i].module);
 
@@ -233,27 +252,40 @@ static void check_file(struct file *file)
     (void)fclose(in);
     if (!is_ours(file->doctor, text))
         return;
-    each_path(file, text, take_program);
-    each_path(file, text, take_socket);
+    take_paths(file, text);
     check_modules(file, text);
+    file->includes = file->server->includes != NULL && strstr(text, file->server->includes) != NULL;
+}
+
+/* Returns whether one of them includes further ones. */
+static bool check_files(const struct file *of, const char *pattern)
+{
+    bool includes = false;
+    glob_t files;
+
+    if (glob(pattern, 0, NULL, &files) != 0)
+        return false;
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        struct file file = *of;
+
+        file.path = files.gl_pathv[i];
+        check_file(&file);
+        includes = includes || file.includes;
+    }
+    globfree(&files);
+    return includes;
 }
 
 void doctor_servers_check(struct doctor *doctor)
 {
     for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
-        char first_with[PATH_MAX_BYTES] = "";
+        char first[PROGRAMS][PATH_MAX_BYTES] = {""};
+        const struct file file = {.doctor = doctor, .server = &servers[i], .first = first};
+        bool includes = false;
 
-        for (const char *const *pattern = servers[i].patterns; *pattern != NULL; pattern++) {
-            glob_t files;
-
-            if (glob(*pattern, 0, NULL, &files) != 0)
-                continue;
-            for (size_t k = 0; k < files.gl_pathc; k++)
-                check_file(&(struct file){.doctor = doctor,
-                                          .server = &servers[i],
-                                          .path = files.gl_pathv[k],
-                                          .first_with = first_with});
-            globfree(&files);
-        }
+        for (const char *const *pattern = servers[i].patterns; *pattern != NULL; pattern++)
+            includes = check_files(&file, *pattern) || includes;
+        if (includes)
+            (void)check_files(&file, servers[i].included);
     }
 }

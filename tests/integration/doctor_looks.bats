@@ -142,6 +142,12 @@ while True:
     inside
     names "lighttpd has two snippets that start analyze" "rm /etc/lighttpd/conf-enabled/50-b.conf && "
     rm "$DIR/etc/conf-enabled/"*
+    # The upstream of a proxy is not lighttpd's own socket.
+    printf '"socket" => "/run/lighttpd/p.sock", # %s\n"bin-path" => "%s --upstream /run/none/php.sock"\n' \
+        "$STATE/run" "$BIN/microtrace-proxy" >"$DIR/etc/conf-enabled/50-p.conf"
+    inside
+    is_well
+    rm "$DIR/etc/conf-enabled/"*
     ln -s "$DIR/none" "$DIR/etc/conf-enabled/50-microtrace.conf"
     inside
     names "lighttpd does not start: /etc/lighttpd/conf-enabled/50-microtrace.conf leads to a file that is gone" "rm "
