@@ -1,6 +1,7 @@
 #include "cli/doctor_exec.h"
 
 #include "cli/doctor_commands.h"
+#include "cli/sibling.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 
@@ -143,11 +144,10 @@ static int find_on_path(const char *name, char path[DOCTOR_TEXT_MAX])
 
 int doctor_exec_find(const char *name, char path[DOCTOR_TEXT_MAX])
 {
-    char own[DOCTOR_TEXT_MAX];
-    const ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    char beside[PATH_MAX];
 
-    own[len > 0 ? len : 0] = '\0';
-    if (len > 0 && try(own, (size_t)(strrchr(own, '/') - own), name, path) == 0)
+    if (sibling_path(beside, name) == 0 && access(beside, X_OK) == 0 &&
+        snprintf(path, DOCTOR_TEXT_MAX, "%s", beside) < DOCTOR_TEXT_MAX)
         return 0;
     return find_on_path(name, path);
 }
