@@ -6,8 +6,10 @@
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/message.h"
+#include "lib/base/notify.h"
 #include "lib/base/options.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +172,17 @@ static void app_close(struct app *app)
     free(app->body);
 }
 
+/* Where a service manager started this process, it may send requests from now on. */
+static void tell_ready(void)
+{
+    struct notify notify;
+
+    notify_open(&notify);
+    if (notify_ready(&notify, "serves requests") != 0)
+        message_print("NOTIFY_SOCKET: the service manager can't be told: %s", strerror(errno));
+    notify_close(&notify);
+}
+
 /* How a program is started as FastCGI (section 2.2); asked without libfcgi, which would allocate.
  */
 static bool stdin_listens(void)
@@ -268,6 +281,8 @@ int main(int argc, char **argv)
     if (app.gateway == NULL)
         return EXIT_FAILURE;
     result = app_open(&app);
+    if (result == 0 && is_fastcgi)
+        tell_ready();
     if (result == 0)
         result = serve(&app);
     else if (!is_fastcgi)

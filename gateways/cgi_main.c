@@ -228,6 +228,7 @@ int main(int argc, char **argv)
 {
     static struct program program;
     const bool is_request = getenv("REQUEST_METHOD") != NULL && !cgi_listen_is_ready();
+    struct notify notify;
     char error[CONFIG_ERROR_MAX];
     int result;
 
@@ -255,6 +256,9 @@ int main(int argc, char **argv)
     }
     if (cgi_listen(program.options.listen) != 0)
         return OPTIONS_USAGE;
-    result = cgi_workers_run((unsigned)program.options.processes, work, stop_listening, &program);
+    /* Out of the environment, too, which the scripts get. */
+    notify_open(&notify);
+    result = cgi_workers_run((unsigned)program.options.processes, work, stop_listening, &program,
+                             &notify);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,8 @@ struct workers {
     int (*work)(void *context, cgi_process_group *group);
     void (*stop)(void *context);
     void *context;
+    const struct notify *notify;
+    uint64_t ping_due_ms;
     bool stopping;
     sigset_t watched;
 };
@@ -104,31 +107,56 @@ static void stop_all(struct workers *workers)
             (void)kill(workers->list[i].pid, SIGTERM);
     }
     /* Once, since a successor may have the socket's name by the second time. */
-    if (!workers->stopping)
+    if (!workers->stopping) {
+        notify_stopping(workers->notify);
         workers->stop(workers->context);
+    }
     workers->stopping = true;
+}
+
+/* The manager expects no more often than each LOOK_S: microtrace-cgi.service says so. */
+static void ping(struct workers *workers)
+{
+    const uint64_t now = clock_monotonic_ms();
+
+    if (workers->notify->ping_ms == 0 || now < workers->ping_due_ms)
+        return;
+    notify_ping(workers->notify);
+    workers->ping_due_ms = now + workers->notify->ping_ms;
+}
+
+static void tell_ready(const struct workers *workers)
+{
+    char status[64];
+
+    (void)snprintf(status, sizeof(status), "%u processes serve", workers->count);
+    if (notify_ready(workers->notify, status) != 0)
+        message_print("NOTIFY_SOCKET: the service manager can't be told: %s", strerror(errno));
 }
 
 static void watch(struct workers *workers)
 {
     const struct timespec look = {.tv_sec = LOOK_S};
 
+    tell_ready(workers);
     while (reap(workers) > 0 || !workers->stopping) {
         const int number = sigtimedwait(&workers->watched, NULL, &look);
 
         if (number > 0 && number != SIGCHLD)
             stop_all(workers);
         (void)reap(workers);
+        ping(workers);
         if (!workers->stopping)
             replace(workers);
     }
 }
 
 int cgi_workers_run(unsigned count, int (*work)(void *context, cgi_process_group *group),
-                    void (*stop)(void *context), void *context)
+                    void (*stop)(void *context), void *context, const struct notify *notify)
 {
     static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
-    struct workers workers = {.count = count, .work = work, .stop = stop, .context = context};
+    struct workers workers = {
+        .count = count, .work = work, .stop = stop, .context = context, .notify = notify};
     int result = 0;
 
     workers.list = calloc(count, sizeof(*workers.list));

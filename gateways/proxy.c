@@ -75,6 +75,7 @@ void proxy_stop(struct proxy *proxy)
 {
     struct proxy_front *next;
 
+    notify_stopping(&proxy->notify);
     /* Now, so that a successor's is not taken away. */
     if (proxy->settings->listen != NULL && proxy->listen.any.sa_family == AF_UNIX)
         (void)unlink(proxy->listen.un.sun_path);

@@ -17,6 +17,7 @@
 #include "gateways/proxy_stream.h"
 #include "gateways/stderr_lines.h"
 #include "http/observer.h"
+#include "lib/base/notify.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct proxy {
     struct telemetry *telemetry;
     struct observer *observer;
     struct proxy_scripts *scripts;
+    struct notify notify; /* the service manager */
     struct proxy_source listener;
     struct proxy_source signals;
     struct proxy_front *fronts; /* all of them, linked */
@@ -52,6 +54,8 @@ struct proxy {
     bool stopped;     /* at once */
     struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces;
     struct proxy_timer pause; /* in accepting connections */
+    struct proxy_timer_queue pings;
+    struct proxy_timer ping; /* of the service manager's watchdog */
 };
 
 /* How a request that the proxy answers itself, or ends, failed. */

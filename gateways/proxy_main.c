@@ -54,6 +54,29 @@ static int watch_signals(struct proxy *proxy)
     return -1;
 }
 
+static void ping_due(struct proxy_timer *timer)
+{
+    struct proxy *const proxy = (struct proxy *)((char *)timer - offsetof(struct proxy, ping));
+
+    notify_ping(&proxy->notify);
+    proxy_timer_set(proxy->loop, &proxy->pings, &proxy->ping);
+}
+
+static void tell_ready(struct proxy *proxy)
+{
+    char status[NOTIFY_TEXT_MAX];
+
+    (void)snprintf(status, sizeof(status), "passes requests on to %.400s",
+                   proxy->settings->upstream);
+    if (notify_ready(&proxy->notify, status) != 0)
+        message_print("NOTIFY_SOCKET: the service manager can't be told: %s", strerror(errno));
+    if (proxy->notify.ping_ms == 0)
+        return;
+    proxy->ping.due = ping_due;
+    proxy_timer_queue_init(proxy->loop, &proxy->pings, proxy->notify.ping_ms);
+    proxy_timer_set(proxy->loop, &proxy->pings, &proxy->ping);
+}
+
 /* As many descriptors as there may be: each request takes two. */
 static void raise_limit(void)
 {
@@ -138,8 +161,10 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     raise_limit();
+    notify_open(&proxy.notify);
     if (proxy_open(&proxy) != 0 || watch_signals(&proxy) != 0)
         return EXIT_FAILURE;
+    tell_ready(&proxy);
     result = serve(&proxy);
     proxy_close(&proxy);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

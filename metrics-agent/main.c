@@ -8,6 +8,7 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
+#include "lib/base/notify.h"
 #include "lib/base/options.h"
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
@@ -41,6 +42,7 @@ enum {
 struct agent {
     struct agent_settings settings;
     bool drain, once;
+    struct notify notify;
     int signal_fd;
     CURLM *multi;
     struct resource resource;
@@ -195,6 +197,7 @@ static int open_scraper(struct agent *agent)
 {
     const struct scraper_settings settings = {.listen = agent->settings.listen,
                                               .run_dir = agent->settings.telemetry.run_dir,
+                                              .notify = &agent->notify,
                                               .wake = wake,
                                               .context = agent->multi};
     char reason[HTTP_SERVER_REASON_MAX];
@@ -232,6 +235,7 @@ static void begin_to_end(struct agent *agent, uint64_t now)
 {
     if (agent->stop_ns != 0)
         return;
+    notify_stopping(&agent->notify);
     agent->stop_ns = now + clock_ms_to_ns(STOP_MS);
     exporters_stop(&agent->exporters, now);
 }
@@ -271,14 +275,27 @@ static bool answer_scrape(struct agent *agent)
     return true;
 }
 
+/* One line for the service manager. */
+static void write_status(const struct agent *agent, char text[NOTIFY_TEXT_MAX])
+{
+    if (agent->exporters.problem[0] != '\0')
+        (void)snprintf(text, NOTIFY_TEXT_MAX, "%.500s", agent->exporters.problem);
+    else
+        (void)snprintf(text, NOTIFY_TEXT_MAX, "serves http://%.300s/metrics", agent->settings.listen);
+}
+
 /* Passes on what is wrong with the spool. */
 static void tell_problem(struct agent *agent)
 {
+    char status[NOTIFY_TEXT_MAX];
+
     if (agent->told && strcmp(agent->problem, agent->exporters.problem) == 0)
         return;
     memcpy(agent->problem, agent->exporters.problem, sizeof agent->problem);
     agent->told = true;
     scraper_problem(agent->scraper, agent->problem);
+    write_status(agent, status);
+    notify_status(&agent->notify, status);
 }
 
 /* Does what is due, for EXPORTER_STEP_MS and a step more at most. Returns when something is due
@@ -344,6 +361,16 @@ static void wait_for_events(struct agent *agent, uint64_t until, uint64_t now)
         read_signal(agent, now);
     if (watch >= 0 && fds[watch].revents != 0 && spool_watch_read(spool))
         exporters_notify(&agent->exporters, now);
+}
+
+/* Also with a spool that can't be used: /metrics is answered, and the loop goes on trying. */
+static void tell_ready(const struct agent *agent)
+{
+    char status[NOTIFY_TEXT_MAX];
+
+    write_status(agent, status);
+    if (!agent->drain && notify_ready(&agent->notify, status) != 0)
+        message_print("NOTIFY_SOCKET: the service manager can't be told: %s", strerror(errno));
 }
 
 static int loop(struct agent *agent)
@@ -414,6 +441,7 @@ int main(int argc, char **argv)
     agent.within_ns = arguments.once
                           ? clock_monotonic_ns() + (uint64_t)(arguments.within_s * CLOCK_NS_PER_S)
                           : UINT64_MAX;
+    notify_open(&agent.notify);
     if (open_events(&agent) != 0 || open_multi(&agent) != 0 || open_scraper(&agent) != 0)
         return EXIT_FAILURE;
     scraper_working(agent.scraper, clock_monotonic_ns());
@@ -423,6 +451,7 @@ int main(int argc, char **argv)
         return agent.once && agent.exporters.dir.taken ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     status_file_open(&status_file, &agent.exporters);
+    tell_ready(&agent);
     if (agent.drain)
         (void)exporters_publish(&agent.exporters);
     result = loop(&agent);

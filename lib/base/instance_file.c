@@ -180,7 +180,7 @@ int instance_dir_make(const char *path, gid_t group)
     struct stat status;
     int fd;
 
-    if (mkdir(path, 0700) != 0)
+    if (mkdir(path, group == (gid_t)-1 ? INSTANCE_DIR_MODE & 0777 : 0700) != 0)
         return errno == EEXIST ? 0 : -1;
     /* By now the name may be a link that a member of the group put in its place. */
     fd = open(path, O_RDONLY | O_DIRECTORY | ALWAYS);
@@ -189,8 +189,11 @@ int instance_dir_make(const char *path, gid_t group)
     if (fstat(fd, &status) != 0 || status.st_uid != geteuid())
         return close_failed(fd, EPERM);
     /* Who is not in the group has an instance of his own: not being allowed is no failure. */
-    if ((group != (gid_t)-1 && fchown(fd, (uid_t)-1, group) != 0 && errno != EPERM) ||
-        fchmod(fd, INSTANCE_DIR_MODE) != 0)
+    if (group != (gid_t)-1 && fchown(fd, (uid_t)-1, group) != 0 && errno != EPERM)
+        return close_failed(fd, errno);
+    /* In a directory like it that took a fitting umask; a sandbox may refuse to set the bit
+     * (RestrictSUIDSGID, systemd.exec(5)). */
+    if ((status.st_mode & 07777) != INSTANCE_DIR_MODE && fchmod(fd, INSTANCE_DIR_MODE) != 0)
         return close_failed(fd, errno);
     (void)close(fd);
     return 0;

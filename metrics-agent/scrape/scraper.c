@@ -28,6 +28,7 @@ struct scraper {
     pthread_t thread;
     int stop_fd;
     bool reading; /* the metrics file's index was not seen whole yet */
+    uint64_t ping_due_ms;
 
     pthread_mutex_t lock; /* of what follows; held for a few instructions only */
     pthread_cond_t changed;
@@ -114,6 +115,22 @@ static const char *problem_of_agent(void *context)
     return s->told[0] != '\0' ? s->told : NULL;
 }
 
+/* Tells the watchdog when that is due. Returns the milliseconds until it is again. */
+static uint64_t ping(struct scraper *s)
+{
+    const struct notify *const notify = s->settings.notify;
+    uint64_t now_ms;
+
+    if (notify == NULL || notify->ping_ms == 0)
+        return POLL_MAX_MS;
+    now_ms = clock_monotonic_ms();
+    if (now_ms >= s->ping_due_ms) {
+        notify_ping(notify);
+        s->ping_due_ms = now_ms + notify->ping_ms;
+    }
+    return s->ping_due_ms - now_ms;
+}
+
 static void *serve(void *context)
 {
     struct scraper *s = context;
@@ -121,7 +138,8 @@ static void *serve(void *context)
     for (;;) {
         struct pollfd fds[2] = {{.fd = s->stop_fd, .events = POLLIN},
                                 {.fd = http_server_fd(s->http), .events = POLLIN}};
-        const uint64_t due = http_server_timeout_ms(s->http), timeout = s->reading ? 0 : due;
+        const uint64_t due = http_server_timeout_ms(s->http), ping_due = ping(s);
+        const uint64_t timeout = s->reading ? 0 : due < ping_due ? due : ping_due;
         const int ready = poll(fds, 2, timeout < POLL_MAX_MS ? (int)timeout : POLL_MAX_MS);
 
         if (ready < 0 && errno != EINTR)

@@ -9,11 +9,15 @@
  * metrics file says. Besides that the main thread says what is wrong with the spool, and whether it
  * is at work, which is what /healthz tells.
  *
+ * This thread also tells the service manager's watchdog that it goes on. The main thread does not: a
+ * disk that hangs would have the agent killed, and /metrics with it. That one is /healthz's to tell.
+ *
  * All functions take NULL and do nothing then: a drain serves nobody.
  */
 #ifndef METRICS_AGENT_SCRAPE_SCRAPER_H
 #define METRICS_AGENT_SCRAPE_SCRAPER_H
 
+#include "lib/base/notify.h"
 #include "metrics-agent/scrape/http_server.h"
 
 #include <stdbool.h>
@@ -32,6 +36,7 @@ struct scraper;
 
 struct scraper_settings {
     const char *listen, *run_dir;
+    const struct notify *notify; /* pinged by the thread; borrowed, NULL for none */
     void (*wake)(void *context); /* from the scraper's thread: ends the main thread's wait */
     void *context;
 };

@@ -9,9 +9,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,6 +156,40 @@ static mode_t opened(const char *name)
     assert_true(fd >= 0);
     assert_int_equal(close(fd), 0);
     return mode_of(name);
+}
+
+/* As systemd's RestrictSUIDSGID, which looks for the bit. */
+static int refuse_fchmod(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchmod, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+               ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)
+               : -1;
+}
+
+static void a_directory_in_one_like_it_needs_no_change_of_mode(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(instance_dir_make("run", (gid_t)-1), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)umask(007);
+        _exit(refuse_fchmod() == 0 && instance_dir_make("run/spool", (gid_t)-1) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(mode_of("run/spool"), 02770);
 }
 
 static void only_modes_of_our_own_files_are_mended(void **state)
@@ -301,6 +339,7 @@ int main(void)
         TEST(what_is_no_file_is_refused),
         TEST(a_missing_file_is_made_only_if_asked),
         TEST(modes_are_those_asked_for_whatever_the_umask),
+        TEST(a_directory_in_one_like_it_needs_no_change_of_mode),
         TEST(only_modes_of_our_own_files_are_mended),
         TEST(owners_are_of_the_directorys_group),
         TEST(directories_open_to_everybody_are_told),
