@@ -1,0 +1,195 @@
+# What is done to a machine, and what has to come of it. Each step is one function, which fails with
+# what it has printed; `check` calls them, where a failing command does not end them by itself.
+# shellcheck shell=bash
+
+service=http://127.0.0.1:8000 # where deploy/lighttpd has analyze
+site=http://127.0.0.1         # lighttpd's own
+gate=http://127.0.0.1:8080    # nginx
+
+# command_count, command_seconds: what an administrator has typed and waited for.
+command_count=0
+command_began=0
+
+# typed COMMAND...: what the administrator does.
+typed() {
+    command_count=$((command_count + 1))
+    on_machine "$@"
+}
+
+# prepare_machine: what is there before us.
+prepare_machine() {
+    printf 'the site that was there\n' >"$machine/var/www/html/page.txt"
+    mkdir -p "$machine/root/new" "$machine/root/old"
+    cp "$work"/new/*.deb "$machine/root/new/"
+    cp "$work"/old/*.deb "$machine/root/old/"
+    # One web server at a time has port 80.
+    "${inside[@]}" systemctl -q disable nginx apache2
+}
+
+fetch() {
+    on_machine curl -sS -m 10 "$@"
+}
+
+answers() {
+    [ "$(fetch -X POST "$1/analyze" -H 'Content-Type: application/json' -d '{"a": 10.5, "b": 3.5}')" = \
+        '{"sum": 14.0, "difference": 7.0}' ]
+}
+
+site_answers() {
+    [ "$(fetch "$site/page.txt")" = "the site that was there" ]
+}
+
+status_of() {
+    fetch -o /dev/null -w '%{http_code}' "$@"
+}
+
+# has_status STATUS URL
+has_status() {
+    [ "$(status_of "$2")" = "$1" ]
+}
+
+# counted PATH: answers of 200, as the agent tells it.
+counted() {
+    fetch http://127.0.0.1:9464/metrics | awk -v path="path=\"$1\"" \
+        '/^requests_total\{/ && index($0, path) && index($0, "status=\"200\"") { n += $2 } END { print n + 0 }'
+}
+
+user_of() {
+    on_machine ps -o user:32= -C "$1" | sort -u | paste -sd' '
+}
+
+# --- Installing ---------------------------------------------------------------------------------
+
+files() {
+    (cd "$machine" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log \
+        -o -path ./root -o -path ./var/lib/systemd -o -path ./tmp -o -path ./var/tmp \) -prune -o -print | sort)
+    on_machine find /run -name '*microtrace*'
+    on_machine getent passwd
+    on_machine getent group
+}
+
+install_packages() {
+    files >"$work/before"
+    typed sh -c "apt-get install -y /root/$1/microtrace_*.deb /root/$1/microtrace-analyze_*.deb"
+}
+
+enable_lighttpd() {
+    typed lighty-enable-mod microtrace-analyze && typed systemctl restart lighttpd && within 10 answers "$service"
+}
+
+agent_serves() {
+    local before
+    before=$(counted /analyze) && answers "$service" && [ "$(counted /analyze)" = $((before + 1)) ]
+}
+
+agent_is_microtrace() {
+    local user
+    user=$(user_of metrics-agent)
+    echo "the agent runs as '$user'"
+    [ "$user" = microtrace ]
+}
+
+ready() {
+    [ "$(fetch "$service/readyz")" = '{"status":"ready"}' ]
+}
+
+# exposure UNIT: at most 2.0, as systemd reckons.
+exposure() {
+    on_machine systemd-analyze --no-pager security --threshold=20 "$1" >"$work/security" || {
+        grep -vE '✓' "$work/security"
+        return 1
+    }
+    tail -n 1 "$work/security"
+}
+
+exposures() {
+    local unit status=0
+    for unit in microtrace-agent microtrace-analyze@1 microtrace-cgi microtrace-proxy@php-fpm; do
+        exposure "$unit.service" || status=1
+        say "$suite: $unit: $(tail -n 1 "$work/security" | sed 's/^[^0-9]*: *//')" >&3
+    done
+    return $status
+}
+
+units_are_sound() {
+    # Its words are about other units too.
+    ! on_machine systemd-analyze verify /lib/systemd/system/microtrace-*.service /lib/systemd/system/microtrace-*.socket 2>&1 |
+        grep microtrace
+}
+
+# --- What dies comes back -----------------------------------------------------------------------
+
+reboots() {
+    shut_down && boot && within 20 answers "$service" && within 10 ready && agent_is_microtrace && agent_serves && site_answers
+}
+
+pid_of() {
+    on_machine systemctl show -P MainPID "$1"
+}
+
+# restarted UNIT PID: runs, and is another process.
+restarted() {
+    local now
+    now=$(pid_of "$1")
+    [ "$now" != 0 ] && [ "$now" != "$2" ] && [ "$(on_machine systemctl is-active "$1")" = active ]
+}
+
+# comes_back UNIT: after SIGKILL.
+comes_back() {
+    local pid
+    pid=$(pid_of "$1") && on_machine kill -KILL "$pid" && within 20 restarted "$1" "$pid"
+}
+
+agent_comes_back() {
+    comes_back microtrace-agent && within 10 agent_serves
+}
+
+# By lighttpd, which starts them.
+workers_come_back() {
+    on_machine sh -c 'kill -KILL $(pidof analyze)' && within 20 answers "$service" && within 10 agent_serves
+}
+
+# The agent heals what is missing when it starts, and takes up what comes back while it runs.
+agent_makes_directories() {
+    on_machine systemctl stop microtrace-agent && on_machine rm -rf /run/microtrace /var/spool/microtrace &&
+        on_machine systemctl start microtrace-agent &&
+        [ "$(on_machine stat -c '%a %U %G' /run/microtrace /var/spool/microtrace | sort -u)" = "2770 microtrace microtrace" ] &&
+        within 10 agent_serves && within 10 ready
+}
+
+agent_takes_up_directories() {
+    local pid
+    pid=$(pid_of microtrace-agent)
+    on_machine rm -rf /run/microtrace /var/spool/microtrace && within 20 has_status 503 "$service/readyz" && answers "$service" &&
+        on_machine systemd-tmpfiles --create microtrace.conf && within 20 ready && within 20 agent_serves &&
+        [ "$(pid_of microtrace-agent)" = "$pid" ]
+}
+
+# The watchdog's pings are what it expects: the agent is not ended for want of them.
+agent_is_watched() {
+    [ "$(on_machine systemctl show -P WatchdogUSec microtrace-agent)" = 1min ] &&
+        [ -n "$(on_machine systemctl show -P WatchdogTimestamp microtrace-agent)" ] &&
+        on_machine systemctl show -P StatusText microtrace-agent | grep 'serves http://127.0.0.1:9464/metrics'
+}
+
+# A stopped agent is one that answers nobody.
+watchdog_restarts_agent() {
+    local pid
+    on_machine mkdir -p /run/systemd/system/microtrace-agent.service.d &&
+        printf '[Service]\nWatchdogSec=2s\n' | on_machine sh -c 'cat >/run/systemd/system/microtrace-agent.service.d/test.conf' &&
+        on_machine systemctl daemon-reload && on_machine systemctl restart microtrace-agent || return 1
+    pid=$(pid_of microtrace-agent)
+    # Pinged, it lives on.
+    sleep 5
+    [ "$(pid_of microtrace-agent)" = "$pid" ] || { echo "ended although it pings" && return 1; }
+    on_machine kill -STOP "$pid" && within 60 restarted microtrace-agent "$pid" && within 10 agent_serves || return 1
+    on_machine rm -r /run/systemd/system/microtrace-agent.service.d && on_machine systemctl daemon-reload &&
+        on_machine systemctl restart microtrace-agent
+}
+
+bad_settings_are_said() {
+    on_machine sh -c 'cp -a /etc/microtrace/microtrace.conf /root/ && echo MICROTRACE_SPOOL_MAX_BYTES=many >>/etc/microtrace/microtrace.conf'
+    ! on_machine systemctl restart microtrace-agent || return 1
+    on_machine journalctl -q -o cat -u microtrace-agent | grep 'MICROTRACE_SPOOL_MAX_BYTES' &&
+        on_machine sh -c 'cp -a /root/microtrace.conf /etc/microtrace/' && within 20 agent_serves
+}

@@ -1,0 +1,254 @@
+# The steps of other servers, of upgrading, of taking pieces away and of removing all of it.
+# shellcheck shell=bash
+
+# --- nginx, by systemd's sockets ----------------------------------------------------------------
+
+change_to_nginx() {
+    mkdir -p "$machine/var/www/cgi"
+    cat >"$machine/var/www/cgi/who.cgi" <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\n\n%s %s\n' "$(id -un)" "${NOTIFY_SOCKET-quiet}"
+END
+    chmod +x "$machine/var/www/cgi/who.cgi"
+    printf '<?php echo "php ", strlen($_SERVER["HTTP_TRACEPARENT"]), "\\n";\n' >"$machine/var/www/cgi/page.php"
+    cat >"$machine/etc/nginx/conf.d/test.conf" <<'END'
+server {
+    listen 127.0.0.1:8080;
+    root /var/www/cgi;
+    location / { include fastcgi_params; fastcgi_pass unix:/run/microtrace-analyze.sock; }
+    location ~ \.cgi$ {
+        include fastcgi_params;
+        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+        fastcgi_pass unix:/run/microtrace-cgi.sock;
+    }
+    location ~ \.php$ {
+        include fastcgi_params;
+        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+        fastcgi_pass unix:/run/microtrace-proxy-php-fpm.sock;
+    }
+}
+END
+    on_machine systemctl stop lighttpd && on_machine systemctl enable --now microtrace-analyze.socket &&
+        ! on_machine systemctl -q is-active microtrace-analyze@1 && on_machine systemctl enable --now nginx &&
+        answers "$gate" && within 10 four_workers
+}
+
+# The first request has started all of them.
+four_workers() {
+    [ "$(on_machine pidof analyze | wc -w)" = 4 ] && [ "$(user_of analyze)" = www-data ]
+}
+
+# loaded URL PATH SECONDS COMMAND...: no request is lost while the command runs: as many answers as
+# requests, and as many in the metrics.
+loaded() {
+    local url=$1 path=$2 seconds=$3 before load status=0 counts
+    shift 3
+    before=$(counted "$path")
+    on_machine /root/load load --url "$url" --rate 200 --concurrency 8 --mix 0 --duration "$seconds" --json >"$work/load" 2>"$work/load.err" &
+    load=$!
+    sleep 1
+    "$@" || status=1
+    wait "$load" || { cat "$work/load" "$work/load.err"; return 1; }
+    counts=$(jq -r '"\(.sent) \(.answered) \(.statuses["200"]) \(.not_sent // 0)"' "$work/load")
+    echo "sent, answered, answered 200, not sent: $counts; counted: $before and $(counted "$path")"
+    jq -e '.sent > 0 and .answered == .sent and .statuses == {"200": .sent}' "$work/load" >/dev/null &&
+        within 5 has_counted "$path" $((before + $(jq .sent "$work/load"))) && [ $status -eq 0 ]
+}
+
+has_counted() {
+    [ "$(counted "$1")" = "$2" ]
+}
+
+kill_workers() {
+    local unit
+    # One after the other, between two requests where it can be had.
+    for unit in 1 2 3 4; do
+        comes_back "microtrace-analyze@$unit" || return 1
+    done
+    within 10 four_workers
+}
+
+restart_workers() {
+    on_machine systemctl restart 'microtrace-analyze@*.service' && within 10 four_workers
+}
+
+workers_restart_unseen() {
+    loaded "$gate" /analyze 6 restart_workers
+}
+
+killed_workers_come_back() {
+    kill_workers && within 10 answers "$gate"
+}
+
+more_workers() {
+    on_machine systemctl enable --now microtrace-analyze@5 && [ "$(on_machine pidof analyze | wc -w)" = 5 ] &&
+        on_machine systemctl disable --now microtrace-analyze@5 && within 10 four_workers
+}
+
+socket_stops_all() {
+    on_machine systemctl stop microtrace-analyze.socket && ! on_machine pidof analyze && has_status 502 "$gate/healthz" &&
+        on_machine systemctl start microtrace-analyze.socket && answers "$gate" && within 10 four_workers
+}
+
+cgi_answers() {
+    [ "$(fetch "$gate/who.cgi")" = "www-data quiet" ]
+}
+
+cgi_serves() {
+    on_machine systemctl enable --now microtrace-cgi.socket && cgi_answers && [ "$(counted /who.cgi)" -ge 1 ]
+}
+
+php_answers() {
+    [ "$(fetch "$gate/page.php")" = "php 55" ]
+}
+
+proxy_serves() {
+    on_machine systemctl enable --now microtrace-proxy@php-fpm.socket && within 10 php_answers && [ "$(counted /page.php)" -ge 1 ]
+}
+
+# many URL COUNT COMMAND...: one request after the other while the command runs, each answered 200.
+many() {
+    local url=$1 count=$2 load status=0 answers
+    shift 2
+    on_machine sh -c "for i in \$(seq $count); do curl -sS -m 20 -o /dev/null -w '%{http_code}\n' $url; done" >"$work/many" 2>&1 &
+    load=$!
+    sleep 0.5
+    "$@" || status=1
+    wait "$load" || true
+    answers=$(sort "$work/many" | uniq -c)
+    echo "$answers"
+    [ "$(grep -c '^200$' "$work/many")" = "$count" ] && [ $status -eq 0 ]
+}
+
+gateways_restart_unseen() {
+    many "$gate/who.cgi" 150 on_machine systemctl restart microtrace-cgi && cgi_answers &&
+        many "$gate/page.php" 150 on_machine systemctl restart microtrace-proxy@php-fpm && php_answers
+}
+
+gateways_come_back() {
+    comes_back microtrace-cgi && within 10 cgi_answers && comes_back microtrace-proxy@php-fpm && within 10 php_answers
+}
+
+nginx_reboots() {
+    shut_down && boot && within 20 answers "$gate" && within 10 cgi_answers && within 10 php_answers && agent_is_microtrace
+}
+
+change_to_lighttpd() {
+    on_machine systemctl disable --now nginx && on_machine systemctl disable --now microtrace-cgi.socket microtrace-proxy@php-fpm.socket &&
+        on_machine systemctl stop microtrace-cgi.service microtrace-proxy@php-fpm.service &&
+        on_machine systemctl stop microtrace-analyze.socket && on_machine systemctl restart lighttpd && within 10 answers "$service"
+}
+
+# --- Upgrading ----------------------------------------------------------------------------------
+
+upgrade() {
+    on_machine sh -c "apt-get install -y /root/new/microtrace_*.deb /root/new/microtrace-analyze_*.deb"
+}
+
+upgrade_under_load() {
+    loaded "$service" /analyze 12 upgrade && within 10 agent_serves && agent_is_microtrace &&
+        ! on_machine dpkg-query -W -f '${Version}\n' microtrace microtrace-analyze | grep -x 0.0.1
+}
+
+settings_are_kept() {
+    on_machine grep -qx '# kept' /etc/microtrace/microtrace.conf &&
+        [ "$(on_machine stat -c '%a %U %G' /etc/microtrace/microtrace.conf)" = "640 root microtrace" ]
+}
+
+# --- Each piece is taken away -------------------------------------------------------------------
+
+# without NAME STATUS TAKE BACK: TAKE takes it away, the web server is started anew and serves its
+# other site, /readyz answers STATUS; with BACK everything is as before.
+without() {
+    local status=$1 take=$2 back=$3
+    on_machine sh -c "$take" && on_machine systemctl restart lighttpd || return 1
+    within 10 site_answers && within 20 has_status "$status" "$service/readyz" || {
+        echo "readyz: $(status_of "$service/readyz")"
+        on_machine sh -c "$back"
+        return 1
+    }
+    on_machine sh -c "$back" && on_machine systemctl restart lighttpd && within 20 answers "$service" && within 20 ready &&
+        within 20 agent_serves
+}
+
+pieces() {
+    local library
+    check "without the run directory" without 503 'rm -rf /run/microtrace' 'systemctl restart microtrace-agent'
+    check "without the spool directory" without 503 'rm -rf /var/spool/microtrace' 'systemctl restart microtrace-agent'
+    check "without both, with the agent stopped" without 503 'systemctl stop microtrace-agent; rm -rf /run/microtrace /var/spool/microtrace' \
+        'systemctl start microtrace-agent'
+    # Without an agent the spool takes what there is: nothing is lost yet.
+    check "without the agent" without 200 'systemctl stop microtrace-agent; mv /usr/bin/metrics-agent /root/' \
+        'mv /root/metrics-agent /usr/bin/; systemctl start microtrace-agent'
+    check "without the user" without 503 \
+        'cp -a /etc/passwd /etc/group /etc/shadow /etc/gshadow /root/; systemctl stop microtrace-agent; sed -i /microtrace/d /etc/passwd /etc/group /etc/shadow /etc/gshadow' \
+        'cp -a /root/passwd /root/group /root/shadow /root/gshadow /etc/; systemctl start microtrace-agent'
+    check "without the settings" without 200 'mv /etc/microtrace /root/; systemctl restart microtrace-agent' \
+        'mv /root/microtrace /etc/; systemctl restart microtrace-agent'
+    library=$(on_machine sh -c 'ldd /usr/bin/analyze | sed -n "s/.*=> \(.*libjansson[^ ]*\).*/\1/p"')
+    check "without a library" without 503 "mv $(on_machine readlink -f "$library") /root/library.so" \
+        "mv /root/library.so $(on_machine readlink -f "$library")"
+    check "without the program" without 503 'mv /usr/bin/analyze /root/' 'mv /root/analyze /usr/bin/'
+}
+
+# --- Removing -----------------------------------------------------------------------------------
+
+remove() {
+    on_machine apt-get remove -y microtrace microtrace-analyze && on_machine systemctl restart lighttpd && within 10 site_answers &&
+        on_machine systemctl restart nginx.service 2>&1 | cat && ! on_machine pidof metrics-agent analyze
+}
+
+purge() {
+    on_machine apt-get purge -y microtrace microtrace-analyze && on_machine systemctl restart lighttpd && within 10 site_answers &&
+        ! on_machine systemctl list-units --all --plain --no-legend 'microtrace*' | grep .
+}
+
+nothing_is_left() {
+    files >"$work/after"
+    ! diff "$work/before" "$work/after" | grep -v '^[0-9,]*[acd][0-9,]*$' | grep -vE '/var/www/cgi|nginx/conf.d/test.conf|/etc/nginx'
+}
+
+all_steps() {
+    local began=$SECONDS
+    check "systemd boots" boot
+    [ $failed -eq 0 ] || return 0
+    exec 3>&1
+    began=$SECONDS
+    check "install the packages (apt-get install)" install_packages old
+    cp "$machine/usr/bin/microtrace" "$machine/root/load"
+    check "enable analyze in lighttpd and restart it: POST /analyze answers" enable_lighttpd
+    say "$suite: an administrator has typed $command_count commands and waited for $((SECONDS - began)) s"
+    check "/metrics counts" agent_serves
+    check "the agent runs as microtrace" agent_is_microtrace
+    check "/readyz is ready" ready
+    check "the site that was there answers" site_answers
+    check "units are sound (systemd-analyze verify)" units_are_sound
+    check "units are exposed by at most 2.0 (systemd-analyze security)" exposures
+    check "after a reboot everything is back by itself" reboots
+    check "kill -9 of the agent: it comes back" agent_comes_back
+    check "kill -9 of lighttpd's workers: they come back" workers_come_back
+    check "the agent tells systemd its status, and that it goes on" agent_is_watched
+    check "the watchdog restarts an agent that hangs, and no other" watchdog_restarts_agent
+    check "missing directories: the agent's start makes them" agent_makes_directories
+    check "missing directories: a running agent takes up new ones" agent_takes_up_directories
+    check "settings that can't be used keep the agent from starting, and are in the journal" bad_settings_are_said
+    on_machine sh -c 'echo "# kept" >>/etc/microtrace/microtrace.conf'
+    check "upgrade under load: no request is lost, counts are exact" upgrade_under_load
+    check "settings are kept by the upgrade" settings_are_kept
+    check "nginx: a request starts four workers by the socket" change_to_nginx
+    check "nginx: kill -9 of each worker: it comes back" killed_workers_come_back
+    check "nginx: a restart of all workers under load is not seen" workers_restart_unseen
+    check "nginx: a fifth worker, and back" more_workers
+    check "nginx: the socket's end ends the workers, and they start again" socket_stops_all
+    check "nginx: CGI scripts by microtrace-cgi.socket, as www-data" cgi_serves
+    check "nginx: PHP-FPM behind microtrace-proxy@php-fpm.socket" proxy_serves
+    check "nginx: restarts of the gateways are not seen" gateways_restart_unseen
+    check "nginx: kill -9 of the gateways: they come back" gateways_come_back
+    check "nginx: after a reboot everything is back by itself" nginx_reboots
+    check "back to lighttpd" change_to_lighttpd
+    pieces
+    check "remove: the web server starts, its site answers" remove
+    check "purge: the web server starts, its site answers" purge
+    check "nothing is left: no file, no user, no unit" nothing_is_left
+    check "it shuts down" shut_down
+}
