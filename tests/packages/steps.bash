@@ -2,9 +2,9 @@
 # what it has printed; `check` calls them, where a failing command does not end them by itself.
 # shellcheck shell=bash
 
-service=http://127.0.0.1:8000 # where deploy/lighttpd has analyze
-site=http://127.0.0.1         # lighttpd's own
-gate=http://127.0.0.1:8080    # nginx
+site=http://127.0.0.1            # lighttpd's
+service=$site/microtrace         # analyze, as deploy/lighttpd has it
+gate=http://127.0.0.1:8000       # the site of deploy/nginx
 
 # command_count, command_seconds: what an administrator has typed and waited for.
 command_count=0
@@ -18,6 +18,13 @@ typed() {
 
 # prepare_machine: what is there before us.
 prepare_machine() {
+    mkdir -p "$machine/usr/lib/cgi-bin"
+    cat >"$machine/usr/lib/cgi-bin/who.cgi" <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\n\n%s %s\n' "$(id -un)" "${NOTIFY_SOCKET-quiet}"
+END
+    chmod +x "$machine/usr/lib/cgi-bin/who.cgi"
+    printf '<?php echo "php ", strlen($_SERVER["HTTP_TRACEPARENT"]), "\n";\n' >"$machine/var/www/html/page.php"
     printf 'the site that was there\n' >"$machine/var/www/html/page.txt"
     mkdir -p "$machine/root/new" "$machine/root/old"
     cp "$work"/new/*.deb "$machine/root/new/"
@@ -74,7 +81,7 @@ install_packages() {
 }
 
 enable_lighttpd() {
-    typed lighty-enable-mod microtrace-analyze && typed systemctl restart lighttpd && within 10 answers "$service"
+    typed lighty-enable-mod microtrace-analyze && typed systemctl restart lighttpd && within 10 answers "$site"
 }
 
 agent_serves() {
@@ -113,7 +120,8 @@ exposures() {
 
 units_are_sound() {
     # Its words are about other units too.
-    ! on_machine systemd-analyze verify /lib/systemd/system/microtrace-*.service /lib/systemd/system/microtrace-*.socket 2>&1 |
+    ! on_machine systemd-analyze verify microtrace-agent.service microtrace-analyze.socket microtrace-analyze@1.service \
+        microtrace-cgi.socket microtrace-cgi.service microtrace-proxy@php-fpm.socket microtrace-proxy@php-fpm.service 2>&1 |
         grep microtrace
 }
 

@@ -4,33 +4,9 @@
 # --- nginx, by systemd's sockets ----------------------------------------------------------------
 
 change_to_nginx() {
-    mkdir -p "$machine/var/www/cgi"
-    cat >"$machine/var/www/cgi/who.cgi" <<'END'
-#!/bin/sh
-printf 'Content-Type: text/plain\n\n%s %s\n' "$(id -un)" "${NOTIFY_SOCKET-quiet}"
-END
-    chmod +x "$machine/var/www/cgi/who.cgi"
-    printf '<?php echo "php ", strlen($_SERVER["HTTP_TRACEPARENT"]), "\\n";\n' >"$machine/var/www/cgi/page.php"
-    cat >"$machine/etc/nginx/conf.d/test.conf" <<'END'
-server {
-    listen 127.0.0.1:8080;
-    root /var/www/cgi;
-    location / { include fastcgi_params; fastcgi_pass unix:/run/microtrace-analyze.sock; }
-    location ~ \.cgi$ {
-        include fastcgi_params;
-        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-        fastcgi_pass unix:/run/microtrace-cgi.sock;
-    }
-    location ~ \.php$ {
-        include fastcgi_params;
-        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-        fastcgi_pass unix:/run/microtrace-proxy-php-fpm.sock;
-    }
-}
-END
-    on_machine systemctl stop lighttpd && on_machine systemctl enable --now microtrace-analyze.socket &&
-        ! on_machine systemctl -q is-active microtrace-analyze@1 && on_machine systemctl enable --now nginx &&
-        answers "$gate" && within 10 four_workers
+    on_machine systemctl disable --now lighttpd && typed ln -s ../sites-available/microtrace /etc/nginx/sites-enabled/ &&
+        typed systemctl enable --now microtrace-analyze.socket && ! on_machine systemctl -q is-active microtrace-analyze@1 &&
+        typed systemctl enable --now nginx && answers "$gate" && within 10 four_workers
 }
 
 # The first request has started all of them.
@@ -73,7 +49,7 @@ restart_workers() {
 }
 
 workers_restart_unseen() {
-    loaded "$gate" /analyze 6 restart_workers
+    loaded "$gate/microtrace" /analyze 6 restart_workers
 }
 
 killed_workers_come_back() {
@@ -86,16 +62,16 @@ more_workers() {
 }
 
 socket_stops_all() {
-    on_machine systemctl stop microtrace-analyze.socket && ! on_machine pidof analyze && has_status 502 "$gate/healthz" &&
+    on_machine systemctl stop microtrace-analyze.socket && ! on_machine pidof analyze && has_status 502 "$gate/microtrace/healthz" &&
         on_machine systemctl start microtrace-analyze.socket && answers "$gate" && within 10 four_workers
 }
 
 cgi_answers() {
-    [ "$(fetch "$gate/who.cgi")" = "www-data quiet" ]
+    [ "$(fetch "$gate/cgi-bin/who.cgi")" = "www-data quiet" ]
 }
 
 cgi_serves() {
-    on_machine systemctl enable --now microtrace-cgi.socket && cgi_answers && [ "$(counted /who.cgi)" -ge 1 ]
+    on_machine systemctl enable --now microtrace-cgi.socket && cgi_answers && [ "$(counted /cgi-bin/who.cgi)" -ge 1 ]
 }
 
 php_answers() {
@@ -121,7 +97,7 @@ many() {
 }
 
 gateways_restart_unseen() {
-    many "$gate/who.cgi" 150 on_machine systemctl restart microtrace-cgi && cgi_answers &&
+    many "$gate/cgi-bin/who.cgi" 150 on_machine systemctl restart microtrace-cgi && cgi_answers &&
         many "$gate/page.php" 150 on_machine systemctl restart microtrace-proxy@php-fpm && php_answers
 }
 
@@ -134,7 +110,7 @@ nginx_reboots() {
 }
 
 change_to_lighttpd() {
-    on_machine systemctl disable --now nginx && on_machine systemctl disable --now microtrace-cgi.socket microtrace-proxy@php-fpm.socket &&
+    on_machine systemctl disable --now nginx && on_machine systemctl enable lighttpd && on_machine systemctl disable --now microtrace-cgi.socket microtrace-proxy@php-fpm.socket &&
         on_machine systemctl stop microtrace-cgi.service microtrace-proxy@php-fpm.service &&
         on_machine systemctl stop microtrace-analyze.socket && on_machine systemctl restart lighttpd && within 10 answers "$service"
 }
@@ -205,7 +181,7 @@ purge() {
 
 nothing_is_left() {
     files >"$work/after"
-    ! diff "$work/before" "$work/after" | grep -v '^[0-9,]*[acd][0-9,]*$' | grep -vE '/var/www/cgi|nginx/conf.d/test.conf|/etc/nginx'
+    ! diff "$work/before" "$work/after" | grep '^[<>]'
 }
 
 all_steps() {
