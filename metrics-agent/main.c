@@ -281,7 +281,8 @@ static void write_status(const struct agent *agent, char text[NOTIFY_TEXT_MAX])
     if (agent->exporters.problem[0] != '\0')
         (void)snprintf(text, NOTIFY_TEXT_MAX, "%.500s", agent->exporters.problem);
     else
-        (void)snprintf(text, NOTIFY_TEXT_MAX, "serves http://%.300s/metrics", agent->settings.listen);
+        (void)snprintf(text, NOTIFY_TEXT_MAX, "serves http://%.300s/metrics",
+                       agent->settings.listen);
 }
 
 /* Passes on what is wrong with the spool. */

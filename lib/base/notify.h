@@ -44,7 +44,8 @@ int notify_ready(const struct notify *notify, const char *status);
  */
 void notify_status(const struct notify *notify, const char *status);
 
-/* WATCHDOG=1: this process goes on. To be called each `ping_ms`, half of what the manager allows. */
+/* WATCHDOG=1: this process goes on. To be called each `ping_ms`, half of what the manager allows.
+ */
 void notify_ping(const struct notify *notify);
 
 /* STOPPING=1: it ends, and that is no failure. */

@@ -9,8 +9,9 @@
  * metrics file says. Besides that the main thread says what is wrong with the spool, and whether it
  * is at work, which is what /healthz tells.
  *
- * This thread also tells the service manager's watchdog that it goes on. The main thread does not: a
- * disk that hangs would have the agent killed, and /metrics with it. That one is /healthz's to tell.
+ * This thread also tells the service manager's watchdog that it goes on. The main thread does not:
+ * a disk that hangs would have the agent killed, and /metrics with it. That one is /healthz's to
+ * tell.
  *
  * All functions take NULL and do nothing then: a drain serves nobody.
  */

@@ -156,8 +156,8 @@ static void test_pings_come_twice_in_the_time_that_is_allowed(void **state)
         const char *usec, *pid;
         uint64_t ping_ms;
     } cases[] = {
-        {"2000000", own, 1000}, {"2000000", NULL, 1000}, {"1", NULL, 1},     {"2000000", "1", 0},
-        {"2000000", "", 0},     {"0", NULL, 0},          {"-5", NULL, 0},    {"2 s", NULL, 0},
+        {"2000000", own, 1000}, {"2000000", NULL, 1000}, {"1", NULL, 1},   {"2000000", "1", 0},
+        {"2000000", "", 0},     {"0", NULL, 0},          {"-5", NULL, 0},  {"2 s", NULL, 0},
         {"", NULL, 0},          {NULL, NULL, 0},         {"3999", own, 1},
     };
     const char *const name = path();
