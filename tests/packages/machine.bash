@@ -72,7 +72,8 @@ boot() {
 }
 
 has_child() {
-    read -r manager _ 2>/dev/null <"/proc/$holder/task/$holder/children"
+    # No newline ends it.
+    read -r manager _ 2>/dev/null <"/proc/$holder/task/$holder/children" || [ -n "$manager" ]
 }
 
 has_ended() {
