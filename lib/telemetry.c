@@ -12,6 +12,7 @@
 #include "lib/spool/tiers.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -456,6 +457,12 @@ static const char *find_problem(struct telemetry *t)
         else
             (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", spool->disk.path,
                            instance_file_error(spool->last_errno));
+        return t->problem;
+    }
+    /* What waits in memory can't move there, and is all that there is for now. */
+    if (access(t->settings->spool_dir, X_OK) != 0) {
+        (void)snprintf(t->problem, sizeof(t->problem), "spool: %s: %s", t->settings->spool_dir,
+                       strerror(errno));
         return t->problem;
     }
     return NULL;

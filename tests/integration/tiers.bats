@@ -60,6 +60,23 @@ sink_has() { [ "$(wc -l <dump)" -ge "$1" ]; }
     disk_is_empty
 }
 
+# readyz STATUS: as a CGI process, which looks for itself.
+readyz() {
+    env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" REQUEST_METHOD=GET SCRIPT_NAME=/readyz \
+        SERVER_PROTOCOL=HTTP/1.1 "$BUILD/bin/analyze" >answer
+    grep -q "^Status: $1" answer
+}
+
+@test "readyz says so while the directory on the disk is missing, though memory takes records" {
+    start_agent
+    until_true 20 readyz 200
+    mv spool away
+    readyz 503
+    grep -q "\"reason\":\"spool: $PWD/spool: No such file or directory\"" answer
+    mv away spool
+    readyz 200
+}
+
 @test "what waits for 10 s moves to the disk, and goes on there after a restart" {
     choose_ports
     start_agent

@@ -113,7 +113,7 @@ exposures() {
     local unit status=0
     for unit in microtrace-agent microtrace-analyze@1 microtrace-cgi microtrace-proxy@php-fpm; do
         exposure "$unit.service" || status=1
-        say "$suite: $unit: $(tail -n 1 "$work/security" | sed 's/^[^0-9]*: *//')" >&3
+        say "$suite: $unit: $(tail -n 1 "$work/security" | sed 's/.*: //')" >&3
     done
     return $status
 }

@@ -137,12 +137,14 @@ settings_are_kept() {
 # other site, /readyz answers STATUS; with BACK everything is as before.
 without() {
     local status=$1 take=$2 back=$3
+    on_machine systemctl reset-failed lighttpd
     on_machine sh -c "$take" && on_machine systemctl restart lighttpd || return 1
     within 10 site_answers && within 20 has_status "$status" "$service/readyz" || {
         echo "readyz: $(status_of "$service/readyz")"
         on_machine sh -c "$back"
         return 1
     }
+    on_machine systemctl reset-failed lighttpd
     on_machine sh -c "$back" && on_machine systemctl restart lighttpd && within 20 answers "$service" && within 20 ready &&
         within 20 agent_serves
 }
@@ -169,13 +171,20 @@ pieces() {
 
 # --- Removing -----------------------------------------------------------------------------------
 
+# Both web servers start, one after the other, and serve what was there.
+servers_start() {
+    on_machine systemctl reset-failed lighttpd
+    on_machine systemctl restart lighttpd && within 10 site_answers && on_machine systemctl stop lighttpd &&
+        on_machine systemctl restart nginx && within 10 site_answers && on_machine systemctl stop nginx &&
+        on_machine systemctl start lighttpd && within 10 site_answers
+}
+
 remove() {
-    on_machine apt-get remove -y microtrace microtrace-analyze && on_machine systemctl restart lighttpd && within 10 site_answers &&
-        on_machine systemctl restart nginx.service 2>&1 | cat && ! on_machine pidof metrics-agent analyze
+    on_machine apt-get remove -y microtrace microtrace-analyze && servers_start && ! on_machine pidof metrics-agent analyze
 }
 
 purge() {
-    on_machine apt-get purge -y microtrace microtrace-analyze && on_machine systemctl restart lighttpd && within 10 site_answers &&
+    on_machine apt-get purge -y microtrace microtrace-analyze && servers_start &&
         ! on_machine systemctl list-units --all --plain --no-legend 'microtrace*' | grep .
 }
 
@@ -223,8 +232,8 @@ all_steps() {
     check "nginx: after a reboot everything is back by itself" nginx_reboots
     check "back to lighttpd" change_to_lighttpd
     pieces
-    check "remove: the web server starts, its site answers" remove
-    check "purge: the web server starts, its site answers" purge
+    check "remove: the web servers start, their sites answer" remove
+    check "purge: the web servers start, their sites answer" purge
     check "nothing is left: no file, no user, no unit" nothing_is_left
     check "it shuts down" shut_down
 }
