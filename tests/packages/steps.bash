@@ -168,7 +168,8 @@ agent_makes_directories() {
 agent_takes_up_directories() {
     local pid
     pid=$(pid_of microtrace-agent)
-    on_machine rm -rf /run/microtrace /var/spool/microtrace && within 20 has_status 503 "$service/readyz" && answers "$service" &&
+    # Whoever writes there may be in the way.
+    within 10 on_machine rm -rf /run/microtrace /var/spool/microtrace && within 20 has_status 503 "$service/readyz" && answers "$service" &&
         on_machine systemd-tmpfiles --create microtrace.conf && within 20 ready && within 20 agent_serves &&
         [ "$(pid_of microtrace-agent)" = "$pid" ]
 }

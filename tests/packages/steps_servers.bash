@@ -151,8 +151,8 @@ without() {
 
 pieces() {
     local library
-    check "without the run directory" without 503 'rm -rf /run/microtrace' 'systemctl restart microtrace-agent'
-    check "without the spool directory" without 503 'rm -rf /var/spool/microtrace' 'systemctl restart microtrace-agent'
+    check "without the run directory" without 503 'until rm -rf /run/microtrace; do sleep 0.1; done' 'systemctl restart microtrace-agent'
+    check "without the spool directory" without 503 'until rm -rf /var/spool/microtrace; do sleep 0.1; done' 'systemctl restart microtrace-agent'
     check "without both, with the agent stopped" without 503 'systemctl stop microtrace-agent; rm -rf /run/microtrace /var/spool/microtrace' \
         'systemctl start microtrace-agent'
     # Without an agent the spool takes what there is: nothing is lost yet.
