@@ -4,9 +4,10 @@
 # --- nginx, by systemd's sockets ----------------------------------------------------------------
 
 change_to_nginx() {
-    on_machine systemctl disable --now lighttpd && typed ln -s ../sites-available/microtrace /etc/nginx/sites-enabled/ &&
-        typed systemctl enable --now microtrace-analyze.socket && ! on_machine systemctl -q is-active microtrace-analyze@1 &&
-        typed systemctl enable --now nginx && answers "$gate" && within 10 four_workers
+    on_machine systemctl disable --now lighttpd && on_machine systemctl enable --now nginx &&
+        ! on_machine systemctl -q is-active microtrace-analyze@1 &&
+        typed ln -s ../sites-available/microtrace /etc/nginx/sites-enabled/ && typed systemctl reload nginx &&
+        within 10 answers "$gate" && within 10 four_workers
 }
 
 # The first request has started all of them.
@@ -117,13 +118,33 @@ change_to_lighttpd() {
 
 # --- Upgrading ----------------------------------------------------------------------------------
 
-upgrade() {
-    on_machine sh -c "apt-get install -y /root/new/microtrace_*.deb /root/new/microtrace-analyze_*.deb"
+# install_version old|new [OPTION...]
+install_version() {
+    on_machine sh -c "apt-get install -y ${*:2} /root/$1/microtrace_*.deb /root/$1/microtrace-analyze_*.deb"
 }
 
+is_old() {
+    [ "$(on_machine dpkg-query -W -f '${Version} ' microtrace microtrace-analyze)" = "0.0.1 0.0.1 " ]
+}
+
+# Under lighttpd, which goes on with the workers that it has.
 upgrade_under_load() {
-    loaded "$service" /analyze 12 upgrade && within 10 agent_serves && agent_is_microtrace &&
-        ! on_machine dpkg-query -W -f '${Version}\n' microtrace microtrace-analyze | grep -x 0.0.1
+    is_old && loaded "$service" /analyze 12 install_version new && within 10 agent_serves && agent_is_microtrace && ! is_old
+}
+
+# pids: of the agent and of all workers that systemd has started.
+pids() {
+    local unit
+    for unit in microtrace-agent microtrace-analyze@{1..4} microtrace-cgi microtrace-proxy@php-fpm; do
+        pid_of "$unit"
+    done
+}
+
+# Under nginx, where all processes become those of the other version.
+downgrade_under_load() {
+    pids >"$work/pids" && loaded "$gate/microtrace" /analyze 15 install_version old --allow-downgrades && is_old &&
+        within 10 four_workers && within 10 has_status 200 http://127.0.0.1:9464/healthz && cgi_answers && php_answers &&
+        pids >"$work/other" && ! grep -xFf "$work/pids" "$work/other"
 }
 
 settings_are_kept() {
@@ -220,7 +241,9 @@ all_steps() {
     on_machine sh -c 'echo "# kept" >>/etc/microtrace/microtrace.conf'
     check "upgrade under load: no request is lost, counts are exact" upgrade_under_load
     check "settings are kept by the upgrade" settings_are_kept
+    command_count=1 # the packages are installed
     check "nginx: a request starts four workers by the socket" change_to_nginx
+    say "$suite: with nginx an administrator has typed $command_count commands, the installation among them"
     check "nginx: kill -9 of each worker: it comes back" killed_workers_come_back
     check "nginx: a restart of all workers under load is not seen" workers_restart_unseen
     check "nginx: a fifth worker, and back" more_workers
@@ -229,6 +252,7 @@ all_steps() {
     check "nginx: PHP-FPM behind microtrace-proxy@php-fpm.socket" proxy_serves
     check "nginx: restarts of the gateways are not seen" gateways_restart_unseen
     check "nginx: kill -9 of the gateways: they come back" gateways_come_back
+    check "nginx: a downgrade under load: every process is another, no request is lost, counts are exact" downgrade_under_load
     check "nginx: after a reboot everything is back by itself" nginx_reboots
     check "back to lighttpd" change_to_lighttpd
     pieces
