@@ -11,6 +11,7 @@
 
 enum {
     ACCEPTS = 32,      /* connections that are taken in one turn */
+    GATHER_ROUNDS = 4, /* that answers wait for others to end, which have come */
     LAST_ROUNDS = 128, /* of them before it listens no more: a queue has at most 4096 */
 };
 
@@ -62,7 +63,13 @@ static void pause_due(struct proxy_timer *timer)
 
 int proxy_turn(struct proxy *proxy)
 {
-    if (proxy_loop_turn(proxy->loop) != 0)
+    int ready = proxy_loop_turn(proxy->loop, true);
+
+    /* What else has come meanwhile takes part in the same append. */
+    for (int i = 0; i < GATHER_ROUNDS && ready > 0 && proxy->gathered && proxy->exchange_count > 0;
+         i++)
+        ready = proxy_loop_turn(proxy->loop, false);
+    if (ready < 0)
         return -1;
     if (proxy->gathered)
         (void)telemetry_flush(proxy->telemetry);
@@ -107,6 +114,7 @@ static void init_timers(struct proxy *proxy)
     proxy_timer_queue_init(proxy->loop, &proxy->lingers, PROXY_LINGER_MS);
     proxy_timer_queue_init(proxy->loop, &proxy->pauses, PROXY_PAUSE_MS);
     proxy_timer_queue_init(proxy->loop, &proxy->graces, PROXY_GRACE_MS);
+    proxy_timer_queue_init(proxy->loop, &proxy->agains, PROXY_AGAIN_MS);
     proxy->pause.due = pause_due;
 }
 

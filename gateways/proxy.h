@@ -25,6 +25,7 @@
 enum {
     PROXY_ABORT_MS = 2000,  /* how long the upstream may take to end an aborted request */
     PROXY_GRACE_MS = 2,     /* unanswered for so long: perhaps nobody has taken it yet */
+    PROXY_AGAIN_MS = 20,    /* until that is looked at again */
     PROXY_PAUSE_MS = 100,   /* without descriptors, until the next connection is taken */
     PROXY_LINGER_MS = 2000, /* how long a connection waits for the web server to close it */
 };
@@ -50,7 +51,7 @@ struct proxy {
     unsigned untaken; /* exchanges on new connections that perhaps nobody has taken yet */
     bool stopping;    /* ends when the last request has ended */
     bool stopped;     /* at once */
-    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces;
+    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces, agains;
     struct proxy_timer pause; /* in accepting connections */
 };
 
@@ -143,7 +144,8 @@ struct proxy_exchange {
     uint64_t begin_ns, connected_ns, first_byte_ns; /* monotonic; 0: not yet */
     uint32_t app_status;
     bool on_kept_connection;
-    struct proxy_timer wait, end, grace; /* on connects, waits or aborts; on ends; on graces */
+    struct proxy_timer wait, end; /* on connects, waits or aborts; on ends */
+    struct proxy_timer grace;     /* on graces, then on agains */
     struct request request;
     struct observed observed;
 };
@@ -157,8 +159,8 @@ struct proxy_exchange {
 int proxy_open(struct proxy *proxy);
 
 /*
- * Waits once, and does what there is to do. Answers that end in this turn are told of by one append
- * a spool, and then go out. Returns 0, or -1 with errno.
+ * Waits once, and does what there is to do, also what comes meanwhile. Answers that end in this
+ * turn are told of by one append a spool, and then go out. Returns 0, or -1 with errno.
  */
 int proxy_turn(struct proxy *proxy);
 
@@ -198,6 +200,12 @@ void proxy_back_release(struct proxy_back *back, bool usable);
 
 /* As proxy_front_settle. */
 void proxy_back_settle(struct proxy_back *back);
+
+/*
+ * Whether somebody has read what was written to it. Over TCP the kernel takes it, and nobody can
+ * say: false.
+ */
+bool proxy_back_is_taken(const struct proxy_back *back);
 
 /* Closes one that is idle, if there is one. */
 void proxy_back_close_one(struct proxy *proxy);

@@ -1,9 +1,11 @@
 #include "gateways/proxy.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void link_idle(struct proxy_back *back)
@@ -225,6 +227,14 @@ void proxy_back_settle(struct proxy_back *back)
         proxy_exchange_fail(back->exchange, PROXY_OUT_OF_RESOURCES);
     else if (back->exchange != NULL)
         proxy_exchange_time(back->exchange);
+}
+
+bool proxy_back_is_taken(const struct proxy_back *back)
+{
+    int unread;
+
+    return back->proxy->upstream.any.sa_family == AF_UNIX &&
+           ioctl(back->stream.source.fd, SIOCOUTQ, &unread) == 0 && unread == 0;
 }
 
 /* Whether the peer has closed an idle connection, and we have not been told yet. */

@@ -107,10 +107,11 @@ static void call_due(struct proxy_loop *loop)
     }
 }
 
-int proxy_loop_turn(struct proxy_loop *loop)
+int proxy_loop_turn(struct proxy_loop *loop, bool waits)
 {
     struct epoll_event events[EVENTS_MAX];
-    const int count = epoll_wait(loop->fd, events, EVENTS_MAX, wait_ms(loop, clock_monotonic_ms()));
+    const int count =
+        epoll_wait(loop->fd, events, EVENTS_MAX, waits ? wait_ms(loop, clock_monotonic_ms()) : 0);
 
     if (count < 0 && errno != EINTR)
         return -1;
@@ -123,7 +124,7 @@ int proxy_loop_turn(struct proxy_loop *loop)
     }
     call_due(loop);
     free_all(loop);
-    return 0;
+    return count > 0 ? count : 0;
 }
 
 void proxy_timer_queue_init(struct proxy_loop *loop, struct proxy_timer_queue *queue,
