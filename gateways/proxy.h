@@ -49,6 +49,7 @@ struct proxy {
     bool gathered;            /* something is told and not appended yet */
     uint64_t exchange_count;
     unsigned untaken; /* exchanges on new connections that perhaps nobody has taken yet */
+    unsigned owed;    /* connections to be closed for them, once one is idle */
     bool stopping;    /* ends when the last request has ended */
     bool stopped;     /* at once */
     struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces, agains;
@@ -146,6 +147,7 @@ struct proxy_exchange {
     bool on_kept_connection;
     struct proxy_timer wait, end; /* on connects, waits or aborts; on ends */
     struct proxy_timer grace;     /* on graces, then on agains */
+    /* Zero up to here at the beginning. */
     struct request request;
     struct observed observed;
 };
@@ -207,7 +209,7 @@ void proxy_back_settle(struct proxy_back *back);
  */
 bool proxy_back_is_taken(const struct proxy_back *back);
 
-/* Closes one that is idle, if there is one. */
+/* Closes one that is idle; where there is none, the next one that would be. */
 void proxy_back_close_one(struct proxy *proxy);
 
 /* Closes all that are idle. */

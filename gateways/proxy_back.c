@@ -52,6 +52,8 @@ void proxy_back_close_one(struct proxy *proxy)
 {
     if (proxy->idle != NULL)
         close_idle(proxy->idle);
+    else if (proxy->owed < proxy->untaken)
+        proxy->owed++;
 }
 
 void proxy_back_close_idle(struct proxy *proxy)
@@ -310,13 +312,11 @@ void proxy_back_release(struct proxy_back *back, bool usable)
 
     back->exchange->back = NULL;
     back->exchange = NULL;
-    /*
-     * A process of PHP-FPM serves one connection until that ends. So none is kept idle while a
-     * request waits on one that perhaps nobody has taken yet.
-     */
     if (!usable || back->old || back->stream.broken || proxy_stream_waits(&back->stream) ||
-        back->stream.tail_size > 0 || proxy->stopping || proxy->untaken > 0 ||
+        back->stream.tail_size > 0 || proxy->stopping || proxy->owed > 0 ||
         proxy->idle_count >= proxy->settings->keep) {
+        if (proxy->owed > 0)
+            proxy->owed--;
         close_back(back);
         return;
     }

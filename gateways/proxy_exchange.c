@@ -33,14 +33,18 @@ static void end_due(struct proxy_timer *timer)
 /* Somebody has taken it, or it is over. */
 static void stop_counting(struct proxy_exchange *x)
 {
+    struct proxy *const proxy = x->proxy;
+
     if (x->counted)
-        x->proxy->untaken--;
+        proxy->untaken--;
+    if (proxy->owed > proxy->untaken)
+        proxy->owed = proxy->untaken;
     x->counted = false;
 }
 
 /*
  * Perhaps it waits for a process of the upstream's that waits for our next request on an idle
- * connection: PHP-FPM's serve one connection until that ends.
+ * connection: PHP-FPM's serve one connection until that ends. So one is closed for it.
  */
 static void grace_due(struct proxy_timer *timer)
 {
@@ -51,11 +55,10 @@ static void grace_due(struct proxy_timer *timer)
         proxy_back_is_taken(x->back)) {
         stop_counting(x);
     } else {
-        if (!x->counted) {
-            x->counted = true;
+        if (!x->counted)
             x->proxy->untaken++;
-            proxy_back_close_one(x->proxy);
-        }
+        x->counted = true;
+        proxy_back_close_one(x->proxy);
         proxy_timer_set(x->proxy->loop, &x->proxy->agains, &x->grace);
     }
     proxy_front_settle(x->front);
@@ -65,10 +68,12 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
                                           uint8_t flags)
 {
     struct proxy *const proxy = front->proxy;
-    struct proxy_exchange *const x = calloc(1, sizeof(*x));
+    struct proxy_exchange *const x = malloc(sizeof(*x));
 
     if (x == NULL)
         return NULL;
+    /* What follows is large, and nobody reads it before request_from_environment. */
+    memset(x, 0, offsetof(struct proxy_exchange, request));
     x->proxy = proxy;
     x->front = front;
     x->id = id;
