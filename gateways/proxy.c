@@ -11,7 +11,6 @@
 
 enum {
     ACCEPTS = 32,      /* connections that are taken in one turn */
-    GATHER_ROUNDS = 4, /* that answers wait for others to end, which have come */
     LAST_ROUNDS = 128, /* of them before it listens no more: a queue has at most 4096 */
 };
 
@@ -63,13 +62,7 @@ static void pause_due(struct proxy_timer *timer)
 
 int proxy_turn(struct proxy *proxy)
 {
-    int ready = proxy_loop_turn(proxy->loop, true);
-
-    /* What else has come meanwhile takes part in the same append. */
-    for (int i = 0; i < GATHER_ROUNDS && ready > 0 && proxy->gathered && proxy->exchange_count > 0;
-         i++)
-        ready = proxy_loop_turn(proxy->loop, false);
-    if (ready < 0)
+    if (proxy_loop_turn(proxy->loop) != 0)
         return -1;
     if (proxy->gathered)
         (void)telemetry_flush(proxy->telemetry);

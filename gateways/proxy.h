@@ -161,8 +161,8 @@ struct proxy_exchange {
 int proxy_open(struct proxy *proxy);
 
 /*
- * Waits once, and does what there is to do, also what comes meanwhile. Answers that end in this
- * turn are told of by one append a spool, and then go out. Returns 0, or -1 with errno.
+ * Waits once, and does what there is to do. Answers that end in this turn are told of by one append
+ * a spool, and then go out. Returns 0, or -1 with errno.
  */
 int proxy_turn(struct proxy *proxy);
 

@@ -107,11 +107,10 @@ static void call_due(struct proxy_loop *loop)
     }
 }
 
-int proxy_loop_turn(struct proxy_loop *loop, bool waits)
+int proxy_loop_turn(struct proxy_loop *loop)
 {
     struct epoll_event events[EVENTS_MAX];
-    const int count =
-        epoll_wait(loop->fd, events, EVENTS_MAX, waits ? wait_ms(loop, clock_monotonic_ms()) : 0);
+    const int count = epoll_wait(loop->fd, events, EVENTS_MAX, wait_ms(loop, clock_monotonic_ms()));
 
     if (count < 0 && errno != EINTR)
         return -1;
@@ -124,7 +123,7 @@ int proxy_loop_turn(struct proxy_loop *loop, bool waits)
     }
     call_due(loop);
     free_all(loop);
-    return count > 0 ? count : 0;
+    return 0;
 }
 
 void proxy_timer_queue_init(struct proxy_loop *loop, struct proxy_timer_queue *queue,

@@ -43,11 +43,8 @@ uint64_t proxy_loop_now_ms(const struct proxy_loop *loop);
  */
 int proxy_loop_watch(struct proxy_loop *loop, struct proxy_source *source, uint32_t events);
 
-/*
- * Calls those that are ready and those that are due; with `waits`, once there is one. Returns how
- * many were ready, or -1 with errno.
- */
-int proxy_loop_turn(struct proxy_loop *loop, bool waits);
+/* Waits once, calls those that are ready and those that are due. Returns 0, or -1 with errno. */
+int proxy_loop_turn(struct proxy_loop *loop);
 
 /* Where memory that is to be freed is remembered: a member of it. */
 struct proxy_garbage {
