@@ -5,7 +5,6 @@
 #include "lib/base/message.h"
 #include "lib/base/printable.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +15,9 @@ struct status {
     char *text; /* or NULL; allocated for the life of the process */
 };
 
-struct time {
-    bool given;
-    uint64_t ns; /* since 1970 */
-};
-
 struct span_options {
-    struct time start, end;
-    int kind; /* index into kinds */
+    uint64_t start_ns, end_ns; /* 0: now */
+    int kind;                  /* index into kinds */
     struct emit_pairs attributes;
     struct status status;
     const char *traceparent; /* NULL: that of the environment */
@@ -32,12 +26,17 @@ struct span_options {
 
 static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
 
+/* OTLP has 0 for a time that is unknown, as have we for one not given: 1970 begins with the next.
+ */
 static int parse_time(void *member, const char *text)
 {
-    struct time *const time = member;
+    uint64_t *const ns = member;
 
-    time->given = true;
-    return time_text_parse(text, &time->ns);
+    if (time_text_parse(text, ns) != 0)
+        return -1;
+    if (*ns == 0)
+        *ns = 1;
+    return 0;
 }
 
 static int parse_status(void *member, const char *text)
@@ -62,9 +61,9 @@ static int parse_status(void *member, const char *text)
     .name = option, .type = type_, .offset = offsetof(struct span_options, member)
 
 static const struct config_setting rows[] = {
-    {ROW("--start", CONFIG_OTHER, start), .parse = parse_time, .takes = TIME_TEXT_TAKES,
+    {ROW("--start", CONFIG_OTHER, start_ns), .parse = parse_time, .takes = TIME_TEXT_TAKES,
      .help = "When it began. The end, unless given."},
-    {ROW("--end", CONFIG_OTHER, end), .parse = parse_time, .takes = TIME_TEXT_TAKES,
+    {ROW("--end", CONFIG_OTHER, end_ns), .parse = parse_time, .takes = TIME_TEXT_TAKES,
      .help = "When it ended. Now, unless given."},
     {ROW("--kind", CONFIG_CHOICE, kind), .choices = kinds, .fallback = "internal",
      .help = "Its kind."},
@@ -115,8 +114,8 @@ static void find_parent(const struct emit *emit, const struct span_options *give
 
 static void set_times(struct span *span, const struct span_options *given)
 {
-    span->end_ns = given->end.given ? given->end.ns : clock_unix_ns();
-    span->start_ns = given->start.given ? given->start.ns : span->end_ns;
+    span->end_ns = given->end_ns != 0 ? given->end_ns : clock_unix_ns();
+    span->start_ns = given->start_ns != 0 ? given->start_ns : span->end_ns;
     /* The clock was put back meanwhile: nothing that a script can help. */
     if (span->end_ns < span->start_ns) {
         message_print("--end is before --start: the span has no length");

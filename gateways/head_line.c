@@ -74,7 +74,8 @@ static bool is_request_id(struct text line)
 {
     struct text name, value;
 
-    return head_line_split(line, &name, &value) && head_line_is(name, request_id_name);
+    return (line.at[0] == 'X' || line.at[0] == 'x') && head_line_split(line, &name, &value) &&
+           head_line_is(name, request_id_name);
 }
 
 static char *put_request_id(char *to, const char *id)

@@ -108,6 +108,7 @@ static void init_timers(struct proxy *proxy)
     proxy_timer_queue_init(proxy->loop, &proxy->lingers, PROXY_LINGER_MS);
     proxy_timer_queue_init(proxy->loop, &proxy->pauses, PROXY_PAUSE_MS);
     proxy_timer_queue_init(proxy->loop, &proxy->graces, PROXY_GRACE_MS);
+    proxy_timer_queue_init(proxy->loop, &proxy->agains, PROXY_AGAIN_MS);
     proxy->pause.due = pause_due;
 }
 

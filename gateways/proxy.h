@@ -26,6 +26,7 @@
 enum {
     PROXY_ABORT_MS = 2000,  /* how long the upstream may take to end an aborted request */
     PROXY_GRACE_MS = 2,     /* unanswered for so long: perhaps nobody has taken it yet */
+    PROXY_AGAIN_MS = 20,    /* until that is looked at again */
     PROXY_PAUSE_MS = 100,   /* without descriptors, until the next connection is taken */
     PROXY_LINGER_MS = 2000, /* how long a connection waits for the web server to close it */
 };
@@ -50,9 +51,10 @@ struct proxy {
     bool gathered;            /* something is told and not appended yet */
     uint64_t exchange_count;
     unsigned untaken; /* exchanges on new connections that perhaps nobody has taken yet */
+    unsigned owed;    /* connections to be closed for them, once one is idle */
     bool stopping;    /* ends when the last request has ended */
     bool stopped;     /* at once */
-    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces;
+    struct proxy_timer_queue connects, waits, ends, aborts, keeps, lingers, pauses, graces, agains;
     struct proxy_timer pause; /* in accepting connections */
     struct proxy_timer_queue pings;
     struct proxy_timer ping; /* of the service manager's watchdog */
@@ -147,7 +149,9 @@ struct proxy_exchange {
     uint64_t begin_ns, connected_ns, first_byte_ns; /* monotonic; 0: not yet */
     uint32_t app_status;
     bool on_kept_connection;
-    struct proxy_timer wait, end, grace; /* on connects, waits or aborts; on ends; on graces */
+    struct proxy_timer wait, end; /* on connects, waits or aborts; on ends */
+    struct proxy_timer grace;     /* on graces, then on agains */
+    /* Zero up to here at the beginning. */
     struct request request;
     struct observed observed;
 };
@@ -203,7 +207,13 @@ void proxy_back_release(struct proxy_back *back, bool usable);
 /* As proxy_front_settle. */
 void proxy_back_settle(struct proxy_back *back);
 
-/* Closes one that is idle, if there is one. */
+/*
+ * Whether somebody has read what was written to it. Over TCP the kernel takes it, and nobody can
+ * say: false.
+ */
+bool proxy_back_is_taken(const struct proxy_back *back);
+
+/* Closes one that is idle; where there is none, the next one that would be. */
 void proxy_back_close_one(struct proxy *proxy);
 
 /* Closes all that are idle. */

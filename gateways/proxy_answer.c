@@ -134,24 +134,26 @@ static void put_interim_head(struct proxy_exchange *x, const char *bytes, size_t
     put_output(x, bytes, size);
 }
 
-/* A head that comes before the answer's own, "103 Early Hints": it goes out, and another follows.
+/*
+ * Reads the answer's own head. Those that come before it, "103 Early Hints", go out, and *taken
+ * says how many bytes they are.
  */
-static size_t put_interim(struct proxy_exchange *x, const char *bytes, size_t size)
+static enum proxy_head_result read_head(struct proxy_exchange *x, struct proxy_head *head,
+                                        const char *bytes, size_t size, size_t *taken)
 {
-    struct proxy_head head;
-    size_t taken = 0;
+    enum proxy_head_result result;
 
-    while (proxy_head_read(&head, bytes + taken, size - taken) == PROXY_HEAD_DONE &&
-           is_interim(head.status)) {
-        put_interim_head(x, bytes + taken, head.size);
-        taken += head.size;
+    while ((result = proxy_head_read(head, bytes + *taken, size - *taken)) == PROXY_HEAD_DONE &&
+           is_interim(head->status)) {
+        put_interim_head(x, bytes + *taken, head->size);
+        *taken += head->size;
     }
     /* It is not the answer's end, and may go before anything is told. */
-    if (taken > 0 && !x->front->held)
+    if (*taken > 0 && !x->front->held)
         proxy_stream_flush(&x->front->stream);
-    else if (taken > 0)
+    else if (*taken > 0)
         proxy_stream_hold(&x->front->stream);
-    return taken;
+    return result;
 }
 
 static enum proxy_failure take_head(struct proxy_exchange *x, const char *bytes, size_t size)
@@ -169,10 +171,8 @@ static enum proxy_failure take_head(struct proxy_exchange *x, const char *bytes,
     }
     if (size == 0)
         return PROXY_OK;
-    if (may_end(bytes, size, seen)) {
-        taken = put_interim(x, bytes, size);
-        result = proxy_head_read(&head, bytes + taken, size - taken);
-    }
+    if (may_end(bytes, size, seen))
+        result = read_head(x, &head, bytes, size, &taken);
     if (result == PROXY_HEAD_BAD)
         return PROXY_BAD_HEAD;
     if ((result == PROXY_HEAD_DONE ? head.size : size - taken) > PROXY_HEAD_MAX)

@@ -1,9 +1,11 @@
 #include "gateways/proxy.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void link_idle(struct proxy_back *back)
@@ -50,6 +52,8 @@ void proxy_back_close_one(struct proxy *proxy)
 {
     if (proxy->idle != NULL)
         close_idle(proxy->idle);
+    else if (proxy->owed < proxy->untaken)
+        proxy->owed++;
 }
 
 void proxy_back_close_idle(struct proxy *proxy)
@@ -227,6 +231,14 @@ void proxy_back_settle(struct proxy_back *back)
         proxy_exchange_time(back->exchange);
 }
 
+bool proxy_back_is_taken(const struct proxy_back *back)
+{
+    int unread;
+
+    return back->proxy->upstream.any.sa_family == AF_UNIX &&
+           ioctl(back->stream.source.fd, SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
 /* Whether the peer has closed an idle connection, and we have not been told yet. */
 static bool is_stale(const struct proxy_back *back)
 {
@@ -300,13 +312,11 @@ void proxy_back_release(struct proxy_back *back, bool usable)
 
     back->exchange->back = NULL;
     back->exchange = NULL;
-    /*
-     * A process of PHP-FPM serves one connection until that ends. So none is kept idle while a
-     * request waits on one that perhaps nobody has taken yet.
-     */
     if (!usable || back->old || back->stream.broken || proxy_stream_waits(&back->stream) ||
-        back->stream.tail_size > 0 || proxy->stopping || proxy->untaken > 0 ||
+        back->stream.tail_size > 0 || proxy->stopping || proxy->owed > 0 ||
         proxy->idle_count >= proxy->settings->keep) {
+        if (proxy->owed > 0)
+            proxy->owed--;
         close_back(back);
         return;
     }

@@ -30,19 +30,36 @@ static void end_due(struct proxy_timer *timer)
     proxy_exchange_fail(of_timer(timer, offsetof(struct proxy_exchange, end)), PROXY_END_TIMEOUT);
 }
 
+/* Somebody has taken it, or it is over. */
+static void stop_counting(struct proxy_exchange *x)
+{
+    struct proxy *const proxy = x->proxy;
+
+    if (x->counted)
+        proxy->untaken--;
+    if (proxy->owed > proxy->untaken)
+        proxy->owed = proxy->untaken;
+    x->counted = false;
+}
+
 /*
  * Perhaps it waits for a process of the upstream's that waits for our next request on an idle
- * connection: PHP-FPM's serve one connection until that ends.
+ * connection: PHP-FPM's serve one connection until that ends. So one is closed for it.
  */
 static void grace_due(struct proxy_timer *timer)
 {
     struct proxy_exchange *const x = of_timer(timer, offsetof(struct proxy_exchange, grace));
 
     x->lasts = true;
-    if (x->first_byte_ns == 0 && x->back != NULL && !x->back->reused) {
+    if (x->first_byte_ns != 0 || x->back == NULL || x->back->reused ||
+        proxy_back_is_taken(x->back)) {
+        stop_counting(x);
+    } else {
+        if (!x->counted)
+            x->proxy->untaken++;
         x->counted = true;
-        x->proxy->untaken++;
         proxy_back_close_one(x->proxy);
+        proxy_timer_set(x->proxy->loop, &x->proxy->agains, &x->grace);
     }
     proxy_front_settle(x->front);
 }
@@ -51,10 +68,12 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
                                           uint8_t flags)
 {
     struct proxy *const proxy = front->proxy;
-    struct proxy_exchange *const x = calloc(1, sizeof(*x));
+    struct proxy_exchange *const x = malloc(sizeof(*x));
 
     if (x == NULL)
         return NULL;
+    /* What follows is large, and nobody reads it before request_from_environment. */
+    memset(x, 0, offsetof(struct proxy_exchange, request));
     x->proxy = proxy;
     x->front = front;
     x->id = id;
@@ -70,14 +89,6 @@ struct proxy_exchange *proxy_exchange_new(struct proxy_front *front, uint16_t id
         proxy->settings->requests_max > 0 && proxy->exchange_count >= proxy->settings->requests_max;
     proxy->exchange_count++;
     return x;
-}
-
-/* Somebody has taken it, or it is over. */
-static void stop_counting(struct proxy_exchange *x)
-{
-    if (x->counted)
-        x->proxy->untaken--;
-    x->counted = false;
 }
 
 static void free_exchange(struct proxy_exchange *x)

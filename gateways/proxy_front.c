@@ -188,8 +188,9 @@ static void gone(struct proxy_front *front)
  */
 static void ended(struct proxy_front *front, uint32_t events)
 {
-    if (front->exchange == NULL || !front->exchange->input_ended ||
-        (events & (EPOLLHUP | EPOLLERR)) != 0)
+    const bool waits = front->exchange != NULL ? front->exchange->input_ended : front->held;
+
+    if (!waits || (events & (EPOLLHUP | EPOLLERR)) != 0)
         gone(front);
     else
         front->half_closed = true;

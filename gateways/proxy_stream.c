@@ -70,22 +70,29 @@ enum fastcgi_result proxy_stream_next(struct proxy_stream *stream, struct proxy_
     return result;
 }
 
-/* Copies behind what waits already. */
-static void wait_with(struct proxy_stream *stream, const void *bytes, size_t size)
+/* For `size` bytes behind what waits already. Returns false without memory: the stream is broken.
+ */
+static bool make_room(struct proxy_stream *stream, size_t size)
 {
     uint8_t *larger;
 
-    if (size == 0 || stream->broken)
-        return;
-    if (stream->waiting_room - stream->waiting_end < size) {
-        larger = realloc(stream->waiting, stream->waiting_end + size);
-        if (larger == NULL) {
-            stream->broken = true;
-            return;
-        }
-        stream->waiting = larger;
-        stream->waiting_room = stream->waiting_end + size;
+    if (stream->waiting_room - stream->waiting_end >= size)
+        return true;
+    larger = realloc(stream->waiting, stream->waiting_end + size);
+    if (larger == NULL) {
+        stream->broken = true;
+        return false;
     }
+    stream->waiting = larger;
+    stream->waiting_room = stream->waiting_end + size;
+    return true;
+}
+
+/* Copies behind what waits already. */
+static void wait_with(struct proxy_stream *stream, const void *bytes, size_t size)
+{
+    if (size == 0 || stream->broken || !make_room(stream, size))
+        return;
     memcpy(stream->waiting + stream->waiting_end, bytes, size);
     stream->waiting_end += size;
 }
@@ -108,6 +115,12 @@ static size_t write_parts(struct proxy_stream *stream, struct iovec *parts, size
 /* Of what was put, copies what lies behind the first `taken` bytes, so that nothing is borrowed. */
 static void keep_parts(struct proxy_stream *stream, size_t taken)
 {
+    size_t left = 0;
+
+    for (unsigned i = 0; i < stream->part_count; i++)
+        left += stream->parts[i].iov_len;
+    if (left > taken && !stream->broken)
+        (void)make_room(stream, left - taken);
     for (unsigned i = 0; i < stream->part_count; i++) {
         const struct iovec *const part = &stream->parts[i];
 

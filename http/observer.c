@@ -2,6 +2,7 @@
 
 #include "http/method.h"
 #include "lib/base/clock.h"
+#include "lib/base/decimal.h"
 #include "lib/base/message.h"
 #include "lib/base/utf8.h"
 
@@ -170,7 +171,7 @@ void observer_gather(struct observer *observer, struct observed *observed,
                      const struct observed_outcome *outcome)
 {
     const uint64_t elapsed_ns = server_span_elapsed_ns(&observed->server);
-    char status[sizeof("2147483647")];
+    char status[DECIMAL_INT_SIZE + 1];
     struct server_span_outcome told = {
         .status = outcome->status,
         /* A client's mistake is no failure of the server (HTTP conventions, "Status"). */
@@ -179,7 +180,7 @@ void observer_gather(struct observer *observer, struct observed *observed,
         .attribute_count = outcome->attribute_count,
     };
 
-    (void)snprintf(status, sizeof(status), "%d", outcome->status);
+    status[decimal_int(status, outcome->status)] = '\0';
     if (told.error_type == NULL && outcome->status >= 500)
         told.error_type = status;
     server_span_end(&observed->server, observer->telemetry, &told);

@@ -238,22 +238,55 @@ static void shortest(struct scientific *d, double magnitude)
         d->count--;
 }
 
+/* 0.00ddd, ddd.ddd or ddd000.0, and a NUL that the length leaves out. */
+static size_t write_positional(char *out, const struct scientific *d)
+{
+    const size_t whole = d->exponent < 0 ? 0 : (size_t)d->exponent + 1;
+    const size_t given = d->count < whole ? d->count : whole;
+    char *to = out;
+
+    if (whole == 0) {
+        to = mempcpy(to, "0.000", (size_t)(1 - d->exponent));
+    } else {
+        to = mempcpy(to, d->digits, given);
+        to = mempcpy(to, "000000000000000", whole - given);
+        *to++ = '.';
+    }
+    if (d->count > whole)
+        to = mempcpy(to, d->digits + whole, d->count - whole);
+    else
+        *to++ = '0';
+    *to = '\0';
+    return (size_t)(to - out);
+}
+
+/* d.dde-05: at least two digits of exponent, as printf writes them. */
+static size_t write_scientific(char *out, const struct scientific *d)
+{
+    const unsigned exponent = (unsigned)abs(d->exponent);
+    char *to = out;
+
+    *to++ = d->digits[0];
+    if (d->count > 1) {
+        *to++ = '.';
+        to = mempcpy(to, d->digits + 1, d->count - 1);
+    }
+    *to++ = 'e';
+    *to++ = d->exponent < 0 ? '-' : '+';
+    if (exponent >= 100)
+        *to++ = (char)('0' + exponent / 100);
+    decimal_pair(to, exponent % 100);
+    to[2] = '\0';
+    return (size_t)(to + 2 - out);
+}
+
 /* Positional from 1e-04 up to below 1e+16, as Python writes floats. */
-static int write_digits(char *out, size_t size, struct scientific *d)
+static size_t write_digits(char *out, const struct scientific *d)
 {
     enum { POSITIONAL_MIN = -4, POSITIONAL_MAX = 16 };
 
-    if (d->exponent < POSITIONAL_MIN || d->exponent >= POSITIONAL_MAX)
-        return snprintf(out, size, "%.1s%s%.*se%c%02d", d->digits, d->count > 1 ? "." : "",
-                        (int)d->count - 1, d->digits + 1, d->exponent < 0 ? '-' : '+',
-                        abs(d->exponent));
-    if (d->exponent < 0)
-        return snprintf(out, size, "0.%.*s%.*s", -d->exponent - 1, "000", (int)d->count, d->digits);
-    if (d->count > (size_t)d->exponent + 1)
-        return snprintf(out, size, "%.*s.%.*s", d->exponent + 1, d->digits,
-                        (int)d->count - d->exponent - 1, d->digits + d->exponent + 1);
-    return snprintf(out, size, "%.*s%.*s.0", (int)d->count, d->digits,
-                    d->exponent + 1 - (int)d->count, "000000000000000");
+    return d->exponent >= POSITIONAL_MIN && d->exponent < POSITIONAL_MAX ? write_positional(out, d)
+                                                                         : write_scientific(out, d);
 }
 
 size_t decimal_double(char *out, double value)
@@ -262,7 +295,6 @@ size_t decimal_double(char *out, double value)
     const size_t sign = signbit(value) ? 1 : 0;
     struct scientific d;
     size_t len;
-    int written;
 
     assert(isfinite(value));
     out[0] = '-';
@@ -271,7 +303,5 @@ size_t decimal_double(char *out, double value)
     if (len > 0)
         return sign + len;
     shortest(&d, magnitude);
-    written = write_digits(out, DECIMAL_DOUBLE_SIZE - sign, &d);
-    assert(written > 0 && written < DECIMAL_DOUBLE_SIZE - (int)sign);
-    return sign + (size_t)written;
+    return sign + write_digits(out, &d);
 }

@@ -3,10 +3,12 @@ it and with the proxy between the two, in front of the same PHP-FPM; and memory 
 import glob
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -93,14 +95,17 @@ def start_fpm(work, running):
     return process
 
 
-def start_proxy(work, name, build, upstream, running):
-    """Its socket, its process, and that of the agent that sees to its spool."""
+def start_proxy(work, memory, name, build, upstream, running):
+    """
+    Its socket, its process, and that of the agent that sees to its spool. The run directory is in
+    `memory`, as /run is on a host.
+    """
     state = programs.folder_of(work, name)
-    os.makedirs(f"{state}/run")
     os.makedirs(f"{state}/spool")
     path = f"{state}/proxy.sock"
     port, = programs.free_ports(1)
-    env = {"MICROTRACE_RUN_DIR": f"{state}/run", "MICROTRACE_SPOOL_DIR": f"{state}/spool",
+    env = {"MICROTRACE_RUN_DIR": programs.folder_of(memory, name),
+           "MICROTRACE_SPOOL_DIR": f"{state}/spool",
            "MICROTRACE_SPOOL_MAX_BYTES": str(64 << 20), "MICROTRACE_SPOOL_SEGMENT_BYTES": "8M",
            "MICROTRACE_AGENT_LISTEN": f"127.0.0.1:{port}"}
     # Without an agent the spool would soon be full, and cost nothing any more.
@@ -168,11 +173,11 @@ def slow_upstream(path):
     threading.Thread(target=serve, daemon=True).start()
 
 
-def slow_clients(work, build, running):
+def slow_clients(work, memory, build, running):
     """Resident memory of the proxy before, and with SLOW clients that take nothing."""
     import fastcgi_peer as f
     slow_upstream(f"{work}/slow.sock")
-    path, process, _ = start_proxy(work, "slow", build, f"{work}/slow.sock", running)
+    path, process, _ = start_proxy(work, memory, "slow", build, f"{work}/slow.sock", running)
     before = memory_kb(process, "VmRSS")
     held = []
     for _ in range(SLOW):
@@ -195,6 +200,7 @@ def slow_clients(work, build, running):
 
 def run(work, rounds, seconds, builds):
     running = []
+    memory = tempfile.mkdtemp(prefix="microtrace-bench.", dir=programs.MEMORY)
     os.makedirs(f"{work}/site")
     with open(f"{work}/site/page.php", "w", encoding="ascii") as file:
         file.write("<?php echo 'hello';\n")
@@ -203,15 +209,17 @@ def run(work, rounds, seconds, builds):
         contenders = [lighttpd(work, "PHP-FPM alone", f"{work}/fpm.sock", running)]
         for build in builds:
             name = build.name("through the proxy")
-            path, proxy, agent = start_proxy(work, name, build, f"{work}/fpm.sock", running)
+            path, proxy, agent = start_proxy(work, memory, name, build, f"{work}/fpm.sock",
+                                             running)
             contenders.append(lighttpd(work, name, path, running))
             contenders[-1].proxy, contenders[-1].agent = proxy, agent
         one = loads.interleave(contenders, rounds, lambda p: loads.wrk(p, seconds, connections=1))
         many = loads.interleave(contenders, rounds, lambda p: loads.wrk(p, seconds))
-        memory = [(build.name("microtrace-proxy"), *slow_clients(work, build, running))
-                  for build in builds[:1]]
+        slow = [(build.name("microtrace-proxy"), *slow_clients(work, memory, build, running))
+                for build in builds[:1]]
     finally:
         stop_all(running)
+        shutil.rmtree(memory, ignore_errors=True)
     for log in glob.glob(f"{work}/*/log"):
         with open(log, encoding="utf-8", errors="replace") as file:
             if text := file.read():
@@ -235,4 +243,4 @@ def run(work, rounds, seconds, builds):
     table(f"{SLOW} clients that take nothing of answers of {SLOW_ANSWER >> 20} MiB",
           ["program", "resident KiB before", "with all of them", "KiB a client"],
           [[name, str(before), str(after), f"{(after - before) / SLOW:.1f}"]
-           for name, before, after in memory])
+           for name, before, after in slow])

@@ -259,7 +259,7 @@ one_line() {
     # 1970 is a time, too.
     run -0 mt span s --start @0 --end @0
     [ -z "$output" ]
-    spans | tail -n 1 | expect_json '.startTimeUnixNano == "0" and .endTimeUnixNano == "0"'
+    spans | tail -n 1 | expect_json '.startTimeUnixNano == "1" and .endTimeUnixNano == "1"'
     run -0 mt span s --start 1616620947 --end @0
     one_line "--end is before --start"
     run -0 mt span s --start 1616620947 --end 1616620946

@@ -115,7 +115,7 @@ lines_of() { logs '."log.iostream" == "'"$1"'"' | jq -r .message; }
     run -1 bash -c "'$BIN/microtrace' run --log-output -- sh -c 'echo lost' 1<'$DIR/read-only'"
     [ "$output" = "microtrace run: stdout: Bad file descriptor" ]
     # A file that may not grow is cut, and that shows.
-    run -1 bash -c "ulimit -f 1; '$BIN/microtrace' run --log-output -- head -c 5000 /dev/zero >'$DIR/short'"
+    run -1 bash -c "ulimit -f 1; '$BIN/microtrace' run --log-output -- dd if=/dev/zero bs=5000 count=1 status=none >'$DIR/short'"
     [[ $output == *"microtrace run: stdout: File too large"* ]]
 }
 

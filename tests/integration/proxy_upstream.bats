@@ -257,6 +257,24 @@ PY
     end one KILL
 }
 
+@test "pages that take longer keep their connections, too: somebody reads these requests" {
+    PROXY_SOCKET=$DIR/longer.sock
+    begin longer env MICROTRACE_PROXY_KEEP_TIME=1h "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$UPSTREAM"
+    wait_until listening "$PROXY_SOCKET"
+    front <<'PY'
+for i in range(20):
+    held = [connect(proxy) for _ in range(4)]
+    for c in held:
+        c.send(request(query="do=after-ms&n=20", HTTP_X_REQUEST_ID="longer"))
+    for c in held:
+        assert Answer(c).body == b"hello\n"
+        c.close()
+PY
+    server_spans '.attrs["microtrace.request_id"].stringValue == "longer"' | jq -s . |
+        expect_json 'length == 80 and (map(select(.attrs["microtrace.proxy.connection_kept"].boolValue)) | length) > 40'
+    end longer
+}
+
 @test "an answer that has just left is in spans, log and metrics, though the proxy is killed in that moment" {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
     local query id i=0 before

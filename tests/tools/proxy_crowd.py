@@ -115,18 +115,24 @@ def metrics(url):
 
 
 def compare(crowd, spool, url, killed, before):
-    """`killed`: the web server may ask a second time, and what was told may not have been answered."""
+    """
+    `killed`: the web server may ask a second time, and what was told may not have been answered. A
+    page that breaks its answer off ends none: if the proxy dies before it has seen that, nobody
+    tells, while the web server may take what it has for an answer.
+    """
     def agrees(found, status):
         return status in found if killed else found == [status]
+    ended = {i: s for i, s in crowd.ids.items() if not killed or what(int(i.rpartition("-")[2])) != "broken"}
+    by_status = collections.Counter(ended.values())
     problems = []
     for name, found in (("spans", spans(spool)), ("logs", logs(spool))):
-        wrong = [(i, s, found.get(i)) for i, s in crowd.ids.items() if not agrees(found.get(i, []), s)]
+        wrong = [(i, s, found.get(i)) for i, s in ended.items() if not agrees(found.get(i, []), s)]
         more = [i for i in found if i.startswith(crowd.name + "-") and i not in crowd.ids]
         if wrong or (more and not killed):
             problems.append("%s: %d are not as answered: %s; %d more" % (name, len(wrong), wrong[:5], len(more)))
     counts, in_progress = metrics(url)
     counts.subtract(before)
-    for status, n in crowd.by_status.items():
+    for status, n in by_status.items():
         if counts[status] < n or (counts[status] != n and not killed):
             problems.append("requests_total: %d of status %d, the clients have %d" % (counts[status], status, n))
     if not killed and sum(counts.values()) != sum(crowd.by_status.values()):

@@ -20,7 +20,7 @@ WHOSE = {
     "stamped": "microtrace span, a line of the script",
 }
 COLORS = {"GET /whole.php": "proxy", "mail": "script", "stamped": "script"}
-WIDTH, LEFT, RIGHT, TOP = 960, 330, 24, 96
+WIDTH, LEFT, RIGHT, TOP = 960, 345, 24, 96
 SPAN_ROW, LINE_ROW, BAR = 38, 20, 16
 SMALL = 6.7  # pixels of a letter of the log lines' text, at most
 
@@ -29,6 +29,7 @@ STYLE = """
   .title { font-size: 16px; font-weight: 600; }
   .muted { font-size: 11.5px; fill: #59636e; }
   .name { font-weight: 600; }
+  .inside { font-size: 11.5px; font-weight: 600; fill: #ffffff; }
   .line { font: 11px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: #59636e; }
   .paper { fill: #ffffff; stroke: #d1d9e0; }
   .grid { stroke: #d1d9e0; }
@@ -38,6 +39,7 @@ STYLE = """
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; }
     .muted, .line { fill: #9198a1; }
+    .inside { fill: #0d1117; }
     .paper { fill: #0d1117; stroke: #3d444d; }
     .grid { stroke: #2a313c; }
     .tree { stroke: #656c76; }
@@ -86,15 +88,18 @@ def draw(spans, lines):
         ms = (int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])) / 1e6
         if span["parentSpanId"] in at:
             px, py = at[span["parentSpanId"]]
-            out.append(f'<path class="tree" d="M{px + 6} {py + 26}V{y + 13}H{x - 5}"/>')
+            out.append(f'<path class="tree" d="M{px + 6} {py + 37}V{y + 13}H{x - 5}"/>')
         at[span["spanId"]] = (x, y)
         out.append(text(x, y + 17, name, "name"))
         out.append(text(x, y + 31, WHOSE[name], "muted"))
         out.append(f'<rect class="{COLORS.get(name, "service")}" x="{LEFT + start:.1f}" y="{y + 6}" '
                    f'width="{size:.1f}" height="{BAR}" rx="3"><title>{escape(name)}, {ms:.3f} ms</title></rect>')
         fits = LEFT + start + size + 70 < WIDTH
-        out.append(text(LEFT + start + (size + 6 if fits else -6), y + 18, f"{ms:.1f} ms", "muted",
-                        "start" if fits else "end") if size < 560 else "")
+        if fits or start > 70:
+            out.append(text(LEFT + start + (size + 6 if fits else -6), y + 18, f"{ms:.1f} ms", "muted",
+                            "start" if fits else "end"))
+        else:
+            out.append(text(LEFT + start + 8, y + 18, f"{ms:.1f} ms", "inside"))
         y += SPAN_ROW
         for line in sorted((n for n in lines if n["span_id"] == span["spanId"]), key=unix_ms):
             # Its time is cut to a millisecond.
