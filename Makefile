@@ -323,13 +323,16 @@ FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
 FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
 FILES_share/man/man5              = $(filter %.5,$(MAN_PAGES))
 FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
-FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
+FILES_share/microtrace            = lighttpd.conf
 FILES_share/microtrace/errors     = $(ERROR_PAGES)
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
 FILES_share/bash-completion/completions = deploy/completion/microtrace
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
 TO = $(DESTDIR)$(PREFIX)
+
+# For the web servers' folders below /etc, with the paths of this installation.
+SNIPPETS := $(patsubst deploy/%,%,$(sort $(shell find deploy/lighttpd deploy/nginx deploy/apache -type f)))
 
 define install_into
 install -d "$(TO)/$(1)"
@@ -341,6 +344,11 @@ install: all
 	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
 	ln -sf $(SONAME) "$(TO)/lib/libmicrotrace.so"
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
+	@for file in $(SNIPPETS); do \
+	    install -d "$(TO)/share/microtrace/$$(dirname $$file)" && \
+	    sed 's#/usr/bin/\(analyze\|microtrace-\)#$(PREFIX)/bin/\1#g; s#/usr/share/microtrace#$(PREFIX)/share/microtrace#g' \
+	        deploy/$$file >"$(TO)/share/microtrace/$$file" || exit 1; \
+	done
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 
