@@ -278,8 +278,8 @@ counter() {
 # without PIECE: takes it away. The machine is of no use afterwards but with `with PIECE`.
 without() {
     case $1 in
-    run) inside umount /run/microtrace && inside rmdir /run/microtrace ;;
-    spool) inside umount /var/spool/microtrace && inside rmdir /var/spool/microtrace ;;
+    run) inside umount -l /run/microtrace && inside rmdir /run/microtrace ;;
+    spool) inside umount -l /var/spool/microtrace && inside rmdir /var/spool/microtrace ;;
     user) inside sed -i.kept '/^microtrace:/d; s/:microtrace$/:/' /etc/passwd /etc/group ;;
     agent) kill_all metrics-agent && wait_until none_runs metrics-agent ;;
     program) inside mv /usr/bin/analyze /usr/bin/analyze.gone ;;
