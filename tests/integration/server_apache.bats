@@ -136,6 +136,7 @@ prefixed() {
     for way in microtrace-cgi microtrace-cgi-fcgid; do
         enable "$way"
         serves_scripts "$way"
+        has_ids
         scripts_are_exact "$way"
         logged_as /var/log/apache2/microtrace-cgi.log "$way-logged" /cgi-bin/hello
     done

@@ -140,6 +140,7 @@ END
     new_script
     start_as_documented "$ROOT/deploy/nginx/snippets/microtrace-cgi.conf"
     serves_scripts nginx-cgi
+    has_ids
     scripts_are_exact nginx-cgi
     logged_as /var/log/nginx/microtrace.log nginx-cgi-logged /cgi-bin/hello
 }

@@ -33,7 +33,7 @@ new_machine() {
     URL=http://127.0.0.1 AGENT_URL=http://127.0.0.1:9464
     export URL AGENT_URL
     mkdir -p "$DIR/layers" "$STATE/run" "$STATE/spool"
-    unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
+    BIN=$BIN ROOT=$ROOT unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
         bash -c "$(declare -f make_machine) && make_machine" >"$DIR/machine.log" 2>&1 </dev/null 3>&- &
     UNSHARE=$!
     echo "$UNSHARE" >"$DIR/unshare"
@@ -46,7 +46,7 @@ new_machine() {
 
 # The first process of the machine. DIR, STATE, BIN and ROOT are set.
 make_machine() {
-    set -e
+    set -eu
     mount -t tmpfs -o mode=755 layers "$DIR/layers"
     for folder in etc usr var; do
         mkdir -p "$DIR/layers/$folder" "$DIR/layers/work-$folder"
@@ -87,13 +87,13 @@ end_machine() {
     if pid=$(cat "$DIR/unshare" 2>/dev/null); then
         kill -KILL "$pid"
         wait_until gone "$pid"
-        wait_until all_gone "$(cat "$DIR/machine")"
+        [ ! -s "$DIR/machine" ] || wait_until gone "$(cat "$DIR/machine")"
     fi
     rm -rf "${DIR:?}"
 }
 
 pids_of() {
-    inside pgrep -x "$1" || true
+    inside pgrep -x "${1:0:15}" || true
 }
 
 # kill_all NAME [SIGNAL]: the processes of that name that the machine has, none else.
@@ -143,7 +143,7 @@ trace_of_answer() {
 }
 
 post() {
-    request POST "$1" -H 'Content-Type: application/json' -d "$2" "${@:3}"
+    request POST "$1" -H 'Content-Type: application/json' --data-binary "$2" "${@:3}"
 }
 
 # serves PREFIX: the service of the README, all of it below PREFIX.
@@ -278,8 +278,8 @@ counter() {
 # without PIECE: takes it away. The machine is of no use afterwards but with `with PIECE`.
 without() {
     case $1 in
-    run) inside umount -l /run/microtrace && inside rmdir /run/microtrace ;;
-    spool) inside umount -l /var/spool/microtrace && inside rmdir /var/spool/microtrace ;;
+    run) inside umount -l /run/microtrace && inside rm -r /run/microtrace ;;
+    spool) inside umount -l /var/spool/microtrace && inside rm -r /var/spool/microtrace ;;
     user) inside sed -i.kept '/^microtrace:/d; s/:microtrace$/:/' /etc/passwd /etc/group ;;
     agent) kill_all metrics-agent && wait_until none_runs metrics-agent ;;
     program) inside mv /usr/bin/analyze /usr/bin/analyze.gone ;;
@@ -367,7 +367,6 @@ serves_scripts() {
     [ "$(header X-Request-ID)" != forged ]
     request GET /cgi-bin/nothing
     expect 404
-    has_ids
 }
 
 answers_script() {
@@ -378,15 +377,15 @@ answers_script() {
 # many ID PATH [CURL-ARGUMENT...]: 400 requests by 16 clients; each is answered 200 and told of once, and
 # there is no file more than before.
 many() {
-    local id=$1 path=$2 files before arguments
+    local id=$1 path=$2 files before arguments=
     shift 2
     request GET "$path" "$@"
     files=$(find "$STATE" | wc -l)
     before=$(inside stat -c %s /run/microtrace/metrics.mmap)
-    printf -v arguments ' %q' "$@"
+    [ $# -eq 0 ] || printf -v arguments ' %q' "$@"
     inside bash -c "seq 400 | xargs -P 16 -I{} curl -s -m 30 -o /dev/null -w '%{http_code}\n' \
         -H 'X-Request-ID: $id-{}' $arguments $URL$path" >"$DIR/statuses"
-    [ "$(sort "$DIR/statuses" | uniq -c | awk '{ print $1, $2 }')" = "400 200" ]
+    [ "$(sort "$DIR/statuses" | uniq -c | awk '{ print $1, $2 }')" = "400 200" ] || { sort "$DIR/statuses" | uniq -c | head && return 1; }
     [ "$(logs ".message == \"request_completed\" and (.request_id | startswith(\"$id-\"))" | jq -r .request_id | sort -u | wc -l)" -eq 400 ]
     [ "$(logs ".message == \"request_completed\" and (.request_id | startswith(\"$id-\"))" | wc -l)" -eq 400 ]
     [ "$(spans | jq -c "select(.kind == 2 and (.attrs[\"microtrace.request_id\"].stringValue | startswith(\"$id-\")))" | wc -l)" -eq 400 ]
@@ -426,6 +425,10 @@ serves_pages() {
     trace=$(trace_of_answer)
     expect span --request "$1" --trace "$trace" --name 'POST /page.php' --count 1 |
         expect_json '.attributes["url.path"] == "/page.php"'
+    request GET /page.php/more/path -H "X-Request-ID: $1-more"
+    expect 200
+    [ "$(cat "$DIR/body")" = "0 $1-more /more/path" ]
+    expect span --request "$1-more" --name 'GET /page.php' --count 1
     expect log --request "$1" --message request_completed --count 1
     request GET /page.php -H 'X_Request_ID: forged'
     expect 200
