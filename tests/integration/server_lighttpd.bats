@@ -117,8 +117,9 @@ without_program() {
     runs_scripts microtrace-cgi-fastcgi
     KILLED=$(pids_of microtrace-cgi | paste -sd' ')
     kill_all microtrace-cgi KILL
-    wait_until at_least 5 microtrace-cgi
+    # The next request has lighttpd start it again.
     wait_until answers_script
+    wait_until at_least 5 microtrace-cgi
     without_program microtrace-cgi /cgi-bin/hello microtrace-cgi-fastcgi
 }
 
@@ -129,7 +130,7 @@ without_program() {
     serves_pages lighttpd
     KILLED=$(pids_of microtrace-proxy)
     kill_all microtrace-proxy KILL
-    wait_until at_least 1 microtrace-proxy
     wait_until answers_page
+    wait_until at_least 1 microtrace-proxy
     without_program microtrace-proxy /page.php microtrace-proxy
 }

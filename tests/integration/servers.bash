@@ -66,7 +66,7 @@ make_machine() {
     chmod 2770 "$STATE/run" "$STATE/spool"
     mount --bind "$STATE/run" /run/microtrace
     mount --bind "$STATE/spool" /var/spool/microtrace
-    mkdir -p /var/www/html /usr/lib/cgi-bin /run/php
+    mkdir -p /var/www/html /usr/lib/cgi-bin /run/php /run/lock
     cp "$ROOT"/deploy/lighttpd/*.conf /etc/lighttpd/conf-available/
     cp -r "$ROOT"/deploy/nginx/. /etc/nginx/
     cp "$ROOT"/deploy/apache/*.conf /etc/apache2/conf-available/
@@ -216,11 +216,12 @@ drops_lookalikes() {
 
 # come_back NAME N: after kill -9 of all of them there are N new ones, and they answer.
 come_back() {
+    answers_analyze
     KILLED=$(pids_of "$1" | paste -sd' ')
     [ -n "$KILLED" ]
     kill_all "$1" KILL
-    wait_until at_least "$2" "$1"
     wait_until answers_analyze
+    wait_until at_least "$2" "$1"
 }
 
 answers_analyze() {
