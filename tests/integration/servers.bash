@@ -20,10 +20,8 @@ inside_at_once() {
     inside "$@" >>"$DIR/background.log" 2>&1 </dev/null 3>&- &
 }
 
-machine_is_ready() {
-    [ -e "$DIR/ready" ] && return 0
-    ! gone "$UNSHARE" || { cat "$DIR/machine.log" >&2 && exit 1; }
-    return 1
+machine_is_made() {
+    [ -e "$DIR/ready" ] || gone "$UNSHARE"
 }
 
 # new_machine: with MicroTrace installed as its packages do it; the agent runs.
@@ -38,7 +36,10 @@ new_machine() {
     UNSHARE=$!
     echo "$UNSHARE" >"$DIR/unshare"
     disown "$UNSHARE"
-    wait_until machine_is_ready || skip "no namespaces here: $(tail -n 1 "$DIR/machine.log")"
+    wait_until machine_is_made
+    [ -e "$DIR/layers-made" ] || skip "no namespaces here: $(tail -n 1 "$DIR/machine.log")"
+    [ -e "$DIR/ready" ] || { cat "$DIR/machine.log" && return 1; }
+    # The machine's first process, as this one sees it.
     pgrep -P "$UNSHARE" >"$DIR/machine"
     start_agent
     echo "the site that was there" | inside tee /var/www/html/page.txt >/dev/null
@@ -53,6 +54,7 @@ make_machine() {
         mount -t overlay -o "lowerdir=/$folder,upperdir=$DIR/layers/$folder,workdir=$DIR/layers/work-$folder" overlay "/$folder"
     done
     mount -t tmpfs -o mode=755 run /run
+    : >"$DIR/layers-made"
     ip link set lo up
     ip address add 192.0.2.1/32 dev lo
     ip address add 192.0.2.2/32 dev lo
@@ -85,7 +87,7 @@ make_machine() {
 end_machine() {
     local pid
     if pid=$(cat "$DIR/unshare" 2>/dev/null); then
-        kill -KILL "$pid"
+        kill -KILL "$pid" 2>/dev/null || true
         wait_until gone "$pid"
         [ ! -s "$DIR/machine" ] || wait_until gone "$(cat "$DIR/machine")"
     fi
