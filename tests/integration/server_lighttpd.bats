@@ -113,14 +113,11 @@ without_program() {
     without_program microtrace-cgi /cgi-bin/hello microtrace-cgi
 }
 
-@test "CGI scripts, by a FastCGI server that lighttpd starts" {
+@test "CGI scripts, by a FastCGI server behind its socket" {
+    start_as_documented "$ROOT/deploy/lighttpd/50-microtrace-cgi-fastcgi.conf"
     runs_scripts microtrace-cgi-fastcgi
-    KILLED=$(pids_of microtrace-cgi | paste -sd' ')
-    kill_all microtrace-cgi KILL
-    # The next request has lighttpd start it again.
-    wait_until answers_script
-    wait_until at_least 5 microtrace-cgi
-    without_program microtrace-cgi /cgi-bin/hello microtrace-cgi-fastcgi
+    kills_script_workers
+    without_program microtrace-cgi /cgi-bin/nothing microtrace-cgi-fastcgi
 }
 
 @test "PHP pages, by the proxy that lighttpd starts in front of PHP-FPM" {

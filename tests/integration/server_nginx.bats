@@ -143,6 +143,7 @@ END
     has_ids
     scripts_are_exact nginx-cgi
     logged_as /var/log/nginx/microtrace.log nginx-cgi-logged /cgi-bin/hello
+    kills_script_workers
 }
 
 @test "PHP pages by the proxy in front of PHP-FPM" {

@@ -8,7 +8,7 @@ OTHER=192.0.2.1 # an address of the machine that is not the loopback one ...
 GUEST=192.0.2.2 # ... and one that its clients come from
 
 inside() {
-    nsenter -t "$(cat "$DIR/machine")" -m -n -p -- "$@"
+    nsenter -t "$(cat "$DIR/machine")" -m -n -p -r -w -- "$@"
 }
 
 curl() {
@@ -48,6 +48,7 @@ new_machine() {
 # The first process of the machine. DIR, STATE, BIN and ROOT are set.
 make_machine() {
     set -eu
+    cd /
     mount -t tmpfs -o mode=755 layers "$DIR/layers"
     for folder in etc usr var; do
         mkdir -p "$DIR/layers/$folder" "$DIR/layers/work-$folder"
@@ -370,6 +371,15 @@ serves_scripts() {
     [ "$(header X-Request-ID)" != forged ]
     request GET /cgi-bin/nothing
     expect 404
+}
+
+# kills_script_workers: not the process that watches them, which was there first.
+kills_script_workers() {
+    KILLED=$(pids_of microtrace-cgi | sort -n | tail -n +2 | paste -sd' ')
+    # shellcheck disable=SC2086 # several words
+    inside kill -KILL $KILLED
+    wait_until at_least 5 microtrace-cgi
+    wait_until answers_script
 }
 
 answers_script() {
