@@ -323,7 +323,7 @@ FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
 FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
 FILES_share/man/man5              = $(filter %.5,$(MAN_PAGES))
 FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
-FILES_share/microtrace            = lighttpd.conf
+FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/errors     = $(ERROR_PAGES)
 FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
@@ -347,7 +347,7 @@ install: all
 	@for file in $(SNIPPETS); do \
 	    install -d "$(TO)/share/microtrace/$$(dirname $$file)" && \
 	    sed 's#/usr/bin/\(analyze\|microtrace-\)#$(PREFIX)/bin/\1#g; s#/usr/share/microtrace#$(PREFIX)/share/microtrace#g' \
-	        deploy/$$file >"$(TO)/share/microtrace/$$file" || exit 1; \
+	        deploy/$$file | install -m 644 /dev/stdin "$(TO)/share/microtrace/$$file" || exit 1; \
 	done
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"

@@ -128,10 +128,10 @@ END
 @test "whatever is missing, nginx starts, and the site and the service go on" {
     survives_without_each restart_all
     # Nor does it when the package is purged.
-    inside bash -c 'mkdir /purged && mv /etc/nginx/snippets/microtrace-* /etc/nginx/conf.d/microtrace.conf /purged'
+    inside bash -c 'mkdir /run/purged && mv /etc/nginx/snippets/microtrace-* /etc/nginx/conf.d/microtrace.conf /run/purged'
     restart
     site_answers
-    inside bash -c 'mv /purged/microtrace-* /etc/nginx/snippets/ && mv /purged/microtrace.conf /etc/nginx/conf.d/'
+    inside bash -c 'mv /run/purged/microtrace-* /etc/nginx/snippets/ && mv /run/purged/microtrace.conf /etc/nginx/conf.d/'
     restart
     answers_analyze
 }
