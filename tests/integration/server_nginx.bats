@@ -127,7 +127,7 @@ END
 
 @test "whatever is missing, nginx starts, and the site and the service go on" {
     survives_without_each restart_all
-    # Nor does it when the package is purged.
+    # It starts without what a purge takes away, too.
     inside bash -c 'mkdir /run/purged && mv /etc/nginx/snippets/microtrace-* /etc/nginx/conf.d/microtrace.conf /run/purged'
     restart
     site_answers
