@@ -331,6 +331,9 @@ FILES_share/bash-completion/completions = deploy/completion/microtrace
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
 TO = $(DESTDIR)$(PREFIX)
 
+# For the web servers' folders below /etc, with the paths of this installation.
+SNIPPETS := $(patsubst deploy/%,%,$(sort $(shell find deploy/lighttpd deploy/nginx deploy/apache -type f)))
+
 define install_into
 install -d "$(TO)/$(1)"
 install -m $(if $(filter bin,$(1)),755,644) $(FILES_$(1)) "$(TO)/$(1)"
@@ -341,6 +344,11 @@ install: all
 	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
 	ln -sf $(SONAME) "$(TO)/lib/libmicrotrace.so"
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
+	@for file in $(SNIPPETS); do \
+	    install -d "$(TO)/share/microtrace/$$(dirname $$file)" && \
+	    sed 's#/usr/bin/\(analyze\|microtrace-\)#$(PREFIX)/bin/\1#g; s#/usr/share/microtrace#$(PREFIX)/share/microtrace#g' \
+	        deploy/$$file | install -m 644 /dev/stdin "$(TO)/share/microtrace/$$file" || exit 1; \
+	done
 	install -d "$(TO)/lib/pkgconfig"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
 

@@ -26,7 +26,7 @@ static int next(struct gateway *base, struct request *request)
         return GATEWAY_END;
     gateway->done = true;
     request_from_environment(request, (const char *const *)environ);
-    request_path_of_script(request, route_id(route_find(request->script_name)) != ROUTE_OTHER);
+    request_path_of_program(request, route_is);
     /*
      * Without a length there is no body (RFC 3875 section 4.1.2): stdin may never end. Apache hands
      * a chunked body over without its length, and ends it.

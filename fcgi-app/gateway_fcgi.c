@@ -5,6 +5,7 @@
  */
 #include "fcgi-app/gateway.h"
 
+#include "fcgi-app/route.h"
 #include "lib/base/clock.h"
 #include "lib/base/message.h"
 
@@ -169,6 +170,7 @@ static int next(struct gateway *base, struct request *request)
         /* That connection brought no request; libfcgi has closed it. */
     }
     request_from_environment(request, (const char *const *)gateway->fcgi.envp);
+    request_path_of_program(request, route_is);
     gateway->unread = request->content_length;
     request->abandoned = queued && is_abandoned(gateway->fcgi.ipcFd);
     return GATEWAY_REQUEST;

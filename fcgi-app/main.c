@@ -97,6 +97,7 @@ static void serve_request(struct app *app, struct exchange *x)
     app_metrics_queue(&app->metrics, x->server.queue_ns);
     reply_init(&x->reply, app->reply_body, app->reply_capacity);
     x->reply.request_id = x->server.request_id;
+    x->reply.trace = x->route->traced ? &x->server.span.context : NULL;
     x->reply.head_only = x->request.method == METHOD_HEAD;
 
     handle(x);

@@ -49,6 +49,7 @@ void reply_init(struct reply *reply, char *buffer, size_t capacity)
     reply->status = http_status_find(200);
     reply->content_type = "application/json";
     reply->request_id = NULL;
+    reply->trace = NULL;
     reply->allow = NULL;
     reply->content_security_policy = NULL;
     reply->retry_after_s = 0;
@@ -64,6 +65,7 @@ size_t reply_body_length(const struct reply *reply)
 size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX])
 {
     struct head head = {.out = out};
+    char trace[TRACE_CONTEXT_PARENT_SIZE];
 
     put(&head, "Status: ");
     put(&head, reply->status->text);
@@ -73,6 +75,10 @@ size_t reply_write_head(const struct reply *reply, char out[REPLY_HEAD_MAX])
     put_field(&head, "Content-Type", reply->content_type);
     put(&head, "X-Content-Type-Options: nosniff\r\n");
     put_field(&head, "X-Request-ID", reply->request_id);
+    if (reply->trace != NULL) {
+        trace_context_format(trace, reply->trace);
+        put_field(&head, "traceresponse", trace);
+    }
     put_field(&head, "Allow", reply->allow);
     put_field(&head, "Content-Security-Policy", reply->content_security_policy);
     if (reply->retry_after_s > 0)

@@ -6,6 +6,7 @@
 
 #include "http/http_status.h"
 #include "lib/base/json_writer.h"
+#include "lib/trace/context.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ struct reply {
     const struct http_status *status;
     const char *content_type;
     const char *request_id;
+    const struct trace_context *trace;   /* traceresponse: the server span; or NULL */
     const char *allow;                   /* Allow of a 405, or NULL */
     const char *content_security_policy; /* or NULL */
     unsigned retry_after_s;              /* Retry-After; 0 for none */

@@ -23,6 +23,11 @@ const struct route *route_find(const char *path)
     return &route_table[ROUTE_OTHER];
 }
 
+bool route_is(const char *path)
+{
+    return route_id(route_find(path)) != ROUTE_OTHER;
+}
+
 bool route_allows(const struct route *route, enum method method)
 {
     return route_id(route) == ROUTE_OTHER || method == route->method ||

@@ -34,6 +34,9 @@ extern const struct route route_table[ROUTE_COUNT];
 /* The row for `path` (exact match); ROUTE_OTHER's row where there is none. */
 const struct route *route_find(const char *path);
 
+/* Whether `path` has a row of its own. */
+bool route_is(const char *path);
+
 /* Whether the route answers `method`: its own, HEAD where that is GET, and any on ROUTE_OTHER. */
 bool route_allows(const struct route *route, enum method method);
 

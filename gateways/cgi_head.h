@@ -1,6 +1,6 @@
 /*
  * The header of a script's answer (RFC 3875 section 6), checked. Pure; head_line_write_head writes
- * it anew with our X-Request-ID.
+ * it anew with our X-Request-ID and traceresponse.
  */
 #ifndef GATEWAYS_CGI_HEAD_H
 #define GATEWAYS_CGI_HEAD_H

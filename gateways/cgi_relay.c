@@ -113,6 +113,8 @@ static void put_body(struct cgi_request *r, const char *bytes, size_t size)
 static void end_head(struct cgi_request *r, size_t size)
 {
     const size_t rest = r->head_size - size;
+    const struct head_line_ours ours = {r->observed.server.request_id,
+                                        &r->observed.server.span.context};
     struct cgi_head head;
     size_t length;
 
@@ -122,7 +124,7 @@ static void end_head(struct cgi_request *r, size_t size)
     }
     r->status = head.status;
     r->first_byte_ns = (int64_t)server_span_elapsed_ns(&r->observed.server);
-    length = head_line_write_head(r->answer, r->head, size, r->observed.server.request_id);
+    length = head_line_write_head(r->answer, r->head, size, &ours);
     if (r->request.method == METHOD_HEAD || head.status == 204 || head.status == 304)
         r->left = 0;
     else if (head.length != CGI_HEAD_LENGTH_UNKNOWN)

@@ -95,12 +95,16 @@ static void say_failure(struct cgi_request *r)
 static void answer_error(struct cgi_request *r)
 {
     const struct cgi_error *const error = error_of(r);
-    const int length = snprintf(
-        r->answer, sizeof(r->answer),
-        "Status: %d %s\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"
-        "X-Request-ID: %s\r\n\r\n%d %s\n",
-        error->status, error->reason, r->observed.server.request_id, error->status, error->reason);
+    char trace[TRACE_CONTEXT_PARENT_SIZE];
+    int length;
 
+    trace_context_format(trace, &r->observed.server.span.context);
+    length =
+        snprintf(r->answer, sizeof(r->answer),
+                 "Status: %d %s\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"
+                 "X-Request-ID: %s\r\ntraceresponse: %s\r\n\r\n%d %s\n",
+                 error->status, error->reason, r->observed.server.request_id, trace, error->status,
+                 error->reason);
     r->status = error->status;
     cgi_front_put(&r->front, r->answer, (size_t)length);
 }

@@ -6,6 +6,7 @@
 enum { STATUS_MAX = 599 };
 
 static const char request_id_name[] = "X-Request-ID";
+static const char trace_name[] = "traceresponse";
 static const char status_name[] = "Status";
 static const char protocol[] = "HTTP/";
 
@@ -70,28 +71,37 @@ struct text head_line_of_protocol(struct text line)
     return text_trim((struct text){blank, line.len - (size_t)(blank - line.at)});
 }
 
-static bool is_request_id(struct text line)
+static bool is_ours(struct text line)
 {
     struct text name, value;
 
-    return (line.at[0] == 'X' || line.at[0] == 'x') && head_line_split(line, &name, &value) &&
-           head_line_is(name, request_id_name);
+    return strchr("XxTt", line.at[0]) != NULL && head_line_split(line, &name, &value) &&
+           (head_line_is(name, request_id_name) || head_line_is(name, trace_name));
 }
 
-static char *put_request_id(char *to, const char *id)
+static char *put_field(char *to, const char *name, const char *value)
 {
-    to = mempcpy(to, request_id_name, sizeof(request_id_name) - 1);
-    to = mempcpy(to, ": ", 2);
-    to = mempcpy(to, id, strlen(id));
-    return mempcpy(to, "\r\n\r\n", 4);
+    to = stpcpy(stpcpy(stpcpy(to, name), ": "), value);
+    return mempcpy(to, "\r\n", 2);
 }
 
-size_t head_line_write_head(char *out, const char *bytes, size_t size, const char *request_id)
+static char *put_ours(char *to, const struct head_line_ours *ours)
+{
+    char trace[TRACE_CONTEXT_PARENT_SIZE];
+
+    trace_context_format(trace, ours->trace);
+    to = put_field(to, request_id_name, ours->request_id);
+    to = put_field(to, trace_name, trace);
+    return mempcpy(to, "\r\n", 2);
+}
+
+size_t head_line_write_head(char *out, const char *bytes, size_t size,
+                            const struct head_line_ours *ours)
 {
     char *to = out;
     struct text line, status;
     size_t line_size;
-    bool ours = false;
+    bool dropped = false;
 
     for (size_t at = 0;
          at < size && (line = head_line_at(bytes + at, size - at, &line_size)).at != NULL;
@@ -108,9 +118,9 @@ size_t head_line_write_head(char *out, const char *bytes, size_t size, const cha
         }
         /* A folded line (RFC 9112 section 5.2) belongs to the field before it. */
         if (!text_is_blank(line.at[0]))
-            ours = is_request_id(line);
-        if (!ours)
+            dropped = is_ours(line);
+        if (!dropped)
             to = mempcpy(to, bytes + at, line_size);
     }
-    return (size_t)(put_request_id(to, request_id) - out);
+    return (size_t)(put_ours(to, ours) - out);
 }

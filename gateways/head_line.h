@@ -6,6 +6,7 @@
 #define GATEWAYS_HEAD_LINE_H
 
 #include "lib/base/text.h"
+#include "lib/trace/context.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,12 +44,19 @@ struct text head_line_of_protocol(struct text line);
 
 enum { HEAD_LINE_ADDED_MAX = 256 }; /* bytes that head_line_write_head adds at most */
 
+/* What an answer says of its request. */
+struct head_line_ours {
+    const char *request_id;            /* of at most REQUEST_ID_MAX bytes */
+    const struct trace_context *trace; /* of the server span */
+};
+
 /*
  * Writes the head of `size` bytes for the web server: as it came, but for a status line, which
- * becomes Status (RFC 3875 section 6.3.3), and the program's own X-Request-ID, in whose place
- * `request_id`, of at most REQUEST_ID_MAX bytes, comes last. `out` has room for size +
- * HEAD_LINE_ADDED_MAX. Returns the bytes written.
+ * becomes Status (RFC 3875 section 6.3.3), and the program's own X-Request-ID and
+ * traceresponse (W3C Trace Context, "Traceresponse Header": the form of a traceparent), in whose
+ * place `ours` come last. `out` has room for size + HEAD_LINE_ADDED_MAX. Returns the bytes written.
  */
-size_t head_line_write_head(char *out, const char *bytes, size_t size, const char *request_id);
+size_t head_line_write_head(char *out, const char *bytes, size_t size,
+                            const struct head_line_ours *ours);
 
 #endif

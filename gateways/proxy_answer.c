@@ -88,11 +88,13 @@ static void put_head(struct proxy_exchange *x, const struct proxy_head *head, co
                      size_t size)
 {
     char *const out = x->proxy->scratch;
+    const struct head_line_ours ours = {x->observed.server.request_id,
+                                        &x->observed.server.span.context};
 
     x->head_done = true;
     x->status = head->status;
     x->body_left = has_body(x) ? head->length : 0;
-    put_output(x, out, head_line_write_head(out, bytes, head->size, x->observed.server.request_id));
+    put_output(x, out, head_line_write_head(out, bytes, head->size, &ours));
     put_output(x, bytes + head->size, size - head->size);
     count_body(x, size - head->size);
 }
@@ -234,12 +236,16 @@ void proxy_answer_stderr(struct proxy_exchange *x, const struct fastcgi_piece *p
 void proxy_answer_failure(struct proxy_exchange *x, enum proxy_failure failure)
 {
     char *const out = x->proxy->scratch;
-    const int size =
+    char trace[TRACE_CONTEXT_PARENT_SIZE];
+    int size;
+
+    trace_context_format(trace, &x->observed.server.span.context);
+    size =
         snprintf(out, PROXY_HEAD_MAX,
                  "Status: %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-                 "X-Request-ID: %s\r\n\r\n%s%s%s",
+                 "X-Request-ID: %s\r\ntraceresponse: %s\r\n\r\n%s%s%s",
                  failures[failure].status, failures[failure].reason, x->observed.server.request_id,
-                 x->request.method == METHOD_HEAD ? "" : "{\"detail\":\"",
+                 trace, x->request.method == METHOD_HEAD ? "" : "{\"detail\":\"",
                  x->request.method == METHOD_HEAD ? "" : failures[failure].detail,
                  x->request.method == METHOD_HEAD ? "" : "\"}");
 

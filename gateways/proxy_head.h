@@ -1,7 +1,7 @@
 /*
  * The head of a program's answer: the header fields before the first empty line (RFC 3875 section
  * 6), read as far as the proxy has to know them. Pure; head_line_write_head writes them anew with
- * our X-Request-ID.
+ * our X-Request-ID and traceresponse.
  */
 #ifndef GATEWAYS_PROXY_HEAD_H
 #define GATEWAYS_PROXY_HEAD_H

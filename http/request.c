@@ -184,17 +184,36 @@ static void set_url_path(struct request *request)
 enum { STATUS_LENGTH_REQUIRED = 411 };
 
 /*
+ * An error handler's own path is PREFIX/NAME. What stands before the name is the prefix of a failed
+ * request that is below it, too.
+ */
+static size_t prefix_of_error_handler(const struct request *request)
+{
+    const char *const last = strrchr(request->script_name, '/');
+    const size_t length = request->path_info[0] != '\0' ? strlen(request->script_name)
+                          : last != NULL                ? (size_t)(last - request->script_name)
+                                                        : 0;
+
+    return length < request->url_path_length && request->url_path[length] == '/' &&
+                   memcmp(request->url_path, request->script_name, length) == 0
+               ? length
+               : 0;
+}
+
+/*
  * Error handlers are given the failed request's URI, while SCRIPT_NAME is their own. Servers that
  * set REDIRECT_STATUS for ordinary requests set it to 200.
  */
 static void set_error_status(struct request *request)
 {
     int status = request->redirect_status != NULL ? atoi(request->redirect_status) : 0;
+    size_t prefix;
 
     request->error_status = status >= 400 && status <= 599 ? status : 0;
     if (request->error_status == 0)
         return;
-    set_path(request, request->url_path, request->url_path_length, "");
+    prefix = prefix_of_error_handler(request);
+    set_path(request, request->url_path + prefix, request->url_path_length - prefix, "");
     /* It is always called with GET; what the client's method was is not told ... */
     request->method_text = method_names[METHOD_OTHER];
     request->method = METHOD_OTHER;
@@ -228,17 +247,38 @@ void request_from_environment(struct request *request, const char *const *enviro
     set_error_status(request);
 }
 
-void request_path_of_script(struct request *request, bool is_route)
+/* The last segment of SCRIPT_NAME, with or without its extension, if that is a route. */
+static void set_path_by_name(struct request *request, bool (*is_route)(const char *path))
 {
-    const char *base = strrchr(request->script_name, '/');
+    const char *const base = strrchr(request->script_name, '/');
+    char name[REQUEST_PATH_MAX + 1];
+    size_t length = base != NULL ? strlen(base) : 0;
 
-    if (request->error_status != 0)
+    if (length == 0 || length >= sizeof(name))
+        return;
+    memcpy(name, base, length + 1);
+    if (!is_route(name)) {
+        length = strcspn(name, ".");
+        name[length] = '\0';
+        if (!is_route(name))
+            return;
+    }
+    set_path(request, name, length, "");
+}
+
+void request_path_of_program(struct request *request, bool (*is_route)(const char *path))
+{
+    const bool is_of_error_handler =
+        request->error_status != 0 || request->content_length == REQUEST_LENGTH_MISSING;
+
+    if (is_of_error_handler || is_route(request->path))
         return;
     if (request->path_info[0] != '\0')
         set_path(request, "", 0, request->path_info);
-    else if (base != NULL && !is_route)
-        set_path(request, base, strcspn(base, "."), "");
-    set_url_path(request);
+    else
+        set_path_by_name(request, is_route);
+    if (request->request_uri == NULL)
+        set_url_path(request);
 }
 
 const char *request_scheme(const struct request *request)

@@ -60,16 +60,19 @@ struct request {
 
 /*
  * Fills *request from a NULL-terminated array of "NAME=value", which it borrows from. `path` is
- * SCRIPT_NAME followed by PATH_INFO: the whole path where a server routes by prefix.
+ * SCRIPT_NAME followed by PATH_INFO. Of an error handler it is that of the failed request, without
+ * the prefix that both have, if they have one.
  */
 void request_from_environment(struct request *request, const char *const *environment);
 
 /*
- * Sets `path` as a program under a CGI directory sees it: PATH_INFO where there is one, else
- * SCRIPT_NAME where that is a route (`is_route`), else the script's own name, without folders and
- * extension.
+ * Sets `path` for a program that may be anywhere below the site's root: the whole path where that
+ * is a route, else PATH_INFO, which is what follows the program's own path (RFC 3875
+ * section 4.1.5). Without a PATH_INFO, as of a server that does not part the two, it is the last
+ * segment of SCRIPT_NAME where that is a route, with or without its extension; else the path stays
+ * whole.
  */
-void request_path_of_script(struct request *request, bool is_route);
+void request_path_of_program(struct request *request, bool (*is_route)(const char *path));
 
 /* "https" or "http". */
 const char *request_scheme(const struct request *request);

@@ -25,6 +25,8 @@ const struct fuzz_seed fuzz_seeds[] = {
 static void try_head(const char *bytes, size_t size)
 {
     const size_t head_size = cgi_head_size(bytes, size, 0);
+    static const struct trace_context trace = {.flags = TRACE_CONTEXT_SAMPLED};
+    static const struct head_line_ours ours = {"the-id", &trace};
     struct cgi_head head, again;
     char *out;
     size_t length;
@@ -35,7 +37,7 @@ static void try_head(const char *bytes, size_t size)
     assert(head.status >= 200 && head.status <= 599);
     out = malloc(head_size + HEAD_LINE_ADDED_MAX);
     assert(out != NULL);
-    length = head_line_write_head(out, bytes, head_size, "the-id");
+    length = head_line_write_head(out, bytes, head_size, &ours);
     assert(length <= head_size + HEAD_LINE_ADDED_MAX);
     assert(cgi_head_size(out, length, 0) == length);
     assert(cgi_head_read(&again, out, length) == 0);

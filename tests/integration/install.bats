@@ -60,9 +60,9 @@ make_quietly() {
 @test "uninstall takes all of it back" {
     local lighttpd=$DIR/machine/etc/lighttpd
     : >"$DIR/machine/opt/mt/bin/other"
-    # As the drop-in says, and another of the host's own.
+    # Of ours, and another of the host's own.
     mkdir -p "$lighttpd"/conf-{available,enabled}
-    sed 's#/usr/local#/opt/mt#' "$ROOT/deploy/lighttpd-drop-in.conf" >"$lighttpd/conf-available/50-mt.conf"
+    cp "$DIR/machine/opt/mt/share/microtrace/lighttpd/50-microtrace-analyze.conf" "$lighttpd/conf-available/50-mt.conf"
     echo 'server.modules += ("mod_status")' >"$lighttpd/conf-available/10-status.conf"
     # lighttpd would not start without a program that it is to start itself; a script's it can do without.
     echo 'fastcgi.server = ( ".cgi" => (( "bin-path" => "/opt/mt/bin/microtrace-cgi -c 4" )) )' \

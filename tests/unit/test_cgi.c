@@ -74,21 +74,27 @@ static void reads_headers(void **state)
     }
 }
 
+#define TRACE "traceresponse: 00-01000000000000000000000000000000-0200000000000000-01\r\n"
+
 static void writes_headers(void **state)
 {
+    static const struct trace_context trace = {
+        .trace_id = {{1}}, .span_id = {{2}}, .flags = TRACE_CONTEXT_SAMPLED};
+    static const struct head_line_ours ours = {"r", &trace};
     static const struct {
         const char *text, *expected;
     } cases[] = {
-        {"Content-Type: a/b\n\n", "Content-Type: a/b\nX-Request-ID: r\r\n\r\n"},
-        {"HTTP/1.1 418 Tea\r\nA: b\r\n\r\n", "Status: 418 Tea\r\nA: b\r\nX-Request-ID: r\r\n\r\n"},
-        {"X-Request-Id: own\n folded\nA: b\nx-request-id: again\n\n",
-         "A: b\nX-Request-ID: r\r\n\r\n"},
+        {"Content-Type: a/b\n\n", "Content-Type: a/b\nX-Request-ID: r\r\n" TRACE "\r\n"},
+        {"HTTP/1.1 418 Tea\r\nA: b\r\n\r\n",
+         "Status: 418 Tea\r\nA: b\r\nX-Request-ID: r\r\n" TRACE "\r\n"},
+        {"X-Request-Id: own\n folded\nTraceResponse: 00-own\nA: b\nx-request-id: again\n\n",
+         "A: b\nX-Request-ID: r\r\n" TRACE "\r\n"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char out[256 + HEAD_LINE_ADDED_MAX];
-        const size_t size = head_line_write_head(out, cases[i].text, strlen(cases[i].text), "r");
+        const size_t size = head_line_write_head(out, cases[i].text, strlen(cases[i].text), &ours);
 
         out[size] = '\0';
         assert_string_equal(out, cases[i].expected);

@@ -67,10 +67,15 @@ static void what_is_no_head_is_bad_as_soon_as_its_line_ends(void **state)
     assert_int_equal(proxy_head_read(&head, nul, sizeof(nul) - 1), PROXY_HEAD_BAD);
 }
 
+#define TRACE "traceresponse: 00-01000000000000000000000000000000-0200000000000000-01\r\n"
+
 static void assert_written(const char *in, const char *out)
 {
+    static const struct trace_context trace = {
+        .trace_id = {{1}}, .span_id = {{2}}, .flags = TRACE_CONTEXT_SAMPLED};
+    static const struct head_line_ours ours = {"id-1", &trace};
     char buffer[1024];
-    const size_t size = head_line_write_head(buffer, in, strlen(in), "id-1");
+    const size_t size = head_line_write_head(buffer, in, strlen(in), &ours);
 
     assert_true(size <= strlen(in) + HEAD_LINE_ADDED_MAX);
     buffer[size] = '\0';
@@ -80,14 +85,14 @@ static void assert_written(const char *in, const char *out)
 static void writes_our_request_id_in_place_of_theirs(void **state)
 {
     (void)state;
-    assert_written("A: b\r\n\r\n", "A: b\r\nX-Request-ID: id-1\r\n\r\n");
-    assert_written("A: b\n\n", "A: b\nX-Request-ID: id-1\r\n\r\n");
-    assert_written("x-request-id: theirs\r\n\tfolded\r\nA: b\r\n\r\n",
-                   "A: b\r\nX-Request-ID: id-1\r\n\r\n");
+    assert_written("A: b\r\n\r\n", "A: b\r\nX-Request-ID: id-1\r\n" TRACE "\r\n");
+    assert_written("A: b\n\n", "A: b\nX-Request-ID: id-1\r\n" TRACE "\r\n");
+    assert_written("x-request-id: theirs\r\n\tfolded\r\nTraceresponse:00-x\r\nA: b\r\n\r\n",
+                   "A: b\r\nX-Request-ID: id-1\r\n" TRACE "\r\n");
     assert_written("A: b\r\nX-REQUEST-ID : x\r\nB: c\r\n d\r\nX-Request-ID: y\r\n\r\n",
-                   "A: b\r\nB: c\r\n d\r\nX-Request-ID: id-1\r\n\r\n");
+                   "A: b\r\nB: c\r\n d\r\nX-Request-ID: id-1\r\n" TRACE "\r\n");
     assert_written("HTTP/1.1 200 OK\r\nX-Request-IDs: kept\r\n\r\n",
-                   "Status: 200 OK\r\nX-Request-IDs: kept\r\nX-Request-ID: id-1\r\n\r\n");
+                   "Status: 200 OK\r\nX-Request-IDs: kept\r\nX-Request-ID: id-1\r\n" TRACE "\r\n");
 }
 
 int main(void)

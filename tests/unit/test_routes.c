@@ -178,6 +178,33 @@ static void reads_what_an_error_handler_gets(void **state)
     assert_string_equal(request.path, "/_error");
 }
 
+static void an_error_handler_below_a_prefix(void **state)
+{
+    static const struct {
+        const char *name, *info, *uri, *expected;
+    } cases[] = {
+        {"SCRIPT_NAME=/p", "PATH_INFO=/_error", "REQUEST_URI=/p/analyze?x", "/analyze"},
+        {"SCRIPT_NAME=/p/_error", "PATH_INFO=", "REQUEST_URI=/p/analyze", "/analyze"},
+        {"SCRIPT_NAME=/p/_error", "PATH_INFO=", "REQUEST_URI=/analyze", "/analyze"},
+        {"SCRIPT_NAME=/p/_error", "PATH_INFO=", "REQUEST_URI=/p", "/p"},
+        {"SCRIPT_NAME=/p/_error", "PATH_INFO=", "REQUEST_URI=/pq/analyze", "/pq/analyze"},
+        {"SCRIPT_NAME=/p/_error", "PATH_INFO=", "REQUEST_URI=/p/nowhere", "/nowhere"},
+        {"SCRIPT_NAME=", "PATH_INFO=/_error", "REQUEST_URI=/p/analyze", "/p/analyze"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *environment[] = {cases[i].name, cases[i].info, cases[i].uri,
+                                     "REDIRECT_STATUS=413", NULL};
+        struct request request;
+
+        request_from_environment(&request, environment);
+        request_path_of_program(&request, route_is);
+        assert_string_equal(request.path, cases[i].expected);
+        assert_int_equal(request.error_status, 413);
+    }
+}
+
 static void a_post_without_a_length_is_not_a_post_of_nothing(void **state)
 {
     const char *environment[] = {"REQUEST_METHOD=GET", "SCRIPT_NAME=/_error", "REDIRECT_STATUS=411",
@@ -219,7 +246,7 @@ static void a_field_in_two_values_counts_as_none(void **state)
     }
 }
 
-static void finds_a_scripts_path(void **state)
+static void finds_a_programs_path(void **state)
 {
     static const struct {
         const char *name, *info, *expected;
@@ -231,6 +258,15 @@ static void finds_a_scripts_path(void **state)
         {"SCRIPT_NAME=/openapi.json", "PATH_INFO=", "/openapi.json"},
         {"SCRIPT_NAME=", "PATH_INFO=/readyz", "/readyz"},
         {"SCRIPT_NAME=", "PATH_INFO=", ""},
+        /* mod_fcgid, lighttpd: the server parts the two. */
+        {"SCRIPT_NAME=/some/prefix", "PATH_INFO=/analyze", "/analyze"},
+        {"SCRIPT_NAME=/some/prefix", "PATH_INFO=/nowhere/analyze", "/nowhere/analyze"},
+        {"SCRIPT_NAME=", "PATH_INFO=/some/analyze", "/some/analyze"},
+        /* nginx, mod_proxy_fcgi: it does not. */
+        {"SCRIPT_NAME=/some/prefix/analyze", "PATH_INFO=", "/analyze"},
+        {"SCRIPT_NAME=/some/prefix/openapi.json", "PATH_INFO=", "/openapi.json"},
+        {"SCRIPT_NAME=/some/prefix/nowhere", "PATH_INFO=", "/some/prefix/nowhere"},
+        {"SCRIPT_NAME=/some/xanalyze", "PATH_INFO=", "/some/xanalyze"},
     };
 
     (void)state;
@@ -239,7 +275,7 @@ static void finds_a_scripts_path(void **state)
         struct request request;
 
         request_from_environment(&request, environment);
-        request_path_of_script(&request, route_id(route_find(request.script_name)) != ROUTE_OTHER);
+        request_path_of_program(&request, route_is);
         assert_string_equal(request.path, cases[i].expected);
         /* Without a REQUEST_URI there is no other path to tell. */
         assert_int_equal(request.url_path_length, strlen(cases[i].expected));
@@ -306,9 +342,10 @@ int main(void)
         cmocka_unit_test(reads_content_length),
         cmocka_unit_test(refuses_long_paths),
         cmocka_unit_test(reads_what_an_error_handler_gets),
+        cmocka_unit_test(an_error_handler_below_a_prefix),
         cmocka_unit_test(a_post_without_a_length_is_not_a_post_of_nothing),
         cmocka_unit_test(a_field_in_two_values_counts_as_none),
-        cmocka_unit_test(finds_a_scripts_path),
+        cmocka_unit_test(finds_a_programs_path),
         cmocka_unit_test(knows_json_content_types),
         cmocka_unit_test(has_a_status_for_each_error),
     };
