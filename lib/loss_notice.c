@@ -3,6 +3,7 @@
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/base/reminder.h"
+#include "lib/base/system_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,6 +75,7 @@ void loss_notice_say(const struct telemetry_settings *settings, const char *metr
                      const struct spool_writer *spool, enum spool_result result)
 {
     char why[WHY_MAX], first[PART_MAX] = "", second[PART_MAX] = "", about[2 * SPOOL_PATH_MAX];
+    char line[2 * PART_MAX + sizeof("; ")];
 
     (void)snprintf(about, sizeof(about), "%s\n%s", settings->run_dir, settings->spool_dir);
     if (settings->losses == TELEMETRY_LOSSES_KNOWN ||
@@ -87,5 +89,10 @@ void loss_notice_say(const struct telemetry_settings *settings, const char *metr
         explain_spool(settings->spool_dir, spool, result, why);
         name_part("spans and logs", "MICROTRACE_SPOOL_DIR", settings->spool_dir, why, second);
     }
-    message_print("%s%s%s", first, first[0] != '\0' && second[0] != '\0' ? "; " : "", second);
+    (void)snprintf(line, sizeof(line), "%s%s%s", first,
+                   first[0] != '\0' && second[0] != '\0' ? "; " : "", second);
+    message_say(line);
+    /* Who runs a command by hand has turned its stderr away himself. */
+    if (settings->losses == TELEMETRY_LOSSES_REMINDED && system_log_is_needed())
+        system_log_say(line);
 }

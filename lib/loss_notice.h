@@ -1,6 +1,7 @@
 /*
  * One line on stderr, so in a web server's error log, while metrics, or spans and logs, are lost:
- * the directory, what is wrong with it, and what to do. A minute passes until the next one, over
+ * the directory, what is wrong with it, and what to do. Also in the system's log, where the stderr
+ * of a program that is not started by hand leads nowhere. A minute passes until the next one, over
  * all processes of the user, unless settings->losses says otherwise.
  */
 #ifndef LIB_LOSS_NOTICE_H

@@ -33,6 +33,7 @@
 enum {
     TICK_MS = 10000,     /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250, /* the same without inotify */
+    RUN_DIR_MS = 1000,   /* between two looks at the run directory */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
     STOP_MS = 2000,      /* that sending the rest gets when we are told to end */
     WITHIN_MIN_S = 1,
@@ -49,8 +50,11 @@ struct agent {
     struct agent_metrics metrics;
     struct exporters exporters;
     struct scraper *scraper;            /* NULL for a drain */
-    char problem[SPOOL_DIR_REASON_MAX]; /* of the exporters, as the scraper was told */
+    char problem[SPOOL_DIR_REASON_MAX]; /* as the scraper was told */
     bool told;
+    char run_problem[SPOOL_DIR_REASON_MAX]; /* of run directory or metrics file, as it was said */
+    bool run_dir_gone;
+    uint64_t run_dir_ns; /* no look at it before */
     uint64_t tick_ns;
     uint64_t within_ns; /* when to begin to end; UINT64_MAX for never */
     uint64_t stop_ns;   /* when to end at the latest; 0 while we go on */
@@ -157,8 +161,6 @@ static int open_metrics(struct agent *agent)
         message_print("out of memory");
         return -1;
     }
-    if (metrics_problem(agent->metrics.metrics) != NULL)
-        message_print("%s", metrics_problem(agent->metrics.metrics));
     /* For lines that name no resource. Which instance wrote them nobody knows. */
     config_warn(resource_init(&agent->resource, &service, telemetry->service_name,
                               telemetry->resource_attributes, NULL));
@@ -278,21 +280,60 @@ static bool answer_scrape(struct agent *agent)
 /* One line for the service manager. */
 static void write_status(const struct agent *agent, char text[NOTIFY_TEXT_MAX])
 {
-    if (agent->exporters.problem[0] != '\0')
-        (void)snprintf(text, NOTIFY_TEXT_MAX, "%.500s", agent->exporters.problem);
+    if (agent->problem[0] != '\0')
+        (void)snprintf(text, NOTIFY_TEXT_MAX, "%.500s", agent->problem);
     else
         (void)snprintf(text, NOTIFY_TEXT_MAX, "serves http://%.300s/metrics",
                        agent->settings.listen);
 }
 
-/* Passes on what is wrong with the spool. */
+/*
+ * The directory may be taken away while we run (rm -rf, a file system mounted over it), and nobody
+ * else makes it again: programs would count for themselves alone.
+ */
+static void keep_run_dir(struct agent *agent, uint64_t now)
+{
+    const char *const path = agent->settings.telemetry.run_dir;
+    char problem[SPOOL_DIR_REASON_MAX] = "";
+    const char *metrics;
+
+    if (now < agent->run_dir_ns)
+        return;
+    agent->run_dir_ns = now + clock_ms_to_ns(RUN_DIR_MS);
+    agent->run_dir_gone = false;
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        if (instance_dir_make(path, (gid_t)-1) == 0) {
+            message_print("MICROTRACE_RUN_DIR: %s was gone; it is made anew", path);
+            agent->tick_ns = agent->run_dir_ns;
+        } else {
+            agent->run_dir_gone = true;
+            (void)snprintf(
+                problem, sizeof problem,
+                "MICROTRACE_RUN_DIR: %.300s is gone and can't be made: %s; make it, with "
+                "mode 2770 and the group of the programs",
+                path, strerror(errno));
+        }
+    }
+    metrics = metrics_problem(agent->metrics.metrics);
+    if (problem[0] == '\0' && metrics != NULL)
+        (void)snprintf(problem, sizeof problem, "metrics are lost: %.480s", metrics);
+    if (strcmp(problem, agent->run_problem) == 0)
+        return;
+    message_print("%s", problem[0] != '\0' ? problem : "the metrics file is right again");
+    memcpy(agent->run_problem, problem, sizeof problem);
+}
+
+/* Passes on what is wrong with the spool, or else with the run directory. */
 static void tell_problem(struct agent *agent)
 {
+    const char *const now = agent->exporters.problem[0] == '\0' && agent->run_dir_gone
+                                ? agent->run_problem
+                                : agent->exporters.problem;
     char status[NOTIFY_TEXT_MAX];
 
-    if (agent->told && strcmp(agent->problem, agent->exporters.problem) == 0)
+    if (agent->told && strcmp(agent->problem, now) == 0)
         return;
-    memcpy(agent->problem, agent->exporters.problem, sizeof agent->problem);
+    (void)snprintf(agent->problem, sizeof agent->problem, "%s", now);
     agent->told = true;
     scraper_problem(agent->scraper, agent->problem);
     write_status(agent, status);
@@ -306,6 +347,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     const bool answered = answer_scrape(agent);
     uint64_t next, status;
 
+    keep_run_dir(agent, now);
     tell_problem(agent);
     if (now >= agent->tick_ns && agent->stop_ns == 0) {
         agent_metrics_refresh(&agent->metrics);
