@@ -334,9 +334,13 @@ TO = $(DESTDIR)$(PREFIX)
 # For the web servers' folders below /etc, with the paths of this installation.
 SNIPPETS := $(patsubst deploy/%,%,$(sort $(shell find deploy/lighttpd deploy/nginx deploy/apache -type f)))
 
+# By a rename: who is just starting the program of an installation in use finds the old or the new one.
 define install_into
 install -d "$(TO)/$(1)"
-install -m $(if $(filter bin,$(1)),755,644) $(FILES_$(1)) "$(TO)/$(1)"
+@for file in $(FILES_$(1)); do \
+    install -m $(if $(filter bin,$(1)),755,644) "$$file" "$(TO)/$(1)/.new" && \
+        mv -f "$(TO)/$(1)/.new" "$(TO)/$(1)/$${file##*/}" || exit 1; \
+done
 
 endef
 

@@ -7,7 +7,10 @@ __asm__(".pushsection .rodata\n"
         "openapi_end:\n"
         ".popsection\n");
 
-extern const char openapi_begin[], openapi_end[];
+/* Hidden: by way of the global offset table both would have one address on arm64, that of the
+ * section. */
+extern const char openapi_begin[] __attribute__((visibility("hidden"))),
+    openapi_end[] __attribute__((visibility("hidden")));
 
 void openapi_write(struct json_writer *w)
 {

@@ -169,6 +169,29 @@ readyz() {
     everything_arrived --duplicate-requests 0
 }
 
+@test "a backup: what an agent that was ended leaves is whole on the disk, and its copy is sent once, elsewhere" {
+    start_sink
+    start_agent
+    write traces t 30 3
+    write logs l 30 3
+    until_true 20 sink_has 60
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_waits logs
+    kill_agent TERM
+    # Nobody answers: it waits, in memory at first.
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1)
+    start_agent
+    write traces u 30 3
+    write logs m 30 3
+    kill_agent TERM
+    no_file 'run/spool/*.jsonl'
+    mkdir -p elsewhere/run
+    cp -a spool elsewhere/spool
+    env MICROTRACE_RUN_DIR="$PWD/elsewhere/run" MICROTRACE_SPOOL_DIR="$PWD/elsewhere/spool" \
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$SINK_PORT" "$AGENT" --drain
+    everything_arrived --duplicate-requests 0
+}
+
 @test "a writer that idles holds its segment: the disk has a copy meanwhile, and each record is sent once" {
     choose_ports
     start_agent

@@ -21,10 +21,15 @@ teardown() {
     remove_folder
 }
 
-# other_version FOLDER: the programs of another version, alike but for its number.
+# other_version FOLDER: the programs of another version, alike but for its number; those in
+# UPGRADE_WITH, if that is set: the bin folder of an earlier commit's build.
 other_version() {
     local program other=${VERSION%.*}.9
     mkdir "$1"
+    if [ -n "${UPGRADE_WITH:-}" ]; then
+        cp "$UPGRADE_WITH"/{analyze,metrics-agent} "$1"
+        return
+    fi
     for program in "$REAL_BIN"/*; do
         LC_ALL=C sed "s/${VERSION//./\\.}/$other/g" "$program" >"$1/${program##*/}"
         chmod 755 "$1/${program##*/}"
@@ -105,7 +110,7 @@ agrees() {
     wait_until goes_on
     upgrade "$DIR/other"
     wait_until goes_on
-    wait_until metric_is "microtrace_build_info{version=\"${VERSION%.*}.9\"}" 1
+    wait_until metric_is "microtrace_build_info{version=\"$("$DIR/other/analyze" --version | cut -d' ' -f2)\"}" 1
     upgrade "$REAL_BIN"
     wait_until goes_on
     kill -0 "$CLIENTS"
@@ -113,5 +118,5 @@ agrees() {
     CLIENTS=
     agrees 10000
     # And each span says which version made it.
-    [ "$(spans | jq -r '.resource.attributes[] | select(.key == "service.version").value.stringValue' | sort -u | wc -l)" -eq 2 ]
+    [ -n "${UPGRADE_WITH:-}" ] || [ "$(spans | jq -r '.resource.attributes[] | select(.key == "service.version").value.stringValue' | sort -u | wc -l)" -eq 2 ]
 }
