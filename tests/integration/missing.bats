@@ -143,5 +143,5 @@ time.sleep(60)' "$DEV/log" "$DIR/full"
     wait_until answers healthz 200 ok
     wait_until answers metrics 200 microtrace_build_info
     [ "$(grep -c "can't be made" "$AGENT_LOG")" -eq 1 ]
-    grep -q "the metrics file is right again" "$AGENT_LOG"
+    wait_until grep -q "the metrics file is right again" "$AGENT_LOG"
 }
