@@ -102,6 +102,12 @@ static void *open_and_close(void *context)
 }
 
 /* A lock that another thread held at the fork would never be released in the child. */
+/*
+ * Whether QEMU's user mode runs the test (tests/arm64/run). A child that is forked beside threads
+ * may wait there for minutes, for locks that QEMU itself had taken.
+ */
+static bool is_emulated;
+
 static void a_fork_beside_other_threads_blocks_nobody(void **state)
 {
     enum { FORKS = 100, PATIENCE_S = 30 };
@@ -110,6 +116,10 @@ static void a_fork_beside_other_threads_blocks_nobody(void **state)
     int status;
 
     (void)state;
+    if (is_emulated) {
+        mt_close(mt);
+        skip();
+    }
     atomic_store(&forking, true);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, NULL), 0);
@@ -141,5 +151,6 @@ int main(void)
         TEST(a_fork_beside_other_threads_blocks_nobody),
     };
 
+    is_emulated = getenv("TEST_EMULATED") != NULL;
     return cmocka_run_group_tests_name("microtrace_hostile", tests, NULL, NULL);
 }
