@@ -77,6 +77,8 @@ static const char *next_string(const char *at, const char *end)
         if (hits != 0)
             return at + __builtin_ctz((unsigned)hits);
     }
+#else
+    (void)end;
 #endif
     return at;
 }
