@@ -287,15 +287,12 @@ static void write_status(const struct agent *agent, char text[NOTIFY_TEXT_MAX])
                        agent->settings.listen);
 }
 
-/*
- * The directory may be taken away while we run (rm -rf, a file system mounted over it), and nobody
- * else makes it again: programs would count for themselves alone.
- */
+/* Somebody may take it away (rm -rf), and nobody else makes it again. */
 static void keep_run_dir(struct agent *agent, uint64_t now)
 {
     const char *const path = agent->settings.telemetry.run_dir;
+    const char *const metrics = metrics_problem(agent->metrics.metrics);
     char problem[SPOOL_DIR_REASON_MAX] = "";
-    const char *metrics;
 
     if (now < agent->run_dir_ns)
         return;
@@ -307,14 +304,12 @@ static void keep_run_dir(struct agent *agent, uint64_t now)
             agent->tick_ns = agent->run_dir_ns;
         } else {
             agent->run_dir_gone = true;
-            (void)snprintf(
-                problem, sizeof problem,
-                "MICROTRACE_RUN_DIR: %.300s is gone and can't be made: %s; make it, with "
-                "mode 2770 and the group of the programs",
-                path, strerror(errno));
+            (void)snprintf(problem, sizeof problem,
+                           "MICROTRACE_RUN_DIR: %.300s is gone and can't be made: %s; make it, "
+                           "with mode 2770",
+                           path, strerror(errno));
         }
     }
-    metrics = metrics_problem(agent->metrics.metrics);
     if (problem[0] == '\0' && metrics != NULL)
         (void)snprintf(problem, sizeof problem, "metrics are lost: %.480s", metrics);
     if (strcmp(problem, agent->run_problem) == 0)
