@@ -5,6 +5,8 @@ CC     ?= gcc
 OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
+# Below PREFIX; distributions have a folder for each architecture.
+LIBDIR ?= lib
 
 VERSION := 0.1.0
 
@@ -85,6 +87,7 @@ PACKAGES_lint    := build test lint
 PACKAGES_interop := build run interop
 PACKAGES_bench   := build run bench
 PACKAGES_tarball := build
+PACKAGES_deb     := build deb
 PACKAGE_SETS     := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
 READY            := $(if $(PACKAGE_SETS),packages)
 
@@ -270,13 +273,16 @@ $(BUILD)/make_exec.so: scripts/make_exec.c | $(READY)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $<
 
-run: export MICROTRACE_DOCS_ASSETS := $(abspath $(BUILD)/swagger-ui)
+# The files of Swagger UI: a source tarball has them, a checkout gets them where npm is there to fetch
+# them; /docs takes them from a CDN otherwise.
+DOCS_ASSETS := $(or $(wildcard swagger-ui),$(BUILD)/swagger-ui)
+
+run: export MICROTRACE_DOCS_ASSETS := $(abspath $(DOCS_ASSETS))
 run: all docs-assets
 	$(if $(filter $(MAKE_EXEC),$(.LOADED)),$(exec $(RUN),$(GIVEN) MICROTRACE_DOCS_ASSETS),$(RUN))
 
-# The files of Swagger UI, where npm is there to fetch them; /docs takes them from a CDN otherwise.
 docs-assets: | $(READY)
-	@scripts/fetch-docs-assets $(BUILD)/swagger-ui
+	@scripts/fetch-docs-assets $(DOCS_ASSETS)
 
 # --- Checking ------------------------------------------------------------------------------------
 
@@ -313,11 +319,11 @@ bench: bench-programs
 # --- Installing ----------------------------------------------------------------------------------
 
 # The folders below PREFIX, and what goes into each. Those with our name are ours alone.
-FOLDERS := bin lib include share/man/man1 share/man/man3 share/man/man5 share/man/man8 share/microtrace \
+FOLDERS := bin $(LIBDIR) include share/man/man1 share/man/man3 share/man/man5 share/man/man8 share/microtrace \
            share/microtrace/errors share/microtrace/swagger-ui share/microtrace/dashboards \
            share/doc/microtrace share/bash-completion/completions
 FILES_bin                         = $(PROGRAMS)
-FILES_lib                         = $(LIBRARIES)
+FILES_$(LIBDIR)                   = $(LIBRARIES)
 FILES_include                     = include/microtrace.h
 FILES_share/man/man1              = $(filter %.1,$(MAN_PAGES))
 FILES_share/man/man3              = $(filter %.3,$(MAN_PAGES))
@@ -325,7 +331,7 @@ FILES_share/man/man5              = $(filter %.5,$(MAN_PAGES))
 FILES_share/man/man8              = $(filter %.8,$(MAN_PAGES))
 FILES_share/microtrace            = lighttpd.conf $(sort $(wildcard deploy/*.conf))
 FILES_share/microtrace/errors     = $(ERROR_PAGES)
-FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(BUILD)/swagger-ui/*))
+FILES_share/microtrace/swagger-ui = $(sort $(wildcard $(DOCS_ASSETS)/*))
 FILES_share/microtrace/dashboards = $(sort $(wildcard dashboards/*.json dashboards/rules/*.yml))
 FILES_share/bash-completion/completions = deploy/completion/microtrace
 FILES_share/doc/microtrace        = $(sort $(wildcard README.md LICENSE docs/*.md))
@@ -346,15 +352,16 @@ endef
 
 install: all
 	$(foreach folder,$(FOLDERS),$(if $(FILES_$(folder)),$(call install_into,$(folder))))
-	ln -sf $(SONAME) "$(TO)/lib/libmicrotrace.so"
+	ln -sf $(SONAME) "$(TO)/$(LIBDIR)/libmicrotrace.so"
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 	@for file in $(SNIPPETS); do \
 	    install -d "$(TO)/share/microtrace/$$(dirname $$file)" && \
 	    sed 's#/usr/bin/\(analyze\|microtrace-\)#$(PREFIX)/bin/\1#g; s#/usr/share/microtrace#$(PREFIX)/share/microtrace#g' \
 	        deploy/$$file | install -m 644 /dev/stdin "$(TO)/share/microtrace/$$file" || exit 1; \
 	done
-	install -d "$(TO)/lib/pkgconfig"
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in >"$(TO)/lib/pkgconfig/microtrace.pc"
+	install -d "$(TO)/$(LIBDIR)/pkgconfig"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in \
+	    >"$(TO)/$(LIBDIR)/pkgconfig/microtrace.pc"
 
 # A lighttpd that is told to start one of them would not start any more itself.
 uninstall:
@@ -364,8 +371,8 @@ uninstall:
 	        echo "lighttpd: $$file starts $${program##*/} and is removed; reload lighttpd"; rm -f "$$file"; \
 	    fi; \
 	done
-	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/lib/libmicrotrace".* \
-	    "$(TO)/lib/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \
+	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/$(LIBDIR)/libmicrotrace".* \
+	    "$(TO)/$(LIBDIR)/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \
 	    "$(TO)/share/bash-completion/completions/microtrace" \
 	    $(foreach page,$(notdir $(MAN_PAGES)),"$(TO)/share/man/man$(subst .,,$(suffix $(page)))/$(page)")
 	rm -rf "$(TO)/share/microtrace" "$(TO)/share/doc/microtrace"
@@ -392,6 +399,24 @@ tarball: all $(TARBALL)/jansson.o
 	$(Q)CC='$(CC)' scripts/tarball '$(TARBALL)/$(TARBALL_ROOT)' \
 	    '$(BUILD)/microtrace-$(VERSION)-linux-$(firstword $(subst -, ,$(MACHINE))).tar.gz'
 
+# --- Packaging -----------------------------------------------------------------------------------
+
+# The source as one file, and Debian packages made of it: nothing is fetched while they are built.
+# They run no tests, which `make test` does; DEB_BUILD_OPTIONS= and DEB_BUILD_PROFILES= run the unit
+# tests in the build.
+DIST := $(BUILD)/microtrace-$(VERSION).tar.gz
+DEB_BUILD_OPTIONS  ?= nocheck
+DEB_BUILD_PROFILES ?= nocheck
+
+dist: docs-assets
+	@scripts/source-tarball $(VERSION) $(DOCS_ASSETS) $(DIST)
+	@echo $(DIST)
+
+deb: export DEB_BUILD_OPTIONS := $(DEB_BUILD_OPTIONS)
+deb: export DEB_BUILD_PROFILES := $(DEB_BUILD_PROFILES)
+deb: dist
+	@scripts/debian-packages $(VERSION) $(DIST) $(BUILD)/deb
+
 # --- The rest ------------------------------------------------------------------------------------
 
 clean:
@@ -410,9 +435,11 @@ help:
 	@echo 'make bench      the benchmarks'
 	@echo 'make tarball    build/microtrace-VERSION-linux-ARCH.tar.gz: runs from any folder, without root'
 	@echo 'make install    into PREFIX ($(PREFIX)), below DESTDIR; make uninstall takes it back'
+	@echo 'make dist       the source as $(DIST)'
+	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make clean      removes $(BUILD)'
 
-.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench bench-programs install uninstall tarball clean help
+.PHONY: all packages run docs-assets unit test torture fuzz lint interop bench bench-programs install uninstall tarball dist deb clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -26,7 +26,7 @@ root_remove() {
             kill -KILL "${pid%/root}" 2>/dev/null || true
         fi
     done
-    umount -l "$machine/dev" "$machine/proc" 2>/dev/null || true
+    umount -l "${machine:?}/dev" "${machine:?}/proc" 2>/dev/null || true
     # Never delete through a mount that is still there.
     if ! grep -q " $machine/" /proc/mounts; then
         rm -rf "$machine"
