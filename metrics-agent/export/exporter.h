@@ -41,6 +41,7 @@ struct exporter_shared {
     struct segments_dirs dirs;
     uint64_t memory_sealed; /* bytes of sealed segments in memory, all signals together */
     bool checkpoint_failed; /* it was said */
+    bool full;              /* the spool's file system, at the last look */
     bool drain;             /* no lingering */
     bool once;              /* a drain for cron: what it says is mailed each time */
     unsigned gather_ms;     /* how long writes gather before a look; see gather.h */

@@ -4,6 +4,7 @@
 #include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/spool/tiers.h"
+#include "metrics-agent/export/spool_dir.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,6 +24,14 @@ void exporter_files_save(struct exporter *e)
         message_print("the checkpoint can't be written, a restart would send again: %s",
                       instance_file_error(errno));
     e->shared->checkpoint_failed = true;
+}
+
+/* What is kept must not be in the way of what comes, not even until the next look. */
+static bool may_keep(const struct exporter *e, const struct segment *segment)
+{
+    return e->shared->settings->keep_bytes > 0 && e->signal < SPOOL_OWN_SIGNALS &&
+           (segment->file.in_memory ||
+            (!e->shared->full && !spool_dir_is_full(e->shared->dirs.disk_fd)));
 }
 
 /*
@@ -46,8 +55,7 @@ static void remove_done(struct exporter *e)
         if (!synced)
             (void)checkpoint_sync(e->shared->checkpoint);
         synced = true;
-        if (e->shared->settings->keep_bytes == 0 || e->signal >= SPOOL_OWN_SIGNALS ||
-            kept_add(&e->kept, &e->segments, segment) != 0)
+        if (!may_keep(e, segment) || kept_add(&e->kept, &e->segments, segment) != 0)
             segments_remove(&e->segments, segment);
         if (e->segments.sums.done > 0 && exporter_step_over(began_ns)) {
             e->look_ns = e->state == EXPORTER_IDLE ? 0 : e->look_ns;

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 enum {
     PUBLISH_MS = 1000,        /* between two counts of what was written, without a scrape */
@@ -20,9 +19,8 @@ enum {
     GATHER_SPOOL_SHARE = 32,  /* of the spool's bytes, which writers leave off at the half of */
     MISSING_MS = 10000,       /* that a missing directory is left to whoever moved it away */
     DRAIN_FAILURES_MAX = 3,
-    ROOM_MS = 1000,           /* between two looks at the file system's room */
-    SAVE_MS = 1000,           /* between two tries to write a checkpoint that failed */
-    ROOM_MIN_BYTES = 1 << 17, /* below which it counts as full */
+    ROOM_MS = 1000, /* between two looks at the file system's room */
+    SAVE_MS = 1000, /* between two tries to write a checkpoint that failed */
 };
 
 bool exporters_taken(const char *path)
@@ -307,7 +305,6 @@ int exporters_check(struct exporters *all, uint64_t now_ns)
 static bool is_full(struct exporters *all)
 {
     uint64_t no_space = 0, records;
-    struct statvfs disk;
     bool grown;
     int i;
 
@@ -317,19 +314,17 @@ static bool is_full(struct exporters *all)
     }
     grown = no_space > all->no_space;
     all->no_space = no_space;
-    return grown || (fstatvfs(all->dir.fd, &disk) == 0 && disk.f_blocks > 0 &&
-                     (disk.f_bavail * disk.f_frsize < ROOM_MIN_BYTES ||
-                      (disk.f_files > 0 && disk.f_favail == 0)));
+    return grown || spool_dir_is_full(all->dir.fd);
 }
 
 /* Returns when to look again where the file system is full: then no write would wake us. */
 static uint64_t make_room(struct exporters *all, uint64_t now_ns)
 {
     if (now_ns < all->room_ns)
-        return all->full ? all->room_ns : UINT64_MAX;
+        return all->shared.full ? all->room_ns : UINT64_MAX;
     all->room_ns = now_ns + clock_ms_to_ns(ROOM_MS);
-    all->full = is_full(all);
-    if (!all->full)
+    all->shared.full = is_full(all);
+    if (!all->shared.full)
         return UINT64_MAX;
     retention_make_room(all->each, SPOOL_SIGNALS);
     return all->room_ns;

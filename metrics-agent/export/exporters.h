@@ -38,7 +38,6 @@ struct exporters {
     uint64_t make_ns;                   /* when to make one that is missing; 0 for none */
     uint64_t room_ns;                   /* when to look at the file system's room again */
     uint64_t save_ns;                   /* when to try again to write a checkpoint that failed */
-    bool full;                          /* it had none then */
     bool limited, counted;              /* the last look left nothing over the limit, uncounted */
     uint64_t no_space;                  /* records that writers had lost for lack of it by then */
 };

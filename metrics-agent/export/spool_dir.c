@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { ROOM_MIN_BYTES = 128 << 10 };
 
 /* "<before><path><what>: <errno's text>" */
 static int fail(char reason[SPOOL_DIR_REASON_MAX], const char *before, const char *path,
@@ -56,6 +59,15 @@ static int take_lock(struct spool_dir *dir, char reason[SPOOL_DIR_REASON_MAX])
     if (errno == EAGAIN || errno == EACCES)
         return second_agent(dir, reason);
     return fail(reason, "", dir->path, "/" SPOOL_FILES_LOCK " can't be locked");
+}
+
+bool spool_dir_is_full(int fd)
+{
+    struct statvfs disk;
+
+    return fstatvfs(fd, &disk) == 0 && disk.f_blocks > 0 &&
+           (disk.f_bavail * disk.f_frsize < ROOM_MIN_BYTES ||
+            (disk.f_files > 0 && disk.f_favail == 0));
 }
 
 int spool_dir_open(struct spool_dir *dir, const char *path, bool make,

@@ -12,6 +12,10 @@
 
 enum { SPOOL_DIR_REASON_MAX = 512 };
 
+/* Whether its file system has no room: less than 128 KiB, or no inode. False where it can't be
+ * told. */
+bool spool_dir_is_full(int fd);
+
 struct spool_dir {
     const char *path; /* borrowed */
     int fd;           /* locked by flock(2): nobody can take that away, whatever becomes of names */
