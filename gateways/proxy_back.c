@@ -189,8 +189,6 @@ static void ready(struct proxy_source *source, uint32_t events)
         finish_connecting(back);
         return;
     }
-    if ((events & EPOLLOUT) != 0)
-        proxy_stream_flush(&back->stream);
     if (is_held_up(back)) {
         /* What it has sent is read later. */
         if ((events & (EPOLLHUP | EPOLLERR)) != 0)
@@ -205,14 +203,12 @@ static void ready(struct proxy_source *source, uint32_t events)
         return;
     }
     proxy_back_settle(back);
-    /* What has been written makes room for what the web server sends. */
-    if (back->exchange != NULL && (events & EPOLLOUT) != 0)
-        proxy_front_settle(back->exchange->front);
 }
 
 void proxy_back_settle(struct proxy_back *back)
 {
     struct proxy_stream *const stream = &back->stream;
+    const bool waited = proxy_stream_waits(stream);
     uint32_t events = 0;
 
     if (back->connecting) {
@@ -229,6 +225,9 @@ void proxy_back_settle(struct proxy_back *back)
         proxy_exchange_fail(back->exchange, PROXY_OUT_OF_RESOURCES);
     else if (back->exchange != NULL)
         proxy_exchange_time(back->exchange);
+    /* What has been written makes room for what the web server sends. */
+    if (waited && !proxy_stream_waits(stream) && back->exchange != NULL)
+        proxy_front_settle(back->exchange->front);
 }
 
 bool proxy_back_is_taken(const struct proxy_back *back)

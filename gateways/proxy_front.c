@@ -270,9 +270,6 @@ static void ready(struct proxy_source *source, uint32_t events)
         front->stream.broken = true;
     if (front->stream.source.fd >= 0)
         proxy_front_settle(front);
-    /* What has been written makes room for what the upstream sends. */
-    if ((events & EPOLLOUT) != 0 && front->exchange != NULL && front->exchange->back != NULL)
-        proxy_back_settle(front->exchange->back);
 }
 
 static void due(struct proxy_timer *timer)
@@ -376,6 +373,7 @@ static void end(struct proxy_front *front)
 void proxy_front_settle(struct proxy_front *front)
 {
     struct proxy_stream *const stream = &front->stream;
+    const bool waited = proxy_stream_waits(stream);
     uint32_t events = 0;
 
     if (front->lingers || front->held)
@@ -401,7 +399,11 @@ void proxy_front_settle(struct proxy_front *front)
     /* Most requests have their answer before it would be worth to watch whether the peer goes. */
     else if (stream->source.watched == 0 && front->exchange != NULL &&
              front->exchange->input_ended && !front->exchange->lasts)
-        return;
+        events = 0;
     if (proxy_loop_watch(front->proxy->loop, &stream->source, events) != 0)
         gone(front);
+    /* What has been written makes room for what the upstream sends. */
+    else if (waited && !proxy_stream_waits(stream) && front->exchange != NULL &&
+             front->exchange->back != NULL)
+        proxy_back_settle(front->exchange->back);
 }

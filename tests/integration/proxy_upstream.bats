@@ -331,3 +331,29 @@ PY
     metric_is 'requests_total{method="GET",path="/user/{id}",status="200"}' 1
     end routes
 }
+
+@test "what the web server takes while the proxy is not running is noticed: the answer goes on" {
+    # Stopped within its 2 ms of grace, it finds the timer due and the socket drained at once.
+    PROXY_PID=$(pid_of proxy) front <<'PY'
+import signal
+pid = int(os.environ["PROXY_PID"])
+for i in range(150):
+    c = connect(proxy)
+    c.send(request(query="do=big&n=1800000"))
+    c.sock.recv(1, socket.MSG_PEEK)
+    time.sleep(0.0001 * (i % 12))
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.004)
+    c.sock.settimeout(0)
+    try:
+        while got := c.sock.recv(65536):
+            c.left += got
+    except BlockingIOError:
+        pass
+    c.sock.settimeout(20)
+    os.kill(pid, signal.SIGCONT)
+    a = Answer(c)
+    assert a.ended and len(a.body) == 1800000, (i, len(a.body))
+    c.close()
+PY
+}
