@@ -2,6 +2,7 @@
 
 #include "lib/base/instance_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -69,6 +70,49 @@ int doctor_fix_make(const char *path, uid_t uid, gid_t gid)
     return set(fd, uid, gid);
 }
 
+/* The second tier of the spool, and what a file system of its own has. */
+static bool is_instances(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "spool") == 0 ||
+           strcmp(name, "lost+found") == 0;
+}
+
+/* What can't be looked into can't be set either, but by root. */
+static bool is_shared(int fd, const struct stat *status)
+{
+    const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *const dir = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+    bool shared = (status->st_mode & S_ISVTX) != 0;
+    struct stat found;
+
+    if (dir == NULL && copy >= 0)
+        (void)close(copy);
+    while (dir != NULL && !shared && (entry = readdir(dir)) != NULL) {
+        if (is_instances(entry->d_name))
+            continue;
+        shared = entry->d_name[0] == '.' ||
+                 (fstatat(copy, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+                  S_ISDIR(found.st_mode));
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    return shared;
+}
+
+bool doctor_fix_is_shared(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat status;
+    bool shared;
+
+    if (fd < 0)
+        return false;
+    shared = fstat(fd, &status) == 0 && is_shared(fd, &status);
+    (void)close(fd);
+    return shared;
+}
+
 int doctor_fix_set(const char *path, uid_t uid, gid_t gid)
 {
     const int fd = open_dir(AT_FDCWD, path);
@@ -80,5 +124,7 @@ int doctor_fix_set(const char *path, uid_t uid, gid_t gid)
         return close_failed(fd, errno);
     if (status.st_uid != geteuid() && status.st_uid != 0 && status.st_uid != uid)
         return close_failed(fd, EPERM);
+    if (is_shared(fd, &status))
+        return close_failed(fd, EBUSY);
     return set(fd, uid, gid);
 }

@@ -95,6 +95,30 @@ while True:
     [ ! -e "$DIR/moved/run" ]
 }
 
+@test "a directory that others use too keeps its mode: not even a command says otherwise" {
+    local kind
+    for kind in subdirectory hidden sticky; do
+        rm -rf "${DIR:?}/shared"
+        mkdir -m 0755 "$DIR/shared"
+        case $kind in
+        subdirectory) mkdir "$DIR/shared/lock" ;;
+        hidden) touch "$DIR/shared/.profile" ;;
+        sticky) chmod 1777 "$DIR/shared" ;;
+        esac
+        before=$(stat -c %a "$DIR/shared")
+        MICROTRACE_RUN_DIR=$DIR/shared examine --fix
+        [ "$(stat -c %a "$DIR/shared")" = "$before" ] || { echo "$kind: $output" && false; }
+        names "the run directory $DIR/shared is not MicroTrace's alone" MICROTRACE_RUN_DIR=/run/microtrace
+        refute grep -F chmod <<<"$output"
+    done
+    # What an instance has itself, and a file system of its own.
+    chmod 0755 "$STATE/run" "$SPOOL"
+    mkdir -p "$STATE/run/spool" "$SPOOL/lost+found"
+    chmod 2770 "$STATE/run/spool"
+    examine --fix
+    [[ $output == *"fixed: $STATE/run has mode 2770 now"*"fixed: $SPOOL has mode 2770 now"* ]]
+}
+
 @test "an ordinary user is told what can't be seen, and harms nothing" {
     as_root
     cp "$BIN"/{metrics-agent,microtrace} "$DIR/"
