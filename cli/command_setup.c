@@ -118,6 +118,20 @@ static void warn_of_network(const struct setup_dir *dir)
                name);
 }
 
+/* Settings can have a file read and sent. */
+static void warn_of_others(const struct setup_dir *dir)
+{
+    char above[SETUP_TEXT_PATH_MAX];
+
+    if (!setup_files_is_below_others(dir, above))
+        return;
+    printf("note    ");
+    printable_write(stdout, above, strlen(above));
+    printf(
+        " is another user's, or everybody may write there: who can\n"
+        "        replace this folder, and its settings. A folder in your home is yours alone.\n");
+}
+
 static int tell(struct setup *setup)
 {
     char line[SETUP_TEXT_MAX];
@@ -125,6 +139,7 @@ static int tell(struct setup *setup)
     if (find_program(setup, "microtrace") != 0)
         return -1;
     warn_of_network(&setup->dir);
+    warn_of_others(&setup->dir);
     setup_text_crontab(line, sizeof(line), setup->settings, setup->program);
     printf("\n"
            "run/ and spool/ may be on a plain disk. %s takes the collector's address.\n"
