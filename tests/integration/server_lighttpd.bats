@@ -87,6 +87,36 @@ reload() {
     survives_without_each restart
 }
 
+@test "settings that can't be used or read: lighttpd starts, the site goes on, and the service once they are mended" {
+    local file=/etc/microtrace/microtrace.conf what
+    inside mkdir -p "${file%/*}"
+    for what in value quote large fifo folder unreadable; do
+        echo "$what"
+        inside rm -rf "$file"
+        case $what in
+        value) inside sh -c "echo MAX_BODY_BYTES=much >$file" ;;
+        quote) inside sh -c "printf 'CHAOS_SEED=\"\\nMAX_BODY_BYTES=much' >$file" ;;
+        large) inside sh -c "head -c 70000 /dev/zero | tr '\\0' '#' >$file" ;;
+        fifo) inside mkfifo "$file" ;;
+        folder) inside mkdir "$file" ;;
+        unreadable) inside sh -c "echo MAX_BODY_BYTES=much >$file && chmod 600 $file" ;;
+        esac
+        restart
+        site_answers
+        if [ "$what" = value ]; then
+            post /analyze '{"a": 1, "b": 2}'
+            expect 503
+        else
+            # It is as if there were none.
+            wait_until answers_analyze
+        fi
+    done
+    inside sh -c "rm -f $file && echo MAX_BODY_BYTES=much >$file"
+    restart
+    inside rm "$file"
+    wait_until answers_analyze
+}
+
 # runs_scripts MODULE
 runs_scripts() {
     new_script
