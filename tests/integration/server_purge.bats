@@ -11,6 +11,9 @@ setup() {
     new_machine
     export URL=http://127.0.0.1:8000
     kill_all metrics-agent
+    wait_until none_runs metrics-agent
+    # As systemd-sysusers makes it.
+    inside usermod --home /nonexistent microtrace
     # A site outside of /etc/nginx, whose administrator has left out the "?".
     inside mkdir -p /var/sites
     inside tee /var/sites/own >/dev/null <<'END'
@@ -96,4 +99,12 @@ purge() {
     refute inside getent group microtrace
     # These are mounts here: they are emptied, and hold up nothing.
     [ -z "$(inside find /run/microtrace /var/spool/microtrace -mindepth 1)" ]
+}
+
+@test "a login of the user's name that was there before is kept" {
+    inside usermod --home /home/microtrace microtrace
+    purge microtrace-analyze
+    purge microtrace
+    inside getent passwd microtrace
+    inside getent group microtrace
 }
