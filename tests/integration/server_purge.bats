@@ -90,10 +90,16 @@ purge() {
 
 @test "microtrace-analyze is purged first; no site uses anything: nothing is left" {
     inside sed -i '/microtrace/d' /var/sites/own
+    # Enabled although they were removed.
+    inside lighty-enable-mod microtrace-analyze
+    inside ln -s ../conf-available/50-microtrace-cgi.conf /etc/lighttpd/conf-enabled/
+    inside ln -s ../conf-available/microtrace-proxy.conf /etc/apache2/conf-enabled/
     purge microtrace-analyze
     starts
+    inside lighttpd -tt -f /etc/lighttpd/lighttpd.conf
     purge microtrace
     starts
+    inside lighttpd -tt -f /etc/lighttpd/lighttpd.conf
     [ -z "$(inside find /etc/nginx /etc/lighttpd /etc/apache2 -name '*microtrace*')" ]
     refute inside getent passwd microtrace
     refute inside getent group microtrace
