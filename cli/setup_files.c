@@ -201,7 +201,8 @@ int setup_files_write(const struct setup_dir *dir, const char *name, mode_t mode
         say("kept", dir->path, name, "");
         return 0;
     }
-    if (is_there > 0 && !setup_text_is_unchanged(found)) {
+    /* An empty one is what a loss of power may leave. */
+    if (is_there > 0 && found[0] != '\0' && !setup_text_is_unchanged(found)) {
         say("kept", dir->path, name, " (it was changed)");
         return 0;
     }

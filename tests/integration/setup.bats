@@ -257,6 +257,11 @@ $PLACE/cgi-bin/microtrace.cgi" ]
     umount place
     run -0 "$BIN/microtrace" setup place
     [ "$(grep -c '^made' <<<"$output")" -eq 5 ]
+    # As a loss of power may leave it, behind a rename.
+    : >place/microtrace.conf
+    run -0 "$BIN/microtrace" setup place
+    [[ $output == *"renewed $DIR/place/microtrace.conf"* ]]
+    grep -q '^MICROTRACE_RUN_DIR=' place/microtrace.conf
 }
 
 # --- Plain CGI behind web servers, as the user has it ---
