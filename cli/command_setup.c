@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -187,6 +188,8 @@ static int run(int argc, char **argv)
         printable_error("microtrace setup: HOME names no folder; say where: microtrace setup DIR");
         return COMMAND_USAGE;
     }
+    /* Each thing has its mode from its first moment on, since this may be killed at any. */
+    (void)umask(S_IWGRP | S_IWOTH);
     return make(&setup, argc == 1 ? argv[0] : standard, values.script) == 0 ? COMMAND_OK
                                                                             : COMMAND_FAILED;
 }

@@ -264,6 +264,24 @@ $PLACE/cgi-bin/microtrace.cgi" ]
     grep -q '^MICROTRACE_RUN_DIR=' place/microtrace.conf
 }
 
+@test "killed at each step, it makes the same the next time" {
+    case $BUILD in */asan*) skip "the sanitizer does not run below strace" ;; esac
+    strace -o /dev/null true 2>/dev/null || skip "no strace here"
+    local call n whole
+    umask 077
+    "$BIN/microtrace" setup place >/dev/null
+    whole=$(find place -printf '%m %s %p\n' | sort)
+    for call in mkdirat fchmod write renameat; do
+        for n in 1 2 3 4 5; do
+            rm -rf place
+            # The shell says "Killed" of it.
+            { strace -o /dev/null -e inject="$call":signal=KILL:when=$n "$BIN/microtrace" setup place >/dev/null; } 2>/dev/null || true
+            run -0 "$BIN/microtrace" setup place
+            [ "$(find place -printf '%m %s %p\n' | sort)" = "$whole" ] || { echo "$call $n" && find place -ls && false; }
+        done
+    done
+}
+
 # --- Plain CGI behind web servers, as the user has it ---
 
 # start_lighttpd: cgi-bin is the user's.
