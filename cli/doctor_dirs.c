@@ -68,7 +68,8 @@ static void set(struct doctor *doctor, const struct place *place, const char *wr
 {
     int result;
 
-    if (doctor_fix_is_shared(place->path)) {
+    /* The packages' own is ours, whatever somebody has put there. */
+    if (strcmp(place->path, place->standard) != 0 && doctor_fix_is_shared(place->path)) {
         doctor_wrong(doctor, doctor_commands_set(place->setting, place->standard).text,
                      "the %s %.500s is not MicroTrace's alone; its mode and owner stay as they "
                      "are, and the instance belongs into a directory of its own",

@@ -77,39 +77,22 @@ static bool is_instances(const char *name)
            strcmp(name, "lost+found") == 0;
 }
 
-/* What can't be looked into can't be set either, but by root. */
-static bool is_shared(int fd, const struct stat *status)
-{
-    const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *const dir = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-    bool shared = (status->st_mode & S_ISVTX) != 0;
-    struct stat found;
-
-    if (dir == NULL && copy >= 0)
-        (void)close(copy);
-    while (dir != NULL && !shared && (entry = readdir(dir)) != NULL) {
-        if (is_instances(entry->d_name))
-            continue;
-        shared = entry->d_name[0] == '.' ||
-                 (fstatat(copy, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-                  S_ISDIR(found.st_mode));
-    }
-    if (dir != NULL)
-        (void)closedir(dir);
-    return shared;
-}
-
 bool doctor_fix_is_shared(const char *path)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct stat status;
+    DIR *const dir = opendir(path);
+    const struct dirent *entry;
     bool shared;
+    struct stat found;
 
-    if (fd < 0)
+    if (dir == NULL)
         return false;
-    shared = fstat(fd, &status) == 0 && is_shared(fd, &status);
-    (void)close(fd);
+    shared = fstat(dirfd(dir), &found) == 0 && (found.st_mode & S_ISVTX) != 0;
+    while (!shared && (entry = readdir(dir)) != NULL) {
+        if (!is_instances(entry->d_name))
+            shared = entry->d_name[0] == '.' ||
+                     (fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 && S_ISDIR(found.st_mode));
+    }
+    (void)closedir(dir);
     return shared;
 }
 
@@ -124,7 +107,5 @@ int doctor_fix_set(const char *path, uid_t uid, gid_t gid)
         return close_failed(fd, errno);
     if (status.st_uid != geteuid() && status.st_uid != 0 && status.st_uid != uid)
         return close_failed(fd, EPERM);
-    if (is_shared(fd, &status))
-        return close_failed(fd, EBUSY);
     return set(fd, uid, gid);
 }

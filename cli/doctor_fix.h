@@ -20,13 +20,14 @@ int doctor_fix_make(const char *path, uid_t uid, gid_t gid);
 
 /*
  * Whether others use the directory too (/run, /tmp, a home directory), and would be shut out by an
- * instance's mode: it is sticky, or has a subdirectory or a hidden file that no instance has.
+ * instance's mode: it is sticky, or has a subdirectory or a hidden file that no instance has. False
+ * where it can't be looked into.
  */
 bool doctor_fix_is_shared(const char *path);
 
 /*
  * Gives the directory INSTANCE_DIR_MODE, owner and group. Returns 0, or -1 with errno: EPERM where
- * it belongs to neither this user, nor root, nor `uid`; EBUSY where it is shared.
+ * it belongs to neither this user, nor root, nor `uid`.
  */
 int doctor_fix_set(const char *path, uid_t uid, gid_t gid);
 

@@ -97,11 +97,12 @@ while True:
 
 @test "a directory that others use too keeps its mode: not even a command says otherwise" {
     local kind
-    for kind in subdirectory hidden sticky; do
+    for kind in subdirectory link hidden sticky; do
         rm -rf "${DIR:?}/shared"
         mkdir -m 0755 "$DIR/shared"
         case $kind in
         subdirectory) mkdir "$DIR/shared/lock" ;;
+        link) ln -s / "$DIR/shared/mail" ;;
         hidden) touch "$DIR/shared/.profile" ;;
         sticky) chmod 1777 "$DIR/shared" ;;
         esac
