@@ -120,6 +120,25 @@ while True:
     [[ $output == *"fixed: $STATE/run has mode 2770 now"*"fixed: $SPOOL has mode 2770 now"* ]]
 }
 
+@test "a settings file that others may write to, or that is another's" {
+    export MICROTRACE_CONFIG_FILE=$DIR/conf
+    echo '# ours' >"$MICROTRACE_CONFIG_FILE"
+    chmod 0646 "$MICROTRACE_CONFIG_FILE"
+    examine
+    names "everybody may write to the settings file $DIR/conf" "chmod o-w $DIR/conf"
+    mend "everybody may write to the settings file"
+    examine
+    refute grep -F 'settings file' <<<"$output"
+    as_root
+    chown 61001 "$MICROTRACE_CONFIG_FILE"
+    examine
+    [[ $output == *"note: the settings file $DIR/conf is user 61001's"* ]]
+    # Whose instance it is, his are its settings.
+    chown 61001 "$STATE/run"
+    examine
+    refute grep -F 'settings file' <<<"$output"
+}
+
 @test "an ordinary user is told what can't be seen, and harms nothing" {
     as_root
     cp "$BIN"/{metrics-agent,microtrace} "$DIR/"
