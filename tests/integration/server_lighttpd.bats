@@ -90,11 +90,12 @@ reload() {
 @test "settings that can't be used or read: lighttpd starts, the site goes on, and the service once they are mended" {
     local file=/etc/microtrace/microtrace.conf what
     inside mkdir -p "${file%/*}"
+    inside lighty-enable-mod microtrace-proxy
     for what in value quote large fifo folder unreadable; do
         echo "$what"
         inside rm -rf "$file"
         case $what in
-        value) inside sh -c "echo MAX_BODY_BYTES=much >$file" ;;
+        value) inside sh -c "printf '%s=much\\n' MAX_BODY_BYTES MICROTRACE_PROXY_TIMEOUT >$file" ;;
         quote) inside sh -c "printf 'CHAOS_SEED=\"\\nMAX_BODY_BYTES=much' >$file" ;;
         large) inside sh -c "head -c 70000 /dev/zero | tr '\\0' '#' >$file" ;;
         fifo) inside mkfifo "$file" ;;
@@ -106,6 +107,8 @@ reload() {
         if [ "$what" = value ]; then
             post /analyze '{"a": 1, "b": 2}'
             expect 503
+            request GET /page.php
+            [[ $STATUS == [45]0? ]]
         else
             # It is as if there were none.
             wait_until answers_analyze
@@ -115,6 +118,7 @@ reload() {
     restart
     inside rm "$file"
     wait_until answers_analyze
+    inside lighty-disable-mod microtrace-proxy
 }
 
 # runs_scripts MODULE
