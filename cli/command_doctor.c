@@ -19,7 +19,8 @@ struct values {
 static const struct options_switch switches[] = {
     {"--fix", offsetof(struct values, fix),
      "Make the instance's directories where they are missing, and set their modes and, by root, "
-     "their owner. Nothing else is changed, no link is followed, and each thing done is said."},
+     "their owner. Nothing else is changed, no link is followed, a directory that others use too "
+     "stays as it is, and each thing done is said."},
     {"--json", offsetof(struct values, json), "Print JSON for programs."},
     {NULL, 0, NULL},
 };

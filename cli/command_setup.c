@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -118,6 +119,20 @@ static void warn_of_network(const struct setup_dir *dir)
                name);
 }
 
+/* Settings can have a file read and sent. */
+static void warn_of_others(const struct setup_dir *dir)
+{
+    char above[SETUP_TEXT_PATH_MAX];
+
+    if (!setup_files_is_below_others(dir, above))
+        return;
+    printf("note    ");
+    printable_write(stdout, above, strlen(above));
+    printf(
+        " is another user's, or everybody may write there: who can\n"
+        "        replace this folder, and its settings. A folder in your home is yours alone.\n");
+}
+
 static int tell(struct setup *setup)
 {
     char line[SETUP_TEXT_MAX];
@@ -125,6 +140,7 @@ static int tell(struct setup *setup)
     if (find_program(setup, "microtrace") != 0)
         return -1;
     warn_of_network(&setup->dir);
+    warn_of_others(&setup->dir);
     setup_text_crontab(line, sizeof(line), setup->settings, setup->program);
     printf("\n"
            "run/ and spool/ may be on a plain disk. %s takes the collector's address.\n"
@@ -172,6 +188,8 @@ static int run(int argc, char **argv)
         printable_error("microtrace setup: HOME names no folder; say where: microtrace setup DIR");
         return COMMAND_USAGE;
     }
+    /* Each thing has its mode from its first moment on, since this may be killed at any. */
+    (void)umask(S_IWGRP | S_IWOTH);
     return make(&setup, argc == 1 ? argv[0] : standard, values.script) == 0 ? COMMAND_OK
                                                                             : COMMAND_FAILED;
 }

@@ -1,5 +1,6 @@
 #include "cli/doctor.h"
 #include "cli/doctor_checks.h"
+#include "cli/doctor_commands.h"
 #include "cli/doctor_fix.h"
 #include "lib/base/instance_file.h"
 
@@ -24,6 +25,7 @@ enum { OTHERS = 07, LINE_MAX_BYTES = 1024 };
 
 struct place {
     const char *path, *what;
+    const char *setting, *standard; /* what names it, and what it is without */
     uid_t uid; /* whose it is to be; DOCTOR_FIX_ANY and (gid_t)-1 outside the packages' instance */
     gid_t gid;
 };
@@ -64,7 +66,17 @@ static void make(struct doctor *doctor, const struct place *place)
 static void set(struct doctor *doctor, const struct place *place, const char *wrong,
                 const char *command)
 {
-    const int result = doctor->fix ? doctor_fix_set(place->path, place->uid, place->gid) : -1;
+    int result;
+
+    /* The packages' own is ours, whatever somebody has put there. */
+    if (strcmp(place->path, place->standard) != 0 && doctor_fix_is_shared(place->path)) {
+        doctor_wrong(doctor, doctor_commands_set(place->setting, place->standard).text,
+                     "the %s %.500s is not MicroTrace's alone; its mode and owner stay as they "
+                     "are, and the instance belongs into a directory of its own",
+                     place->what, place->path);
+        return;
+    }
+    result = doctor->fix ? doctor_fix_set(place->path, place->uid, place->gid) : -1;
 
     say(doctor, wrong, doctor_format("%s %s", command, doctor_quote(place->path).text).text, result,
         place->uid != DOCTOR_FIX_ANY ? "has mode 2770 and owner " OWNER " now"
@@ -217,12 +229,16 @@ void doctor_dirs_check(struct doctor *doctor)
     const struct group *const group = doctor->standard ? getgrnam("microtrace") : NULL;
     struct place place = {.path = doctor->run_dir,
                           .what = "run directory",
+                          .setting = "MICROTRACE_RUN_DIR",
+                          .standard = TELEMETRY_RUN_DIR,
                           .uid = user != NULL && group != NULL ? user->pw_uid : DOCTOR_FIX_ANY,
                           .gid = user != NULL && group != NULL ? group->gr_gid : (gid_t)-1};
 
     check_place(doctor, &place, true);
     place.path = doctor->spool_dir;
     place.what = "spool directory";
+    place.setting = "MICROTRACE_SPOOL_DIR";
+    place.standard = TELEMETRY_SPOOL_DIR;
     check_place(doctor, &place, false);
     if (doctor->standard)
         check_tmpfiles(doctor);

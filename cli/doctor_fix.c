@@ -2,6 +2,7 @@
 
 #include "lib/base/instance_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -67,6 +68,32 @@ int doctor_fix_make(const char *path, uid_t uid, gid_t gid)
     if (fstat(fd, &status) != 0 || status.st_uid != geteuid())
         return close_failed(fd, EPERM);
     return set(fd, uid, gid);
+}
+
+/* The second tier of the spool, and what a file system of its own has. */
+static bool is_instances(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "spool") == 0 ||
+           strcmp(name, "lost+found") == 0;
+}
+
+bool doctor_fix_is_shared(const char *path)
+{
+    DIR *const dir = opendir(path);
+    const struct dirent *entry;
+    bool shared;
+    struct stat found;
+
+    if (dir == NULL)
+        return false;
+    shared = fstat(dirfd(dir), &found) == 0 && (found.st_mode & S_ISVTX) != 0;
+    while (!shared && (entry = readdir(dir)) != NULL) {
+        if (!is_instances(entry->d_name))
+            shared = entry->d_name[0] == '.' ||
+                     (fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 && S_ISDIR(found.st_mode));
+    }
+    (void)closedir(dir);
+    return shared;
 }
 
 int doctor_fix_set(const char *path, uid_t uid, gid_t gid)

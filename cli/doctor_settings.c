@@ -253,6 +253,25 @@ static void check_age(struct doctor *doctor)
         "%.300s was changed after the agent had started, which goes on with what it read", file);
 }
 
+/* Who writes settings has the programs read a file, as headers say, and send it. */
+static void check_writers(struct doctor *doctor)
+{
+    const char *const file = config_file_in_use();
+    struct stat status, run;
+
+    if (file == NULL || stat(file, &status) != 0 || !S_ISREG(status.st_mode))
+        return;
+    if ((status.st_mode & S_IWOTH) != 0)
+        doctor_wrong(doctor, doctor_format("chmod o-w %s", doctor_quote(file).text).text,
+                     "everybody may write to the settings file %.300s", file);
+    if (status.st_uid != 0 && status.st_uid != geteuid() &&
+        (stat(doctor->run_dir, &run) != 0 || status.st_uid != run.st_uid))
+        doctor_note(doctor,
+                    "the settings file %.300s is user %u's, who decides by it what the programs "
+                    "read and send",
+                    file, (unsigned)status.st_uid);
+}
+
 void doctor_settings_check(struct doctor *doctor)
 {
     const struct spool_agent *const agent = &doctor->report.agent;
@@ -262,6 +281,7 @@ void doctor_settings_check(struct doctor *doctor)
     check_names(doctor);
     check_contradictions(doctor);
     check_age(doctor);
+    check_writers(doctor);
     /* Those of its own environment, which may be another one than this. */
     for (size_t i = 0; agent->state == SPOOL_AGENT_LIVE && i < agent->status.warning_count; i++) {
         const char *const warning = agent->status.warnings[i];

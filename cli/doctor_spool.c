@@ -2,6 +2,7 @@
 #include "cli/doctor_checks.h"
 #include "cli/doctor_commands.h"
 #include "cli/doctor_exec.h"
+#include "cli/doctor_fix.h"
 #include "lib/base/instance_file.h"
 #include "lib/metrics/reader.h"
 
@@ -93,6 +94,9 @@ static struct doctor_text mend(const struct doctor *doctor, enum spool_report_ki
     case SPOOL_REPORT_DISK:
         return doctor_format("du -xd 3 \"$(findmnt -no TARGET -T %s)\" | sort -n | tail", dir.text);
     case SPOOL_REPORT_LOSS_RIGHTS:
+        if (strcmp(doctor->spool_dir, TELEMETRY_SPOOL_DIR) != 0 &&
+            doctor_fix_is_shared(doctor->spool_dir))
+            return doctor_commands_set("MICROTRACE_SPOOL_DIR", TELEMETRY_SPOOL_DIR);
         return doctor_format("chown -R --reference=%s %s && chmod 2770 %s", dir.text, dir.text,
                              dir.text);
     case SPOOL_REPORT_LOSS_OVERSIZE:

@@ -1,5 +1,6 @@
 #include "cli/setup_files.h"
 
+#include "cli/dir_lock.h"
 #include "lib/base/instance_file.h"
 #include "lib/base/printable.h"
 
@@ -51,7 +52,7 @@ static int check(const struct setup_dir *dir)
 /* `path` is for messages; relative to `at` it is `name`. */
 static int open_dir(struct setup_dir *dir, int at, const char *name, const char *path, mode_t mode)
 {
-    const bool made = mkdirat(at, name, 0700) == 0;
+    const bool made = mkdirat(at, name, mode) == 0;
 
     if (!made && errno != EEXIST)
         return fail(path, strerror(errno));
@@ -79,6 +80,15 @@ static int finish(struct setup_dir *dir, bool made)
     return 0;
 }
 
+/* The way there may lead elsewhere by now. */
+static bool leads_to(const char *path, int fd)
+{
+    struct stat found, opened;
+
+    return stat(path, &found) == 0 && fstat(fd, &opened) == 0 && found.st_dev == opened.st_dev &&
+           found.st_ino == opened.st_ino;
+}
+
 int setup_files_open(struct setup_dir *dir, const char *path, mode_t mode)
 {
     const int made = open_dir(dir, AT_FDCWD, path, path, mode);
@@ -87,7 +97,7 @@ int setup_files_open(struct setup_dir *dir, const char *path, mode_t mode)
     if (made >= 0 && (real == NULL || !setup_text_path_fits(real))) {
         (void)fail(path, real == NULL ? strerror(errno)
                                       : "a path that is longer than 1000 bytes, or holds a "
-                                        "backslash or a control character, can't be used");
+                                        "backslash or what can't be printed, can't be used");
         setup_files_close(dir);
         /* It is as if it had not been made. */
         if (made > 0)
@@ -99,7 +109,13 @@ int setup_files_open(struct setup_dir *dir, const char *path, mode_t mode)
         return -1;
     (void)strcpy(dir->path, real);
     free(real);
-    return finish(dir, made > 0);
+    if (finish(dir, made > 0) != 0)
+        return -1;
+    if (dir_lock(dir->fd) == 0 && leads_to(dir->path, dir->fd))
+        return 0;
+    (void)fail(dir->path, "another setup is at work there; try again");
+    setup_files_close(dir);
+    return -1;
 }
 
 int setup_files_open_in(struct setup_dir *dir, const struct setup_dir *parent, const char *name,
@@ -119,6 +135,21 @@ void setup_files_close(struct setup_dir *dir)
     if (dir->fd >= 0)
         (void)close(dir->fd);
     dir->fd = -1;
+}
+
+bool setup_files_is_below_others(const struct setup_dir *dir, char above[SETUP_TEXT_PATH_MAX])
+{
+    struct stat status;
+    char *slash;
+
+    (void)strcpy(above, dir->path);
+    while ((slash = strrchr(above, '/')) != NULL && strcmp(above, "/") != 0) {
+        slash[slash == above ? 1 : 0] = '\0';
+        if (stat(above, &status) == 0 && ((status.st_uid != 0 && status.st_uid != geteuid()) ||
+                                          (status.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH))
+            return true;
+    }
+    return false;
 }
 
 const char *setup_files_network(unsigned long type)
@@ -170,7 +201,8 @@ int setup_files_write(const struct setup_dir *dir, const char *name, mode_t mode
         say("kept", dir->path, name, "");
         return 0;
     }
-    if (is_there > 0 && !setup_text_is_unchanged(found)) {
+    /* An empty one is what a loss of power may leave. */
+    if (is_there > 0 && found[0] != '\0' && !setup_text_is_unchanged(found)) {
         say("kept", dir->path, name, " (it was changed)");
         return 0;
     }

@@ -1,5 +1,7 @@
 #include "cli/setup_text.h"
 
+#include "lib/base/printable.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +15,8 @@
 
 enum { HEX = 16, CHECKSUM_DIGITS = 8 };
 
+static const char shell_line[] = "#!/bin/sh\n";
+
 struct writer {
     char *at;
     size_t left; /* with the NUL */
@@ -20,13 +24,12 @@ struct writer {
 
 bool setup_text_path_fits(const char *path)
 {
-    if (strlen(path) >= SETUP_TEXT_PATH_MAX)
-        return false;
-    for (; *path != '\0'; path++) {
-        if ((unsigned char)*path < 0x20 || *path == 0x7f || *path == '\\')
-            return false;
-    }
-    return true;
+    char shown[SETUP_TEXT_PATH_MAX];
+    const size_t length = strlen(path);
+
+    return length < sizeof(shown) && strchr(path, '\\') == NULL &&
+           printable_copy(shown, sizeof(shown), path, length) == length &&
+           memcmp(shown, path, length) == 0;
 }
 
 static void put(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -88,7 +91,9 @@ bool setup_text_is_unchanged(const char *text)
     char *end;
     unsigned long expected;
 
-    if (mark == NULL)
+    /* What stands before it is not in the checksum. */
+    if (mark == NULL || (mark != text && (mark != text + sizeof(shell_line) - 1 ||
+                                          strncmp(text, shell_line, sizeof(shell_line) - 1) != 0)))
         return false;
     digits = mark + sizeof(MARK) - 1;
     expected = strtoul(digits, &end, HEX);
@@ -140,7 +145,7 @@ void setup_text_analyze(char *out, size_t size, const char *settings, const char
     put(&w, "exec ");
     put_word(&w, program);
     put(&w, "\n");
-    put_marked(out, size, "#!/bin/sh\n", body);
+    put_marked(out, size, shell_line, body);
 }
 
 void setup_text_script(char *out, size_t size, const char *settings, const char *program,
@@ -155,7 +160,7 @@ void setup_text_script(char *out, size_t size, const char *settings, const char 
     put(&w, "\nexport SCRIPT_FILENAME\nexec ");
     put_word(&w, program);
     put(&w, "\n");
-    put_marked(out, size, "#!/bin/sh\n", body);
+    put_marked(out, size, shell_line, body);
 }
 
 void setup_text_crontab(char *out, size_t size, const char *settings, const char *program)

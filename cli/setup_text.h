@@ -13,8 +13,9 @@ enum {
 };
 
 /*
- * Whether a path can be written into all of these: no control characters, since a line must stay
- * one, and no backslash, of which cron's implementations think differently (crontab(5)).
+ * Whether a path can be written into all of these: nothing that is not printed as it is
+ * (lib/base/printable.h), since a line must stay one and is copied from a terminal, and no
+ * backslash, of which cron's implementations think differently (crontab(5)).
  */
 bool setup_text_path_fits(const char *path);
 

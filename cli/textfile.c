@@ -1,6 +1,6 @@
 #include "cli/textfile.h"
 
-#include "lib/base/clock.h"
+#include "cli/dir_lock.h"
 #include "lib/base/instance_file.h"
 #include "lib/metrics/exposition.h"
 #include "lib/metrics/file.h"
@@ -10,14 +10,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-enum {
-    MODE = 0644,
-    LOCK_MS = 10000,
-    LOCK_PAUSE_MS = 5,
-};
+enum { MODE = 0644 };
 
 /* Fills `out`, which is to be freed either way. */
 static int render(const char *run_dir, struct exposition *out, char reason[TEXTFILE_REASON_MAX])
@@ -45,21 +40,6 @@ static int render(const char *run_dir, struct exposition *out, char reason[TEXTF
     return result;
 }
 
-/* A file system that has no such locks has to do without. */
-static int lock(int dir_fd)
-{
-    const uint64_t end_ms = clock_monotonic_ms() + LOCK_MS;
-
-    while (flock(dir_fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return 0;
-        if (clock_monotonic_ms() >= end_ms)
-            return -1;
-        clock_sleep_ns(clock_ms_to_ns(LOCK_PAUSE_MS));
-    }
-    return 0;
-}
-
 static int replace(const char *path, const struct exposition *text,
                    char reason[TEXTFILE_REASON_MAX])
 {
@@ -74,12 +54,10 @@ static int replace(const char *path, const struct exposition *text,
         (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s: %s", dir, strerror(errno));
         return -1;
     }
-    result = lock(dir_fd);
-    error = EBUSY;
-    if (result == 0) {
+    result = dir_lock(dir_fd);
+    if (result == 0)
         result = instance_file_replace(dir_fd, name, MODE, text->text, text->len);
-        error = errno;
-    }
+    error = errno;
     if (result != 0)
         (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s can't be written: %s", path,
                        strerror(error));

@@ -16,6 +16,9 @@
 
 enum { MESSAGE_MAX = 640 };
 
+/* Some editors begin a file with it. */
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
 struct file {
     struct file *before; /* read earlier: its values may be in use */
     char *path, *text;
@@ -33,6 +36,7 @@ struct ear {
     void (*warn)(const char *message);
     const char *path;
     enum { NOT_ASKED, SPEAK, SILENT } state;
+    unsigned said;
 };
 
 static const char *variable(const char *name)
@@ -73,8 +77,13 @@ static void say(struct ear *ear, unsigned line, const char *what, const char *th
 {
     char message[MESSAGE_MAX], place[24] = "";
 
-    if (ear->warn == NULL || is_silent(ear))
+    if (ear->warn == NULL || ear->said > CONFIG_FILE_SAID_MAX || is_silent(ear))
         return;
+    /* A file of another kind is wrong in each line. */
+    if (ear->said++ == CONFIG_FILE_SAID_MAX) {
+        what = "there is more that is wrong, and not said";
+        then = "";
+    }
     if (line > 0)
         (void)snprintf(place, sizeof(place), ", line %u", line);
     (void)snprintf(message, sizeof(message), "%.300s%s: %s%s%s", ear->path, place, what,
@@ -157,7 +166,10 @@ static void parse(struct file *file, struct ear *ear, size_t length)
 {
     struct config_lines lines = {.at = file->text, .end = file->text + length, .line = 1};
     struct config_line line;
+    const size_t mark = sizeof(byte_order_mark) - 1;
 
+    if (length >= mark && memcmp(file->text, byte_order_mark, mark) == 0)
+        lines.at += mark;
     while (config_lines_next(&lines, &line))
         add(file, ear, &line);
 }

@@ -20,6 +20,7 @@
 enum {
     CONFIG_FILE_MAX = 65536, /* bytes */
     CONFIG_FILE_SETTINGS_MAX = 512,
+    CONFIG_FILE_SAID_MAX = 20, /* things that are wrong with one file */
 };
 
 /* Whether MICROTRACE_CONFIG_FILE names a file: then it holds for any instance. */
@@ -28,10 +29,11 @@ bool config_file_is_named(void);
 /*
  * Reads the file, again if it was read before; a program does so before it reads its settings.
  * What is wrong with the file, its lines and the names in it goes to `warn`, one call for each
- * thing. That there is no CONFIG_FILE_PATH is nothing wrong. Below microtrace-run, which has said
- * it, nothing is said; in a CGI request nothing that was said within the last minute
- * (lib/base/reminder.h). A file that is larger than CONFIG_FILE_MAX or no regular file is not read;
- * /dev/null counts as an empty one.
+ * thing, up to CONFIG_FILE_SAID_MAX and one that says so. A byte order mark does not count. That
+ * there is no CONFIG_FILE_PATH is nothing wrong. Below microtrace-run, which has said it, nothing
+ * is said; in a CGI request nothing that was said within the last minute (lib/base/reminder.h). A
+ * file that is larger than CONFIG_FILE_MAX or no regular file is not read; /dev/null counts as an
+ * empty one.
  */
 void config_file_load(void (*warn)(const char *message));
 

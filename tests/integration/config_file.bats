@@ -183,3 +183,17 @@ SCRIPT
         [ "$stderr" = "$([ "$n" -gt 1 ] || echo 'analyze: /etc/microtrace/microtrace.conf, line 3: it is not NAME=VALUE; it is left out')" ]
     done
 }
+
+@test "under systemd a worker whose settings can't be used does not try again at once" {
+    local line began
+    # As systemd reads it, a $ stands there twice.
+    line=$(sed -n 's/^ExecStartPre=//p' "$ROOT/deploy/systemd/microtrace-analyze@.service" | sed 's/[$][$]/$/g')
+    line=${line//\/usr\/bin\/analyze/$BIN/analyze}
+    conf MAX_BODY_BYTES=much
+    began=$SECONDS
+    MICROTRACE_CONFIG_FILE=$CONF run -2 bash -c "$line"
+    [ $((SECONDS - began)) -ge 4 ]
+    conf
+    MICROTRACE_CONFIG_FILE=$CONF run -0 bash -c "$line"
+    [ -z "$output" ]
+}

@@ -95,6 +95,50 @@ while True:
     [ ! -e "$DIR/moved/run" ]
 }
 
+@test "a directory that others use too keeps its mode: not even a command says otherwise" {
+    local kind
+    for kind in subdirectory link hidden sticky; do
+        rm -rf "${DIR:?}/shared"
+        mkdir -m 0755 "$DIR/shared"
+        case $kind in
+        subdirectory) mkdir "$DIR/shared/lock" ;;
+        link) ln -s / "$DIR/shared/mail" ;;
+        hidden) touch "$DIR/shared/.profile" ;;
+        sticky) chmod 1777 "$DIR/shared" ;;
+        esac
+        before=$(stat -c %a "$DIR/shared")
+        MICROTRACE_RUN_DIR=$DIR/shared examine --fix
+        [ "$(stat -c %a "$DIR/shared")" = "$before" ] || { echo "$kind: $output" && false; }
+        names "the run directory $DIR/shared is not MicroTrace's alone" MICROTRACE_RUN_DIR=/run/microtrace
+        refute grep -F chmod <<<"$output"
+    done
+    # What an instance has itself, and a file system of its own.
+    chmod 0755 "$STATE/run" "$SPOOL"
+    mkdir -p "$STATE/run/spool" "$SPOOL/lost+found"
+    chmod 2770 "$STATE/run/spool"
+    examine --fix
+    [[ $output == *"fixed: $STATE/run has mode 2770 now"*"fixed: $SPOOL has mode 2770 now"* ]]
+}
+
+@test "a settings file that others may write to, or that is another's" {
+    export MICROTRACE_CONFIG_FILE=$DIR/conf
+    echo '# ours' >"$MICROTRACE_CONFIG_FILE"
+    chmod 0646 "$MICROTRACE_CONFIG_FILE"
+    examine
+    names "everybody may write to the settings file $DIR/conf" "chmod o-w $DIR/conf"
+    mend "everybody may write to the settings file"
+    examine
+    refute grep -F 'settings file' <<<"$output"
+    as_root
+    chown 61001 "$MICROTRACE_CONFIG_FILE"
+    examine
+    [[ $output == *"note: the settings file $DIR/conf is user 61001's"* ]]
+    # Whose instance it is, his are its settings.
+    chown 61001 "$STATE/run"
+    examine
+    refute grep -F 'settings file' <<<"$output"
+}
+
 @test "an ordinary user is told what can't be seen, and harms nothing" {
     as_root
     cp "$BIN"/{metrics-agent,microtrace} "$DIR/"

@@ -87,6 +87,40 @@ reload() {
     survives_without_each restart
 }
 
+@test "settings that can't be used or read: lighttpd starts, the site goes on, and the service once they are mended" {
+    local file=/etc/microtrace/microtrace.conf what
+    inside mkdir -p "${file%/*}"
+    inside lighty-enable-mod microtrace-proxy
+    for what in value quote large fifo folder unreadable; do
+        echo "$what"
+        inside rm -rf "$file"
+        case $what in
+        value) inside sh -c "printf '%s=much\\n' MAX_BODY_BYTES MICROTRACE_PROXY_TIMEOUT >$file" ;;
+        quote) inside sh -c "printf 'CHAOS_SEED=\"\\nMAX_BODY_BYTES=much' >$file" ;;
+        large) inside sh -c "head -c 70000 /dev/zero | tr '\\0' '#' >$file" ;;
+        fifo) inside mkfifo "$file" ;;
+        folder) inside mkdir "$file" ;;
+        unreadable) inside sh -c "echo MAX_BODY_BYTES=much >$file && chmod 600 $file" ;;
+        esac
+        restart
+        site_answers
+        if [ "$what" = value ]; then
+            post /analyze '{"a": 1, "b": 2}'
+            expect 503
+            request GET /page.php
+            [[ $STATUS == [45]0? ]]
+        else
+            # It is as if there were none.
+            wait_until answers_analyze
+        fi
+    done
+    inside sh -c "rm -f $file && echo MAX_BODY_BYTES=much >$file"
+    restart
+    inside rm "$file"
+    wait_until answers_analyze
+    inside lighty-disable-mod microtrace-proxy
+}
+
 # runs_scripts MODULE
 runs_scripts() {
     new_script

@@ -128,6 +128,44 @@ $PLACE/cgi-bin/microtrace.cgi" ]
     grep -q "exec '$BIN/analyze'" place/cgi-bin/microtrace.cgi
 }
 
+@test "a line in front of all others is a change, too" {
+    run -0 "$BIN/microtrace" setup place
+    sed -i '1i OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.example:4318' place/microtrace.conf
+    sed -i '1s|.*|#!/bin/bash|' place/cgi-bin/microtrace.cgi
+    cp place/microtrace.conf before
+    run -0 "$BIN/microtrace" setup place
+    [[ $output == *"kept    $DIR/place/microtrace.conf (it was changed)"* ]]
+    cmp before place/microtrace.conf
+    [ "$(head -n 1 place/cgi-bin/microtrace.cgi)" = '#!/bin/bash' ]
+}
+
+@test "several at once make one instance, and none of them fails" {
+    local round i
+    for round in {1..10}; do
+        rm -rf place
+        for i in 1 2 3 4; do
+            { "$BIN/microtrace" setup place >"out.$i" 2>&1 || echo failed >>"out.$i"; } 3>&- &
+        done
+        wait
+        [ "$(cat out.* | grep -c '^made .*microtrace.conf$')" -eq 1 ] || { cat out.* && false; }
+        refute grep -h failed out.*
+        [ "$(find place -name '*.new')" = '' ]
+    done
+}
+
+@test "who owns a folder above it, or may write there, is a note" {
+    mkdir -m 755 safe
+    run -0 "$BIN/microtrace" setup safe/place
+    refute grep '^note .*another user' <<<"$output"
+    mkdir open
+    chmod 777 open
+    run -0 "$BIN/microtrace" setup open/place
+    [[ $output == *"note    $DIR/open is another user's, or everybody may write there"* ]]
+    chmod 1777 open
+    run -0 "$BIN/microtrace" setup open/place
+    refute grep '^note .*another user' <<<"$output"
+}
+
 @test "blanks, quotes, dollars and percent signs in paths survive, in every file and in the crontab" {
     local odd="$DIR/it's 100% \"odd\" \$HOME \`id\` & (ü);*"
     start_sink
@@ -219,6 +257,29 @@ $PLACE/cgi-bin/microtrace.cgi" ]
     umount place
     run -0 "$BIN/microtrace" setup place
     [ "$(grep -c '^made' <<<"$output")" -eq 5 ]
+    # As a loss of power may leave it, behind a rename.
+    : >place/microtrace.conf
+    run -0 "$BIN/microtrace" setup place
+    [[ $output == *"renewed $DIR/place/microtrace.conf"* ]]
+    grep -q '^MICROTRACE_RUN_DIR=' place/microtrace.conf
+}
+
+@test "killed at each step, it makes the same the next time" {
+    case $BUILD in */asan*) skip "the sanitizer does not run below strace" ;; esac
+    strace -o /dev/null true 2>/dev/null || skip "no strace here"
+    local call n whole
+    umask 077
+    "$BIN/microtrace" setup place >/dev/null
+    whole=$(find place -printf '%m %s %p\n' | sort)
+    for call in mkdirat fchmod write renameat; do
+        for n in 1 2 3 4 5; do
+            rm -rf place
+            # The shell says "Killed" of it.
+            { strace -o /dev/null -e inject="$call":signal=KILL:when=$n "$BIN/microtrace" setup place >/dev/null; } 2>/dev/null || true
+            run -0 "$BIN/microtrace" setup place
+            [ "$(find place -printf '%m %s %p\n' | sort)" = "$whole" ] || { echo "$call $n" && find place -ls && false; }
+        done
+    done
 }
 
 # --- Plain CGI behind web servers, as the user has it ---

@@ -242,6 +242,38 @@ static void more_settings_than_there_is_room_for(void **state)
     assert_null(config_get("T_512"));
 }
 
+static void a_byte_order_mark_is_no_part_of_a_name(void **state)
+{
+    (void)state;
+    load("\xef\xbb\xbfT_A=1\r\nT_B=2\r\n");
+    assert_string_equal(said, "");
+    assert_string_equal(config_get("T_A"), "1");
+    assert_string_equal(config_get("T_B"), "2");
+    load("\xef\xbb\xbf# a comment\n");
+    assert_string_equal(said, "");
+}
+
+static void count(const char *message)
+{
+    char line[32];
+
+    (void)message;
+    (void)snprintf(line, sizeof(line), "%d", atoi(said) + 1);
+    (void)strcpy(said, line);
+}
+
+static void a_file_of_another_kind_is_not_said_line_by_line(void **state)
+{
+    static char text[CONFIG_FILE_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = i % 2 == 0 ? 'x' : '\n';
+    write_file(text, sizeof(text));
+    config_file_load(count);
+    assert_int_equal(atoi(said), CONFIG_FILE_SAID_MAX + 1);
+}
+
 static void what_is_no_file_or_too_large_is_said_and_not_read(void **state)
 {
     static char large[CONFIG_FILE_MAX + 1];
@@ -285,6 +317,8 @@ int main(void)
         TEST(a_file_is_read_again),
         TEST(what_is_wrong_is_said_with_its_line),
         TEST(more_settings_than_there_is_room_for),
+        TEST(a_byte_order_mark_is_no_part_of_a_name),
+        TEST(a_file_of_another_kind_is_not_said_line_by_line),
         TEST(what_is_no_file_or_too_large_is_said_and_not_read),
     };
 

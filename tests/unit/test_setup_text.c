@@ -24,6 +24,9 @@ static void test_paths(void **state)
     assert_false(setup_text_path_fits("/home/u/back\\slash"));
     assert_false(setup_text_path_fits("/home/u/two\nlines"));
     assert_false(setup_text_path_fits("/home/u/del\x7f"));
+    /* A line that is copied from a terminal would name another file. */
+    assert_false(setup_text_path_fits("/home/u/latin\xfc"));
+    assert_false(setup_text_path_fits("/home/u/turned\xe2\x80\xae"));
     memset(path, 'x', sizeof(path));
     path[SETUP_TEXT_PATH_MAX] = '\0';
     assert_false(setup_text_path_fits(path));
@@ -75,6 +78,14 @@ static void test_changed(void **state)
     assert_false(setup_text_is_unchanged(text));
     assert_false(setup_text_is_unchanged(""));
     assert_false(setup_text_is_unchanged("#!/bin/sh\nexec analyze\n"));
+    /* In front of the mark. */
+    setup_text_settings(text, sizeof(text) - 64, "/home/u/microtrace");
+    memmove(text + 8, text, strlen(text) + 1);
+    (void)memcpy(text, "A=\"b c\"\n", 8);
+    assert_false(setup_text_is_unchanged(text));
+    setup_text_analyze(text, sizeof(text), "/conf", "/analyze");
+    (void)memcpy(text, "#!/bin/ab\n", 10);
+    assert_false(setup_text_is_unchanged(text));
     /* Cut off behind the mark, and in it. */
     setup_text_analyze(text, sizeof(text), "/conf", "/analyze");
     text[strlen(text) - 4] = '\0';
