@@ -100,6 +100,10 @@ ready() {
     [ "$(fetch "$service/readyz")" = '{"status":"ready"}' ]
 }
 
+doctor_is_content() {
+    on_machine microtrace doctor
+}
+
 # exposure UNIT: at most 2.0, as systemd reckons.
 exposure() {
     on_machine systemd-analyze --no-pager security --threshold=20 "$1" >"$work/security" || {

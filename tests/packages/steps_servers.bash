@@ -227,10 +227,12 @@ all_steps() {
     check "/metrics counts" agent_serves
     check "the agent runs as microtrace" agent_is_microtrace
     check "/readyz is ready" ready
+    check "the doctor finds nothing wrong" doctor_is_content
     check "the site that was there answers" site_answers
     check "units are sound (systemd-analyze verify)" units_are_sound
     check "units are exposed by at most 2.0 (systemd-analyze security)" exposures
     check "after a reboot everything is back by itself" reboots
+    check "after a reboot the doctor finds nothing wrong" doctor_is_content
     check "kill -9 of the agent: it comes back" agent_comes_back
     check "kill -9 of lighttpd's workers: they come back" workers_come_back
     check "the agent tells systemd its status, and that it goes on" agent_is_watched
