@@ -39,8 +39,8 @@ struct printed {
 
 struct json {
     struct printed spans;
-    struct text outermost; /* the last element that was printed */
-    size_t *found;         /* records of each trace */
+    uint64_t last; /* number of what was printed last: a record, or an element with several */
+    size_t *found; /* records of each trace */
 };
 
 static uint64_t hash_of(struct text trace, struct text span)
@@ -118,7 +118,7 @@ static void print_record(void *context, size_t i, enum spool_signal signal,
     if (parts->line) {
         printable_write(stdout, parts->record.at, parts->record.len);
     } else if (element) {
-        if (json->outermost.at == parts->outermost.at)
+        if (json->last == parts->number)
             return;
         printf("{\"%s\":[", words->resources);
         printable_write(stdout, parts->outermost.at, parts->outermost.len);
@@ -132,7 +132,7 @@ static void print_record(void *context, size_t i, enum spool_signal signal,
         printable_write(stdout, parts->record.at, parts->record.len);
         printf("]}]}]}");
     }
-    json->outermost = element ? parts->outermost : (struct text){NULL, 0};
+    json->last = parts->number;
     (void)putchar('\n');
 }
 
@@ -274,6 +274,7 @@ int view_run(const struct view_run_options *options)
     (void)setlocale(LC_CTYPE, "");
     for (int i = 1;; i++) {
         const bool last = i == LOOKS_MAX;
+        size_t found = 0;
         bool again;
 
         if (view_spool_open(&spool, instance_spool_dir(), instance_run_dir()) != 0) {
@@ -284,14 +285,16 @@ int view_run(const struct view_run_options *options)
         view_find(&spool, &options->query, &result);
         /* What is printed can't be taken back: JSON is printed once. */
         again = spool.vanished && !last;
-        if (!again && show(options, &spool, &result, last || options->json) == 0)
+        if (!again) {
+            found = show(options, &spool, &result, last || options->json);
+            again = spool.vanished && !last && !(options->json && found > 0);
+        }
+        if (!again && found == 0)
             status = fail(&options->query, &spool);
         else if (!again)
             say_not_read(&spool);
-        again = again || (spool.vanished && !last && !options->json);
         view_spool_close(&spool);
         if (!again)
             return status;
-        status = COMMAND_OK;
     }
 }

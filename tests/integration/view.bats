@@ -144,6 +144,18 @@ harmless() {
     [ "$(grep -c '^{"asctime"' "$DIR/out")" -eq 500 ]
 }
 
+@test "--json: elements that can't be taken apart, at one place of two files, are both printed" {
+    local id
+    for id in a b; do
+        # Two lists of scopes: what is around the span can't be told (docs/spool.md, "Lines").
+        printf '{"resourceSpans":[{"scopeSpans":[],"scopeSpans":[{"spans":[{"traceId":"%s","spanId":"%s","name":"%s"}]}]}]}\n' \
+            "$TRACE" "000000000000000$id" "$id" >"$SPOOL/$id.traces.jsonl"
+    done
+    view --trace "$TRACE" --json
+    [ "$(wc -l <"$DIR/out")" -eq 2 ]
+    shows '"name":"a"' '"name":"b"'
+}
+
 @test "the slowest, those that failed, the last, and those of a request" {
     make_spool many
     view --slowest 3
