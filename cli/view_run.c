@@ -186,8 +186,9 @@ static struct waterfall_style style_of(const struct view_find_query *query)
     };
 }
 
-static void print_traces(const struct view_run_options *options, const struct shown *shown,
-                         size_t count)
+/* Returns -1 if the pager has not shown them. */
+static int print_traces(const struct view_run_options *options, const struct shown *shown,
+                        size_t count)
 {
     const struct waterfall_style style = style_of(&options->query);
     const pid_t pager = isatty(STDOUT_FILENO) == 1 ? pager_start() : 0;
@@ -202,7 +203,7 @@ static void print_traces(const struct view_run_options *options, const struct sh
         view_trace_build(&shown->traces[i]);
         waterfall_print(stdout, &style, &shown->traces[i]);
     }
-    pager_wait(pager);
+    return pager_wait(pager);
 }
 
 /* --- Looking --- */
@@ -236,9 +237,9 @@ static int fail(const struct view_find_query *query, const struct view_spool *sp
     return COMMAND_FAILED;
 }
 
-/* Returns how many records were found, and prints them. */
+/* Returns how many records were found, and prints them; *status is left if that works. */
 static size_t show(const struct view_run_options *options, struct view_spool *spool,
-                   const struct view_find_result *result, bool last)
+                   const struct view_find_result *result, bool last, int *status)
 {
     static struct view_trace traces[VIEW_FIND_MAX];
     static size_t found[VIEW_FIND_MAX];
@@ -256,8 +257,9 @@ static size_t show(const struct view_run_options *options, struct view_spool *sp
         view_find_records(spool, &result->ids, add_record, &shown);
     for (size_t i = 0; i < result->ids.count; i++)
         all += found[i];
-    if (!options->json && all > 0 && (last || !spool->vanished))
-        print_traces(options, &shown, result->ids.count);
+    if (!options->json && all > 0 && (last || !spool->vanished) &&
+        print_traces(options, &shown, result->ids.count) != 0)
+        *status = COMMAND_FAILED;
     for (size_t i = 0; i < result->ids.count; i++)
         view_trace_free(&traces[i]);
     arena_free(&arena);
@@ -286,7 +288,7 @@ int view_run(const struct view_run_options *options)
         /* What is printed can't be taken back: JSON is printed once. */
         again = spool.vanished && !last;
         if (!again) {
-            found = show(options, &spool, &result, last || options->json);
+            found = show(options, &spool, &result, last || options->json, &status);
             again = spool.vanished && !last && !(options->json && found > 0);
         }
         if (!again && found == 0)

@@ -113,6 +113,9 @@ harmless() {
     ln -s "$(command -v sh)" "$(command -v cat)" "$DIR/bin/"
     TERM=xterm NO_COLOR=1 script -qec "PATH=$DIR/bin '$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
     grep -q "^trace $TRACE" "$DIR/tty"
+    # One that is not there has shown nothing.
+    TERM=xterm PAGER=/no/pager run -1 script -qec "'$BIN/microtrace' view" /dev/null </dev/null
+    [[ $output == *"/no/pager"*"not found"* ]]
     # A pager that is left at once is no failure.
     make_spool big
     TERM=xterm PAGER=true script -qec "'$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
