@@ -5,7 +5,6 @@
 #ifndef CLI_COLUMNS_H
 #define CLI_COLUMNS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Columns of the first `len` bytes. */

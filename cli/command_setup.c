@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/network_fs.h"
 #include "cli/setup_files.h"
 #include "cli/setup_text.h"
 #include "cli/sibling.h"
@@ -106,12 +107,10 @@ static int make_files(struct setup *setup, const char *script)
     return script != NULL ? make_script(setup, script) : 0;
 }
 
-/* A mapped file is one memory for the processes of one kernel alone. */
 static void warn_of_network(const struct setup_dir *dir)
 {
     struct statfs system;
-    const char *const name =
-        fstatfs(dir->fd, &system) == 0 ? setup_files_network((unsigned long)system.f_type) : NULL;
+    const char *const name = fstatfs(dir->fd, &system) == 0 ? network_fs_name(&system) : NULL;
 
     if (name != NULL)
         printf("note    this folder is on %s: processes of one host alone may count there. Where "

@@ -3,10 +3,8 @@
 #include "cli/instance.h"
 #include "cli/sibling.h"
 #include "lib/base/clock.h"
-#include "lib/base/config.h"
 #include "lib/base/options.h"
 #include "lib/base/printable.h"
-#include "lib/telemetry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,15 +38,6 @@ struct agent {
     int status; /* of waitpid(2) */
 };
 
-/* The agent finds the same instance by itself, unless --state or the working directory chose it. */
-static void name_folder(const char *variable, const char *chosen, const char *standard)
-{
-    const char *const set = config_get(variable);
-
-    if (strcmp(chosen, set != NULL && set[0] != '\0' ? set : standard) != 0)
-        (void)setenv(variable, chosen, 1);
-}
-
 static _Noreturn void become(const struct agent *agent, int words, double within_s, pid_t parent)
 {
     char seconds[SECONDS_TEXT_MAX];
@@ -70,15 +59,15 @@ static int start(struct agent *agent, double within_s)
     const pid_t parent = getpid();
     int words[2];
 
-    if (sibling_path(agent->path, "metrics-agent") != 0 ||
+    /* Ignored, as our parent may have left it, the end of a child is not told. */
+    (void)signal(SIGCHLD, SIG_DFL);
+    /* What is wrong with names of settings, we have said. */
+    if (instance_export() != 0 || setenv("MICROTRACE_PROGRAMS", "", 1) != 0 ||
+        sibling_path(agent->path, "metrics-agent") != 0 ||
         pipe2(words, O_CLOEXEC | O_NONBLOCK) != 0) {
         printable_error("microtrace cron: metrics-agent can't be started: %s", strerror(errno));
         return -1;
     }
-    name_folder("MICROTRACE_RUN_DIR", instance_run_dir(), TELEMETRY_RUN_DIR);
-    name_folder("MICROTRACE_SPOOL_DIR", instance_spool_dir(), TELEMETRY_SPOOL_DIR);
-    /* What is wrong with names of settings, we have said. */
-    (void)setenv("MICROTRACE_PROGRAMS", "", 1);
     agent->pid = fork();
     if (agent->pid == 0)
         become(agent, words[1], within_s, parent);

@@ -135,9 +135,10 @@ int doctor_look(struct doctor *doctor, bool fix)
     doctor->run_dir = instance_run_dir();
     doctor->spool_dir = instance_spool_dir();
     doctor->standard = strcmp(doctor->run_dir, TELEMETRY_RUN_DIR) == 0;
-    /* What can't be used is said by the programs' own --check. */
-    (void)config_load(telemetry_settings_rows, telemetry_settings_count, &doctor->settings, NULL,
-                      error);
+    /* One by one, for what can't be used is no reason not to read the others; the programs' own
+     * --check says it. */
+    for (size_t i = 0; i < telemetry_settings_count; i++)
+        (void)config_load(&telemetry_settings_rows[i], 1, &doctor->settings, NULL, error);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         doctor->check = checks[i].name;
         checks[i].look(doctor);

@@ -2,6 +2,7 @@
 #include "cli/doctor_checks.h"
 #include "cli/doctor_commands.h"
 #include "cli/doctor_fix.h"
+#include "cli/network_fs.h"
 #include "lib/base/instance_file.h"
 
 #include <errno.h>
@@ -15,11 +16,6 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-/* Not in linux/magic.h everywhere. */
-#define NFS_MAGIC  0x6969
-#define CIFS_MAGIC 0xff534d42
-#define SMB2_MAGIC 0xfe534d42
 
 enum { OTHERS = 07, LINE_MAX_BYTES = 1024 };
 
@@ -121,6 +117,7 @@ static void check_owner(struct doctor *doctor, const struct place *place, const 
 
 static void check_file_system(struct doctor *doctor, const struct place *place, bool run)
 {
+    const char *network;
     struct statvfs disk;
     struct statfs system;
 
@@ -133,12 +130,12 @@ static void check_file_system(struct doctor *doctor, const struct place *place, 
                      place->path);
     if (statfs(place->path, &system) != 0)
         return;
-    if (system.f_type == NFS_MAGIC || (unsigned)system.f_type == CIFS_MAGIC ||
-        (unsigned)system.f_type == SMB2_MAGIC)
+    network = network_fs_name(&system);
+    if (network != NULL)
         doctor_note(doctor,
-                    "the %s %.500s is on a network's file system, where locks and shared "
+                    "the %s %.500s is on a network's file system (%s), where locks and shared "
                     "memory may fail; take a local one",
-                    place->what, place->path);
+                    place->what, place->path, network);
     else if (run && doctor->standard && system.f_type != TMPFS_MAGIC &&
              system.f_type != RAMFS_MAGIC)
         doctor_note(doctor, "the run directory %.500s is on no tmpfs, so requests write to a disk",

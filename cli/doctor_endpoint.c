@@ -68,17 +68,23 @@ static void compare(struct doctor *doctor, enum spool_signal signal, const char 
             .text);
 }
 
+/* What stands behind ": " at that place. */
+static const char *behind(const char *text, size_t len)
+{
+    return text + len + (strncmp(text + len, ": ", 2) == 0 ? 2 : 0);
+}
+
 /* A line of metrics-agent --probe: "KIND: SIGNAL: URL: ANSWER", or "note: SIGNAL: WHY". */
 static void tell(struct doctor *doctor, const char *line)
 {
     const size_t kind = strcspn(line, ":");
-    const char *const signal = line[kind] != '\0' ? line + kind + 2 : line;
+    const char *const signal = behind(line, kind);
     const size_t len = strcspn(signal, ":");
     const bool note = strncmp(line, "note", kind) == 0;
     char url[DOCTOR_TEXT_MAX] = "";
 
     for (int i = 0; i < SPOOL_OWN_SIGNALS; i++) {
-        const char *const at = signal + len + (signal[len] != '\0' ? 2 : 0);
+        const char *const at = behind(signal, len);
         const char *const end = strstr(at, ": ");
 
         if (strlen(spool_signal_names[i]) != len ||

@@ -1,9 +1,9 @@
 #include "cli/doctor_exec.h"
 
 #include "cli/doctor_commands.h"
+#include "cli/instance.h"
 #include "cli/sibling.h"
 #include "lib/base/clock.h"
-#include "lib/base/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { LOOK_MS = 5 /* between two looks whether it has ended */ };
+
 /* Ends the process where it can't become that user. */
 static void become_user(const struct passwd *user)
 {
@@ -27,16 +29,7 @@ static void become_user(const struct passwd *user)
         _exit(127);
 }
 
-/* Whether the program will find this value by itself. */
-static bool is_set(const char *name, const char *value, const char *fallback)
-{
-    const char *const found = config_get(name);
-
-    return strcmp(found != NULL && found[0] != '\0' ? found : fallback, value) == 0;
-}
-
-static void become(const struct doctor *doctor, const char *const argv[], const struct passwd *user,
-                   int output)
+static void become(const char *const argv[], const struct passwd *user, int output)
 {
     const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -44,14 +37,8 @@ static void become(const struct doctor *doctor, const char *const argv[], const 
     /* A change of the user takes it back. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(127);
-    /* A settings file that names them goes with them: set here, it would not be read. */
-    if ((!is_set("MICROTRACE_RUN_DIR", doctor->run_dir, TELEMETRY_RUN_DIR) ||
-         !is_set("MICROTRACE_SPOOL_DIR", doctor->spool_dir, TELEMETRY_SPOOL_DIR)) &&
-        (setenv("MICROTRACE_RUN_DIR", doctor->run_dir, 1) != 0 ||
-         setenv("MICROTRACE_SPOOL_DIR", doctor->spool_dir, 1) != 0))
-        _exit(127);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-        dup2(output, STDERR_FILENO) < 0)
+    if (instance_export() != 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+        dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
         _exit(127);
     (void)execv(argv[0], (char *const *)argv);
     _exit(127);
@@ -84,9 +71,25 @@ static bool read_all(int fd, uint64_t until_ns, char *output)
     return false;
 }
 
+/* Ends it where it does not end by itself in time. Returns whether it did, with its status. */
+static bool wait_for_end(pid_t pid, uint64_t until_ns, int *status)
+{
+    pid_t ended;
+
+    while ((ended = waitpid(pid, status, WNOHANG)) == 0 && clock_monotonic_ns() < until_ns)
+        clock_sleep_ns(clock_ms_to_ns(LOOK_MS));
+    if (ended != 0)
+        return ended == pid;
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+        continue;
+    return false;
+}
+
 int doctor_exec(const struct doctor *doctor, const char *const argv[], int timeout_ms,
                 char output[DOCTOR_EXEC_OUTPUT_MAX])
 {
+    const uint64_t until_ns = clock_monotonic_ns() + clock_ms_to_ns((uint64_t)timeout_ms);
     const struct passwd *user = NULL;
     int ends[2], status = 0;
     bool ended;
@@ -98,22 +101,21 @@ int doctor_exec(const struct doctor *doctor, const char *const argv[], int timeo
 
         user = wanted.text[0] != '\0' ? getpwnam(wanted.text) : NULL;
     }
+    /* Ignored, as our parent may have left it, the end of a child is not told. */
+    (void)signal(SIGCHLD, SIG_DFL);
     if (access(argv[0], X_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
         return DOCTOR_EXEC_NOT_RUN;
     pid = fork();
     if (pid == 0)
-        become(doctor, argv, user, ends[1]);
+        become(argv, user, ends[1]);
     (void)close(ends[1]);
     if (pid < 0) {
         (void)close(ends[0]);
         return DOCTOR_EXEC_NOT_RUN;
     }
-    ended = read_all(ends[0], clock_monotonic_ns() + clock_ms_to_ns((uint64_t)timeout_ms), output);
+    ended = read_all(ends[0], until_ns, output);
     (void)close(ends[0]);
-    if (!ended)
-        (void)kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    ended = wait_for_end(pid, ended ? until_ns : 0, &status) && ended;
     if (!ended || !WIFEXITED(status))
         return DOCTOR_EXEC_NO_END;
     return WEXITSTATUS(status) == 127 ? DOCTOR_EXEC_NOT_RUN : WEXITSTATUS(status);

@@ -13,10 +13,11 @@ enum {
 };
 
 /*
- * Runs argv (argv[0] is a path), for `timeout_ms` at most, with the instance's directories in its
- * environment. Where this process is root, it runs as the instance's user (doctor_commands_user): a
- * setting of that user's can't make root read a file. What it prints on stdout and stderr goes to
- * `output`, cut and NUL-terminated. Returns its exit status or one of the above.
+ * Runs argv (argv[0] is a path), for `timeout_ms` at most, for the chosen instance
+ * (instance_export). Where this process is root, it runs as the instance's user
+ * (doctor_commands_user): a setting of that user's can't make root read a file. What it prints on
+ * stdout and stderr goes to `output`, cut and NUL-terminated. Returns its exit status or one of the
+ * above.
  */
 int doctor_exec(const struct doctor *doctor, const char *const argv[], int timeout_ms,
                 char output[DOCTOR_EXEC_OUTPUT_MAX]);

@@ -15,16 +15,20 @@ enum { VERSION_MS = 5000 };
 static const char *const programs[] = {"metrics-agent",  "analyze",        "microtrace",
                                        "microtrace-cgi", "microtrace-run", "microtrace-proxy"};
 
-/* What brings this file up to date. */
-static struct doctor_text update(const char *path)
+/* What brings this file up to date; for one that is in use, and no package's, only what shows it.
+ */
+static struct doctor_text update(const char *path, bool in_use)
 {
     if (strncmp(path, "/usr/bin/", 9) == 0)
         return doctor_format("apt-get install --reinstall microtrace");
+    if (in_use)
+        return doctor_format("%s --version", doctor_quote(path).text);
     return doctor_format("rm %s", doctor_quote(path).text);
 }
 
-/* Whether the program at `path` says that it is of our version; said if not. */
-static void check_version(struct doctor *doctor, const char *path, const char *name)
+/* Whether the program at `path` says that it is of our version; said if not. `in_use`: it is the
+ * one beside this program, or else the first on PATH. */
+static void check_version(struct doctor *doctor, const char *path, const char *name, bool in_use)
 {
     const char *const argv[] = {path, "--version", NULL};
     char output[DOCTOR_EXEC_OUTPUT_MAX];
@@ -47,9 +51,9 @@ static void check_version(struct doctor *doctor, const char *path, const char *n
     if (line == NULL || strncmp(line, name, len) != 0 || line[len] != ' ')
         doctor_note(doctor, "%.300s is another program than ours, of the same name", path);
     else if (strcmp(line + len + 1, MICROTRACE_VERSION) != 0)
-        doctor_wrong(doctor, update(path).text,
-                     "%.300s is of version %.40s, this one of " MICROTRACE_VERSION, path,
-                     line + len + 1);
+        doctor_wrong(doctor, update(path, in_use).text,
+                     "%.300s is of version %.40s, this one of " MICROTRACE_VERSION "%s", path,
+                     line + len + 1, in_use ? ": install both from one package" : "");
 }
 
 /* Those beside this program, and what a shell would find in their place. */
@@ -62,7 +66,7 @@ static void check_files(struct doctor *doctor, const char *name)
 
     if (!have)
         return;
-    check_version(doctor, beside, name);
+    check_version(doctor, beside, name, true);
     while (at != NULL && *at != '\0') {
         const size_t n = strcspn(at, ":");
 
@@ -70,7 +74,7 @@ static void check_files(struct doctor *doctor, const char *name)
             snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, name) < (int)sizeof(path) &&
             stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0 &&
             (status.st_dev != ours.st_dev || status.st_ino != ours.st_ino))
-            check_version(doctor, path, name);
+            check_version(doctor, path, name, false);
         at += n + (at[n] == ':');
     }
 }

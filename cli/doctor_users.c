@@ -54,8 +54,15 @@ static void check_accounts(struct doctor *doctor)
 /* How the process gets what its user may. */
 static struct doctor_text restart(const struct doctor_process *process)
 {
-    if (process->program == DOCTOR_SERVER && access("/run/systemd/system", F_OK) == 0)
+    static const char fpm[] = "php-fpm";
+    const char *const version = process->name + sizeof(fpm) - 1;
+
+    if (process->program == DOCTOR_SERVER && access("/run/systemd/system", F_OK) == 0) {
+        /* Debian has php-fpm8.2 as php8.2-fpm.service. */
+        if (strncmp(process->name, fpm, sizeof(fpm) - 1) == 0 && version[0] != '\0')
+            return doctor_format("systemctl restart php%s-fpm", doctor_quote(version).text);
         return doctor_format("systemctl restart %s", doctor_quote(process->name).text);
+    }
     return doctor_format("kill %d", (int)process->pid);
 }
 

@@ -22,6 +22,7 @@
 static char run_dir[PATH_MAX], spool_dir[PATH_MAX];
 static bool one = true;
 static const char *state_before;
+static const char run_name[] = "MICROTRACE_RUN_DIR", spool_name[] = "MICROTRACE_SPOOL_DIR";
 
 static bool is_dir(const char *path)
 {
@@ -75,7 +76,6 @@ void instance_set_state(const char *state)
 
 int instance_choose(const char *state)
 {
-    static const char run_name[] = "MICROTRACE_RUN_DIR", spool_name[] = "MICROTRACE_SPOOL_DIR";
     const char *run, *spool;
 
     if (config_file_is_named())
@@ -109,6 +109,22 @@ int instance_choose(const char *state)
 bool instance_is_one(void)
 {
     return one;
+}
+
+/* Whether a program will choose the directory by itself. */
+static bool is_standard(const char *dir, const char *name, const char *fallback)
+{
+    const char *const named = setting(name);
+
+    return strcmp(dir, named != NULL ? named : fallback) == 0;
+}
+
+int instance_export(void)
+{
+    if (is_standard(run_dir, run_name, TELEMETRY_RUN_DIR) &&
+        is_standard(spool_dir, spool_name, TELEMETRY_SPOOL_DIR))
+        return 0;
+    return setenv(run_name, run_dir, 1) != 0 || setenv(spool_name, spool_dir, 1) != 0 ? -1 : 0;
 }
 
 const char *instance_hint(bool missing)

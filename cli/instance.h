@@ -29,6 +29,13 @@ bool instance_is_one(void);
 const char *instance_run_dir(void);
 const char *instance_spool_dir(void);
 
+/*
+ * Puts both directories into the environment, for a program that is started for the chosen
+ * instance; not where it finds them by itself, since a settings file that names them would not be
+ * read beside them. Returns 0, or -1 with errno.
+ */
+int instance_export(void);
+
 /* What to add to the message that a file of the instance is `missing`; else "". Static. */
 const char *instance_hint(bool missing);
 

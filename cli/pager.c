@@ -13,6 +13,9 @@ extern char **environ;
 
 #define PAGER_UNLESS_SET "command -v less >/dev/null && exec less; exec cat"
 
+/* Exit statuses of sh(1). */
+enum { CANNOT_RUN = 126, NOT_FOUND = 127 };
+
 static int saved = -1; /* standard output while the pager has its place */
 
 pid_t pager_start(void)
@@ -49,10 +52,12 @@ pid_t pager_start(void)
     return pager;
 }
 
-void pager_wait(pid_t pager)
+int pager_wait(pid_t pager)
 {
+    int status = 0;
+
     if (pager == 0)
-        return;
+        return 0;
     /* A user who has seen enough is no failure. */
     if (fflush(stdout) != 0 && errno == EPIPE)
         clearerr(stdout);
@@ -60,6 +65,10 @@ void pager_wait(pid_t pager)
         (void)dup2(saved, STDOUT_FILENO);
     else
         (void)close(STDOUT_FILENO);
-    while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(pager, &status, 0) < 0 && errno == EINTR)
         continue;
+    if (WIFEXITED(status) &&
+        (WEXITSTATUS(status) == CANNOT_RUN || WEXITSTATUS(status) == NOT_FOUND))
+        return -1;
+    return 0;
 }

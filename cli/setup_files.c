@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -150,25 +149,6 @@ bool setup_files_is_below_others(const struct setup_dir *dir, char above[SETUP_T
             return true;
     }
     return false;
-}
-
-const char *setup_files_network(unsigned long type)
-{
-    static const struct {
-        unsigned long type;
-        const char *name;
-    } known[] = {
-        {NFS_SUPER_MAGIC, "NFS"},     {SMB_SUPER_MAGIC, "SMB"}, {SMB2_SUPER_MAGIC, "SMB"},
-        {CIFS_SUPER_MAGIC, "CIFS"},   {AFS_SUPER_MAGIC, "AFS"}, {AFS_FS_MAGIC, "AFS"},
-        {CEPH_SUPER_MAGIC, "Ceph"},   {V9FS_MAGIC, "9p"},       {CODA_SUPER_MAGIC, "Coda"},
-        {OCFS2_SUPER_MAGIC, "OCFS2"},
-    };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (known[i].type == type)
-            return known[i].name;
-    }
-    return NULL;
 }
 
 /* --- Files --- */

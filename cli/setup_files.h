@@ -38,8 +38,4 @@ int setup_files_write(const struct setup_dir *dir, const char *name, mode_t mode
  */
 bool setup_files_is_below_others(const struct setup_dir *dir, char above[SETUP_TEXT_PATH_MAX]);
 
-/* What file system type (statfs(2)) is shared between hosts: its name, or NULL for none of these.
- */
-const char *setup_files_network(unsigned long type);
-
 #endif

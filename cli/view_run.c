@@ -39,8 +39,8 @@ struct printed {
 
 struct json {
     struct printed spans;
-    struct text outermost; /* the last element that was printed */
-    size_t *found;         /* records of each trace */
+    uint64_t last; /* number of what was printed last: a record, or an element with several */
+    size_t *found; /* records of each trace */
 };
 
 static uint64_t hash_of(struct text trace, struct text span)
@@ -118,7 +118,7 @@ static void print_record(void *context, size_t i, enum spool_signal signal,
     if (parts->line) {
         printable_write(stdout, parts->record.at, parts->record.len);
     } else if (element) {
-        if (json->outermost.at == parts->outermost.at)
+        if (json->last == parts->number)
             return;
         printf("{\"%s\":[", words->resources);
         printable_write(stdout, parts->outermost.at, parts->outermost.len);
@@ -132,7 +132,7 @@ static void print_record(void *context, size_t i, enum spool_signal signal,
         printable_write(stdout, parts->record.at, parts->record.len);
         printf("]}]}]}");
     }
-    json->outermost = element ? parts->outermost : (struct text){NULL, 0};
+    json->last = parts->number;
     (void)putchar('\n');
 }
 
@@ -186,8 +186,9 @@ static struct waterfall_style style_of(const struct view_find_query *query)
     };
 }
 
-static void print_traces(const struct view_run_options *options, const struct shown *shown,
-                         size_t count)
+/* Returns -1 if the pager has not shown them. */
+static int print_traces(const struct view_run_options *options, const struct shown *shown,
+                        size_t count)
 {
     const struct waterfall_style style = style_of(&options->query);
     const pid_t pager = isatty(STDOUT_FILENO) == 1 ? pager_start() : 0;
@@ -202,7 +203,7 @@ static void print_traces(const struct view_run_options *options, const struct sh
         view_trace_build(&shown->traces[i]);
         waterfall_print(stdout, &style, &shown->traces[i]);
     }
-    pager_wait(pager);
+    return pager_wait(pager);
 }
 
 /* --- Looking --- */
@@ -236,9 +237,9 @@ static int fail(const struct view_find_query *query, const struct view_spool *sp
     return COMMAND_FAILED;
 }
 
-/* Returns how many records were found, and prints them. */
+/* Returns how many records were found, and prints them; *status is left if that works. */
 static size_t show(const struct view_run_options *options, struct view_spool *spool,
-                   const struct view_find_result *result, bool last)
+                   const struct view_find_result *result, bool last, int *status)
 {
     static struct view_trace traces[VIEW_FIND_MAX];
     static size_t found[VIEW_FIND_MAX];
@@ -256,8 +257,9 @@ static size_t show(const struct view_run_options *options, struct view_spool *sp
         view_find_records(spool, &result->ids, add_record, &shown);
     for (size_t i = 0; i < result->ids.count; i++)
         all += found[i];
-    if (!options->json && all > 0 && (last || !spool->vanished))
-        print_traces(options, &shown, result->ids.count);
+    if (!options->json && all > 0 && (last || !spool->vanished) &&
+        print_traces(options, &shown, result->ids.count) != 0)
+        *status = COMMAND_FAILED;
     for (size_t i = 0; i < result->ids.count; i++)
         view_trace_free(&traces[i]);
     arena_free(&arena);
@@ -274,6 +276,7 @@ int view_run(const struct view_run_options *options)
     (void)setlocale(LC_CTYPE, "");
     for (int i = 1;; i++) {
         const bool last = i == LOOKS_MAX;
+        size_t found = 0;
         bool again;
 
         if (view_spool_open(&spool, instance_spool_dir(), instance_run_dir()) != 0) {
@@ -284,14 +287,16 @@ int view_run(const struct view_run_options *options)
         view_find(&spool, &options->query, &result);
         /* What is printed can't be taken back: JSON is printed once. */
         again = spool.vanished && !last;
-        if (!again && show(options, &spool, &result, last || options->json) == 0)
+        if (!again) {
+            found = show(options, &spool, &result, last || options->json, &status);
+            again = spool.vanished && !last && !(options->json && found > 0);
+        }
+        if (!again && found == 0)
             status = fail(&options->query, &spool);
         else if (!again)
             say_not_read(&spool);
-        again = again || (spool.vanished && !last && !options->json);
         view_spool_close(&spool);
         if (!again)
             return status;
-        status = COMMAND_OK;
     }
 }

@@ -6,7 +6,6 @@
 #include "lib/base/config_file.h"
 #include "lib/base/config_names.h"
 #include "lib/base/descriptor.h"
-#include "lib/base/instance_file.h"
 #include "lib/base/message.h"
 #include "lib/base/notify.h"
 #include "lib/base/options.h"
@@ -16,6 +15,7 @@
 #include "metrics-agent/export/exporters.h"
 #include "metrics-agent/export/probe.h"
 #include "metrics-agent/export/status_file.h"
+#include "metrics-agent/run_dir.h"
 #include "metrics-agent/scrape/scraper.h"
 
 #include <curl/curl.h>
@@ -27,13 +27,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 10000,     /* a look at everything, whatever inotify says */
     TICK_BLIND_MS = 250, /* the same without inotify */
-    RUN_DIR_MS = 1000,   /* between two looks at the run directory */
     PAUSE_MS = 10,       /* between two looks while waiting itself fails */
     STOP_MS = 2000,      /* that sending the rest gets when we are told to end */
     WITHIN_MIN_S = 1,
@@ -52,9 +50,7 @@ struct agent {
     struct scraper *scraper;            /* NULL for a drain */
     char problem[SPOOL_DIR_REASON_MAX]; /* as the scraper was told */
     bool told;
-    char run_problem[SPOOL_DIR_REASON_MAX]; /* of run directory or metrics file, as it was said */
-    bool run_dir_gone;
-    uint64_t run_dir_ns; /* no look at it before */
+    struct run_dir run_dir;
     uint64_t tick_ns;
     uint64_t within_ns; /* when to begin to end; UINT64_MAX for never */
     uint64_t stop_ns;   /* when to end at the latest; 0 while we go on */
@@ -133,28 +129,13 @@ static int read_settings(struct agent *agent)
     return OPTIONS_USAGE;
 }
 
-/* Returns -1 where the directory is not to be used, having said why. */
-static int prepare_run_dir(const char *path)
-{
-    enum instance_dir_state state = INSTANCE_DIR_SAFE;
-    char unsafe[INSTANCE_DIR_REASON_MAX];
-    struct stat status;
-
-    if (instance_dir_make(path, (gid_t)-1) != 0)
-        message_print("MICROTRACE_RUN_DIR: %s can't be made: %s", path, strerror(errno));
-    else if (stat(path, &status) == 0)
-        state = instance_dir_check(&status, path, unsafe);
-    if (state != INSTANCE_DIR_SAFE)
-        message_print("MICROTRACE_RUN_DIR: %s", unsafe);
-    return state == INSTANCE_DIR_FOREIGN ? -1 : 0;
-}
-
 static int open_metrics(struct agent *agent)
 {
     const struct telemetry_settings *telemetry = &agent->settings.telemetry;
     static const struct resource_service service = {"microtrace", MICROTRACE_VERSION, NULL};
 
-    if (prepare_run_dir(telemetry->run_dir) != 0)
+    agent->run_dir.path = telemetry->run_dir;
+    if (run_dir_prepare(&agent->run_dir) != 0)
         return -1;
     if (agent_metrics_open(&agent->metrics, telemetry->run_dir,
                            (uint32_t)telemetry->metrics_max_series) != 0) {
@@ -287,42 +268,11 @@ static void write_status(const struct agent *agent, char text[NOTIFY_TEXT_MAX])
                        agent->settings.listen);
 }
 
-/* Somebody may take it away (rm -rf), and nobody else makes it again. */
-static void keep_run_dir(struct agent *agent, uint64_t now)
-{
-    const char *const path = agent->settings.telemetry.run_dir;
-    const char *const metrics = metrics_problem(agent->metrics.metrics);
-    char problem[SPOOL_DIR_REASON_MAX] = "";
-
-    if (now < agent->run_dir_ns)
-        return;
-    agent->run_dir_ns = now + clock_ms_to_ns(RUN_DIR_MS);
-    agent->run_dir_gone = false;
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
-        if (instance_dir_make(path, (gid_t)-1) == 0) {
-            message_print("MICROTRACE_RUN_DIR: %s was gone; it is made anew", path);
-            agent->tick_ns = agent->run_dir_ns;
-        } else {
-            agent->run_dir_gone = true;
-            (void)snprintf(problem, sizeof problem,
-                           "MICROTRACE_RUN_DIR: %.300s is gone and can't be made: %s; make it, "
-                           "with mode 2770",
-                           path, strerror(errno));
-        }
-    }
-    if (problem[0] == '\0' && metrics != NULL)
-        (void)snprintf(problem, sizeof problem, "metrics are lost: %.480s", metrics);
-    if (strcmp(problem, agent->run_problem) == 0)
-        return;
-    message_print("%s", problem[0] != '\0' ? problem : "the metrics file is right again");
-    memcpy(agent->run_problem, problem, sizeof problem);
-}
-
 /* Passes on what is wrong with the spool, or else with the run directory. */
 static void tell_problem(struct agent *agent)
 {
-    const char *const now = agent->exporters.problem[0] == '\0' && agent->run_dir_gone
-                                ? agent->run_problem
+    const char *const now = agent->exporters.problem[0] == '\0' && agent->run_dir.gone
+                                ? agent->run_dir.problem
                                 : agent->exporters.problem;
     char status[NOTIFY_TEXT_MAX];
 
@@ -342,7 +292,8 @@ static uint64_t run(struct agent *agent, uint64_t now)
     const bool answered = answer_scrape(agent);
     uint64_t next, status;
 
-    keep_run_dir(agent, now);
+    if (run_dir_keep(&agent->run_dir, metrics_problem(agent->metrics.metrics), now))
+        agent->tick_ns = agent->run_dir.look_ns;
     tell_problem(agent);
     if (now >= agent->tick_ns && agent->stop_ns == 0) {
         agent_metrics_refresh(&agent->metrics);

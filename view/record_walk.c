@@ -45,11 +45,11 @@ static bool learn_around(struct record_walk *walk, const struct spool_head *head
 }
 
 /* An element of the list of resources: all records in its lists, in the order they stand. */
-static bool take_element(enum spool_signal signal, struct text element, record_walk_take *take,
-                         void *context)
+static bool take_element(enum spool_signal signal, struct record_parts parts,
+                         record_walk_take *take, void *context)
 {
     const struct spool_signal_words *const words = &spool_signal_words[signal];
-    struct record_parts parts = {.resource = element, .outermost = element};
+    const struct text element = parts.resource = parts.outermost;
     const char *scope_at = NULL;
     bool all = true;
 
@@ -72,7 +72,7 @@ bool record_walk_each(struct record_walk *walk, enum spool_signal signal,
 {
     const struct spool_line *const item = &batch->items[i];
     const struct text text = {window + item->start, item->length};
-    struct record_parts parts = {.record = text, .outermost = text};
+    struct record_parts parts = {.record = text, .outermost = text, .number = ++walk->count};
     struct json_fault fault;
 
     switch ((enum spool_line_form)item->form) {
@@ -83,7 +83,7 @@ bool record_walk_each(struct record_walk *walk, enum spool_signal signal,
     case SPOOL_FORM_ELEMENT:
         /* The next record's surroundings are not these. */
         walk->known = false;
-        return take_element(signal, text, take, context);
+        return take_element(signal, parts, take, context);
     case SPOOL_FORM_RECORD:
         if (!learn_around(walk, &batch->heads[item->head].around, &parts.same))
             return false;

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { RECORD_WALK_AROUND_MAX = 1 << 20 /* bytes of a record's resource and scope */ };
 
@@ -21,6 +22,7 @@ struct record_parts {
     struct text scope;     /* the element of the list of scopes, the same */
     bool same;             /* both are those of the record before */
     struct text outermost; /* what is one in the file: the record, or the element that it is in */
+    uint64_t number;       /* of `outermost`, of all that were walked: its bytes may move */
 };
 
 /* Returns false if the record could not be taken. */
@@ -33,6 +35,7 @@ struct record_walk {
     size_t around_len;
     struct text resource, scope;
     bool known;
+    uint64_t count; /* of what is one in a file */
 };
 
 /*

@@ -149,7 +149,7 @@ static bool same_host(const struct view_span *one, const struct view_span *other
 static void learn_times(struct view_span *span)
 {
     const struct view_span *const parent = span->parent;
-    int64_t move_ns;
+    int64_t inside_ns = 0;
 
     if (span->start_ns == 0)
         span->start_ns = parent != NULL ? parent->start_ns : span->end_ns;
@@ -160,10 +160,9 @@ static void learn_times(struct view_span *span)
         (span->start_ns >= parent->start_ns &&
          span->start_ns <= parent->start_ns + parent->duration_ns))
         return;
-    move_ns = moved_start(parent) - (int64_t)span->start_ns;
     if (span->duration_ns < parent->duration_ns)
-        move_ns += (int64_t)((parent->duration_ns - span->duration_ns) / 2);
-    span->shift_ns = move_ns;
+        inside_ns = (int64_t)((parent->duration_ns - span->duration_ns) / 2);
+    span->shift_ns = sum(moved_start(parent), inside_ns) - (int64_t)span->start_ns;
 }
 
 /* --- What is shown of spans that are alike --- */

@@ -5,6 +5,7 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/reminder.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -18,6 +19,9 @@ enum { MESSAGE_MAX = 640 };
 
 /* Some editors begin a file with it. */
 static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+static_assert(CONFIG_FILE_MAX == 65536 && CONFIG_FILE_SETTINGS_MAX == 512,
+              "the numbers stand in the messages");
 
 struct file {
     struct file *before; /* read earlier: its values may be in use */

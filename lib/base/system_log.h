@@ -12,8 +12,8 @@ bool system_log_is_needed(void);
 
 /*
  * Sends one line to /dev/log, as a warning of the facility daemon (RFC 3164), with the program's
- * name and process id. Never waits, unlike syslog(3): without a reader that has room the line is
- * lost.
+ * name and process id; what is longer than 2 KiB is cut, and control characters are shown as
+ * escapes. Never waits, unlike syslog(3): without a reader that has room the line is lost.
  */
 void system_log_say(const char *line);
 

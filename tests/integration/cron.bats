@@ -247,6 +247,14 @@ nobody_sends() { flock -n spool true; }
     everything_arrived --duplicate-requests 2
 }
 
+@test "SIGCHLD ignored by whoever starts it: the agent's end is seen all the same" {
+    fill a 100
+    local began=$SECONDS
+    says_nothing bash -c 'trap "" CHLD && "$@"' - "$(command -v env)" -i MICROTRACE_RUN_DIR="$PWD/run" \
+        MICROTRACE_SPOOL_DIR="$PWD/spool" "$BIN/microtrace" cron --within 50s
+    [ $((SECONDS - began)) -lt 40 ]
+}
+
 @test "no room for the text: one line, the old text stays whole, and sending goes on" {
     mount -t tmpfs -o size=64k none node 2>/dev/null || skip "no mount is permitted here"
     start_sink

@@ -224,6 +224,17 @@ old_agent() {
     names "$DIR/old/metrics-agent is of version 0.0.9, this one of" "rm $DIR/old/metrics-agent"
 }
 
+@test "9: an older program beside this one, which nobody is told to remove" {
+    well_agent
+    mkdir "$DIR/bin"
+    cp "$BIN"/{microtrace,metrics-agent} "$DIR/bin/"
+    LC_ALL=C sed 's/0\.1\.0/0.0.9/g' "$BIN/microtrace-run" >"$DIR/bin/microtrace-run"
+    chmod 755 "$DIR" "$DIR/bin" "$DIR/bin/microtrace-run"
+    DOCTOR=$DIR/bin/microtrace examine
+    names "$DIR/bin/microtrace-run is of version 0.0.9, this one of" "$DIR/bin/microtrace-run --version"
+    refute grep -F "rm $DIR" <<<"$output"
+}
+
 @test "10: a second agent on the run directory" {
     local first
     well_agent

@@ -148,6 +148,21 @@ while True:
     refute grep -F fixed: <<<"$output"
 }
 
+@test "a program of the same name that closes its output and does not end holds nobody up" {
+    well_agent
+    mkdir "$DIR/bin"
+    printf '#!/bin/sh\nexec sleep 300 >/dev/null 2>&1\n' >"$DIR/bin/microtrace-run"
+    chmod 755 "$DIR" "$DIR/bin" "$DIR/bin/microtrace-run"
+    run env PATH="$DIR/bin:$PATH" timeout 50 "$BIN/microtrace" doctor
+    names "$DIR/bin/microtrace-run can't be run" "$DIR/bin/microtrace-run --version"
+}
+
+@test "settings after one that can't be used are read all the same" {
+    well_agent
+    MICROTRACE_SPOOL_MAX_BYTES=1X MICROTRACE_SPOOL_MEMORY_BYTES=1G examine
+    names "MICROTRACE_SPOOL_MEMORY_BYTES (1073741824) is more than" "unset MICROTRACE_SPOOL_MEMORY_BYTES"
+}
+
 @test "a file of the future" {
     well_agent
     touch -d '+2 hours' "$SPOOL/logs.jsonl"

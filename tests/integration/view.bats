@@ -113,6 +113,9 @@ harmless() {
     ln -s "$(command -v sh)" "$(command -v cat)" "$DIR/bin/"
     TERM=xterm NO_COLOR=1 script -qec "PATH=$DIR/bin '$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
     grep -q "^trace $TRACE" "$DIR/tty"
+    # One that is not there has shown nothing.
+    TERM=xterm PAGER=/no/pager run -1 script -qec "'$BIN/microtrace' view" /dev/null </dev/null
+    [[ $output == *"/no/pager"*"not found"* ]]
     # A pager that is left at once is no failure.
     make_spool big
     TERM=xterm PAGER=true script -qec "'$BIN/microtrace' view" /dev/null </dev/null >"$DIR/tty"
@@ -142,6 +145,18 @@ harmless() {
     view --trace 00000000000000000000000000005000 --json
     [ "$(grep -c resourceSpans "$DIR/out")" -eq 5000 ]
     [ "$(grep -c '^{"asctime"' "$DIR/out")" -eq 500 ]
+}
+
+@test "--json: elements that can't be taken apart, at one place of two files, are both printed" {
+    local id
+    for id in a b; do
+        # Two lists of scopes: what is around the span can't be told (docs/spool.md, "Lines").
+        printf '{"resourceSpans":[{"scopeSpans":[],"scopeSpans":[{"spans":[{"traceId":"%s","spanId":"%s","name":"%s"}]}]}]}\n' \
+            "$TRACE" "000000000000000$id" "$id" >"$SPOOL/$id.traces.jsonl"
+    done
+    view --trace "$TRACE" --json
+    [ "$(wc -l <"$DIR/out")" -eq 2 ]
+    shows '"name":"a"' '"name":"b"'
 }
 
 @test "the slowest, those that failed, the last, and those of a request" {

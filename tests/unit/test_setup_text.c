@@ -3,7 +3,7 @@
  * what setup wrote. Shells, cron and the settings file take the paths in
  * tests/integration/setup.bats.
  */
-#include "cli/setup_files.h"
+#include "cli/network_fs.h"
 #include "cli/setup_text.h"
 #include "lib/base/trust_file.h"
 
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static void test_paths(void **state)
@@ -97,10 +98,12 @@ static void test_changed(void **state)
 static void test_networks(void **state)
 {
     (void)state;
-    assert_string_equal(setup_files_network(NFS_SUPER_MAGIC), "NFS");
-    assert_string_equal(setup_files_network(CIFS_SUPER_MAGIC), "CIFS");
-    assert_null(setup_files_network(EXT4_SUPER_MAGIC));
-    assert_null(setup_files_network(TMPFS_MAGIC));
+    assert_string_equal(network_fs_name(&(struct statfs){.f_type = NFS_SUPER_MAGIC}), "NFS");
+    assert_string_equal(network_fs_name(&(struct statfs){.f_type = CIFS_SUPER_MAGIC}), "CIFS");
+    /* As the kernel has it where the member has 32 bits. */
+    assert_string_equal(network_fs_name(&(struct statfs){.f_type = (int)SMB2_SUPER_MAGIC}), "SMB");
+    assert_null(network_fs_name(&(struct statfs){.f_type = EXT4_SUPER_MAGIC}));
+    assert_null(network_fs_name(&(struct statfs){.f_type = TMPFS_MAGIC}));
 }
 
 static void test_trust(void **state)

@@ -228,24 +228,42 @@ static void one_hosts_clock_is_believed(void **state)
     assert_int_equal(f->trace.roots->children->offset_ns, 0);
 }
 
+/* A child of the span before it, of a host of its own. */
+static void add_next(struct fixture *f, int id, const char *start, const char *end)
+{
+    char line[1024];
+
+    (void)snprintf(line, sizeof(line),
+                   "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"host.name"
+                   "\",\"value\":{\"stringValue\":\"%d\"}}]},\"scopeSpans\":[{\"spans\":[{"
+                   "\"traceId\":\"" ID "\",\"spanId\":\"%016x\",\"parentSpanId\":\"%016x\","
+                   "\"startTimeUnixNano\":\"%s\",\"endTimeUnixNano\":\"%s\",\"events\":[{"
+                   "\"timeUnixNano\":\"%s\",\"name\":\"e\"}]}]}]}]}\n",
+                   id, id, id - 1, start, end, start);
+    add_line(f, SPOOL_TRACES, line);
+}
+
+static void clocks_that_are_centuries_apart_do_no_harm(void **state)
+{
+    struct fixture *const f = *state;
+
+    add_next(f, 1, "9000000000000000000", "9000000000000000001");
+    add_next(f, 2, "1000000000000000000", "9200000000000000000");
+    add_next(f, 3, "1", "1");
+    view_trace_build(&f->trace);
+    assert_int_equal(f->trace.start_ns, UINT64_C(9000000000000000000));
+    assert_true(f->trace.roots->children->children->offset_ns > 0);
+}
+
 static void times_that_nobody_has_do_no_harm(void **state)
 {
     static const char *const times[] = {"0", "1", "9223372036854775807", "18446744073709551615"};
     struct fixture *const f = *state;
-    char line[1024];
     int id = 1;
 
     for (size_t i = 0; i < 4; i++) {
-        for (size_t k = 0; k < 4; k++, id++) {
-            (void)snprintf(line, sizeof(line),
-                           "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"host.name"
-                           "\",\"value\":{\"stringValue\":\"%d\"}}]},\"scopeSpans\":[{\"spans\":[{"
-                           "\"traceId\":\"" ID "\",\"spanId\":\"%016x\",\"parentSpanId\":\"%016x\","
-                           "\"startTimeUnixNano\":\"%s\",\"endTimeUnixNano\":\"%s\",\"events\":[{"
-                           "\"timeUnixNano\":\"%s\",\"name\":\"e\"}]}]}]}]}\n",
-                           id, id, id - 1, times[i], times[k], times[i]);
-            add_line(f, SPOOL_TRACES, line);
-        }
+        for (size_t k = 0; k < 4; k++, id++)
+            add_next(f, id, times[i], times[k]);
     }
     view_trace_build(&f->trace);
     assert_int_equal(f->trace.span_count, 16);
@@ -371,6 +389,7 @@ int main(void)
         TEST(a_circle_is_opened),
         TEST(another_hosts_clock_is_moved_into_the_parent_with_all_below),
         TEST(one_hosts_clock_is_believed),
+        TEST(clocks_that_are_centuries_apart_do_no_harm),
         TEST(times_that_nobody_has_do_no_harm),
         TEST(alike_siblings_are_folded_but_for_the_first_the_slowest_and_what_failed),
         TEST(memory_is_bounded_and_what_found_no_room_is_counted),
