@@ -138,3 +138,7 @@ settings() {
     [ "$(grep -c ENDPIONT "$LOG")" -eq 1 ]
     stop_instance
 }
+
+@test "docs/settings.md is what the programs say" {
+    "$ROOT/scripts/settings-page" "$BIN" | diff "$ROOT/docs/settings.md" -
+}
