@@ -284,12 +284,6 @@ END
     [ "$(counter requests_in_progress)" -eq 0 ]
 }
 
-need_other_user() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root to run as another user"
-    setpriv --reuid=61234 --regid=61234 --clear-groups test -x "$BIN/microtrace-cgi" ||
-        skip "other users can't read the build"
-}
-
 # start_limited PROCESSES: a gateway of a user who may have no more processes; THIRD is its pid.
 start_limited() {
     mkdir -p "$DIR/limited/run" "$DIR/limited/spool"

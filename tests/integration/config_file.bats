@@ -30,7 +30,6 @@ check() {
 # host COMMAND...: runs it where $CONF is /etc/microtrace/microtrace.conf, with nothing else in its
 # environment, as mod_cgi or cron would.
 host() {
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
     # shellcheck disable=SC2016 # for the inner shell
     unshare -m bash -euc 'mount -t tmpfs none /etc && mkdir /etc/microtrace && cp -p "$0" /etc/microtrace/microtrace.conf &&
         cd / && exec env -i PATH="$PATH" TMPDIR="$TMPDIR" "$@"' "$CONF" "$@"
@@ -78,7 +77,7 @@ $program: $CONF, line 2: it is not NAME=VALUE; it is left out" ]
 }
 
 @test "a user who may not read it: said once, the defaults hold" {
-    [ "$(id -u)" -eq 0 ] || skip "needs root, to become another user"
+    need_other_user
     conf "OTEL_SERVICE_NAME=secret"
     chmod 0600 "$CONF"
     run -0 setpriv --reuid=65534 --regid=65534 --clear-groups env MICROTRACE_CONFIG_FILE="$CONF" "$BIN/metrics-agent" --check
@@ -117,6 +116,7 @@ $program: $CONF, line 2: it is not NAME=VALUE; it is left out" ]
 }
 
 @test "the host's own instance: a CGI program, a cron job and the command without any environment agree" {
+    need_mounts
     conf OTEL_SERVICE_NAME=shop
     run -0 host REQUEST_METHOD=GET SCRIPT_NAME=/a PATH_INFO=/healthz SERVER_PROTOCOL=HTTP/1.1 "$BIN/analyze"
     [[ $output == *'{"status":"ok"}' ]]
@@ -129,6 +129,7 @@ $program: $CONF, line 2: it is not NAME=VALUE; it is left out" ]
 }
 
 @test "another instance, by --state, ./var or the environment, has nothing of the host's file" {
+    need_mounts
     conf OTEL_SERVICE_NAME=shop
     mkdir -p "$DIR/other/run" "$DIR/other/spool" "$DIR/here/var/run" "$DIR/here/var/spool"
     : >"$DIR/here/var/spool/traces.jsonl"
@@ -148,6 +149,7 @@ $program: $CONF, line 2: it is not NAME=VALUE; it is left out" ]
 }
 
 @test "what microtrace run starts, and a script of microtrace-cgi, find the file and the instance" {
+    need_mounts
     conf OTEL_SERVICE_NAME=shop LOG_LEVEL=ERROR
     run -0 host "$BIN/microtrace" run --name outer -- "$BIN/microtrace" span inner
     spans | expect_json '.resource.attributes[0].value.stringValue == "shop"'
@@ -169,12 +171,14 @@ SCRIPT
 }
 
 @test "a program with the library has the file's settings too" {
+    need_mounts
     conf OTEL_RESOURCE_ATTRIBUTES=team=books
     run -0 host "$BUILD/examples/import" "$ROOT/examples/README.md"
     spans | expect_json '[.resource.attributes[] | select(.key == "team").value.stringValue] == ["books"]'
 }
 
 @test "CGI requests say what is wrong with it once a minute, not each" {
+    need_mounts
     local n
     conf nonsense
     for n in 1 2 3; do

@@ -175,7 +175,7 @@ while True:
 
 @test "web servers: a program that is missing, a folder that is gone, two snippets" {
     as_root
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    need_mounts
     [ -d /etc/lighttpd ] || skip "lighttpd is not installed"
     well_agent
     mkdir -p "$DIR/etc/conf-enabled" "$DIR/bin"
@@ -214,7 +214,7 @@ while True:
 
 @test "the packages' instance: --fix makes its directories after a boot, for the user microtrace" {
     as_root
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    need_mounts
     mkdir -m 755 "$DIR/etc"
     {
         grep -v '^\(microtrace\|www-data\):' /etc/passwd

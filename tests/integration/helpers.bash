@@ -213,3 +213,16 @@ metric_is() {
     value=$(metric "$1")
     awk -v a="$value" -v b="$2" 'BEGIN { exit !(a + 0 == b + 0) }'
 }
+
+# need_mounts: skips where there can be no mounts of a test's own. For the test itself: below `run` it
+# would end a subshell.
+need_mounts() {
+    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+}
+
+# need_other_user: skips where no other user than this one could run the programs.
+need_other_user() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root to run as another user"
+    setpriv --reuid=61234 --regid=61234 --clear-groups test -x "$BIN/analyze" ||
+        skip "other users can't read the build"
+}

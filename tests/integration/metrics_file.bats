@@ -219,7 +219,7 @@ no_file_told() {
 # --- Space and permissions -------------------------------------------------------------------
 
 @test "a full tmpfs, before the file is made and after: requests are answered, the loss is counted" {
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    need_mounts
     export -f cgi
     export BIN RUN FILE DIR
     # shellcheck disable=SC2016 # the inner shell expands it
@@ -240,7 +240,7 @@ no_file_told() {
 }
 
 @test "the spool on a full tmpfs: the requests are counted, and so is what was dropped" {
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    need_mounts
     export -f cgi
     export BIN DIR MICROTRACE_SPOOL_DIR
     # shellcheck disable=SC2016 # the inner shell expands it

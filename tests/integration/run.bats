@@ -342,7 +342,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
 
 @test "a read-only STATE_DIR will do where what is written in it is there" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, for mount"
-    unshare -m true 2>/dev/null || skip "no right to make a mount namespace"
+    need_mounts
     mkdir -p "$STATE"/{run,spool} "$DIR"/{runs,spools}
     unshare -m bash -c 'mount --bind "$1" "$1" && mount --bind "$2/runs" "$1/run" &&
         mount --bind "$2/spools" "$1/spool" && mount -o remount,ro,bind "$1" && shift 2 && exec "$@"' - \
