@@ -54,6 +54,7 @@ make_host() {
 
 needs_host() {
     [ -n "${HOST:-}" ] || skip "a root of its own needs root"
+    need_mounts
 }
 
 # on_host COMMAND...: as the user, who has HOME and PATH. Mounts end with it.
