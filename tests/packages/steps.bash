@@ -104,6 +104,16 @@ doctor_is_content() {
     on_machine microtrace doctor
 }
 
+# What ran before www-data became a member of the group, PHP-FPM say, is named with its command.
+doctor_mends() {
+    local command commands
+    commands=$(on_machine microtrace doctor | sed -n 's/^wrong: .*; to mend it: //p' | sort -u)
+    while read -r command; do
+        [ -z "$command" ] || on_machine sh -c "$command" </dev/null
+    done <<<"$commands"
+    doctor_is_content
+}
+
 # exposure UNIT: at most 2.0, as systemd reckons.
 exposure() {
     on_machine systemd-analyze --no-pager security --threshold=20 "$1" >"$work/security" || {

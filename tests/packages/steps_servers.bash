@@ -227,7 +227,7 @@ all_steps() {
     check "/metrics counts" agent_serves
     check "the agent runs as microtrace" agent_is_microtrace
     check "/readyz is ready" ready
-    check "the doctor finds nothing wrong" doctor_is_content
+    check "the doctor names what is to be restarted, and nothing is wrong after that" doctor_mends
     check "the site that was there answers" site_answers
     check "units are sound (systemd-analyze verify)" units_are_sound
     check "units are exposed by at most 2.0 (systemd-analyze security)" exposures
