@@ -132,6 +132,8 @@ END
     chown www-data "$DIR/error.log"
     background lighttpd -D -f "$DIR/lighttpd.conf"
     wait_until curl -fs -o /dev/null "$URL/healthz"
+    # A lighttpd that is killed leaves it behind.
+    PIDS+=("$(pgrep -P "${PIDS[-1]}")")
     examine
     names "metrics-agent (pid $AGENT) runs as root, the web server's side as www-data" "kill $AGENT; tail --pid=$AGENT -f /dev/null; runuser -u www-data -- env"
     [ "$(grep -c '^wrong' <<<"$output")" = 1 ] || { echo "$output" && false; }
