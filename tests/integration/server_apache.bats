@@ -29,11 +29,6 @@ stop() {
     wait_until none_runs apache2
 }
 
-restart() {
-    stop
-    start
-}
-
 restart_all() {
     kill_all multiwatch
     kill_all analyze
@@ -56,14 +51,7 @@ enable() {
 # all_of_it CONFIGURATION: what is the same whatever way Apache takes.
 all_of_it() {
     enable "$1"
-    serves ''
-    serves_below /microtrace
-    site_answers
-    request GET /nothing
-    expect 404
-    refute grep -qi x-request-id "$DIR/headers.last"
-    request GET /healthz
-    expect 404
+    serves_beside_site
     serves_metrics
     drops_lookalikes
     logged_as /var/log/apache2/microtrace-analyze.log "logged-$1" /analyze

@@ -29,11 +29,6 @@ stop() {
     wait_until none_runs lighttpd
 }
 
-restart() {
-    stop
-    start
-}
-
 reload() {
     kill_all lighttpd USR1
     sleep 1
@@ -41,14 +36,7 @@ reload() {
 
 @test "the service answers on lighttpd's port at /analyze and below /microtrace/, the site as before" {
     [ ! -s "$DIR/checked" ] || { cat "$DIR/checked" && false; }
-    serves ''
-    serves_below /microtrace
-    site_answers
-    request GET /nothing
-    expect 404
-    refute grep -qi x-request-id "$DIR/headers.last"
-    request GET /healthz
-    expect 404
+    serves_beside_site
     request GET /analyzer
     expect 404
     refute grep -qi x-request-id "$DIR/headers.last"

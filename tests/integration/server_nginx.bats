@@ -37,11 +37,6 @@ stop() {
     wait_until none_runs nginx
 }
 
-restart() {
-    stop
-    start
-}
-
 # The service as its unit would be restarted with nginx.
 restart_all() {
     kill_all multiwatch
@@ -57,14 +52,7 @@ reload() {
 
 @test "the service answers at /analyze and below /microtrace/, the site as before" {
     refute grep -q warn "$DIR/checked"
-    serves ''
-    serves_below /microtrace
-    site_answers
-    request GET /nothing
-    expect 404
-    refute grep -qi x-request-id "$DIR/headers.last"
-    request GET /healthz
-    expect 404
+    serves_beside_site
 }
 
 @test "metrics are for this machine alone, names with underscores are dropped, the log has both ids" {

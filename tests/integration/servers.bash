@@ -459,3 +459,21 @@ logged_as() {
     request GET "$3" -H "X-Request-ID: $2" "${@:4}"
     wait_until inside grep -qE " $3 .* $STATUS .* $2 .*$(trace_of_answer)" "$1"
 }
+
+# restart: by the test file's own stop and start.
+restart() {
+    stop
+    start
+}
+
+# serves_beside_site: the service is at /analyze and below /microtrace/, every other path is the site's.
+serves_beside_site() {
+    serves ''
+    serves_below /microtrace
+    site_answers
+    request GET /nothing
+    expect 404
+    refute grep -qi x-request-id "$DIR/headers.last"
+    request GET /healthz
+    expect 404
+}
