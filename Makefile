@@ -50,7 +50,7 @@ HTTP            := $(BUILD)/lib/http.a
 # What all who show traces share.
 VIEW            := $(BUILD)/lib/view.a
 ANALYZE_OBJS    := $(call objects,fcgi-app)
-AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export)
+AGENT_OBJS      := $(call objects,metrics-agent metrics-agent/scrape metrics-agent/export metrics-agent/page)
 CLI_OBJS        := $(call objects,cli)
 SUPERVISOR_OBJS := $(call objects,supervisor)
 # The gateways share a folder; a prefix says whose a file is, and what both have.
