@@ -9,11 +9,16 @@ load downstream
 
 OPEN_MS=2000
 
+# start_calling OPEN_MS [VARIABLE=VALUE...]
+start_calling() {
+    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
+        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS="$1" "${@:2}"
+}
+
 setup_file() {
     new_folder
     start_sink
-    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
-        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=$OPEN_MS
+    start_calling $OPEN_MS
 }
 
 # It goes on calling where a test failed before its end.
@@ -44,6 +49,9 @@ answered() {
 
 @test "4 processes, the service down: at most BREAKER_FAILURES + 4 attempts reach it" {
     local mode opened
+    stop_instance
+    # No probe comes while the requests are made, on a busy machine too.
+    start_calling 120000
     for mode in status reset close; do
         # All processes have a kept connection first.
         sink '{"delay_ms": 20}'
@@ -67,8 +75,7 @@ answered() {
     local refused
     stop_instance
     # Long enough for 200 requests on a busy machine.
-    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
-        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=120000
+    start_calling 120000
     open_it
     refused=$(metric 'downstream_requests_total{outcome="breaker_open"}')
     sink '{"delay_ms": 100}'
@@ -93,8 +100,7 @@ answered() {
     logs '.message == "breaker_opened"' | tail -n 1 >"$DIR/line"
     expect_json '.name == "microtrace.downstream" and .levelname == "WARNING" and .failures >= 5' <"$DIR/line"
     stop_instance
-    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
-        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=$OPEN_MS
+    start_calling $OPEN_MS
 }
 
 @test "4xx do not open it" {
@@ -164,8 +170,7 @@ prober() {
     local pid
     # A call that hangs for longer than the test needs to find the process, on a busy machine too.
     stop_instance
-    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
-        DOWNSTREAM_BACKOFF_MS=1-10 DOWNSTREAM_TIMEOUT_MS=8000 BREAKER_OPEN_MS=$OPEN_MS
+    start_calling $OPEN_MS DOWNSTREAM_TIMEOUT_MS=8000
     open_it '{"mode": "close"}'
     metric_is circuit_breaker_state 1
     sink '{"mode": "hang"}'
@@ -186,8 +191,7 @@ prober() {
     [ "$(seen .requests)" -ge 1 ]
     metric_is circuit_breaker_state 0
     stop_instance
-    start_instance WORKERS=4 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" \
-        DOWNSTREAM_BACKOFF_MS=1-10 BREAKER_OPEN_MS=$OPEN_MS
+    start_calling $OPEN_MS
 }
 
 @test "by hand: open, close, reset and status act on all processes" {

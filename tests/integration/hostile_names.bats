@@ -93,8 +93,9 @@ cgi() {
     SEGMENT=4096 start_agent
     mkdir spool/logs.quarantine.old.jsonl
     touch spool/logs.quarantine.old.jsonl/x
-    head -c 5000 /dev/zero | tr '\0' x >>spool/logs.jsonl
-    echo >>spool/logs.jsonl
+    # In one write: the agent seals a file of this size, and a line without its end is torn then.
+    printf '%05000d\n' 0 | tr 0 x >line
+    cat line >>spool/logs.jsonl
     until_true 10 test -s spool/logs.quarantine.jsonl
     before=$(stat -c %s spool/logs.quarantine.jsonl)
     echo 'no record' >>spool/logs.jsonl
