@@ -45,11 +45,11 @@ struct overview_error {
 /* A program with workers, or one that `microtrace run` runs. */
 struct overview_program {
     char name[OVERVIEW_NAME_MAX];
-    double busy, idle;                     /* workers that live now */
+    double busy, idle;                     /* workers that live now; NAN: it has none, ever */
     double runs, failures;                 /* in the range */
     double run_p95_s;                      /* NAN without runs */
     double last_success_s, last_failure_s; /* Unix time, 0 for none */
-    struct overview_line activity;         /* busy workers, or runs a minute */
+    struct overview_line activity;         /* busy workers, or of one without, runs a minute */
 };
 
 struct overview_process {
@@ -81,12 +81,15 @@ struct overview {
     uint64_t sequence; /* of the last sample: grows with each */
     unsigned range_s;  /* that lines and "in the range" are about: 300, 900 or 3600 */
     unsigned known_s;  /* of which so much has been seen */
+    unsigned
+        rows_s; /* the same for rows, whose ranges begin with a whole minute: up to 59 s more */
     char problem[512]; /* why the metrics file can't be read; "" if it can */
     /* Now: over the last 15 s. */
-    double rate, good_share; /* requests a second; 1 - 5xx / all, NAN without requests */
+    double rate;       /* requests a second; NAN where nothing counts any, or nothing is known */
+    double good_share; /* 1 - 5xx / all, NAN without requests */
     double p50_s, p95_s, p99_s, queue_p95_s; /* NAN without requests */
-    double busy, idle;
-    /* Over the range. */
+    double busy, idle;                       /* NAN where no program has workers */
+    /* Over the range: what the counters grew by. */
     double requests, client_errors, server_errors, abandoned, died;
     double range_p50_s, range_p95_s, range_p99_s;
     struct overview_line rates, server_error_shares, p50s, p95s, p99s, queue_p95s, busies, workers,

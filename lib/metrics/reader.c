@@ -2,7 +2,6 @@
 
 #include "lib/base/instance_file.h"
 #include "lib/metrics/catalog.h"
-#include "lib/metrics/slot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,14 +217,50 @@ void metrics_reader_histogram(const struct metrics_reader *reader,
     out->sum_steps = (int64_t)sums[cells - 1];
 }
 
+int metrics_reader_live_index(const struct metrics_reader *reader,
+                              const struct metrics_reader_series *series)
+{
+    for (int i = 0; i < METRICS_FILE_LIVE_GAUGES; i++) {
+        if (reader->live_owner[i] == series->record_offset)
+            return i;
+    }
+    return -1;
+}
+
 int64_t metrics_reader_live_gauge(const struct metrics_reader *reader,
                                   const struct metrics_reader_series *series)
 {
-    for (size_t i = 0; i < METRICS_FILE_LIVE_GAUGES; i++) {
-        if (reader->live_owner[i] == series->record_offset)
-            return (int64_t)reader->live_sum[i];
-    }
-    return 0;
+    const int index = metrics_reader_live_index(reader, series);
+
+    return index < 0 ? 0 : (int64_t)reader->live_sum[index];
+}
+
+int metrics_reader_slots(const struct metrics_reader *reader,
+                         enum metrics_slot_state states[METRICS_FILE_SLOTS])
+{
+    if (reader->map.base == NULL)
+        return -1;
+    return metrics_slot_states(&reader->map, reader->fd, states);
+}
+
+void metrics_reader_slot(const struct metrics_reader *reader, unsigned number,
+                         struct metrics_reader_slot *out)
+{
+    const struct metrics_file_slot *slot = &metrics_file_slots(&reader->map)[number];
+
+    assert(number < METRICS_FILE_SLOTS);
+    out->pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+    out->start_unix_ns = atomic_load_explicit(&slot->start_unix_ns, memory_order_relaxed);
+    for (size_t i = 0; i < METRICS_FILE_LIVE_GAUGES; i++)
+        out->live[i] = (int64_t)atomic_load_explicit(&slot->live[i], memory_order_relaxed);
+}
+
+bool metrics_reader_words(const struct metrics_reader *reader, struct metrics_words *words)
+{
+    if (reader->map.base == NULL)
+        return false;
+    atomic_init(&words->first, metrics_file_header(&reader->map)->shared);
+    return true;
 }
 
 bool metrics_reader_exemplar(const struct metrics_reader *reader,

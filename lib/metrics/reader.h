@@ -9,6 +9,8 @@
 #include "lib/base/ids.h"
 #include "lib/metrics/file.h"
 #include "lib/metrics/metrics.h"
+#include "lib/metrics/slot.h"
+#include "lib/metrics/words.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +113,33 @@ void metrics_reader_histogram(const struct metrics_reader *reader,
 /* Summed over the processes that lived at the last refresh. */
 int64_t metrics_reader_live_gauge(const struct metrics_reader *reader,
                                   const struct metrics_reader_series *series);
+
+/*
+ * The slots as they are at the moment of the call (docs/metrics-file.md, "Slots"). Returns 0, or -1
+ * if there is no file or its locks can't be looked at.
+ */
+int metrics_reader_slots(const struct metrics_reader *reader,
+                         enum metrics_slot_state states[METRICS_FILE_SLOTS]);
+
+/* What the slot's process has left there, whether it lives or not. */
+struct metrics_reader_slot {
+    uint64_t pid; /* in the process's own namespace */
+    uint64_t start_unix_ns;
+    int64_t live[METRICS_FILE_LIVE_GAUGES]; /* by metrics_reader_live_index */
+};
+
+void metrics_reader_slot(const struct metrics_reader *reader, unsigned number,
+                         struct metrics_reader_slot *out);
+
+/* Where slots keep their part of the live gauge, as of the last refresh; -1 if nowhere. */
+int metrics_reader_live_index(const struct metrics_reader *reader,
+                              const struct metrics_reader_series *series);
+
+/*
+ * The words that processes share, to be read only, for as long as the next refresh is to come.
+ * False if there is no file.
+ */
+bool metrics_reader_words(const struct metrics_reader *reader, struct metrics_words *words);
 
 /* The bucket's exemplar. False if there is none that is whole and lies in the bucket. */
 bool metrics_reader_exemplar(const struct metrics_reader *reader,

@@ -130,11 +130,10 @@ static bool is_free(const struct metrics_map *map, int fd, unsigned slot)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
-uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own)
+int metrics_slot_states(const struct metrics_map *map, int fd,
+                        enum metrics_slot_state states[METRICS_FILE_SLOTS])
 {
     const struct metrics_file_slot *slots = metrics_file_slots(map);
-    uint64_t died = atomic_load_explicit(&metrics_file_header(map)->shared[METRICS_SLOT_DIED_WORD],
-                                         memory_order_acquire);
     uint64_t started[METRICS_FILE_SLOTS];
     bool live[METRICS_FILE_SLOTS];
 
@@ -143,9 +142,27 @@ uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own)
     for (unsigned i = 0; i < METRICS_FILE_SLOTS; i++)
         started[i] = atomic_load_explicit(&slots[i].start_unix_ns, memory_order_acquire);
     if (metrics_slot_living(map, fd, live) < 0)
+        return -1;
+    for (unsigned i = 0; i < METRICS_FILE_SLOTS; i++) {
+        states[i] = METRICS_SLOT_FREE;
+        if (live[i])
+            states[i] = METRICS_SLOT_LIVING;
+        else if (started[i] != 0 && is_free(map, fd, i))
+            states[i] = METRICS_SLOT_DEAD;
+    }
+    return 0;
+}
+
+uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own)
+{
+    uint64_t died = atomic_load_explicit(&metrics_file_header(map)->shared[METRICS_SLOT_DIED_WORD],
+                                         memory_order_acquire);
+    enum metrics_slot_state states[METRICS_FILE_SLOTS];
+
+    if (metrics_slot_states(map, fd, states) < 0)
         return died;
     for (unsigned i = 0; i < METRICS_FILE_SLOTS; i++)
-        died += started[i] != 0 && !live[i] && i != own && is_free(map, fd, i);
+        died += states[i] == METRICS_SLOT_DEAD && i != own;
     return died;
 }
 

@@ -44,4 +44,14 @@ uint64_t metrics_slot_died(const struct metrics_map *map, int fd, unsigned own);
  */
 int metrics_slot_living(const struct metrics_map *map, int fd, bool live[METRICS_FILE_SLOTS]);
 
+enum metrics_slot_state {
+    METRICS_SLOT_FREE, /* never used, released, or being claimed */
+    METRICS_SLOT_LIVING,
+    METRICS_SLOT_DEAD, /* its process ended without releasing it, and nobody claimed it since */
+};
+
+/* The state of each slot, as metrics_slot_died counts them. Returns 0, or -1 and errno. */
+int metrics_slot_states(const struct metrics_map *map, int fd,
+                        enum metrics_slot_state states[METRICS_FILE_SLOTS]);
+
 #endif

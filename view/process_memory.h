@@ -1,0 +1,16 @@
+/*
+ * How much memory a process has, from /proc (proc(5)).
+ */
+#ifndef VIEW_PROCESS_MEMORY_H
+#define VIEW_PROCESS_MEMORY_H
+
+#include <stdint.h>
+
+/*
+ * Resident bytes of process `pid`, or 0 if they are not known: it can't be seen, is in a pid
+ * namespace of its own, or began after `since_ns` (Unix time, when somebody of that number was
+ * there), so that it is another one.
+ */
+uint64_t process_memory_resident(uint32_t pid, uint64_t since_ns);
+
+#endif
