@@ -180,6 +180,8 @@ static int open_scraper(struct agent *agent)
 {
     const struct scraper_settings settings = {.listen = agent->settings.listen,
                                               .run_dir = agent->settings.telemetry.run_dir,
+                                              .spool_dir = agent->settings.telemetry.spool_dir,
+                                              .page = agent->settings.page,
                                               .notify = &agent->notify,
                                               .wake = wake,
                                               .context = agent->multi};
@@ -307,6 +309,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (!answered)
         next = now;
     status = status_file_run(&status_file, &agent->exporters, now);
+    scraper_status(agent->scraper, &status_file.now);
     if (status < next)
         next = status;
     if (agent->within_ns < next)
