@@ -13,7 +13,7 @@
 
 enum {
     LOOK_MS = 500, /* between two looks whether clients that wait are still there */
-    TAG_MAX = PAGE_ASSETS_VERSION_MAX + 8,
+    TAG_MAX = 128,
     REST_MS = 1000, /* after the last answer, until its memory is given back */
 };
 
@@ -29,6 +29,8 @@ static const char *const safety[][2] = {
 };
 
 enum route { ROUTE_DOCUMENT, ROUTE_LIVE, ROUTE_CSS, ROUTE_JS, ROUTES };
+
+static const char *const paths[ROUTES] = {"/", "/live", "/page.css", "/page.js"};
 
 TAILQ_HEAD(requests, http_page_request);
 
@@ -54,7 +56,6 @@ struct http_page {
     size_t live, traces; /* of those that wait */
     bool stopping;
     uint64_t look_ns, rest_ns; /* when to look for clients that left, to give memory back; 0: not */
-    char version[PAGE_ASSETS_VERSION_MAX];
 };
 
 struct http_page *http_page_open(struct page *page, const char *listen)
@@ -66,7 +67,6 @@ struct http_page *http_page_open(struct page *page, const char *listen)
     server->page = page;
     server->listen = listen;
     TAILQ_INIT(&server->waiting);
-    page_assets_version(server->version);
     return server;
 }
 
@@ -77,7 +77,6 @@ void http_page_close(struct http_page *server)
 
 struct http_page_request *http_page_begin(struct http_page *server, const char *uri)
 {
-    static const char *const paths[ROUTES] = {"/", "/live", "/page.css", "/page.js"};
     const size_t path = strcspn(uri, "?");
     const char *const text = uri[path] == '?' ? uri + path + 1 : "";
     const size_t len = strlen(text);
@@ -173,23 +172,26 @@ static bool has_tag(const char *list, const char *tag)
 }
 
 static enum MHD_Result send_asset(struct http_page *server, struct MHD_Connection *connection,
-                                  const char *name)
+                                  const char *path)
 {
-    const struct page_asset *const asset = page_assets_find(name);
-    struct http_answer answer = {.length = asset->len};
+    struct http_answer answer = {.text = NULL};
     struct MHD_Response *response;
+    struct page_asset asset;
     char tag[TAG_MAX];
     bool packed = false, known;
 
+    if (page_assets_find(&asset, path) != 0)
+        return refuse(connection, MHD_HTTP_NOT_FOUND, "Not Found");
+    answer.length = asset.length;
     if (http_answer_accepts_gzip(header(connection, "Accept-Encoding"))) {
-        answer.text = malloc(asset->len);
+        answer.text = malloc(asset.length);
         if (answer.text != NULL) {
-            memcpy(answer.text, asset->bytes, asset->len);
+            memcpy(answer.text, asset.text, asset.length);
             packed = http_answer_pack(&answer);
         }
     }
     /* The two encodings are two representations (RFC 9110, section 8.8.3.3). */
-    (void)snprintf(tag, sizeof(tag), "\"%s%s\"", server->version, packed ? "-gz" : "");
+    (void)snprintf(tag, sizeof(tag), "\"%s%s\"", page_assets_version, packed ? "-gz" : "");
     known = has_tag(header(connection, "If-None-Match"), tag);
     if (!packed || known) {
         free(answer.text);
@@ -199,7 +201,7 @@ static enum MHD_Result send_asset(struct http_page *server, struct MHD_Connectio
         known ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
         : packed
             ? MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE)
-            : MHD_create_response_from_buffer(asset->len, (void *)(uintptr_t)asset->bytes,
+            : MHD_create_response_from_buffer(asset.length, (void *)(uintptr_t)asset.text,
                                               MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
         free(answer.text);
@@ -213,7 +215,7 @@ static enum MHD_Result send_asset(struct http_page *server, struct MHD_Connectio
         return MHD_NO;
     }
     return send_page(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
-                     known ? NULL : asset->type, "public, max-age=31536000, immutable");
+                     known ? NULL : asset.type, "public, max-age=31536000, immutable");
 }
 
 static size_t *count_of(struct http_page *server, const struct http_page_request *request)
@@ -354,7 +356,7 @@ enum MHD_Result http_page_handle(struct http_page *server, struct http_page_requ
     if (!head && strcmp(method, "GET") != 0)
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
     if (request->route == ROUTE_CSS || request->route == ROUTE_JS)
-        return send_asset(server, connection, request->route == ROUTE_CSS ? "page.css" : "page.js");
+        return send_asset(server, connection, paths[request->route]);
     if (request->long_query)
         return refuse(connection, MHD_HTTP_URI_TOO_LONG, "the query is longer than 2047 bytes");
     if (!request->parsed && page_query_parse(&request->query, request->text, &why) != 0)
