@@ -11,13 +11,13 @@ teardown() { common_teardown; }
 ask() {
     local path=$1
     shift
-    rm -f body head
-    STATUS=$(curl -s -m 20 -o body -D head -w '%{http_code}' --path-as-is "$@" \
+    rm -f body headers
+    STATUS=$(curl -s -m 20 -o body -D headers -w '%{http_code}' --path-as-is "$@" \
         "http://127.0.0.1:$AGENT_PORT$path")
 }
 
 has_header() {
-    tr -d '\r' <head | grep -qixF "$1" || { cat head; return 1; }
+    tr -d '\r' <headers | grep -qixF "$1" || { cat headers; return 1; }
 }
 
 # Where a negated command fails, the test would go on.
@@ -67,7 +67,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
         has_header 'Cross-Origin-Resource-Policy: same-origin'
         has_header 'Cache-Control: no-store'
         has_header 'X-Request-ID: mine'
-        lacks '^Access-Control' head
+        lacks '^Access-Control' headers
     done
 }
 
@@ -79,7 +79,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
         [ "$STATUS" = 200 ]
         has_header 'Cache-Control: public, max-age=31536000, immutable'
         cp body plain
-        tag=$(tr -d '\r' <head | awk 'tolower($1) == "etag:" { print $2 }')
+        tag=$(tr -d '\r' <headers | awk 'tolower($1) == "etag:" { print $2 }')
         [ -n "$tag" ]
         ask "$path" -H "If-None-Match: \"other\", $tag"
         [ "$STATUS" = 304 ]
@@ -87,7 +87,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
         ask "$path" -H 'Accept-Encoding: gzip'
         has_header 'Content-Encoding: gzip'
         has_header 'Vary: Accept-Encoding'
-        lacks "^ETag: $tag" head
+        lacks "^ETag: $tag" headers
         gzip -dc body | cmp - plain
         # The tag of the other encoding is another one.
         ask "$path" -H 'Accept-Encoding: gzip' -H "If-None-Match: $tag"
@@ -111,7 +111,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
     done
     ask / -I
     [ "$STATUS" = 200 ]
-    [ "$(tr -d '\r' <head | awk 'tolower($1) == "content-length:" { print $2 }')" -gt 0 ]
+    [ "$(tr -d '\r' <headers | awk 'tolower($1) == "content-length:" { print $2 }')" -gt 0 ]
     # It does not wait for a sample.
     ask /live -I
     [ "$STATUS" = 200 ]
@@ -167,7 +167,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
     [ "$STATUS" = 414 ] || [ "$STATUS" = 431 ] || [ "$STATUS" = 000 ]
     # A header line in what is looked for stays in the text.
     ask '/?find=%0d%0aX-Smuggled:%201'
-    lacks '^X-Smuggled' head
+    lacks '^X-Smuggled' headers
     lacks '<script' body
     ask '/?find=%3Cscript%3Ealert(1)%3C/script%3E'
     lacks '<script>alert' body
