@@ -12,6 +12,7 @@
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
+#include "metrics-agent/code_pages.h"
 #include "metrics-agent/export/exporters.h"
 #include "metrics-agent/export/probe.h"
 #include "metrics-agent/export/status_file.h"
@@ -444,6 +445,8 @@ int main(int argc, char **argv)
     }
     status_file_open(&status_file, &agent.exporters);
     tell_ready(&agent);
+    if (!agent.drain)
+        code_pages_rest();
     if (agent.drain)
         (void)exporters_publish(&agent.exporters);
     result = loop(&agent);

@@ -32,6 +32,7 @@ struct page *page_open(const struct page_settings *settings)
     if (page == NULL)
         return NULL;
     page->started_ns = clock_unix_ns();
+    page->due_ns = clock_monotonic_ns() + clock_ms_to_ns(PAGE_FIRST_MS);
     page->looker = looker_open(&looker);
     if (page->looker != NULL)
         return page;

@@ -17,6 +17,7 @@
 enum {
     PAGE_HTML_MAX = 4 << 20, /* bytes of a document */
     PAGE_SAMPLE_MS = 5000,   /* between two samples */
+    PAGE_FIRST_MS = 250,     /* before the first, so that the agent has begun its work */
     PAGE_PROBLEM_MAX = 512,  /* bytes, with the NUL */
     PAGE_RETRY_S = 5         /* after which to come again if the looker is busy */
 };

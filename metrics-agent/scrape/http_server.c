@@ -321,8 +321,11 @@ void http_server_close(struct http_server *server)
 {
     if (server == NULL)
         return;
-    if (server->page != NULL)
+    if (server->page != NULL && server->daemon != NULL) {
         http_page_stop(server->page);
+        /* Who waited is answered. */
+        (void)MHD_run(server->daemon);
+    }
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
     http_page_close(server->page);
