@@ -147,7 +147,7 @@ $(PROGRAM_DIR)/analyze: $(ANALYZE_OBJS) $(HTTP) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
 
-$(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(LIB)
+$(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
@@ -221,7 +221,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) 
 	    $(LIBS_metrics-agent) $(LIBS_microtrace)
 
 $(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
-                             $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+                             $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
@@ -231,13 +231,13 @@ $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
-$(BUILD)/tests/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+$(BUILD)/tests/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lcmocka -lm
 
 $(BUILD)/tests/bench/metrics_bench: $(BUILD)/obj/tests/bench/metrics_bench.o \
-                                    $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+                                    $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
@@ -248,7 +248,7 @@ $(BUILD)/tests/bench/text_bench: $(BUILD)/obj/tests/bench/text_bench.o $(LIB)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ -lm
 
 $(BUILD)/tests/bench/export_bench: $(BUILD)/obj/tests/bench/export_bench.o \
-                                   $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+                                   $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)

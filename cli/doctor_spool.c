@@ -5,6 +5,7 @@
 #include "cli/doctor_fix.h"
 #include "lib/base/instance_file.h"
 #include "lib/metrics/reader.h"
+#include "view/spool_words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -84,11 +85,11 @@ static struct doctor_text mend(const struct doctor *doctor, enum spool_report_ki
     case SPOOL_REPORT_AGENT_ODD:
         return doctor_format("ls -l %s/" AGENT_STATUS_FILE, doctor_quote(doctor->run_dir).text);
     case SPOOL_REPORT_EXPORT:
-        return doctor_format("%s --probe", doctor_exec_word("metrics-agent").text);
+        return doctor_format("%s %s", doctor_exec_word("metrics-agent").text, spool_words_probe);
     case SPOOL_REPORT_SLOW:
         return doctor_commands_set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
     case SPOOL_REPORT_SETTING:
-        return doctor_format("%s --check; %s", doctor_exec_word("metrics-agent").text,
+        return doctor_format("%s %s; %s", doctor_exec_word("metrics-agent").text, spool_words_check,
                              doctor_commands_restart(doctor, pid, user.text).text);
     case SPOOL_REPORT_LOSS_FULL:
     case SPOOL_REPORT_DISK:
@@ -100,7 +101,7 @@ static struct doctor_text mend(const struct doctor *doctor, enum spool_report_ki
         return doctor_format("chown -R --reference=%s %s && chmod 2770 %s", dir.text, dir.text,
                              dir.text);
     case SPOOL_REPORT_LOSS_OVERSIZE:
-        return own_command(doctor, "spool tail --no-follow");
+        return own_command(doctor, spool_words_oversize);
     case SPOOL_REPORT_IMPORT:
         return doctor_format("ls -l %s", dir.text);
     case SPOOL_REPORT_BOOKS:

@@ -87,21 +87,3 @@ double spool_agent_age_s(const struct spool_agent *agent, uint64_t at_ms)
         return -1;
     return at_ms < agent->now_ms ? (double)(agent->now_ms - at_ms) / 1e3 : 0;
 }
-
-const char *spool_agent_loss_words(int loss)
-{
-    switch ((enum spool_result)(loss + 1)) {
-    case SPOOL_NO_SPACE:
-        return "no_space: the file system is full, or a quota is used up";
-    case SPOOL_FULL:
-        return "full: the active file has reached its limit and no agent makes room";
-    case SPOOL_UNWRITABLE:
-        return "unwritable: the writers can't open or write the file; look at the rights of the "
-               "spool";
-    case SPOOL_OVERSIZE:
-        return "oversize: a record is larger than a spool takes";
-    case SPOOL_OK:
-        break;
-    }
-    return "";
-}

@@ -47,7 +47,4 @@ bool spool_agent_drained(const struct spool_agent *agent);
 /* Seconds since `at_ms`, 0 for the future; -1 for none. */
 double spool_agent_age_s(const struct spool_agent *agent, uint64_t at_ms);
 
-/* What a loss number means, in words. */
-const char *spool_agent_loss_words(int loss);
-
 #endif

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/families.h"
 #include "lib/metrics/reader.h"
+#include "view/spool_words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -182,23 +183,25 @@ static bool judge_export(struct spool_report *report, int i)
     const struct agent_status_signal *s = &agent->status.signals[i];
     const char *name = spool_signal_names[i];
     const size_t before = report->wrong_count;
+    char text[SPOOL_WORDS_MAX];
 
     if (agent->state != SPOOL_AGENT_LIVE && !spool_agent_drained(agent))
         return false;
     if (s->nowhere[0] != '\0' && s->mistaken)
-        WRONG(report, SPOOL_REPORT_SETTING, "%s: nothing is sent: %s", name, s->nowhere);
+        WRONG(report, SPOOL_REPORT_SETTING, "%s", spool_words_mistaken(text, name, s->nowhere));
     else if (s->nowhere[0] != '\0')
         NOTE(report, "%s: nothing is sent, the spool keeps the newest: %s", name, s->nowhere);
     if (s->failing_ms != 0)
-        WRONG(report, SPOOL_REPORT_EXPORT,
-              "%s: for %.0f s nothing has been delivered to %.200s: %.250s", name,
-              spool_agent_age_s(agent, s->failing_ms), s->endpoint, s->reason);
+        WRONG(report, SPOOL_REPORT_EXPORT, "%s",
+              spool_words_failing(text, name, spool_agent_age_s(agent, s->failing_ms), s->endpoint,
+                                  s->reason));
     if (s->unanswered_ms != 0)
-        WRONG(report, SPOOL_REPORT_EXPORT, "%s: %.200s has not answered for %.0f s", name,
-              s->endpoint, spool_agent_age_s(agent, s->unanswered_ms));
+        WRONG(report, SPOOL_REPORT_EXPORT, "%s",
+              spool_words_unanswered(text, name, s->endpoint,
+                                     spool_agent_age_s(agent, s->unanswered_ms)));
     if (s->failing_ms == 0 && s->rejected > 0)
-        WRONG(report, SPOOL_REPORT_EXPORT, "%s: the last answer rejected %llu records: %.250s",
-              name, (unsigned long long)s->rejected, s->reason);
+        WRONG(report, SPOOL_REPORT_EXPORT, "%s",
+              spool_words_rejected(text, name, s->rejected, s->reason));
     return report->wrong_count > before;
 }
 
@@ -212,15 +215,14 @@ static void judge_losses(struct spool_report *report, int i)
 
     for (int k = 0; k < AGENT_STATUS_LOSSES; k++) {
         const struct spool_agent_loss *const loss = &report->agent.lost[i][k];
+        char text[SPOOL_WORDS_MAX];
 
         if (loss->records > 0 && loss->now)
-            WRONG(report, loss_kinds[k],
-                  "%s: writers lose records, the last %.0f s ago, %llu so far (%s)",
-                  spool_signal_names[i], loss->age_s, (unsigned long long)loss->records,
-                  spool_agent_loss_words(k));
+            WRONG(report, loss_kinds[k], "%s",
+                  spool_words_losing(text, spool_signal_names[i], loss->age_s, loss->records, k));
         else if (loss->records > 0)
             NOTE(report, "%s: writers have lost %llu records (%s)", spool_signal_names[i],
-                 (unsigned long long)loss->records, spool_agent_loss_words(k));
+                 (unsigned long long)loss->records, spool_words_loss(k));
     }
 }
 
@@ -243,6 +245,7 @@ static void judge_imports(struct spool_report *report, int i)
 static void judge_agent(struct spool_report *report)
 {
     const struct spool_agent *const agent = &report->agent;
+    char text[SPOOL_WORDS_MAX];
 
     if (report->view.agent == SPOOL_VIEW_AGENT_UNKNOWN)
         NOTE(report, "this user can't see whether an agent runs (" SPOOL_FILES_LOCK ")");
@@ -269,7 +272,7 @@ static void judge_agent(struct spool_report *report)
                   instance_run_dir());
     }
     for (size_t i = 0; agent->state == SPOOL_AGENT_LIVE && i < agent->status.warning_count; i++)
-        NOTE(report, "the agent's settings: %s", agent->status.warnings[i]);
+        NOTE(report, "%s", spool_words_setting(text, agent->status.warnings[i]));
 }
 
 static void judge_signal(struct spool_report *report, int i, double asked, uint64_t now_ns)
@@ -280,6 +283,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
     const char *name = spool_signal_names[i];
     const uint64_t taken =
         seen->counts.delivered + seen->counts.rejected + seen->counts.quarantined;
+    char text[SPOOL_WORDS_MAX];
 
     const bool told = judge_export(report, i);
 
@@ -295,9 +299,7 @@ static void judge_signal(struct spool_report *report, int i, double asked, uint6
             NOTE(report,
                  "%s: nothing was ever sent; without an endpoint the spool keeps the newest", name);
         else
-            WRONG(report, SPOOL_REPORT_SLOW,
-                  "%s: the oldest record has waited for %.0f s; sending is slower than writing",
-                  name, r->oldest_s);
+            WRONG(report, SPOOL_REPORT_SLOW, "%s", spool_words_slow(text, name, r->oldest_s));
     }
     if (r->verdict == SPOOL_REPORT_MISSING)
         WRONG(report, SPOOL_REPORT_BOOKS,

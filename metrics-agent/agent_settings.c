@@ -15,6 +15,7 @@
 static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const protocols[] = {"http/json", "http/protobuf", NULL};
 static const char *const exporters[] = {"otlp", "none", NULL};
+static const char *const pages[] = {"local", "on", "off", NULL};
 
 static const struct config_setting own_rows[] = {
     {.name = "MICROTRACE_SPOOL_SEGMENT_BYTES",
@@ -36,7 +37,14 @@ static const struct config_setting own_rows[] = {
      .type = CONFIG_HOST_PORT,
      .offset = offsetof(struct agent_settings, listen),
      .fallback = "127.0.0.1:9464",
-     .help = "Where /metrics and /healthz are served."},
+     .help = "Where /metrics, /healthz and the page are served."},
+    {.name = "MICROTRACE_AGENT_PAGE",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct agent_settings, page),
+     .fallback = "local",
+     .choices = pages,
+     .help = "Whether the agent serves its page at /: local only where it listens on a loopback "
+             "address."},
     {.name = "OTEL_TRACES_EXPORTER",
      .type = CONFIG_CHOICE,
      .offset = offsetof(struct agent_settings, exporter[SPOOL_TRACES]),

@@ -19,6 +19,8 @@ enum {
 };
 
 enum agent_compression { AGENT_COMPRESSION_NONE, AGENT_COMPRESSION_GZIP };
+/* Where / is served: if only this machine can reach it, always, never. */
+enum agent_page { AGENT_PAGE_LOCAL, AGENT_PAGE_ON, AGENT_PAGE_OFF };
 enum agent_protocol { AGENT_PROTOCOL_JSON, AGENT_PROTOCOL_PROTOBUF };
 
 /* How one signal is exported. */
@@ -41,6 +43,7 @@ struct agent_settings {
     uint64_t segment_bytes;      /* MICROTRACE_SPOOL_SEGMENT_BYTES */
     uint64_t keep_bytes;         /* MICROTRACE_SPOOL_KEEP_BYTES */
     const char *listen;          /* MICROTRACE_AGENT_LISTEN */
+    int page;                    /* MICROTRACE_AGENT_PAGE: enum agent_page */
     int exporter[SPOOL_SIGNALS]; /* OTEL_TRACES_EXPORTER, ...: 0 otlp, 1 none */
     struct agent_export export[SPOOL_SIGNALS];
 };

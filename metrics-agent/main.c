@@ -12,6 +12,7 @@
 #include "lib/trace/resource.h"
 #include "metrics-agent/agent_metrics.h"
 #include "metrics-agent/agent_settings.h"
+#include "metrics-agent/code_pages.h"
 #include "metrics-agent/export/exporters.h"
 #include "metrics-agent/export/probe.h"
 #include "metrics-agent/export/status_file.h"
@@ -180,6 +181,8 @@ static int open_scraper(struct agent *agent)
 {
     const struct scraper_settings settings = {.listen = agent->settings.listen,
                                               .run_dir = agent->settings.telemetry.run_dir,
+                                              .spool_dir = agent->settings.telemetry.spool_dir,
+                                              .page = agent->settings.page,
                                               .notify = &agent->notify,
                                               .wake = wake,
                                               .context = agent->multi};
@@ -307,6 +310,7 @@ static uint64_t run(struct agent *agent, uint64_t now)
     if (!answered)
         next = now;
     status = status_file_run(&status_file, &agent->exporters, now);
+    scraper_status(agent->scraper, &status_file.now);
     if (status < next)
         next = status;
     if (agent->within_ns < next)
@@ -441,6 +445,8 @@ int main(int argc, char **argv)
     }
     status_file_open(&status_file, &agent.exporters);
     tell_ready(&agent);
+    if (!agent.drain)
+        code_pages_rest();
     if (agent.drain)
         (void)exporters_publish(&agent.exporters);
     result = loop(&agent);

@@ -36,11 +36,26 @@ struct page_query {
     uint64_t after;            /* /live */
 };
 
-struct page_answer {
-    unsigned status;
-    const char *type; /* static */
-    char *body;       /* malloc'd; becomes the server's */
-    size_t length;
-};
+enum { PAGE_QUERY_MAX = 2048 /* bytes of a query, still encoded */ };
+
+/*
+ * Reads what stands behind the "?" of a URL, without a fragment; "" for nothing, minutes are 5
+ * then. Names it does not know are skipped; of one that comes twice the last counts. Returns 0, or
+ * -1 with a static text in *why that says what is wrong with which name. Pure.
+ */
+int page_query_parse(struct page_query *query, const char *text, const char **why);
+
+/* Whether the spool has to be asked. */
+bool page_query_wants_traces(const struct page_query *query);
+
+/* Whether both ask the spool for the same. */
+bool page_query_same_traces(const struct page_query *a, const struct page_query *b);
+
+/*
+ * Whether a Host header, NULL for none, names this machine's page: an IP address, localhost or
+ * `listen`'s own host, with any port. A name that somebody else's DNS leads here is not taken: a
+ * page of theirs could read ours (DNS rebinding). Pure.
+ */
+bool page_query_host(const char *host, const char *listen);
 
 #endif

@@ -1,23 +1,22 @@
 #include "metrics-agent/scrape/http_server.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/json_writer.h"
-#include "lib/base/request_id.h"
 #include "lib/base/text.h"
 #include "metrics-agent/scrape/connections.h"
+#include "metrics-agent/scrape/http_answer.h"
+#include "metrics-agent/scrape/http_page.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum {
     HOST_MAX = 256,
@@ -26,21 +25,19 @@ enum {
     /* That libmicrohttpd accepts before it sees that others were shut down: two rounds of ten. */
     CLOSING_MAX = 64,
     CONNECTION_MEMORY = 32768,
-    JSON_MAX = 1024,
-    GZIP_WINDOW = 15 + 16,
-    GZIP_MEMORY = 8,
 };
 
 struct http_server {
     struct MHD_Daemon *daemon;
     struct connections *connections;
+    struct http_page *page; /* NULL for none */
+    const char *listen;
+    bool local;
     int fd;
     http_server_metrics *metrics;
     http_server_problem *problem;
     void *context;
 };
-
-static const char json_type[] = "application/json";
 
 /* Takes [HOST]:PORT or HOST:PORT apart. Returns the port, or NULL. */
 static const char *split_listen(const char *listen, char host[HOST_MAX])
@@ -94,59 +91,24 @@ static int open_socket(const char *listen, char reason[HTTP_SERVER_REASON_MAX])
     return fd;
 }
 
-/* Whether the header names gzip and does not weigh it zero (RFC 9110, section 12.5.3). */
-static bool accepts_gzip(const char *header)
+/* Whether only this machine can reach the socket. */
+static bool is_local(int fd)
 {
-    while (header != NULL && *header != '\0') {
-        size_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof address;
 
-        header += strspn(header, " \t,");
-        len = strcspn(header, ",");
-        if (strncasecmp(header, "gzip", 4) == 0 && strcspn(header, " \t;,") == 4) {
-            const char *const end = header + len;
-
-            /* Parameter names are in any case of letters (RFC 9110, section 5.6.6). */
-            while (header < end && strncasecmp(header, "q=", 2) != 0)
-                header++;
-            return header == end || strtod(header + 2, NULL) > 0;
-        }
-        header += len;
-    }
-    return false;
-}
-
-/* Replaces the text by its gzip; returns false and leaves it where that fails. */
-static bool pack(struct http_server_page *page)
-{
-    z_stream stream = {.zalloc = NULL};
-    unsigned char *packed;
-    size_t bound;
-    bool done;
-
-    if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
+    if (getsockname(fd, &address.any, &size) != 0)
         return false;
-    bound = deflateBound(&stream, page->length);
-    packed = malloc(bound);
-    stream.next_in = (unsigned char *)page->text;
-    stream.avail_in = (uInt)page->length;
-    stream.next_out = packed;
-    stream.avail_out = (uInt)bound;
-    done = packed != NULL && deflate(&stream, Z_FINISH) == Z_STREAM_END;
-    if (done) {
-        free(page->text);
-        page->text = (char *)packed;
-        page->length = stream.total_out;
-    } else {
-        free(packed);
-    }
-    (void)deflateEnd(&stream);
-    return done;
-}
-
-static bool add(struct MHD_Response *response, const char *name, const char *value)
-{
-    return MHD_add_response_header(response, name, value) == MHD_YES;
+    if (address.any.sa_family == AF_INET)
+        return ntohl(address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address.any.sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr) ||
+            (IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr) &&
+             address.v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }
 
 /* Calls of libmicrohttpd about a connection that it has accepted, or is about to close. */
@@ -182,52 +144,41 @@ static void begin(struct http_server *server, struct MHD_Connection *connection)
         connections_begin(server->connections, info->socket_context, clock_monotonic_ns());
 }
 
+/* The state of a request that is not the page's, once its header was seen. */
+static char seen;
+
+/* The first call of libmicrohttpd about a request: what it returns is the request's state. */
+static void *request_begun(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_server *server = context;
+
+    (void)connection;
+    return server->page != NULL ? http_page_begin(server->page, uri) : NULL;
+}
+
 static void request_completed(void *context, struct MHD_Connection *connection, void **state,
                               enum MHD_RequestTerminationCode code)
 {
-    (void)state;
+    struct http_server *server = context;
+
     (void)code;
-    begin(context, connection);
-}
-
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
-                              struct MHD_Response *response, const char *type)
-{
-    const char *own = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-ID");
-    char id[REQUEST_ID_MAX + 1];
-    enum MHD_Result result = MHD_NO;
-
-    if (response == NULL)
-        return MHD_NO;
-    request_id_choose(id, own);
-    if (add(response, "X-Request-ID", id) && add(response, "Content-Type", type) &&
-        add(response, "X-Content-Type-Options", "nosniff") &&
-        (status != MHD_HTTP_METHOD_NOT_ALLOWED || add(response, "Allow", "GET, HEAD")))
-        result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
+    if (*state != NULL && *state != &seen)
+        http_page_end(server->page, *state);
+    *state = NULL;
+    begin(server, connection);
 }
 
 /* {"<key>":"<value>"} */
 static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned status,
                                    const char *key, const char *value)
 {
-    char json[JSON_MAX];
-    struct json_writer w;
-
-    json_writer_init(&w, json, sizeof json);
-    json_writer_begin_object(&w);
-    json_writer_key_string(&w, key, value);
-    json_writer_end_object(&w);
-    if (w.overflow)
-        return MHD_NO;
-    return answer(connection, status,
-                  MHD_create_response_from_buffer(w.len, json, MHD_RESPMEM_MUST_COPY), json_type);
+    return http_answer_send(connection, status, http_answer_json(key, value),
+                            http_answer_json_type);
 }
 
 static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Connection *connection)
 {
-    struct http_server_page page = {.text = NULL};
+    struct http_answer page = {.text = NULL};
     char reason[HTTP_SERVER_REASON_MAX];
     struct MHD_Response *response;
     bool packed = false;
@@ -236,19 +187,20 @@ static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Con
                         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"), &page,
                         reason) != 0)
         return answer_json(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "detail", reason);
-    if (accepts_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding")))
-        packed = pack(&page);
+    if (http_answer_accepts_gzip(
+            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding")))
+        packed = http_answer_pack(&page);
     response = MHD_create_response_from_buffer(page.length, page.text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(page.text);
         return MHD_NO;
     }
-    if ((packed && !add(response, "Content-Encoding", "gzip")) ||
-        !add(response, "Vary", "Accept, Accept-Encoding")) {
+    if ((packed && !http_answer_add(response, "Content-Encoding", "gzip")) ||
+        !http_answer_add(response, "Vary", "Accept, Accept-Encoding")) {
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return answer(connection, MHD_HTTP_OK, response, page.content_type);
+    return http_answer_send(connection, MHD_HTTP_OK, response, page.content_type);
 }
 
 static enum MHD_Result answer_health(struct http_server *server, struct MHD_Connection *connection)
@@ -264,7 +216,6 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
 {
-    static char seen;
     struct http_server *server = context;
     bool metrics = strcmp(url, "/metrics") == 0, health = strcmp(url, "/healthz") == 0;
 
@@ -280,6 +231,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     begin(server, connection);
+    if (*state != &seen)
+        return http_page_handle(server->page, *state, connection, method);
     if (!metrics && !health)
         return answer_json(connection, MHD_HTTP_NOT_FOUND, "detail", "Not Found");
     /* libmicrohttpd leaves the body of an answer to HEAD out. */
@@ -317,7 +270,8 @@ static int start(struct http_server *server, int socket_fd)
         return -1;
     /* libmicrohttpd's own timeout begins anew with each byte: 0 is none. */
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, socket_fd,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, server,
+        MHD_OPTION_LISTEN_SOCKET, socket_fd, MHD_OPTION_URI_LOG_CALLBACK, request_begun, server,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(most + CLOSING_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
         0U, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED,
@@ -352,6 +306,8 @@ struct http_server *http_server_open(const char *listen, http_server_metrics *me
         free(server);
         return NULL;
     }
+    server->listen = listen;
+    server->local = is_local(socket_fd);
     if (start(server, socket_fd) != 0) {
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the HTTP server can't be started");
         (void)close(socket_fd);
@@ -365,10 +321,27 @@ void http_server_close(struct http_server *server)
 {
     if (server == NULL)
         return;
+    if (server->page != NULL && server->daemon != NULL) {
+        http_page_stop(server->page);
+        /* Who waited is answered. */
+        (void)MHD_run(server->daemon);
+    }
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
+    http_page_close(server->page);
     connections_close(server->connections);
     free(server);
+}
+
+bool http_server_is_local(const struct http_server *server)
+{
+    return server->local;
+}
+
+int http_server_add_page(struct http_server *server, struct page *page)
+{
+    server->page = http_page_open(page, server->listen);
+    return server->page != NULL ? 0 : -1;
 }
 
 int http_server_fd(const struct http_server *server)
@@ -378,10 +351,13 @@ int http_server_fd(const struct http_server *server)
 
 uint64_t http_server_timeout_ms(const struct http_server *server)
 {
-    const uint64_t now = clock_monotonic_ns(), due = connections_expire(server->connections, now);
+    const uint64_t now = clock_monotonic_ns();
+    const uint64_t page_due = server->page != NULL ? http_page_run(server->page, now) : UINT64_MAX;
+    uint64_t due = connections_expire(server->connections, now), ms = UINT64_MAX;
     MHD_UNSIGNED_LONG_LONG timeout;
-    uint64_t ms = UINT64_MAX;
 
+    if (page_due < due)
+        due = page_due > now ? page_due : now;
     if (due != UINT64_MAX)
         ms = (due - now + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
     return MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout < ms ? timeout : ms;

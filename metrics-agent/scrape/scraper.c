@@ -3,6 +3,8 @@
 #include "lib/base/clock.h"
 #include "lib/metrics/exposition.h"
 #include "lib/metrics/reader.h"
+#include "metrics-agent/agent_settings.h"
+#include "metrics-agent/page/page.h"
 #include "metrics-agent/scrape/exposition_negotiate.h"
 
 #include <errno.h>
@@ -25,6 +27,7 @@ struct scraper {
     struct scraper_settings settings;
     struct http_server *http;
     struct metrics_reader *reader;
+    struct page *page; /* NULL for none */
     pthread_t thread;
     int stop_fd;
     bool reading; /* the metrics file's index was not seen whole yet */
@@ -35,6 +38,7 @@ struct scraper {
     uint64_t asked, answered; /* questions for fresh counts; open while they differ */
     uint64_t working_ns;      /* since when the main thread works, 0 while it waits */
     char problem[SCRAPER_PROBLEM_MAX];
+    struct agent_status status;
 
     char told[SCRAPER_PROBLEM_MAX]; /* the thread's own copy */
 };
@@ -72,7 +76,7 @@ static int read_step(struct scraper *s)
     return result < 0 ? -1 : 0;
 }
 
-static int page_of_metrics(void *context, const char *accept, struct http_server_page *page,
+static int page_of_metrics(void *context, const char *accept, struct http_answer *page,
                            char reason[HTTP_SERVER_REASON_MAX])
 {
     struct exposition_choice choice = exposition_negotiate(accept);
@@ -92,7 +96,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_server
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the metrics file can't be read now");
         return -1;
     }
-    *page = (struct http_server_page){
+    *page = (struct http_answer){
         .text = out.text, .length = out.len, .content_type = choice.content_type};
     return 0;
 }
@@ -113,6 +117,33 @@ static const char *problem_of_agent(void *context)
                        "nothing is sent: the agent has waited for a disk for %llu s",
                        (unsigned long long)stuck_s);
     return s->told[0] != '\0' ? s->told : NULL;
+}
+
+/* Takes the page's next sample when that is due. Returns the milliseconds until it is again. */
+static uint64_t sample(struct scraper *s)
+{
+    const struct metrics_reader *reader = s->reader;
+    const char *problem = "", *wrong;
+    struct agent_status status;
+    uint64_t now;
+
+    if (s->page == NULL)
+        return POLL_MAX_MS;
+    now = clock_monotonic_ns();
+    if (now >= page_sample_due(s->page)) {
+        ask_for_counts(s);
+        if (read_step(s) != 0) {
+            reader = NULL;
+            problem = metrics_reader_problem(s->reader);
+        }
+        wrong = problem_of_agent(s);
+        (void)pthread_mutex_lock(&s->lock);
+        status = s->status;
+        (void)pthread_mutex_unlock(&s->lock);
+        page_sample(s->page, reader, problem, &status, wrong != NULL ? wrong : "", now);
+        metrics_reader_rest(s->reader);
+    }
+    return (page_sample_due(s->page) - now) / CLOCK_NS_PER_MS + 1;
 }
 
 /* Tells the watchdog when that is due. Returns the milliseconds until it is again. */
@@ -136,11 +167,14 @@ static void *serve(void *context)
     struct scraper *s = context;
 
     for (;;) {
-        struct pollfd fds[2] = {{.fd = s->stop_fd, .events = POLLIN},
-                                {.fd = http_server_fd(s->http), .events = POLLIN}};
-        const uint64_t due = http_server_timeout_ms(s->http), ping_due = ping(s);
-        const uint64_t timeout = s->reading ? 0 : due < ping_due ? due : ping_due;
-        const int ready = poll(fds, 2, timeout < POLL_MAX_MS ? (int)timeout : POLL_MAX_MS);
+        struct pollfd fds[3] = {
+            {.fd = s->stop_fd, .events = POLLIN},
+            {.fd = http_server_fd(s->http), .events = POLLIN},
+            {.fd = s->page != NULL ? looker_fd(page_looker(s->page)) : -1, .events = POLLIN}};
+        const uint64_t sample_due = sample(s), due = http_server_timeout_ms(s->http);
+        const uint64_t ping_due = ping(s), first = due < ping_due ? due : ping_due;
+        const uint64_t timeout = s->reading ? 0 : first < sample_due ? first : sample_due;
+        const int ready = poll(fds, 3, timeout < POLL_MAX_MS ? (int)timeout : POLL_MAX_MS);
 
         if (ready < 0 && errno != EINTR)
             clock_sleep_ns(clock_ms_to_ns(PAUSE_MS));
@@ -166,6 +200,19 @@ static int start_thread(struct scraper *s)
     return error;
 }
 
+/* Returns 0, or an error number. */
+static int add_page(struct scraper *s)
+{
+    const struct page_settings settings = {.run_dir = s->settings.run_dir,
+                                           .spool_dir = s->settings.spool_dir};
+
+    if (s->settings.page == AGENT_PAGE_OFF ||
+        (s->settings.page == AGENT_PAGE_LOCAL && !http_server_is_local(s->http)))
+        return 0;
+    s->page = page_open(&settings);
+    return s->page != NULL && http_server_add_page(s->http, s->page) == 0 ? 0 : ENOMEM;
+}
+
 static int init_lock(struct scraper *s)
 {
     pthread_condattr_t attributes;
@@ -183,6 +230,7 @@ static int init_lock(struct scraper *s)
 static void release(struct scraper *s)
 {
     http_server_close(s->http);
+    page_close(s->page);
     metrics_reader_close(s->reader);
     if (s->stop_fd >= 0)
         (void)close(s->stop_fd);
@@ -207,7 +255,9 @@ struct scraper *scraper_start(const struct scraper_settings *settings,
                 release(s);
                 return NULL;
             }
-            error = start_thread(s);
+            error = add_page(s);
+            if (error == 0)
+                error = start_thread(s);
         } else {
             error = s->stop_fd < 0 ? errno : ENOMEM;
         }
@@ -262,6 +312,15 @@ void scraper_problem(struct scraper *s, const char *text)
         return;
     (void)pthread_mutex_lock(&s->lock);
     (void)snprintf(s->problem, sizeof s->problem, "%s", text);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void scraper_status(struct scraper *s, const struct agent_status *status)
+{
+    if (s == NULL || s->page == NULL)
+        return;
+    (void)pthread_mutex_lock(&s->lock);
+    s->status = *status;
     (void)pthread_mutex_unlock(&s->lock);
 }
 

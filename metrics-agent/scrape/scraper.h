@@ -1,13 +1,14 @@
 /*
- * The thread that answers /metrics and /healthz. It reads the metrics file and nothing else, so
- * that no disk, no spool and no collector can hold a scrape up: those are the main thread's, which
- * may have to wait in a system call for as long as a disk takes (a read, a rename, an fdatasync of
- * seconds).
+ * The thread that answers /metrics, /healthz and the page, and that takes the page's sample of the
+ * metrics file every few seconds. It reads that file and nothing else, so that no disk, no spool
+ * and no collector can hold a scrape up: those are the main thread's, which may have to wait in a
+ * system call for as long as a disk takes (a read, a rename, an fdatasync of seconds), and the
+ * looker's (metrics-agent/page/looker.h).
  *
  * The two meet here alone. A scrape asks for fresh counts and waits SCRAPER_FRESH_MS for them at
- * most; while a question is open the next scrapes do not wait at all, and all of them tell what the
- * metrics file says. Besides that the main thread says what is wrong with the spool, and whether it
- * is at work, which is what /healthz tells.
+ * most; so does a sample. While a question is open the next scrapes do not wait at all, and all of
+ * them tell what the metrics file says. Besides that the main thread says what is wrong with the
+ * spool, and whether it is at work, which is what /healthz tells.
  *
  * This thread also tells the service manager's watchdog that it goes on. The main thread does not:
  * a disk that hangs would have the agent killed, and /metrics with it. That one is /healthz's to
@@ -19,6 +20,7 @@
 #define METRICS_AGENT_SCRAPE_SCRAPER_H
 
 #include "lib/base/notify.h"
+#include "lib/spool/agent_status.h"
 #include "metrics-agent/scrape/http_server.h"
 
 #include <stdbool.h>
@@ -36,7 +38,8 @@ enum {
 struct scraper;
 
 struct scraper_settings {
-    const char *listen, *run_dir;
+    const char *listen, *run_dir, *spool_dir;
+    int page;                    /* enum agent_page */
     const struct notify *notify; /* pinged by the thread; borrowed, NULL for none */
     void (*wake)(void *context); /* from the scraper's thread: ends the main thread's wait */
     void *context;
@@ -60,6 +63,9 @@ void scraper_fresh(struct scraper *scraper);
 
 /* What /healthz answers as 503, one line; "" while all is well. */
 void scraper_problem(struct scraper *scraper, const char *text);
+
+/* How the exports go, for the page. */
+void scraper_status(struct scraper *scraper, const struct agent_status *status);
 
 /* The main thread begins to wait for events, or to work. */
 void scraper_waiting(struct scraper *scraper);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is used by the tests
 # What the tests of the agent share: a sink, an agent, writers, and what the books say. Each test
 # has a folder of its own. ENVIRONMENT holds further settings of the agent, SEGMENT, KEEP (of delivered
-# records: none) and PREFIX (a command to run it by) too.
+# records: none), LISTEN (127.0.0.1) and PREFIX (a command to run it by) too.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
@@ -80,7 +80,7 @@ stop_sink() {
 # launch_agent [ARGUMENT...]: starts it and does not wait for it.
 launch_agent() {
     env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" \
-        MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" \
+        MICROTRACE_AGENT_LISTEN="${LISTEN:-127.0.0.1}:$AGENT_PORT" \
         MICROTRACE_SPOOL_SEGMENT_BYTES="${SEGMENT:-65536}" \
         MICROTRACE_SPOOL_KEEP_BYTES="${KEEP:-0}" \
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$SINK_PORT" "${ENVIRONMENT[@]}" \

@@ -36,6 +36,24 @@ static int clean(void **state)
     return clearenv();
 }
 
+static void page_is_local_unless_set(void **state)
+{
+    char error[CONFIG_ERROR_MAX];
+
+    (void)state;
+    load();
+    assert_int_equal(settings.page, AGENT_PAGE_LOCAL);
+    assert_int_equal(setenv("MICROTRACE_AGENT_PAGE", "on", 1), 0);
+    load();
+    assert_int_equal(settings.page, AGENT_PAGE_ON);
+    assert_int_equal(setenv("MICROTRACE_AGENT_PAGE", "off", 1), 0);
+    load();
+    assert_int_equal(settings.page, AGENT_PAGE_OFF);
+    assert_int_equal(setenv("MICROTRACE_AGENT_PAGE", "yes", 1), 0);
+    assert_int_equal(agent_settings_load(&settings, warn, error), -1);
+    assert_non_null(strstr(error, "MICROTRACE_AGENT_PAGE"));
+}
+
 static void nothing_set_sends_nothing(void **state)
 {
     (void)state;
@@ -262,6 +280,7 @@ static void a_header_file_is_followed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(page_is_local_unless_set, clean),
         cmocka_unit_test_setup(nothing_set_sends_nothing, clean),
         cmocka_unit_test_setup(base_and_own_endpoints, clean),
         cmocka_unit_test_setup(own_values_win_over_general_ones, clean),

@@ -1,0 +1,145 @@
+#include "metrics-agent/page/page.h"
+
+#include "lib/base/clock.h"
+#include "metrics-agent/page/html.h"
+#include "metrics-agent/page/page_overview.h"
+#include "metrics-agent/page/page_traces.h"
+#include "view/overview.h"
+#include "view/verdict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct page {
+    struct looker *looker;
+    uint64_t started_ns; /* Unix time */
+    uint64_t due_ns;
+    uint64_t sequence;
+    struct agent_status status;
+    char agent[PAGE_PROBLEM_MAX];
+    char results[SPOOL_SIGNALS][AGENT_STATUS_TEXT_MAX];
+    struct overview overview; /* of the last sample, over the range that was asked for last */
+    struct verdict verdict;
+};
+
+struct page *page_open(const struct page_settings *settings)
+{
+    const struct looker_settings looker = {
+        .write = page_traces_write, .run_dir = settings->run_dir, .spool_dir = settings->spool_dir};
+    struct page *const page = calloc(1, sizeof(*page));
+
+    if (page == NULL)
+        return NULL;
+    page->started_ns = clock_unix_ns();
+    page->due_ns = clock_monotonic_ns() + clock_ms_to_ns(PAGE_FIRST_MS);
+    page->looker = looker_open(&looker);
+    if (page->looker != NULL)
+        return page;
+    free(page);
+    return NULL;
+}
+
+void page_close(struct page *page)
+{
+    if (page == NULL)
+        return;
+    looker_close(page->looker);
+    free(page);
+}
+
+struct looker *page_looker(struct page *page)
+{
+    return page->looker;
+}
+
+uint64_t page_sample_due(const struct page *page)
+{
+    return page->due_ns;
+}
+
+void page_sample(struct page *page, const struct metrics_reader *reader, const char *problem,
+                 const struct agent_status *status, const char *agent, uint64_t now_ns)
+{
+    (void)reader;
+    page->due_ns = now_ns + clock_ms_to_ns(PAGE_SAMPLE_MS);
+    page->sequence++;
+    page->status = *status;
+    (void)snprintf(page->agent, sizeof(page->agent), "%s", agent);
+    page->overview.at_ns = clock_unix_ns();
+    page->overview.sequence = page->sequence;
+    (void)snprintf(page->overview.problem, sizeof(page->overview.problem), "%s", problem);
+}
+
+uint64_t page_sequence(const struct page *page)
+{
+    return page->sequence;
+}
+
+static void look(struct page *page, const struct page_query *query)
+{
+    page->overview.range_s = query->minutes * 60;
+    verdict_make(&page->verdict, &page->overview, &page->status, page->agent);
+}
+
+static struct page_agent about_agent(struct page *page)
+{
+    struct page_agent agent = {.version = MICROTRACE_VERSION, .started_ns = page->started_ns};
+
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        const struct agent_status_signal *const signal = &page->status.signals[i];
+
+        (void)snprintf(page->results[i], sizeof(page->results[i]), "%s",
+                       signal->endpoint[0] != '\0' ? signal->reason : signal->nowhere);
+        agent.results[i] = page->results[i];
+        agent.endpoints[i] = signal->endpoint;
+    }
+    return agent;
+}
+
+static char *finish(struct html *html, size_t *len)
+{
+    *len = html->len;
+    if (!html->full && html->text != NULL)
+        return html->text;
+    html_free(html);
+    return NULL;
+}
+
+char *page_document(struct page *page, const struct page_query *query, const char *section,
+                    size_t *len)
+{
+    const struct page_agent agent = about_agent(page);
+    struct html html = {.max = PAGE_HTML_MAX};
+
+    look(page, query);
+    page_overview_begin(&html, query);
+    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    if (section != NULL)
+        html_raw(&html, section);
+    else
+        page_overview_traces(&html, query);
+    page_overview_end(&html, &agent);
+    return finish(&html, len);
+}
+
+char *page_main(struct page *page, const struct page_query *query, size_t *len)
+{
+    const struct page_agent agent = about_agent(page);
+    struct html html = {.max = PAGE_HTML_MAX};
+
+    look(page, query);
+    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    return finish(&html, len);
+}
+
+char *page_no_traces(const char *why, size_t *len)
+{
+    struct html html = {.max = PAGE_HTML_MAX};
+
+    html_raw(&html, "<section id=\"traces\" aria-labelledby=\"traces-title\">"
+                    "<h2 id=\"traces-title\">Traces</h2><p role=\"status\">");
+    html_text(&html, why);
+    html_raw(&html, "</p></section>");
+    return finish(&html, len);
+}

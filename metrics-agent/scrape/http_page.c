@@ -1,0 +1,443 @@
+#include "metrics-agent/scrape/http_page.h"
+
+#include "lib/base/clock.h"
+#include "metrics-agent/page/page_assets.h"
+#include "metrics-agent/scrape/http_answer.h"
+
+#include <malloc.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+    LOOK_MS = 500, /* between two looks whether clients that wait are still there */
+    TAG_MAX = 128,
+    REST_MS = 1000, /* after the last answer, until its memory is given back */
+};
+
+static const char html_type[] = "text/html; charset=utf-8";
+
+static const char *const safety[][2] = {
+    {"Content-Security-Policy",
+     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
+    {"Referrer-Policy", "no-referrer"},
+    {"X-Frame-Options", "DENY"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+};
+
+enum route { ROUTE_DOCUMENT, ROUTE_LIVE, ROUTE_CSS, ROUTE_JS, ROUTES };
+
+static const char *const paths[ROUTES] = {"/", "/live", "/page.css", "/page.js"};
+
+TAILQ_HEAD(requests, http_page_request);
+
+struct http_page_request {
+    enum route route;
+    bool seen;       /* its header was */
+    bool parsed;     /* `query` is set */
+    bool waiting;    /* it is suspended, and on the list */
+    bool over;       /* it has waited long enough */
+    uint64_t due_ns; /* when that is */
+    struct MHD_Connection *connection;
+    TAILQ_ENTRY(http_page_request) entry;
+    struct looker_question *question;
+    struct page_query query;
+    bool long_query;
+    char text[]; /* of the query */
+};
+
+struct http_page {
+    struct page *page;
+    const char *listen;
+    struct requests waiting;
+    size_t live, traces; /* of those that wait */
+    bool stopping;
+    uint64_t look_ns, rest_ns; /* when to look for clients that left, to give memory back; 0: not */
+};
+
+struct http_page *http_page_open(struct page *page, const char *listen)
+{
+    struct http_page *const server = calloc(1, sizeof(*server));
+
+    if (server == NULL)
+        return NULL;
+    server->page = page;
+    server->listen = listen;
+    TAILQ_INIT(&server->waiting);
+    return server;
+}
+
+void http_page_close(struct http_page *server)
+{
+    free(server);
+}
+
+struct http_page_request *http_page_begin(struct http_page *server, const char *uri)
+{
+    const size_t path = strcspn(uri, "?");
+    const char *const text = uri[path] == '?' ? uri + path + 1 : "";
+    const size_t len = strlen(text);
+
+    (void)server;
+    for (int i = 0; i < ROUTES; i++) {
+        struct http_page_request *request;
+
+        /* As it is: what is still encoded is no path of ours. */
+        if (strlen(paths[i]) != path || memcmp(paths[i], uri, path) != 0)
+            continue;
+        request = calloc(1, sizeof(*request) + PAGE_QUERY_MAX);
+        if (request == NULL)
+            return NULL;
+        request->route = (enum route)i;
+        request->long_query = len >= PAGE_QUERY_MAX;
+        if (!request->long_query)
+            memcpy(request->text, text, len + 1);
+        return request;
+    }
+    return NULL;
+}
+
+static bool add_safety(struct MHD_Response *response)
+{
+    for (size_t i = 0; i < sizeof(safety) / sizeof(safety[0]); i++) {
+        if (!http_answer_add(response, safety[i][0], safety[i][1]))
+            return false;
+    }
+    return true;
+}
+
+/* Sends the response, which it takes, as one of the page's. */
+static enum MHD_Result send_page(struct MHD_Connection *connection, unsigned status,
+                                 struct MHD_Response *response, const char *type,
+                                 const char *caching)
+{
+    if (response == NULL)
+        return MHD_NO;
+    if (!add_safety(response) || !http_answer_add(response, "Cache-Control", caching)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return http_answer_send(connection, status, response, type);
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
+{
+    return send_page(connection, status, http_answer_json("detail", why), http_answer_json_type,
+                     "no-store");
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* Takes the text, which is malloc'd or NULL. */
+static enum MHD_Result send_html(struct http_page *server, struct MHD_Connection *connection,
+                                 unsigned status, char *text, size_t len)
+{
+    struct http_answer answer = {.text = text, .length = len};
+    struct MHD_Response *response;
+    char seconds[16];
+    bool packed;
+
+    server->rest_ns = clock_monotonic_ns() + clock_ms_to_ns(REST_MS);
+    if (text == NULL)
+        return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                      "the page is longer than it may be, or memory runs out");
+    packed = http_answer_accepts_gzip(header(connection, "Accept-Encoding")) &&
+             http_answer_pack(&answer);
+    response = MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(answer.text);
+        return MHD_NO;
+    }
+    (void)snprintf(seconds, sizeof(seconds), "%d", PAGE_RETRY_S);
+    if ((packed && !http_answer_add(response, "Content-Encoding", "gzip")) ||
+        (status == MHD_HTTP_SERVICE_UNAVAILABLE &&
+         !http_answer_add(response, "Retry-After", seconds)) ||
+        !http_answer_add(response, "Vary", "Accept-Encoding")) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return send_page(connection, status, response, html_type, "no-store");
+}
+
+/* RFC 9110, section 13.1.2: a list of tags, weak ones too, or any. */
+static bool has_tag(const char *list, const char *tag)
+{
+    return list != NULL && (strstr(list, tag) != NULL || strcmp(list, "*") == 0);
+}
+
+static enum MHD_Result send_asset(struct http_page *server, struct MHD_Connection *connection,
+                                  const char *path)
+{
+    struct http_answer answer = {.text = NULL};
+    struct MHD_Response *response;
+    struct page_asset asset;
+    char tag[TAG_MAX];
+    bool packed = false, known;
+
+    if (page_assets_find(&asset, path) != 0)
+        return refuse(connection, MHD_HTTP_NOT_FOUND, "Not Found");
+    answer.length = asset.length;
+    if (http_answer_accepts_gzip(header(connection, "Accept-Encoding"))) {
+        answer.text = malloc(asset.length);
+        if (answer.text != NULL) {
+            memcpy(answer.text, asset.text, asset.length);
+            packed = http_answer_pack(&answer);
+        }
+    }
+    /* The two encodings are two representations (RFC 9110, section 8.8.3.3). */
+    (void)snprintf(tag, sizeof(tag), "\"%s%s\"", page_assets_version, packed ? "-gz" : "");
+    known = has_tag(header(connection, "If-None-Match"), tag);
+    if (!packed || known) {
+        free(answer.text);
+        answer.text = NULL;
+    }
+    response =
+        known ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
+        : packed
+            ? MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE)
+            : MHD_create_response_from_buffer(asset.length, (void *)(uintptr_t)asset.text,
+                                              MHD_RESPMEM_PERSISTENT);
+    if (response == NULL) {
+        free(answer.text);
+        return MHD_NO;
+    }
+    server->rest_ns = clock_monotonic_ns() + clock_ms_to_ns(REST_MS);
+    if ((packed && !known && !http_answer_add(response, "Content-Encoding", "gzip")) ||
+        !http_answer_add(response, "ETag", tag) ||
+        !http_answer_add(response, "Vary", "Accept-Encoding")) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return send_page(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
+                     known ? NULL : asset.type, "public, max-age=31536000, immutable");
+}
+
+static size_t *count_of(struct http_page *server, const struct http_page_request *request)
+{
+    return request->question != NULL ? &server->traces : &server->live;
+}
+
+/* The handler is called again once it is resumed. */
+static enum MHD_Result wait_for_it(struct http_page *server, struct http_page_request *request,
+                                   struct MHD_Connection *connection)
+{
+    const uint64_t now = clock_monotonic_ns();
+
+    if (TAILQ_EMPTY(&server->waiting))
+        server->look_ns = now + clock_ms_to_ns(LOOK_MS);
+    if (!request->waiting && request->due_ns == 0)
+        request->due_ns = now + (uint64_t)HTTP_PAGE_WAIT_S * CLOCK_NS_PER_S;
+    request->waiting = true;
+    request->connection = connection;
+    TAILQ_INSERT_TAIL(&server->waiting, request, entry);
+    ++*count_of(server, request);
+    MHD_suspend_connection(connection);
+    return MHD_YES;
+}
+
+static void wait_no_more(struct http_page *server, struct http_page_request *request)
+{
+    TAILQ_REMOVE(&server->waiting, request, entry);
+    --*count_of(server, request);
+    request->waiting = false;
+}
+
+static void resume(struct http_page *server, struct http_page_request *request)
+{
+    wait_no_more(server, request);
+    request->over = true;
+    MHD_resume_connection(request->connection);
+}
+
+static enum MHD_Result send_live(struct http_page *server, struct http_page_request *request,
+                                 struct MHD_Connection *connection, bool head)
+{
+    char *text;
+    size_t len = 0;
+
+    /* A number of another agent's, from before a restart, is not waited for. */
+    if (!request->over && !head && !server->stopping && server->live < HTTP_PAGE_LIVE_MAX &&
+        request->query.after == page_sequence(server->page))
+        return wait_for_it(server, request, connection);
+    text = page_main(server->page, &request->query, &len);
+    return send_html(server, connection, MHD_HTTP_OK, text, len);
+}
+
+/* Sends the section, as it is or in its document. */
+static enum MHD_Result send_section(struct http_page *server,
+                                    const struct http_page_request *request,
+                                    struct MHD_Connection *connection, unsigned status,
+                                    const char *section, size_t len)
+{
+    char *text;
+
+    if (request->query.part) {
+        text = strndup(section, len);
+    } else {
+        text = page_document(server->page, &request->query, section, &len);
+    }
+    return send_html(server, connection, status, text, len);
+}
+
+static enum MHD_Result send_no_traces(struct http_page *server,
+                                      const struct http_page_request *request,
+                                      struct MHD_Connection *connection, const char *why)
+{
+    size_t len = 0;
+    char *const section = page_no_traces(why, &len);
+    enum MHD_Result result;
+
+    if (section == NULL)
+        return MHD_NO;
+    result = send_section(server, request, connection, MHD_HTTP_SERVICE_UNAVAILABLE, section, len);
+    free(section);
+    return result;
+}
+
+static enum MHD_Result send_traces(struct http_page *server, struct http_page_request *request,
+                                   struct MHD_Connection *connection)
+{
+    const char *section;
+    unsigned status;
+    size_t len = 0;
+
+    if (request->question == NULL) {
+        if (server->traces < HTTP_PAGE_TRACES_MAX && !server->stopping)
+            request->question = looker_ask(page_looker(server->page), &request->query);
+        if (request->question == NULL)
+            return send_no_traces(server, request, connection,
+                                  "Too many ask for traces at the same time. Try again in a few "
+                                  "seconds.");
+    }
+    status = looker_answer(request->question, &section, &len);
+    if (status != 0)
+        return send_section(server, request, connection, status, section, len);
+    if (!request->over && !server->stopping)
+        return wait_for_it(server, request, connection);
+    return send_no_traces(server, request, connection,
+                          "The spool has not been read within 10 seconds: it is very large, or its "
+                          "disk is slow or hangs. Try again, or look at the disk.");
+}
+
+static enum MHD_Result send_document(struct http_page *server, struct http_page_request *request,
+                                     struct MHD_Connection *connection)
+{
+    const bool traces = page_query_wants_traces(&request->query);
+    char *text;
+    size_t len = 0;
+
+    if (traces)
+        return send_traces(server, request, connection);
+    text = page_document(server->page, &request->query, NULL, &len);
+    return send_html(server, connection, MHD_HTTP_OK, text, len);
+}
+
+enum MHD_Result http_page_handle(struct http_page *server, struct http_page_request *request,
+                                 struct MHD_Connection *connection, const char *method)
+{
+    const bool head = strcmp(method, "HEAD") == 0;
+    const char *why;
+
+    /* The first call is for the header alone. */
+    if (!request->seen) {
+        request->seen = true;
+        return MHD_YES;
+    }
+    if (!page_query_host(header(connection, "Host"), server->listen))
+        return refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+                      "the Host header names neither an IP address nor localhost nor the host of "
+                      "MICROTRACE_AGENT_LISTEN");
+    if (!head && strcmp(method, "GET") != 0)
+        return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
+    if (request->route == ROUTE_CSS || request->route == ROUTE_JS)
+        return send_asset(server, connection, paths[request->route]);
+    if (request->long_query)
+        return refuse(connection, MHD_HTTP_URI_TOO_LONG, "the query is longer than 2047 bytes");
+    if (!request->parsed && page_query_parse(&request->query, request->text, &why) != 0)
+        return refuse(connection, MHD_HTTP_BAD_REQUEST, why);
+    request->parsed = true;
+    return request->route == ROUTE_LIVE ? send_live(server, request, connection, head)
+                                        : send_document(server, request, connection);
+}
+
+void http_page_end(struct http_page *server, struct http_page_request *request)
+{
+    if (request->waiting)
+        wait_no_more(server, request);
+    looker_leave(page_looker(server->page), request->question);
+    free(request);
+}
+
+/* The client has closed its side: it can't be asked whether it still reads, and most do not. */
+static bool has_left(const struct http_page_request *request)
+{
+    const union MHD_ConnectionInfo *const info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd fd = {.events = POLLRDHUP};
+
+    if (info == NULL)
+        return false;
+    fd.fd = info->connect_fd;
+    return poll(&fd, 1, 0) > 0;
+}
+
+static bool is_done(const struct http_page *server, const struct http_page_request *request)
+{
+    const char *section;
+
+    return request->question != NULL ? looker_answer(request->question, &section, NULL) != 0
+                                     : request->query.after != page_sequence(server->page);
+}
+
+/* Returns when the first of them has waited long enough. */
+static uint64_t resume_due(struct http_page *server, uint64_t now_ns, bool look)
+{
+    struct http_page_request *r = TAILQ_FIRST(&server->waiting), *next;
+    uint64_t due_ns = UINT64_MAX;
+
+    for (; r != NULL; r = next) {
+        next = TAILQ_NEXT(r, entry);
+        if (now_ns < r->due_ns && !is_done(server, r) && !(look && has_left(r))) {
+            due_ns = r->due_ns < due_ns ? r->due_ns : due_ns;
+        } else {
+            resume(server, r);
+            /* libmicrohttpd has to run now. */
+            due_ns = now_ns;
+        }
+    }
+    return due_ns;
+}
+
+uint64_t http_page_run(struct http_page *server, uint64_t now_ns)
+{
+    const uint64_t looker_ns = looker_run(page_looker(server->page), now_ns);
+    const bool look = now_ns >= server->look_ns || looker_ns <= now_ns;
+    uint64_t due_ns = resume_due(server, now_ns, look);
+
+    if (look)
+        server->look_ns = now_ns + clock_ms_to_ns(LOOK_MS);
+    if (!TAILQ_EMPTY(&server->waiting) && server->look_ns < due_ns)
+        due_ns = server->look_ns;
+    if (server->rest_ns != 0 && now_ns >= server->rest_ns) {
+        (void)malloc_trim(0);
+        server->rest_ns = 0;
+    }
+    if (server->rest_ns != 0 && server->rest_ns < due_ns)
+        due_ns = server->rest_ns;
+    return looker_ns < due_ns ? looker_ns : due_ns;
+}
+
+void http_page_stop(struct http_page *server)
+{
+    struct http_page_request *r;
+
+    server->stopping = true;
+    while ((r = TAILQ_FIRST(&server->waiting)) != NULL)
+        resume(server, r);
+}
