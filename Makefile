@@ -111,6 +111,12 @@ $(BUILD)/obj/lib/%.o: MT_CFLAGS += -fPIC -fvisibility=hidden
 
 $(BUILD)/obj/fcgi-app/openapi.o: fcgi-app/openapi.json
 
+# Their hash stands in their URLs.
+PAGE_ASSETS := metrics-agent/page/page.css metrics-agent/page/page.js
+$(BUILD)/obj/metrics-agent/page/page_assets.o: $(PAGE_ASSETS)
+$(BUILD)/obj/metrics-agent/page/page_assets.o: \
+    MT_CFLAGS += -DPAGE_ASSETS_VERSION=\"$$(cat $(PAGE_ASSETS) | sha256sum | cut -c1-12)\"
+
 $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -222,6 +228,12 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) 
 
 $(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
                              $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+
+$(BUILD)/tests/tools/page_%: $(BUILD)/obj/tests/tools/page_%.o \
+                             $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
