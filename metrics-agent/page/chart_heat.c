@@ -134,7 +134,7 @@ void chart_heat(struct html *html, const struct overview *overview)
     struct heat heat;
 
     find_heat(&heat, overview);
-    html_raw(html, "<figure class=\"chart\"><figcaption><b>Where the time falls</b>");
+    html_raw(html, "<figure class=\"chart\"><figcaption><b>Requests by latency</b>");
     if (!(heat.all > 0)) {
         html_format(html,
                     "</figcaption><p class=\"none\">No request in the last %u minutes.</p>"
@@ -146,12 +146,13 @@ void chart_heat(struct html *html, const struct overview *overview)
     for (unsigned i = 1; i <= LEVELS; i++)
         html_format(html, "<rect class=\"heat%u\" x=\"%u\" width=\"12\" height=\"10\"/>", i,
                     (i - 1) * 12);
-    html_format(html,
-                "</svg> %s in %s</span></figcaption><svg class=\"plot\" role=\"img\"><title>"
-                "Requests by latency over %u minutes: %s; most (%s) took ",
-                figure_count(heat.most).text,
-                figure_seconds((double)overview->range_s / OVERVIEW_POINTS).text, minutes,
-                figure_count(heat.all).text, figure_share(heat.sums[heat.biggest] / heat.all).text);
+    html_format(
+        html,
+        "</svg> %s requests in %s</span></figcaption><svg class=\"plot\" role=\"img\"><title>"
+        "Requests by latency over %u minutes: %s; most (%s) took ",
+        figure_count(heat.most).text,
+        figure_seconds((double)overview->range_s / OVERVIEW_POINTS).text, minutes,
+        figure_count(heat.all).text, figure_share(heat.sums[heat.biggest] / heat.all).text);
     bucket_name(html, heat.biggest);
     html_format(html,
                 "</title><svg viewBox=\"0 0 %d %zu\" preserveAspectRatio=\"none\" "

@@ -18,10 +18,12 @@ struct figure figure_count(double value)
 
     if (isnan(value))
         return unknown;
-    if (fabs(value) >= 1e15)
+    if (fabs(value) >= 1e12)
         (void)snprintf(figure.text, sizeof(figure.text), "%.3g", value);
     else if (value >= 9999500)
         (void)snprintf(figure.text, sizeof(figure.text), "%.1f M", value / 1e6);
+    else if (value >= 999999.5)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.2f M", value / 1e6);
     else if (value >= 999.5)
         (void)snprintf(figure.text, sizeof(figure.text), "%.0f,%03.0f", floor(round(value) / 1000),
                        fmod(round(value), 1000));

@@ -92,10 +92,13 @@ static void write_workers(struct html *html, const struct overview *overview)
                               .bad = overview->busy > 0 && overview->idle <= 0};
 
     tile_begin(html, &tile);
-    html_format(html, "<b>%s</b> of %s <small>queue p95 %s</small>",
-                figure_count(overview->busy).text,
-                figure_count(overview->busy + overview->idle).text,
-                figure_seconds(overview->queue_p95_s).text);
+    if (isnan(overview->busy))
+        html_raw(html, "<b>\u2013</b> <small>no program with workers</small>");
+    else
+        html_format(html, "<b>%s</b> of %s <small>queue p95 %s</small>",
+                    figure_count(overview->busy).text,
+                    figure_count(overview->busy + overview->idle).text,
+                    figure_seconds(overview->queue_p95_s).text);
     tile_end(html, &tile);
 }
 

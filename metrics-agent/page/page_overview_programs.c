@@ -11,7 +11,7 @@ static double now_s(const struct overview *overview)
 static void write_program(struct html *html, const struct overview *overview,
                           const struct overview_program *program)
 {
-    const bool works = program->busy + program->idle > 0;
+    const bool works = !isnan(program->busy); /* it has workers, or had some */
     const bool failing = program->last_failure_s > program->last_success_s;
 
     html_raw(html, "<tr data-key=\"");

@@ -79,7 +79,7 @@ void page_overview_latency(struct html *html, const struct overview *overview)
         {.name = "queue p95", .look = "queue", .line = &overview->queue_p95s},
     };
     const struct chart chart = {.id = "latency-table",
-                                .title = "Latency",
+                                .title = "Quantiles",
                                 .unit = FIGURE_SECONDS,
                                 .range_s = overview->range_s,
                                 .series = series,

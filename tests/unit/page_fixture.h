@@ -106,7 +106,7 @@ static inline void page_fixture_program(struct overview *o, const char *name, do
         program->last_success_s = (double)o->at_ns / 1e9 - 900;
         program->last_failure_s = failures > 0 ? (double)o->at_ns / 1e9 - 300 : 0;
     }
-    page_fixture_line(&program->activity, busy, 1, OVERVIEW_POINTS, 9);
+    page_fixture_line(&program->activity, isnan(busy) ? 0 : busy, 1, OVERVIEW_POINTS, 9);
     o->program_count++;
 }
 
@@ -202,7 +202,7 @@ static inline void page_fixture_busy(struct page_fixture *f, bool broken)
     }
     page_fixture_program(o, "microtrace", o->busy, o->idle, 0, 0);
     page_fixture_program(o, "microtrace-cgi", 0, 4, 0, 0);
-    page_fixture_program(o, "backup", 0, 0, 3, broken ? 1 : 0);
+    page_fixture_program(o, "backup", NAN, NAN, 3, broken ? 1 : 0);
     for (unsigned i = 0; i < 4; i++)
         page_fixture_process(o, 4211 + i, "microtrace", broken || i == 1, false);
     if (broken)
