@@ -6,10 +6,32 @@
 
 static const struct figure unknown = {"\u2013"};
 
-/* Two or three digits that mean something. */
+/* Two or three digits that mean something, without a zero at the end. */
 static int decimals(double value)
 {
-    return value >= 10 || value == floor(value) ? 0 : value >= 1 ? 1 : 2;
+    int count = value >= 10 ? 0 : value >= 1 ? 1 : 2;
+
+    for (double power = pow(10, count); count > 0; count--, power /= 10) {
+        if (fmod(round(value * power), 10) > 0)
+            break;
+    }
+    return count;
+}
+
+/* Of a whole number from 1,000 to 10^15. */
+static struct figure grouped(double value)
+{
+    double unit = 1000;
+    struct figure figure;
+    int len;
+
+    while (value / unit >= 1000)
+        unit *= 1000;
+    len = snprintf(figure.text, sizeof(figure.text), "%.0f", floor(value / unit));
+    for (unit /= 1000; unit >= 1; unit /= 1000)
+        len += snprintf(figure.text + len, sizeof(figure.text) - (size_t)len, ",%03.0f",
+                        fmod(floor(value / unit), 1000));
+    return figure;
 }
 
 struct figure figure_count(double value)
@@ -18,17 +40,12 @@ struct figure figure_count(double value)
 
     if (isnan(value))
         return unknown;
-    if (fabs(value) >= 1e12)
+    if (fabs(value) >= 1e15)
         (void)snprintf(figure.text, sizeof(figure.text), "%.3g", value);
-    else if (value >= 9999500)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.1f M", value / 1e6);
-    else if (value >= 999999.5)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.2f M", value / 1e6);
     else if (value >= 999.5)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.0f,%03.0f", floor(round(value) / 1000),
-                       fmod(round(value), 1000));
+        return grouped(round(value));
     else if (value > 0 && value < 0.01)
-        (void)snprintf(figure.text, sizeof(figure.text), "< 0.01");
+        (void)snprintf(figure.text, sizeof(figure.text), "\u2264 0.01");
     else
         (void)snprintf(figure.text, sizeof(figure.text), "%.*f", decimals(value), value);
     return figure;
@@ -81,9 +98,9 @@ struct figure figure_share(double share)
     if (isnan(share))
         return unknown;
     if (percent > 0 && percent < 0.01)
-        return (struct figure){"< 0.01 %"};
+        return (struct figure){"\u2264 0.01 %"};
     if (percent > 99.99 && percent < 100)
-        return (struct figure){"> 99.99 %"};
+        return (struct figure){"\u2265 99.99 %"};
     if (percent > 99 && percent < 100)
         (void)snprintf(figure.text, sizeof(figure.text), "%.2f %%", floor(percent * 100) / 100);
     else

@@ -1,6 +1,6 @@
 /*
- * Figures as a reader wants them: three digits at most that mean something, with their unit, and an
- * en dash for what is not known (NAN). Our own words alone: nothing here needs escaping. Pure.
+ * Figures as a reader wants them: digits that mean something, with their unit, and an en dash for
+ * what is not known (NAN). Our own words alone: nothing here needs escaping. Pure.
  */
 #ifndef METRICS_AGENT_PAGE_FIGURE_H
 #define METRICS_AGENT_PAGE_FIGURE_H
@@ -11,7 +11,7 @@ struct figure {
 
 enum figure_unit { FIGURE_COUNT, FIGURE_SECONDS, FIGURE_SHARE };
 
-/* "0", "0.05", "4.2", "43", "1,234", "12.3 M". */
+/* "0", "0.05", "4.2", "43", "1,234", "12,345,678". */
 struct figure figure_count(double value);
 
 /* "250 µs", "1.5 ms", "43 s", "2 min 3 s", "5 h 7 min", "12 days". */
