@@ -110,7 +110,12 @@ $(BUILD)/obj/%.o: %.c | $(READY)
 $(BUILD)/obj/lib/%.o: MT_CFLAGS += -fPIC -fvisibility=hidden
 
 $(BUILD)/obj/fcgi-app/openapi.o: fcgi-app/openapi.json
-$(BUILD)/obj/metrics-agent/page/page_assets.o: $(addprefix metrics-agent/page/page.,css js)
+
+# Their hash stands in their URLs.
+PAGE_ASSETS := metrics-agent/page/page.css metrics-agent/page/page.js
+$(BUILD)/obj/metrics-agent/page/page_assets.o: $(PAGE_ASSETS)
+$(BUILD)/obj/metrics-agent/page/page_assets.o: \
+    MT_CFLAGS += -DPAGE_ASSETS_VERSION=\"$$(cat $(PAGE_ASSETS) | sha256sum | cut -c1-16)\"
 
 $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)

@@ -1,23 +1,21 @@
 /*
- * The page's two static files, as they are in the program.
+ * The page's stylesheet and script, which are a part of the program.
  */
 #ifndef METRICS_AGENT_PAGE_PAGE_ASSETS_H
 #define METRICS_AGENT_PAGE_PAGE_ASSETS_H
 
 #include <stddef.h>
 
-enum { PAGE_ASSETS_VERSION_MAX = 17 /* 16 hexadecimal digits and a NUL */ };
-
 struct page_asset {
-    const char *type;  /* its media type */
-    const char *bytes; /* static, without a NUL */
-    size_t len;
+    const char *type; /* for Content-Type */
+    const char *text; /* not NUL-terminated, static */
+    size_t length;
 };
 
-/* Finds "page.css" or "page.js". Returns 0, or -1 if there is none of that name. */
-int page_assets_find(struct page_asset *asset, const char *name);
+/* Finds "/page.css" or "/page.js". Returns 0, or -1 if the path is another one. */
+int page_assets_find(struct page_asset *asset, const char *path);
 
-/* A hash of both files, for ?v= of their URLs and for their ETag. */
-void page_assets_version(char out[PAGE_ASSETS_VERSION_MAX]);
+/* A hash of both, for their URLs: /page.css?v=HASH may be cached for ever. */
+extern const char page_assets_version[];
 
 #endif

@@ -30,9 +30,6 @@ static void write_range_url(struct html *html, const struct page_query *query, u
 
 void page_overview_begin(struct html *html, const struct page_query *query)
 {
-    char version[PAGE_ASSETS_VERSION_MAX];
-
-    page_assets_version(version);
     html_format(
         html,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -47,7 +44,7 @@ void page_overview_begin(struct html *html, const struct page_query *query)
         "<body><a class=\"skip\" href=\"#verdict\">Skip to the verdict</a>"
         "<header><p class=\"brand\"><a href=\"/\">MicroTrace</a></p>"
         "<nav aria-label=\"Range\"><ul class=\"ranges\">",
-        version, version);
+        page_assets_version, page_assets_version);
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         html_raw(html, "<li><a href=\"");
         write_range_url(html, query, ranges[i]);
