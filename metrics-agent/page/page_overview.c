@@ -76,7 +76,7 @@ void page_overview_write(struct html *html, const struct page_query *query,
 {
     (void)query;
     page_overview_verdict(html, overview, verdict, agent);
-    page_overview_tiles(html, overview);
+    page_overview_tiles(html, overview, agent);
     page_overview_rates(html, overview);
     page_overview_latency(html, overview);
     page_overview_errors(html, overview);

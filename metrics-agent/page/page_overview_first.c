@@ -102,10 +102,12 @@ static void write_workers(struct html *html, const struct overview *overview)
     tile_end(html, &tile);
 }
 
-static void write_delay(struct html *html, const struct overview *overview)
+static void write_delay(struct html *html, const struct overview *overview,
+                        const struct page_agent *agent)
 {
     struct overview_line waiting;
     double oldest = 0, records = 0;
+    bool sent = false;
     struct tile tile = {.name = "Telemetry waits",
                         .line = &waiting,
                         .of = "Records that wait",
@@ -123,16 +125,22 @@ static void write_delay(struct html *html, const struct overview *overview)
     }
     for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
         oldest = fmax(oldest, overview->signals[i].oldest_s);
+        sent |= agent->endpoints[i] != NULL && agent->endpoints[i][0] != '\0';
         records += (double)overview->signals[i].backlog;
     }
-    tile.bad = oldest > 60;
+    tile.bad = sent && oldest > 60;
     tile_begin(html, &tile);
-    html_format(html, "<b>%s</b> <small>%s records</small>", figure_seconds(oldest).text,
-                figure_count(records).text);
+    if (sent)
+        html_format(html, "<b>%s</b> <small>%s records</small>", figure_seconds(oldest).text,
+                    figure_count(records).text);
+    else
+        html_format(html, "<b>not sent</b> <small>%s records here</small>",
+                    figure_count(records).text);
     tile_end(html, &tile);
 }
 
-void page_overview_tiles(struct html *html, const struct overview *overview)
+void page_overview_tiles(struct html *html, const struct overview *overview,
+                         const struct page_agent *agent)
 {
     const struct tile rate = {.name = "Requests",
                               .line = &overview->rates,
@@ -177,6 +185,6 @@ void page_overview_tiles(struct html *html, const struct overview *overview)
     html_format(html, "<b>%s</b> <small>processes in %u min</small>",
                 figure_count(overview->died).text, overview->range_s / 60);
     tile_end(html, &deaths);
-    write_delay(html, overview);
+    write_delay(html, overview, agent);
     html_raw(html, "</dl></section>\n");
 }

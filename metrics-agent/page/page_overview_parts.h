@@ -9,7 +9,8 @@
 /* What a reader sees first: is it well, what to do if not, six figures. */
 void page_overview_verdict(struct html *html, const struct overview *overview,
                            const struct verdict *verdict, const struct page_agent *agent);
-void page_overview_tiles(struct html *html, const struct overview *overview);
+void page_overview_tiles(struct html *html, const struct overview *overview,
+                         const struct page_agent *agent);
 
 void page_overview_rates(struct html *html, const struct overview *overview);
 void page_overview_latency(struct html *html, const struct overview *overview);

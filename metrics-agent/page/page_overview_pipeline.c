@@ -77,14 +77,17 @@ static void write_signal(struct html *html, const struct overview_signal *signal
         html_text(html, endpoint);
         html_raw(html, ". ");
     } else {
-        html_raw(html, "Nothing is sent: no endpoint is set. ");
+        html_raw(html, "Nothing is sent");
+        html_raw(html, result[0] != '\0' ? ": " : ": no endpoint is set");
+        html_text(html, result);
+        html_raw(html, ". ");
     }
-    if (result[0] != '\0') {
+    if (endpoint[0] != '\0' && result[0] != '\0') {
         html_raw(html, "Last answer: ");
         html_text(html, result);
         html_raw(html, ". ");
     }
-    if (signal->oldest_s > 0)
+    if (endpoint[0] != '\0' && signal->oldest_s > 0)
         html_format(html, "The oldest record has waited %s.",
                     figure_seconds(signal->oldest_s).text);
     html_raw(html, "</p></div>");

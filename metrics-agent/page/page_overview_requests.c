@@ -110,7 +110,7 @@ void page_overview_errors(struct html *html, const struct overview *overview)
         html_raw(html, "<tr><th scope=\"row\">");
         html_text(html, error->kind);
         html_format(html, "</th><td>%s</td><td>", figure_count(error->count).text);
-        chart_spark(html, &error->rates, "Errors a second", FIGURE_COUNT, "error");
+        chart_spark(html, &error->rates, "Errors a second", FIGURE_COUNT, "idle");
         html_raw(html, "</td></tr>");
     }
     html_raw(html, "</tbody></table></section>\n");
