@@ -319,7 +319,7 @@ fuzz: $(FUZZ_TARGETS)
 lint: $(MAN_PAGES) | $(READY)
 	@BUILD='$(BUILD)' CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
 
-interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
+interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode $(BUILD)/tests/tools/page_sample
 	@BUILD=$(BUILD) tests/interop/run
 
 bench-programs: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \
