@@ -111,6 +111,12 @@ $(BUILD)/obj/lib/%.o: MT_CFLAGS += -fPIC -fvisibility=hidden
 
 $(BUILD)/obj/fcgi-app/openapi.o: fcgi-app/openapi.json
 
+# Their hash stands in their URLs.
+PAGE_ASSETS := metrics-agent/page/page.css metrics-agent/page/page.js
+$(BUILD)/obj/metrics-agent/page/page_assets.o: $(PAGE_ASSETS)
+$(BUILD)/obj/metrics-agent/page/page_assets.o: \
+    MT_CFLAGS += -DPAGE_ASSETS_VERSION=\"$$(cat $(PAGE_ASSETS) | sha256sum | cut -c1-16)\"
+
 $(LIB): $(call objects,lib lib/base lib/metrics lib/trace lib/spool lib/control)
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -226,6 +232,12 @@ $(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
 
+$(BUILD)/tests/tools/page_%: $(BUILD)/obj/tests/tools/page_%.o \
+                             $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+
 $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -307,7 +319,7 @@ fuzz: $(FUZZ_TARGETS)
 lint: $(MAN_PAGES) | $(READY)
 	@BUILD='$(BUILD)' CC='$(CC)' scripts/lint $(CPPFLAGS) $(MT_CFLAGS)
 
-interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode
+interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode $(BUILD)/tests/tools/page_sample
 	@BUILD=$(BUILD) tests/interop/run
 
 bench-programs: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \

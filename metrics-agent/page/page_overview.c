@@ -1,17 +1,73 @@
 #include "metrics-agent/page/page_overview.h"
 
+#include "metrics-agent/page/page_assets.h"
+#include "metrics-agent/page/page_overview_parts.h"
+
+#include <time.h>
+
+static const unsigned ranges[] = {5, 15, 60};
+
+/* Where the same is looked at, but of another range. */
+static void write_range_url(struct html *html, const struct page_query *query, unsigned minutes)
+{
+    static const char *const lists[] = {
+        [PAGE_LIST_NONE] = "",
+        [PAGE_LIST_LATEST] = "&amp;by=latest",
+        [PAGE_LIST_SLOWEST] = "&amp;by=slowest",
+        [PAGE_LIST_ERRORS] = "&amp;by=errors",
+    };
+
+    html_format(html, "/?minutes=%u%s", minutes, lists[query->list]);
+    if (query->find[0] != '\0') {
+        html_raw(html, "&amp;find=");
+        html_query(html, query->find);
+    }
+    if (query->trace[0] != '\0') {
+        html_raw(html, "&amp;trace=");
+        html_query(html, query->trace);
+    }
+}
+
 void page_overview_begin(struct html *html, const struct page_query *query)
 {
-    (void)query;
-    html_raw(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
-                   "<title>MicroTrace</title></head><body><main>");
+    html_format(
+        html,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+        "<meta name=\"color-scheme\" content=\"light dark\">"
+        "<title>MicroTrace</title>"
+        "<link rel=\"icon\" href=\"data:image/svg+xml,%%3Csvg xmlns='http://www.w3.org/2000/"
+        "svg' viewBox='0 0 16 16'%%3E%%3Crect width='16' height='16' rx='4' fill='%%23667'/"
+        "%%3E%%3C/svg%%3E\">"
+        "<link rel=\"stylesheet\" href=\"/page.css?v=%s\">"
+        "<script src=\"/page.js?v=%s\" defer></script></head>\n"
+        "<body><a class=\"skip\" href=\"#verdict\">Skip to the verdict</a>"
+        "<header><p class=\"brand\"><a href=\"/\">MicroTrace</a></p>"
+        "<nav aria-label=\"Range\"><ul class=\"ranges\">",
+        page_assets_version, page_assets_version);
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        html_raw(html, "<li><a href=\"");
+        write_range_url(html, query, ranges[i]);
+        html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", ranges[i],
+                    ranges[i] == query->minutes ? " aria-current=\"true\"" : "", ranges[i]);
+    }
+    /* What needs the script is shown by it. */
+    html_raw(html, "</ul></nav><p class=\"controls\"><a href=\"#traces\">Traces</a> "
+                   "<button type=\"button\" id=\"pause\" hidden>Pause</button> "
+                   "<button type=\"button\" id=\"keys\" hidden>Keys</button></p>"
+                   "<p id=\"said\" role=\"status\" aria-live=\"polite\"></p></header>\n<main>\n");
 }
 
 void page_overview_end(struct html *html, const struct page_agent *agent)
 {
-    html_raw(html, "</main><footer>MicroTrace ");
+    html_raw(html, "\n</main>\n<footer><p>MicroTrace ");
     html_text(html, agent->version);
-    html_raw(html, "</footer></body></html>");
+    html_raw(
+        html,
+        ". This page shows and changes nothing. <a href=\"/metrics\">/metrics</a> has the same "
+        "figures for Prometheus. In a terminal: <code>microtrace top</code>, <code>microtrace "
+        "view</code>, <code>microtrace doctor</code>, <code>microtrace metrics --json</code>. "
+        "Runbooks: operations.md in share/doc/microtrace.</p></footer></body></html>\n");
 }
 
 void page_overview_write(struct html *html, const struct page_query *query,
@@ -19,15 +75,43 @@ void page_overview_write(struct html *html, const struct page_query *query,
                          const struct page_agent *agent)
 {
     (void)query;
-    (void)agent;
-    html_format(html, "<section id=\"verdict\" data-sequence=\"%llu\"><h1>",
-                (unsigned long long)overview->sequence);
-    html_text(html, verdict->sentence);
-    html_raw(html, "</h1></section>");
+    page_overview_verdict(html, overview, verdict, agent);
+    page_overview_tiles(html, overview, agent);
+    page_overview_rates(html, overview);
+    page_overview_latency(html, overview);
+    page_overview_errors(html, overview);
+    page_overview_routes(html, overview);
+    page_overview_programs(html, overview);
+    page_overview_processes(html, overview);
+    page_overview_pipeline(html, overview, agent);
+    page_overview_faults(html, overview);
 }
 
 void page_overview_traces(struct html *html, const struct page_query *query)
 {
-    (void)query;
-    html_raw(html, "<section id=\"traces\"><a href=\"?by=latest\">latest traces</a></section>");
+    html_format(
+        html,
+        "<section id=\"traces\"><h2>Traces</h2><ul class=\"lists\">"
+        "<li><a href=\"/?minutes=%u&amp;by=latest\">Latest</a></li>"
+        "<li><a href=\"/?minutes=%u&amp;by=slowest\">Slowest</a></li>"
+        "<li><a href=\"/?minutes=%u&amp;by=errors\">Failed</a></li></ul>"
+        "<form action=\"/\" method=\"get\" role=\"search\"><input type=\"hidden\" "
+        "name=\"minutes\" value=\"%u\"><label for=\"find\">Request id, trace id, path, name "
+        "or status</label><input type=\"search\" id=\"find\" name=\"find\" maxlength=\"%d\" "
+        "autocomplete=\"off\" spellcheck=\"false\"><button type=\"submit\">Search</button>"
+        "</form></section>",
+        query->minutes, query->minutes, query->minutes, query->minutes, PAGE_FIND_MAX - 1);
+}
+
+void page_overview_time(struct html *html, uint64_t unix_ns)
+{
+    const time_t seconds = (time_t)(unix_ns / 1000000000);
+    struct tm parts;
+    char date[32] = "", clock[16] = "";
+
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0 ||
+        strftime(clock, sizeof(clock), "%H:%M:%S", &parts) == 0)
+        return;
+    html_format(html, "<time datetime=\"%s\">%s UTC</time>", date, clock);
 }

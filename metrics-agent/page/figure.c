@@ -1,0 +1,152 @@
+#include "metrics-agent/page/figure.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static const struct figure unknown = {"\u2013"};
+
+/* Two or three digits that mean something, without a zero at the end. */
+static int decimals(double value)
+{
+    int count = value >= 10 ? 0 : value >= 1 ? 1 : 2;
+
+    for (double power = pow(10, count); count > 0; count--, power /= 10) {
+        if (fmod(round(value * power), 10) > 0)
+            break;
+    }
+    return count;
+}
+
+/* Of a whole number from 1,000 to 10^15. */
+static struct figure grouped(double value)
+{
+    double unit = 1000;
+    struct figure figure;
+    int len;
+
+    while (value / unit >= 1000)
+        unit *= 1000;
+    len = snprintf(figure.text, sizeof(figure.text), "%.0f", floor(value / unit));
+    for (unit /= 1000; unit >= 1; unit /= 1000)
+        len += snprintf(figure.text + len, sizeof(figure.text) - (size_t)len, ",%03.0f",
+                        fmod(floor(value / unit), 1000));
+    return figure;
+}
+
+struct figure figure_count(double value)
+{
+    struct figure figure;
+
+    if (isnan(value))
+        return unknown;
+    if (fabs(value) >= 1e15)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.3g", value);
+    else if (value >= 999.5)
+        return grouped(round(value));
+    else if (value > 0 && value < 0.01)
+        (void)snprintf(figure.text, sizeof(figure.text), "\u2264 0.01");
+    else
+        (void)snprintf(figure.text, sizeof(figure.text), "%.*f", decimals(value), value);
+    return figure;
+}
+
+static struct figure two_units(double value, unsigned parts, const char *unit, const char *part)
+{
+    const double whole = floor(round(value) / parts), rest = fmod(round(value), parts);
+    struct figure figure;
+
+    if (rest > 0)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.0f %s %.0f %s", whole, unit, rest,
+                       part);
+    else
+        (void)snprintf(figure.text, sizeof(figure.text), "%.0f %s", whole, unit);
+    return figure;
+}
+
+struct figure figure_seconds(double seconds)
+{
+    struct figure figure;
+
+    if (isnan(seconds))
+        return unknown;
+    if (isinf(seconds))
+        return (struct figure){"for ever"};
+    if (seconds <= 0)
+        return (struct figure){"0 s"};
+    if (seconds < 0.0009995)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.0f \u00b5s", ceil(seconds * 1e6 - 0.5));
+    else if (seconds < 0.9995)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.*f ms", decimals(seconds * 1e3),
+                       seconds * 1e3);
+    else if (seconds < 119.5)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.*f s", decimals(seconds), seconds);
+    else if (seconds < 3599.5)
+        return two_units(seconds, 60, "min", "s");
+    else if (seconds < 172800)
+        return two_units(seconds / 60, 60, "h", "min");
+    else
+        (void)snprintf(figure.text, sizeof(figure.text), "%.0f days", floor(seconds / 86400));
+    return figure;
+}
+
+struct figure figure_share(double share)
+{
+    const double percent = share * 100;
+    struct figure figure;
+
+    if (isnan(share))
+        return unknown;
+    if (percent > 0 && percent < 0.01)
+        return (struct figure){"\u2264 0.01 %"};
+    if (percent > 99.99 && percent < 100)
+        return (struct figure){"\u2265 99.99 %"};
+    if (percent > 99 && percent < 100)
+        (void)snprintf(figure.text, sizeof(figure.text), "%.2f %%", floor(percent * 100) / 100);
+    else
+        (void)snprintf(figure.text, sizeof(figure.text), "%.*f %%", decimals(percent), percent);
+    return figure;
+}
+
+struct figure figure_bytes(double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    struct figure figure;
+
+    if (isnan(bytes))
+        return unknown;
+    while (bytes >= 1023.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        bytes /= 1024;
+        unit++;
+    }
+    (void)snprintf(figure.text, sizeof(figure.text), "%.*f %s", bytes < 9.95 && unit > 0, bytes,
+                   units[unit]);
+    return figure;
+}
+
+struct figure figure_ago(double then, double now)
+{
+    struct figure figure;
+
+    if (!(then > 0))
+        return (struct figure){"never"};
+    if (!(now - then >= 1))
+        return (struct figure){"just now"};
+    (void)snprintf(figure.text, sizeof(figure.text), "%.34s ago",
+                   figure_seconds(floor(now - then)).text);
+    return figure;
+}
+
+struct figure figure_of(double value, enum figure_unit unit)
+{
+    switch (unit) {
+    case FIGURE_SECONDS:
+        return figure_seconds(value);
+    case FIGURE_SHARE:
+        return figure_share(value);
+    case FIGURE_COUNT:
+    default:
+        return figure_count(value);
+    }
+}
