@@ -147,7 +147,7 @@ $(PROGRAM_DIR)/analyze: $(ANALYZE_OBJS) $(HTTP) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_analyze)
 
-$(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(LIB)
+$(PROGRAM_DIR)/metrics-agent: $(AGENT_OBJS) $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
@@ -222,6 +222,12 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) 
 
 $(BUILD)/tests/tools/otlp_%: $(BUILD)/obj/tests/tools/otlp_%.o \
                              $(BUILD)/lib/metrics-agent-modules.a $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
+
+$(BUILD)/tests/tools/page_%: $(BUILD)/obj/tests/tools/page_%.o \
+                             $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)

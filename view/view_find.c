@@ -50,12 +50,8 @@ static void offer(struct finding *f, struct text trace, uint64_t key)
     }
     at = least(result);
     if (full) {
-        struct trace_ids one = {.count = 0};
-
-        if (trace_ids_add(&one, trace) < 0)
-            return;
-        memcpy(result->ids.ids[at], one.ids[0], sizeof(one.ids[0]));
-        result->keys[at] = key;
+        if (trace_ids_replace(&result->ids, at, trace) == 0)
+            result->keys[at] = key;
         return;
     }
     known = trace_ids_add(&result->ids, trace);

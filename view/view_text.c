@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { US = 1000, MINUTE = 60, HOUR = 3600, DAY = 86400 };
+enum { US = 1000, MINUTE = 60, HOUR = 3600, DAY = 86400, MIB = 1 << 20 };
 
 static void three_digits(char out[VIEW_TEXT_DURATION_MAX], double value, const char *unit)
 {
@@ -117,6 +117,19 @@ void view_text_summary(char out[VIEW_TEXT_MAX * 4], const struct view_trace *tra
         len = add(out, size, len, ", request ");
         (void)add(out, size, len, trace->request);
     }
+}
+
+void view_text_looked(char out[VIEW_TEXT_LOOKED_MAX], const struct view_spool *spool,
+                      const char *dir)
+{
+    const size_t files = spool->files[SPOOL_TRACES].count + spool->files[SPOOL_LOGS].count;
+    char oldest[CLOCK_ISO8601_SIZE];
+
+    clock_iso8601(oldest, spool->oldest_ns);
+    (void)snprintf(out, VIEW_TEXT_LOOKED_MAX, " in %s: %zu file%s, %.1f MiB%s%s%s", dir, files,
+                   files == 1 ? "" : "s", (double)spool->bytes / MIB,
+                   spool->view.memory_fd >= 0 ? ", those in memory included" : "",
+                   files > 0 ? ", the oldest last written at " : "", files > 0 ? oldest : "");
 }
 
 /* Attributes that tell what happened, in the order in which they are shown. */

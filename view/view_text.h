@@ -5,8 +5,10 @@
 #ifndef VIEW_VIEW_TEXT_H
 #define VIEW_VIEW_TEXT_H
 
+#include "view/view_spool.h"
 #include "view/view_trace.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +37,12 @@ void view_text_folded(char out[VIEW_TEXT_MAX], const struct view_span *span, boo
 
 /* "152 ms, 7 spans of shop, mailer, 1 failed, request demo-123". */
 void view_text_summary(char out[VIEW_TEXT_MAX * 4], const struct view_trace *trace, bool utf8);
+
+/* Where nothing was found: " in DIR: 12 files, 64.0 MiB, those in memory included, the oldest last
+ * written at 2026-09-21T14:13:20.000Z". */
+enum { VIEW_TEXT_LOOKED_MAX = PATH_MAX + 256 };
+void view_text_looked(char out[VIEW_TEXT_LOOKED_MAX], const struct view_spool *spool,
+                      const char *dir);
 
 /* Of the attributes that tell what happened the place in which this one is shown; -1 for others. */
 int view_text_telling(const char *name);
