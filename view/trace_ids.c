@@ -31,7 +31,7 @@ static unsigned start_of(const char *at)
     uint32_t digits;
 
     memcpy(&digits, at, sizeof(digits));
-    return (digits | 0x20202020u) * 2654435761u >> 22;
+    return (digits | 0x20202020u) * 2654435761u >> 20;
 }
 
 static void note_start(struct trace_ids *ids, const char *id)
@@ -47,8 +47,11 @@ static int find(const struct trace_ids *ids, const char *at)
 
     if ((ids->starts[start / 64] >> start % 64 & 1) == 0)
         return -1;
-    for (size_t i = 0; i < IDS_TRACE_HEX; i++)
+    for (size_t i = 0; i < IDS_TRACE_HEX; i++) {
+        if (text_hex_digit(at[i]) < 0)
+            return -1;
         lower[i] = (char)(at[i] | 0x20);
+    }
     for (size_t i = 0; i < ids->count; i++) {
         if (memcmp(ids->ids[i], lower, IDS_TRACE_HEX) == 0)
             return (int)i;

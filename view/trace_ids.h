@@ -17,7 +17,7 @@ enum { TRACE_IDS_MAX = 100 };
 struct trace_ids {
     char ids[TRACE_IDS_MAX][IDS_TRACE_HEX]; /* lower case */
     size_t count;
-    uint64_t starts[16]; /* of which first digits there may be one: a bit each */
+    uint64_t starts[64]; /* of which first digits there may be one: a bit each */
 };
 
 /*

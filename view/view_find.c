@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/json_walk.h"
+#include "view/quick_find.h"
 #include "view/span_times.h"
 #include "view/view_record.h"
 
@@ -110,7 +111,8 @@ static void take_span(void *context, const struct record_parts *parts, bool fore
 
 static bool has_word(struct text json, const char *word)
 {
-    return memmem(json.at, json.len, word, strlen(word)) != NULL || json_walk_escaped(json);
+    return quick_find(json.at, json.at + json.len, word, strlen(word)) != NULL ||
+           json_walk_escaped(json);
 }
 
 /* Most stretches have nothing that is wanted, and a look at their bytes tells so. */

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/json_walk.h"
 #include "view/otlp_plain.h"
+#include "view/quick_find.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,19 +79,23 @@ void view_match_parse(struct view_match *match, const char *text)
 
 /* --- Where it may be --- */
 
-/* Whether a status of the class may be there: as our own writer has it, or in any other way. */
-static bool may_have_class(struct text json, unsigned class)
+static bool has(struct text json, const char *word)
+{
+    return quick_find(json.at, json.at + json.len, word, strlen(word)) != NULL;
+}
+
+/* Whether such a status may be there: as our own writer has it, or in any other way. */
+static bool may_have_status(const struct view_match *match, struct text json)
 {
     static const char between[] = "\",\"value\":{\"intValue\":\"";
-    const size_t room = sizeof(status_key) - 1 + sizeof(between) - 1;
+    const size_t before = sizeof(status_key) - 1 + sizeof(between) - 1;
+    const size_t digits = match->status < 10 ? 1 : 3; /* that are known */
     const char *at = json.at, *const end = json.at + json.len;
 
-    while ((at = memmem(at, (size_t)(end - at), status_key, sizeof(status_key) - 1)) != NULL) {
-        const char *const digit = at + room;
-
-        if (digit >= end ||
+    while ((at = quick_find(at, end, status_key, sizeof(status_key) - 1)) != NULL) {
+        if ((size_t)(end - at) < before + digits ||
             memcmp(at + sizeof(status_key) - 1, between, sizeof(between) - 1) != 0 ||
-            *digit == (char)('0' + class))
+            memcmp(at + before, match->word, digits) == 0)
             return true;
         at++;
     }
@@ -99,14 +104,11 @@ static bool may_have_class(struct text json, unsigned class)
 
 bool view_match_may_be_in(const struct view_match *match, struct text json)
 {
-    if (match->word[0] == '\0' || !match->plain ||
-        memmem(json.at, json.len, match->word, strlen(match->word)) != NULL)
+    if (match->word[0] == '\0' || !match->plain)
         return true;
-    if (match->failed && memmem(json.at, json.len, "\"code\"", strlen("\"code\"")) != NULL)
+    if (match->status > 0 ? may_have_status(match, json) : has(json, match->word))
         return true;
-    if (match->status > 0 && match->status < 10 && may_have_class(json, match->status))
-        return true;
-    return json_walk_escaped(json);
+    return (match->failed && has(json, "\"code\"")) || json_walk_escaped(json);
 }
 
 /* --- Whether it is there --- */
@@ -168,8 +170,8 @@ static bool fits(const struct view_match *match, struct text key, struct text va
     static const char *const texts[] = {"url.path", "url.full", "http.route"};
     const struct text string = json_walk_string(otlp_plain_get(value, "stringValue"));
 
-    if (match->status > 0 && is_status_key(key)) {
-        const unsigned status = status_of(value);
+    if (match->status > 0) {
+        const unsigned status = is_status_key(key) ? status_of(value) : 0;
 
         return status == match->status || (match->status < 10 && status / 100 == match->status);
     }
@@ -188,7 +190,7 @@ bool view_match_span(const struct view_match *match, const struct view_record_sp
     const char *at = NULL;
 
     if (match->word[0] == '\0' || (match->failed && span->status == VIEW_STATUS_ERROR) ||
-        contains(json_walk_string(span->name), match->word))
+        (match->status == 0 && contains(json_walk_string(span->name), match->word)))
         return true;
     while (json_walk_next(span->attributes, &at, NULL, &element)) {
         if (fits(match, json_walk_string(json_walk_get(element, "key")),

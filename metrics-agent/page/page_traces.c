@@ -7,7 +7,7 @@
  *   - div.scroll > table.traces: tr.failed; td.when, th.name > a, td.status, td.number, td.bars,
  *     td.message; span.aside for remarks;
  *   - h3 > a.permalink, p.summary, p.command > code, div.scroll > table.waterfall with the rows
- *       tr.span (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots, for text
+ *       tr.span#span-ID (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots, for text
  *         browsers), p.notice, p.message (an error's), details > summary, dl; td.status,
  *         td.number, td.bars
  *       tr.log, tr.event (.warning, .error): td.dN with span.level, span.logger, details
@@ -207,7 +207,8 @@ static unsigned show_found(const struct looking *l)
         status = show_trace(l, match.word);
     else
         status = show_list(l, &match);
-    if (status == 0 && match.within_ns == 0 && request_id_is_valid(match.word))
+    if (status == 0 && match.within_ns == 0 && match.status == 0 && !match.failed &&
+        request_id_is_valid(match.word))
         status = show_request(l, match.word);
     return status != 0 ? status : write_nothing(l, "Nothing that fits: ", l->query->find);
 }

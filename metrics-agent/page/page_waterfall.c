@@ -133,8 +133,10 @@ static void write_span(struct waterfall *w, const struct view_span *span)
 
     if (!begin_row(w, &w->spans_left_out))
         return;
-    html_format(html, "<tr class=\"span%s\"><th scope=\"row\" class=\"name d%u\">",
-                failed ? " failed" : "", depth_of(span->depth));
+    html_format(html, "<tr class=\"span%s\"", failed ? " failed" : "");
+    if (span->id[0] != '\0')
+        html_format(html, " id=\"span-%s\"", span->id);
+    html_format(html, "><th scope=\"row\" class=\"name d%u\">", depth_of(span->depth));
     write_depth(html, span->depth);
     html_text(html, span->name[0] != '\0' ? span->name : "(no name)");
     view_text_orphan(text, span);
