@@ -8,6 +8,7 @@
 #include "lib/base/instance_file.h"
 #include "lib/base/printable.h"
 #include "view/view_find.h"
+#include "view/view_text.h"
 #include "view/view_trace.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@ enum {
     PLAIN_WIDTH = 100,
     LINES = 4, /* of an attributes' list */
     LINES_OF_FEW = 12,
-    MIB = 1 << 20,
 };
 
 #define MEMORY_MAX ((size_t)64 << 20) /* of all traces that are shown */
@@ -224,15 +224,11 @@ static int fail(const struct view_find_query *query, const struct view_spool *sp
         [VIEW_FIND_ERRORS] = "no span that failed",
         [VIEW_FIND_LATEST] = "no span",
     };
-    const size_t files = spool->files[SPOOL_TRACES].count + spool->files[SPOOL_LOGS].count;
-    char oldest[CLOCK_ISO8601_SIZE];
+    char looked[VIEW_TEXT_LOOKED_MAX];
 
-    clock_iso8601(oldest, spool->oldest_ns);
-    printable_error("microtrace view: %s%s in %s: %zu file%s, %.1f MiB%s%s%s", what[query->by],
-                    query->id != NULL ? query->id : "", instance_spool_dir(), files,
-                    files == 1 ? "" : "s", (double)spool->bytes / MIB,
-                    spool->view.memory_fd >= 0 ? ", those in memory included" : "",
-                    files > 0 ? ", the oldest last written at " : "", files > 0 ? oldest : "");
+    view_text_looked(looked, spool, instance_spool_dir());
+    printable_error("microtrace view: %s%s%s", what[query->by], query->id != NULL ? query->id : "",
+                    looked);
     say_not_read(spool);
     return COMMAND_FAILED;
 }

@@ -4,6 +4,7 @@
 #include "cli/waterfall_line.h"
 #include "cli/waterfall_text.h"
 #include "lib/base/clock.h"
+#include "view/view_text.h"
 #include "view/view_walk.h"
 
 #include <string.h>
@@ -29,27 +30,6 @@ struct waterfall {
     unsigned name, bar, levels; /* columns, columns, and how many levels fit before a name */
     size_t rows, rows_left_out;
 };
-
-/* Attributes that tell what happened, in the order in which they are shown. */
-static const char *const telling[] = {"http.request.method",
-                                      "url.path",
-                                      "url.full",
-                                      "http.response.status_code",
-                                      "error.type",
-                                      "exception.type",
-                                      "exception.message",
-                                      "process.exit.code",
-                                      "microtrace.cgi.signal",
-                                      "process.command_args",
-                                      "db.system.name",
-                                      "db.query.text",
-                                      "rpc.method",
-                                      "messaging.destination.name",
-                                      "microtrace.chaos.kind",
-                                      "worker.chaos_delay_ms",
-                                      "microtrace.downstream.outcome",
-                                      "microtrace.keep.reason"};
-enum { TELLING = sizeof(telling) / sizeof(telling[0]) };
 
 static const char *colour(const struct waterfall *w, const char *code)
 {
@@ -135,15 +115,6 @@ static void print_text(const struct waterfall *w, const struct waterfall_start *
     waterfall_line_print(w->to, w->style, start, "", 0, code, text);
 }
 
-static int telling_place(const char *name)
-{
-    for (int i = 0; i < TELLING; i++) {
-        if (strcmp(telling[i], name) == 0)
-            return i;
-    }
-    return -1;
-}
-
 static void add_pairs(struct waterfall_line *line, const struct view_pair *pairs, size_t count,
                       size_t all)
 {
@@ -160,14 +131,14 @@ static void add_pairs(struct waterfall_line *line, const struct view_pair *pairs
 static void add_attributes(const struct waterfall *w, struct waterfall_line *line,
                            const struct view_span *span)
 {
-    for (int place = 0; place < TELLING; place++) {
+    for (int place = 0; place < VIEW_TEXT_TELLING; place++) {
         for (size_t i = 0; i < span->pair_count; i++) {
-            if (telling_place(span->pairs[i].name) == place)
+            if (view_text_telling(span->pairs[i].name) == place)
                 waterfall_line_add_pair(line, &span->pairs[i]);
         }
     }
     for (size_t i = 0; w->style->all && i < span->pair_count; i++) {
-        if (telling_place(span->pairs[i].name) < 0)
+        if (view_text_telling(span->pairs[i].name) < 0)
             waterfall_line_add_pair(line, &span->pairs[i]);
     }
     if (w->style->all)
@@ -234,9 +205,9 @@ static bool print_name(const struct waterfall *w, const struct waterfall_start *
 
 static void print_notices(const struct waterfall *w, const struct view_span *span, bool named)
 {
-    char duration[WATERFALL_TEXT_MAX];
     struct waterfall_line line = {.len = 0};
     struct waterfall_start start;
+    char text[VIEW_TEXT_MAX];
 
     draw_below(w, &start, span);
     if (!named) {
@@ -245,23 +216,12 @@ static void print_notices(const struct waterfall *w, const struct view_span *spa
         print_text(w, &start, service_colour(w, span->service), line.text);
         line = (struct waterfall_line){.len = 0};
     }
-    if (span->orphan) {
-        waterfall_line_add(&line, "child of ");
-        waterfall_line_add(&line, span->parent_id);
-        waterfall_line_add(&line, ", which is not in this spool");
-        print_text(w, &start, WATERFALL_YELLOW, line.text);
-    }
-    if (span->shift_ns != 0 && (span->parent == NULL || span->parent->shift_ns != span->shift_ns)) {
-        line = (struct waterfall_line){.len = 0};
-        waterfall_text_duration(duration,
-                                (uint64_t)(span->shift_ns < 0 ? -span->shift_ns : span->shift_ns),
-                                w->style->utf8);
-        waterfall_line_add(&line, span->host[0] != '\0' ? span->host : span->service);
-        waterfall_line_add(&line, "'s clock is another; drawn ");
-        waterfall_line_add(&line, duration);
-        waterfall_line_add(&line, span->shift_ns < 0 ? " earlier" : " later");
-        print_text(w, &start, WATERFALL_YELLOW, line.text);
-    }
+    view_text_orphan(text, span);
+    if (text[0] != '\0')
+        print_text(w, &start, WATERFALL_YELLOW, text);
+    view_text_shift(text, span, w->style->utf8);
+    if (text[0] != '\0')
+        print_text(w, &start, WATERFALL_YELLOW, text);
     if (span->message[0] != '\0') {
         line = (struct waterfall_line){.len = 0};
         waterfall_line_add(&line, span->status == VIEW_STATUS_ERROR ? "error: " : "status: ");
@@ -277,7 +237,7 @@ static void print_notices(const struct waterfall *w, const struct view_span *spa
 static void print_span(struct waterfall *w, const struct view_span *span)
 {
     static const char *const statuses[] = {"", "ok", "error"};
-    char offset[WATERFALL_TEXT_MAX], duration[WATERFALL_TEXT_MAX];
+    char offset[VIEW_TEXT_DURATION_MAX], duration[VIEW_TEXT_DURATION_MAX];
     const bool failed = span->status == VIEW_STATUS_ERROR;
     struct waterfall_start start;
     bool named;
@@ -288,8 +248,8 @@ static void print_span(struct waterfall *w, const struct view_span *span)
     }
     draw(w, &start, span);
     named = print_name(w, &start, span);
-    waterfall_text_offset(offset, span->offset_ns, w->style->utf8);
-    waterfall_text_duration(duration, span->duration_ns, w->style->utf8);
+    view_text_offset(offset, span->offset_ns, w->style->utf8);
+    view_text_duration(duration, span->duration_ns, w->style->utf8);
     if (w->style->width >= WIDE) {
         (void)fprintf(w->to, " %s%-*s%s", failed ? colour(w, WATERFALL_RED) : "", STATUS - 1,
                       statuses[span->status], colour(w, WATERFALL_PLAIN));
@@ -308,7 +268,7 @@ static void print_note(const struct waterfall *w, const struct view_span *span,
     const char *const code = note->severity >= SEVERITY_ERROR  ? WATERFALL_RED
                              : note->severity >= SEVERITY_WARN ? WATERFALL_YELLOW
                                                                : "";
-    char offset[WATERFALL_TEXT_MAX];
+    char offset[VIEW_TEXT_DURATION_MAX];
     struct waterfall_line lead = {.len = 0}, line = {.len = 0};
     struct waterfall_start start;
     unsigned columns;
@@ -316,7 +276,7 @@ static void print_note(const struct waterfall *w, const struct view_span *span,
     if (w->rows > WATERFALL_ROWS_MAX)
         return;
     draw_note(w, &start, span);
-    waterfall_text_offset(offset, note->offset_ns, w->style->utf8);
+    view_text_offset(offset, note->offset_ns, w->style->utf8);
     columns = (unsigned)(columns_of(offset, strlen(offset)) + columns_of(level, strlen(level))) + 2;
     waterfall_line_add(&lead, offset);
     waterfall_line_add(&lead, " ");
@@ -335,60 +295,35 @@ static void print_note(const struct waterfall *w, const struct view_span *span,
 
 static void print_folded(const struct waterfall *w, const struct view_span *span)
 {
-    char least[WATERFALL_TEXT_MAX], most[WATERFALL_TEXT_MAX], sum[WATERFALL_TEXT_MAX];
-    char text[WATERFALL_LINE_MAX], below[48] = "";
     struct waterfall_start start;
+    char text[VIEW_TEXT_MAX];
 
     if (w->rows > WATERFALL_ROWS_MAX)
         return;
-    waterfall_text_duration(least, span->fold_least_ns, w->style->utf8);
-    waterfall_text_duration(most, span->fold_most_ns, w->style->utf8);
-    waterfall_text_duration(sum, span->fold_sum_ns, w->style->utf8);
-    if (span->fold_below > 0)
-        (void)snprintf(below, sizeof(below), ", with %zu below them", span->fold_below);
-    (void)snprintf(text, sizeof(text), "%u more like this%s: %s to %s each, %s in all (%s)",
-                   span->fold_count, below, least, most, sum, span->name);
+    view_text_folded(text, span, w->style->utf8);
     draw_below(w, &start, span->parent);
     print_text(w, &start, WATERFALL_DIM, text);
 }
 
 /* --- The whole --- */
 
-static const char *plural(size_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static void print_head(const struct waterfall *w)
 {
     const struct view_trace *const trace = w->trace;
     const bool wide = w->style->width >= WIDE + 4;
-    char when[CLOCK_ISO8601_SIZE], duration[WATERFALL_TEXT_MAX], ruler[WATERFALL_TEXT_MAX];
+    char when[CLOCK_ISO8601_SIZE], duration[VIEW_TEXT_DURATION_MAX], ruler[VIEW_TEXT_DURATION_MAX];
     struct waterfall_line line = {.len = 0};
-    char text[128];
+    char text[4 * VIEW_TEXT_MAX];
 
     clock_iso8601(when, trace->start_ns);
-    waterfall_text_duration(duration, trace->duration_ns, w->style->utf8);
+    view_text_duration(duration, trace->duration_ns, w->style->utf8);
     when[10] = ' ';
     (void)fprintf(w->to, "%strace %s%s%s%s\n", colour(w, WATERFALL_BOLD), trace->id,
                   colour(w, WATERFALL_PLAIN), wide ? "  " : "", wide ? when : "");
     waterfall_line_add(&line, wide ? "" : when);
-    (void)snprintf(text, sizeof(text), "%s%s, %zu span%s", wide ? "" : ", ", duration,
-                   trace->span_count, plural(trace->span_count));
+    waterfall_line_add(&line, wide ? "" : ", ");
+    view_text_summary(text, trace, w->style->utf8);
     waterfall_line_add(&line, text);
-    for (size_t i = 0; i < trace->service_count; i++) {
-        waterfall_line_add(&line, i == 0 ? " of " : ", ");
-        waterfall_line_add(&line, trace->services[i]);
-    }
-    waterfall_line_add(&line, trace->services_left_out ? " and others" : "");
-    if (trace->errors > 0) {
-        (void)snprintf(text, sizeof(text), ", %zu failed", trace->errors);
-        waterfall_line_add(&line, text);
-    }
-    if (trace->request[0] != '\0') {
-        waterfall_line_add(&line, ", request ");
-        waterfall_line_add(&line, trace->request);
-    }
     print_text(w, &(const struct waterfall_start){.columns = 0}, "", line.text);
     if (trace->span_count == 0)
         return;

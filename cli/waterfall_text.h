@@ -1,5 +1,5 @@
 /*
- * Durations as a waterfall's columns have them. Pure.
+ * Bars as a waterfall's columns have them. Pure.
  */
 #ifndef CLI_WATERFALL_TEXT_H
 #define CLI_WATERFALL_TEXT_H
@@ -7,14 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum { WATERFALL_TEXT_MAX = 24 };
-
-/* Three digits and a unit: "1.52 ms", "152 us" ("µs" if `utf8`), "2m 32s", "5h 07m", "12 days". */
-void waterfall_text_duration(char out[WATERFALL_TEXT_MAX], uint64_t ns, bool utf8);
-
-/* The same with a sign: "+1.52 ms". */
-void waterfall_text_offset(char out[WATERFALL_TEXT_MAX], int64_t ns, bool utf8);
 
 enum { WATERFALL_BAR_MAX = 3 * 512 /* bytes of a bar and its NUL */ };
 

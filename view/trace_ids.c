@@ -2,7 +2,6 @@
 
 #include "lib/base/json_walk.h"
 
-#include <stdint.h>
 #include <string.h>
 #ifdef __SSE2__
 #    include <emmintrin.h>
@@ -26,13 +25,33 @@ static bool to_lower(char out[IDS_TRACE_HEX], struct text id)
     return !zero;
 }
 
+/* A bit for the first four digits, which are in lower case. */
+static unsigned start_of(const char *at)
+{
+    uint32_t digits;
+
+    memcpy(&digits, at, sizeof(digits));
+    return (digits | 0x20202020u) * 2654435761u >> 20;
+}
+
+static void note_start(struct trace_ids *ids, const char *id)
+{
+    ids->starts[start_of(id) / 64] |= UINT64_C(1) << start_of(id) % 64;
+}
+
 /* The same with 32 bytes of anything, of which most are not among the ids. */
 static int find(const struct trace_ids *ids, const char *at)
 {
+    const unsigned start = start_of(at);
     char lower[IDS_TRACE_HEX];
 
-    for (size_t i = 0; i < IDS_TRACE_HEX; i++)
+    if ((ids->starts[start / 64] >> start % 64 & 1) == 0)
+        return -1;
+    for (size_t i = 0; i < IDS_TRACE_HEX; i++) {
+        if (text_hex_digit(at[i]) < 0)
+            return -1;
         lower[i] = (char)(at[i] | 0x20);
+    }
     for (size_t i = 0; i < ids->count; i++) {
         if (memcmp(ids->ids[i], lower, IDS_TRACE_HEX) == 0)
             return (int)i;
@@ -58,7 +77,20 @@ int trace_ids_add(struct trace_ids *ids, struct text id)
     if (index >= 0 || ids->count == TRACE_IDS_MAX)
         return index;
     memcpy(ids->ids[ids->count], lower, sizeof(lower));
+    note_start(ids, lower);
     return (int)ids->count++;
+}
+
+int trace_ids_replace(struct trace_ids *ids, size_t index, struct text id)
+{
+    char lower[IDS_TRACE_HEX];
+
+    if (!to_lower(lower, id))
+        return -1;
+    memcpy(ids->ids[index], lower, sizeof(lower));
+    /* The bit of the one before stays: it costs a look, and no find. */
+    note_start(ids, lower);
+    return 0;
 }
 
 /* The next place at which two quotes are as far from each other as an id's; near `end`, some bytes

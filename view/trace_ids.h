@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TRACE_IDS_MAX = 100 };
 
@@ -16,6 +17,7 @@ enum { TRACE_IDS_MAX = 100 };
 struct trace_ids {
     char ids[TRACE_IDS_MAX][IDS_TRACE_HEX]; /* lower case */
     size_t count;
+    uint64_t starts[64]; /* of which first digits there may be one: a bit each */
 };
 
 /*
@@ -23,6 +25,10 @@ struct trace_ids {
  * id, all zero, or there is no room for it.
  */
 int trace_ids_add(struct trace_ids *ids, struct text id);
+
+/* Puts the id in the place of number `index`. Returns -1 if it is no id; nothing is changed then.
+ */
+int trace_ids_replace(struct trace_ids *ids, size_t index, struct text id);
 
 /* Its index, -1 if it is not one of them. */
 int trace_ids_find(const struct trace_ids *ids, struct text id);

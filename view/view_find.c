@@ -2,6 +2,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/json_walk.h"
+#include "view/quick_find.h"
+#include "view/span_times.h"
 #include "view/view_record.h"
 
 #include <string.h>
@@ -49,12 +51,8 @@ static void offer(struct finding *f, struct text trace, uint64_t key)
     }
     at = least(result);
     if (full) {
-        struct trace_ids one = {.count = 0};
-
-        if (trace_ids_add(&one, trace) < 0)
-            return;
-        memcpy(result->ids.ids[at], one.ids[0], sizeof(one.ids[0]));
-        result->keys[at] = key;
+        if (trace_ids_replace(&result->ids, at, trace) == 0)
+            result->keys[at] = key;
         return;
     }
     known = trace_ids_add(&result->ids, trace);
@@ -86,6 +84,10 @@ static void take_span(void *context, const struct record_parts *parts, bool fore
         return;
     }
     span = view_record_span(parts->record);
+    if (f->query->by != VIEW_FIND_REQUEST &&
+        (span.end_ns < f->query->since_ns ||
+         (f->query->match != NULL && !view_match_span(f->query->match, &span))))
+        return;
     switch (f->query->by) {
     case VIEW_FIND_REQUEST:
         if (has_request(f, view_record_attribute(span.attributes, "microtrace.request_id")))
@@ -107,16 +109,30 @@ static void take_span(void *context, const struct record_parts *parts, bool fore
     }
 }
 
-/* Most stretches have nothing that is wanted: a word tells so, unless it may be escaped. */
+static bool has_word(struct text json, const char *word)
+{
+    return quick_find(json.at, json.at + json.len, word, strlen(word)) != NULL ||
+           json_walk_escaped(json);
+}
+
+/* Most stretches have nothing that is wanted, and a look at their bytes tells so. */
 static bool wants(void *context, struct text json)
 {
     const struct finding *const f = context;
-    const char *const word = f->query->by == VIEW_FIND_REQUEST  ? f->query->id
-                             : f->query->by == VIEW_FIND_ERRORS ? "\"code\""
-                                                                : NULL;
+    const struct view_find_query *const query = f->query;
+    const struct view_find_result *const result = f->result;
+    const bool full = result->ids.count == query->count;
 
-    return word == NULL || memmem(json.at, json.len, word, strlen(word)) != NULL ||
-           json_walk_escaped(json);
+    if (query->by == VIEW_FIND_REQUEST)
+        return has_word(json, query->id);
+    if (query->by == VIEW_FIND_ERRORS && !has_word(json, "\"code\""))
+        return false;
+    if (query->match != NULL && !view_match_may_be_in(query->match, json))
+        return false;
+    if (query->by == VIEW_FIND_SLOWEST)
+        return !full || span_times_longer(json, result->keys[least(result)]);
+    return (!full && query->since_ns == 0) ||
+           span_times_later(json, full ? result->keys[least(result)] : query->since_ns - 1);
 }
 
 /* What ended before the earliest of those that are found is in no younger file. */
@@ -125,6 +141,9 @@ static bool wants_file(void *context, const struct view_spool_file *file)
     const struct finding *const f = context;
     const struct view_find_result *const result = f->result;
 
+    if (file->written_ns <= UINT64_MAX - SLACK_NS &&
+        file->written_ns + SLACK_NS < f->query->since_ns)
+        return false;
     return f->query->by == VIEW_FIND_SLOWEST || result->ids.count < f->query->count ||
            file->written_ns > UINT64_MAX - SLACK_NS ||
            file->written_ns + SLACK_NS >= result->keys[least(result)];
@@ -213,15 +232,29 @@ static void take_record(void *context, const struct record_parts *parts, bool fo
         c->take(c->context, (size_t)at, c->signal, parts, foreign);
 }
 
+static void read_records(struct view_spool *spool, int signals, struct collecting *c)
+{
+    const struct view_spool_pass pass = {
+        .wants_file = may_be_in_file, .wants = may_have, .take = take_record, .context = c};
+
+    for (int i = 0; i < signals; i++) {
+        c->signal = (enum spool_signal)i;
+        view_spool_read(spool, c->signal, &pass);
+    }
+}
+
 void view_find_records(struct view_spool *spool, const struct trace_ids *ids, view_find_take *take,
                        void *context)
 {
     struct collecting c = {.ids = ids, .take = take, .context = context};
-    const struct view_spool_pass pass = {
-        .wants_file = may_be_in_file, .wants = may_have, .take = take_record, .context = &c};
 
-    for (int i = 0; i < SPOOL_OWN_SIGNALS; i++) {
-        c.signal = (enum spool_signal)i;
-        view_spool_read(spool, c.signal, &pass);
-    }
+    read_records(spool, SPOOL_OWN_SIGNALS, &c);
+}
+
+void view_find_spans(struct view_spool *spool, const struct trace_ids *ids, view_find_take *take,
+                     void *context)
+{
+    struct collecting c = {.ids = ids, .take = take, .context = context};
+
+    read_records(spool, SPOOL_TRACES + 1, &c);
 }

@@ -7,6 +7,7 @@
 #define VIEW_VIEW_FIND_H
 
 #include "view/trace_ids.h"
+#include "view/view_match.h"
 #include "view/view_spool.h"
 
 #include <stddef.h>
@@ -26,6 +27,10 @@ struct view_find_query {
     enum view_find_by by;
     const char *id; /* of the trace, or of the request */
     size_t count;   /* of those that fit at most so many, 1 to VIEW_FIND_MAX */
+    /* Of the slowest, those that failed and the latest: what a span has to have; NULL for nothing.
+     * With `by` VIEW_FIND_REQUEST it is left aside. */
+    const struct view_match *match;
+    uint64_t since_ns; /* and when it ended at the earliest, Unix time */
 };
 
 struct view_find_result {
@@ -48,5 +53,9 @@ typedef void view_find_take(void *context, size_t i, enum spool_signal signal,
  */
 void view_find_records(struct view_spool *spool, const struct trace_ids *ids, view_find_take *take,
                        void *context);
+
+/* The same for their spans alone. */
+void view_find_spans(struct view_spool *spool, const struct trace_ids *ids, view_find_take *take,
+                     void *context);
 
 #endif

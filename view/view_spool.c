@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,8 +126,22 @@ int view_spool_open(struct view_spool *spool, const char *dir, const char *run_d
     return 0;
 }
 
+/* A long line stays where it was read to: a program that goes on needs the memory. */
+static void give_back(void *memory, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)memory + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)memory + size) / page * page;
+
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void view_spool_close(struct view_spool *spool)
 {
+    give_back(reader.window, sizeof(reader.window));
+    give_back(walk.around, sizeof(walk.around));
+    walk.known = false;
     for (int i = 0; i < SPOOL_OWN_SIGNALS; i++) {
         struct view_spool_files *const files = &spool->files[i];
 

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_MAX = 16, SEVERITIES_EACH = 4 };
+enum {
+    LEVEL_MAX = 16,
+    SEVERITIES_EACH = 4,
+    ROOT_MEMORY = 65536, /* a span takes less, and an arena is given no more at once */
+};
 
 void view_trace_init(struct view_trace *trace, struct arena *arena, const char *id)
 {
@@ -56,6 +60,14 @@ static uint64_t time_of(uint64_t ns)
     return ns <= INT64_MAX ? ns : 0;
 }
 
+/* How many attributes are taken of the next list. */
+static size_t pairs_max(const struct view_trace *trace)
+{
+    return trace->pairs_memory > 0 && trace->arena->used > trace->pairs_memory
+               ? 0
+               : VIEW_TRACE_PAIRS_MAX;
+}
+
 static bool add_note(struct view_trace *trace, struct view_note *note)
 {
     if (note == NULL || note->text == NULL || note->level == NULL || note->logger == NULL ||
@@ -86,24 +98,39 @@ static void add_events(struct view_trace *trace, const struct view_span *span, s
                                          VIEW_TRACE_NAME_MAX)};
             memcpy(note->span, span->id, sizeof(note->span));
             note->pairs = view_record_pairs(trace->arena, otlp_plain_get(event, "attributes"),
-                                            false, VIEW_TRACE_PAIRS_MAX, VIEW_TRACE_VALUE_MAX,
+                                            false, pairs_max(trace), VIEW_TRACE_VALUE_MAX,
                                             &note->pair_count, &note->pairs_all);
         }
         (void)add_note(trace, note);
     }
 }
 
+/* A root span is written last, and without it nobody knows what the trace is. */
+static size_t spans_max(struct view_trace *trace, const struct view_record_span *record)
+{
+    struct arena *const arena = trace->arena;
+
+    if (record->parent.len > 0)
+        return VIEW_TRACE_SPANS_MAX;
+    if (arena->max - arena->used < ROOT_MEMORY && trace->roots_more < VIEW_TRACE_ROOTS_MORE) {
+        arena->max += ROOT_MEMORY;
+        trace->roots_more++;
+    }
+    return VIEW_TRACE_SPANS_MAX + VIEW_TRACE_ROOTS_MORE;
+}
+
 void view_trace_add_span(struct view_trace *trace, const struct record_parts *parts)
 {
     const struct view_record_span record = view_record_span(parts->record);
+    const size_t most = spans_max(trace, &record);
     const struct text resource =
         otlp_plain_get(otlp_plain_get(parts->resource, "resource"), "attributes");
     struct arena *const arena = trace->arena;
     struct view_span *const span = arena_take(arena, sizeof(*span));
     struct text request;
 
-    if (span == NULL || make_room((void ***)&trace->spans, trace->span_count, &trace->span_room,
-                                  VIEW_TRACE_SPANS_MAX) != 0) {
+    if (span == NULL ||
+        make_room((void ***)&trace->spans, trace->span_count, &trace->span_room, most) != 0) {
         trace->spans_left_out++;
         return;
     }
@@ -119,7 +146,7 @@ void view_trace_add_span(struct view_trace *trace, const struct record_parts *pa
                                      VIEW_TRACE_NAME_MAX);
     span->host =
         view_record_text(arena, view_record_attribute(resource, "host.name"), VIEW_TRACE_NAME_MAX);
-    span->pairs = view_record_pairs(arena, record.attributes, false, VIEW_TRACE_PAIRS_MAX,
+    span->pairs = view_record_pairs(arena, record.attributes, false, pairs_max(trace),
                                     VIEW_TRACE_VALUE_MAX, &span->pair_count, &span->pairs_all);
     if (span->name == NULL || span->message == NULL || span->service == NULL ||
         span->host == NULL) {
@@ -203,7 +230,7 @@ void view_trace_add_log(struct view_trace *trace, const struct record_parts *par
         note->logger = view_record_text(arena, record.name, VIEW_TRACE_NAME_MAX);
         note->text = parts->line ? view_record_text(arena, record.body, VIEW_TRACE_TEXT_MAX)
                                  : view_record_any(arena, record.body, VIEW_TRACE_TEXT_MAX);
-        note->pairs = view_record_pairs(arena, record.attributes, parts->line, VIEW_TRACE_PAIRS_MAX,
+        note->pairs = view_record_pairs(arena, record.attributes, parts->line, pairs_max(trace),
                                         VIEW_TRACE_VALUE_MAX, &note->pair_count, &note->pairs_all);
     }
     if (add_note(trace, note) && trace->request[0] == '\0' && record.request.at != NULL) {

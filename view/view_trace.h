@@ -19,6 +19,7 @@ enum {
     VIEW_TRACE_VALUE_MAX = 256,   /* of an attribute's value */
     VIEW_TRACE_TEXT_MAX = 1024,   /* of a message */
     VIEW_TRACE_PAIRS_MAX = 64,    /* attributes of a span, a log record or an event */
+    VIEW_TRACE_ROOTS_MORE = 16,   /* root spans beyond the limits: they mostly come last */
 };
 
 /* A log record, or an event of a span. */
@@ -73,12 +74,16 @@ struct view_span {
 struct view_trace {
     char id[IDS_TRACE_HEX + 1];
     struct arena *arena; /* the caller's */
+    /* Set after view_trace_init: what the arena may have given before attributes are only counted;
+     * 0 for no limit. */
+    size_t pairs_memory;
     struct view_span **spans;
     size_t span_count, span_room;
     struct view_note **all_notes;
     size_t note_count, note_room;
     uint64_t spans_left_out, notes_left_out; /* beyond a limit */
     uint64_t duplicates;                     /* spans that were there */
+    unsigned roots_more;                     /* that made the arena's limit move */
     /* After view_trace_build: */
     struct view_span *roots;
     struct view_note *notes; /* of no span that is here */

@@ -310,8 +310,7 @@ static void set_offsets(const struct view_trace *trace, struct view_note *notes,
 
 void view_trace_build(struct view_trace *trace)
 {
-    struct view_span **const siblings =
-        arena_take(trace->arena, trace->span_count * sizeof(struct view_span *));
+    struct view_span **const siblings = calloc(trace->span_count + 1, sizeof(struct view_span *));
     struct view_span *span;
     size_t count = 0;
 
@@ -338,9 +337,10 @@ void view_trace_build(struct view_trace *trace)
         if (trace->spans[i]->parent != NULL)
             trace->spans[i]->parent->below += trace->spans[i]->below + 1;
     }
-    if (siblings == NULL || count == 0)
+    if (siblings == NULL)
         return;
     fold_siblings(trace->roots, siblings);
     for (size_t i = 0; i < count; i++)
         fold_siblings(trace->spans[i]->children, siblings);
+    free(siblings);
 }

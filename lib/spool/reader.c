@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WINDOW = 2 * SPOOL_RECORD_MAX /* bytes read at once, but for a line that is longer */ };
+enum {
+    WINDOW = 2 * SPOOL_RECORD_MAX, /* bytes read at once, but for a line that is longer */
+    NARROW = 16384,                /* and where something in a window is wanted */
+};
 
 static const char byte_order_mark[3] = {'\xef', '\xbb', '\xbf'};
 
@@ -78,12 +81,13 @@ static bool pass_lines(const struct spool_reader *r, struct spool_cursor *cursor
 
 int spool_reader_next(struct spool_reader *r, struct spool_cursor *cursor, bool complete)
 {
-    size_t size = WINDOW;
+    size_t longer = 0;
 
     empty(&r->batch);
     r->overlong = 0;
     while (cursor->offset < cursor->limit) {
         const uint64_t left = cursor->limit - cursor->offset;
+        const size_t size = longer > 0 ? longer : cursor->offset < cursor->narrow ? NARROW : WINDOW;
         ssize_t got;
 
         if (cursor->skips != SPOOL_CURSOR_AT_LINE) {
@@ -100,6 +104,10 @@ int spool_reader_next(struct spool_reader *r, struct spool_cursor *cursor, bool 
         if (pass_start(r, cursor, (size_t)got) ||
             pass_lines(r, cursor, (size_t)got, complete && (uint64_t)got == left))
             continue;
+        if (r->wants != NULL && size == WINDOW && longer == 0 && got > NARROW) {
+            cursor->narrow = cursor->offset + (uint64_t)got;
+            continue;
+        }
         spool_lines_split(&r->batch, r->signal, r->window, (size_t)got, cursor->skip,
                           complete && (uint64_t)got == left);
         if (r->batch.overlong && (size_t)got == sizeof(r->window)) {
@@ -109,7 +117,7 @@ int spool_reader_next(struct spool_reader *r, struct spool_cursor *cursor, bool 
             continue;
         }
         if (r->batch.overlong && (size_t)got == size && left > size) {
-            size = sizeof(r->window);
+            longer = size < WINDOW ? WINDOW : sizeof(r->window);
             continue;
         }
         if (r->batch.consumed == 0 && r->batch.count == 0)

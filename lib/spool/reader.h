@@ -26,7 +26,8 @@ struct spool_cursor {
     uint64_t limit;  /* what comes behind is left for later */
     uint32_t skip;   /* records of the line at the offset that were taken */
     enum spool_cursor_skips skips;
-    uint64_t line; /* where the line begins that is skipped */
+    uint64_t line;   /* where the line begins that is skipped */
+    uint64_t narrow; /* up to here something is wanted: what is around it is passed over */
 };
 
 /* Too large for anything but static memory. */

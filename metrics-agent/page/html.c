@@ -135,6 +135,15 @@ void html_query(struct html *html, const char *text)
     }
 }
 
+void html_cut(struct html *html, size_t len)
+{
+    if (len >= html->len)
+        return;
+    html->len = len;
+    html->text[len] = '\0';
+    html->full = false;
+}
+
 void html_free(struct html *html)
 {
     free(html->text);

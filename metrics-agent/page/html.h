@@ -32,6 +32,9 @@ void html_text_len(struct html *html, const char *text, size_t len);
 /* The text as a value in a query of a URL that stands in a quoted attribute (RFC 3986, 2.3). */
 void html_query(struct html *html, const char *text);
 
+/* Takes back all behind the first `len` bytes. */
+void html_cut(struct html *html, size_t len);
+
 void html_free(struct html *html);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cli/columns.h"
 #include "cli/waterfall_text.h"
 #include "tests/unit/unit.h"
+#include "view/view_text.h"
 
 #include <string.h>
 
@@ -35,18 +36,18 @@ static void durations_have_three_digits_and_a_unit(void **state)
         {172800000000000, "2 days"},
         {UINT64_MAX, "213503 days"},
     };
-    char text[WATERFALL_TEXT_MAX];
+    char text[VIEW_TEXT_DURATION_MAX];
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        waterfall_text_duration(text, cases[i].ns, false);
+        view_text_duration(text, cases[i].ns, false);
         assert_string_equal(text, cases[i].text);
     }
-    waterfall_text_duration(text, 1520, true);
+    view_text_duration(text, 1520, true);
     assert_string_equal(text, "1.52 \u00b5s");
-    waterfall_text_offset(text, -1520, false);
+    view_text_offset(text, -1520, false);
     assert_string_equal(text, "-1.52 us");
-    waterfall_text_offset(text, INT64_MIN, false);
+    view_text_offset(text, INT64_MIN, false);
     assert_string_equal(text, "-106751 days");
 }
 
