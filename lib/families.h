@@ -22,6 +22,7 @@ enum families {
     FAMILY_EXPORT_REQUESTS,
     FAMILY_EXPORT_DURATION,
     FAMILY_BUILD_INFO,
+    FAMILY_AGENT_START,
     FAMILY_PROCESSES_DIED,   /* by the agent */
     FAMILY_TRACES_KEPT,      /* by every program with spans, of its local traces */
     FAMILY_TRACES_DISCARDED, /* the same; the sum of both is what was sampled */

@@ -1,5 +1,6 @@
 #include "metrics-agent/agent_metrics.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/message.h"
 #include "lib/families.h"
 #include "lib/telemetry.h"
@@ -41,6 +42,12 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
     (void)metrics_counter(families[FAMILY_EXPORT_REQUESTS], (const char *const[]){signal, "200"});
 }
 
+static void publish_itself(struct agent_metrics *m)
+{
+    metrics_gauge_set(m->build_info, 1);
+    metrics_gauge_set(m->start_time, m->started);
+}
+
 int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t max_series)
 {
     struct metrics_family *families[FAMILIES_COUNT];
@@ -53,11 +60,13 @@ int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t ma
     m->requests = families[FAMILY_EXPORT_REQUESTS];
     m->build_info =
         metrics_gauge(families[FAMILY_BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
+    m->start_time = metrics_gauge(families[FAMILY_AGENT_START], NULL);
+    m->started = (double)clock_unix_ns() / 1e9;
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
     m->stderr_dropped = metrics_counter(families[FAMILY_STDERR_DROPPED], NULL);
     m->processes_died = metrics_counter(families[FAMILY_PROCESSES_DIED], NULL);
-    metrics_gauge_set(m->build_info, 1);
+    publish_itself(m);
     return 0;
 }
 
@@ -120,7 +129,7 @@ void agent_metrics_publish(struct agent_metrics *m, enum spool_signal signal,
     if (numbers->oldest_age_s >= 0)
         metrics_gauge_set(s->oldest_age, numbers->oldest_age_s);
     /* In a file that came later too. */
-    metrics_gauge_set(m->build_info, 1);
+    publish_itself(m);
 }
 
 void agent_metrics_import(struct agent_metrics *m, enum spool_signal signal, uint64_t bytes,

@@ -24,7 +24,8 @@ struct agent_metrics_signal {
 struct agent_metrics {
     struct metrics *metrics;
     struct metrics_family *requests;
-    struct metrics_gauge *build_info;
+    struct metrics_gauge *build_info, *start_time;
+    double started; /* Unix time in seconds */
     struct metrics_counter *stderr_dropped, *processes_died;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };

@@ -173,20 +173,25 @@ def check_grafana(stack):
     need(name == "dashboards/microtrace.json", "grafana: the home dashboard is not mounted")
     provider = stack.load("dashboards/provisioning/dashboards/dashboards.yaml")["providers"][0]
     need(provider["options"]["path"] == os.path.dirname(home), "grafana: the provider looks elsewhere")
-    with open(stack.path("dashboards/microtrace.json"), encoding="utf-8") as file:
-        board = json.load(file)
+    for name in ("dashboards/microtrace.json", "dashboards/microtrace-telemetry.json"):
+        need(stack.mounted("grafana", f"/etc/grafana/{name}") == name, f"grafana: {name} is not mounted")
+        with open(stack.path(name), encoding="utf-8") as file:
+            check_dashboard(name, json.load(file), uids)
+
+
+def check_dashboard(name, board, uids):
     known = dict(uids)
     for variable in board["templating"]["list"]:
         if variable["type"] == "datasource":
             uid = variable.get("current", {}).get("value")
-            need(uids.get(uid) == variable["query"], f"dashboard: variable {variable['name']} starts as {uid}")
+            need(uids.get(uid) == variable["query"], f"{name}: variable {variable['name']} starts as {uid}")
             known["${" + variable["name"] + "}"] = variable["query"]
     for item in walk(board):
         source = item.get("datasource")
         if isinstance(source, dict) and source.get("uid") not in ("-- Grafana --", "grafana"):
-            need(known.get(source.get("uid")) == source.get("type"), f"dashboard: data source {source}")
-    need(board.get("uid"), "dashboard: no uid")
-    need(board.get("id") is None, "dashboard: an id, which belongs to one Grafana only")
+            need(known.get(source.get("uid")) == source.get("type"), f"{name}: data source {source}")
+    need(board.get("uid"), f"{name}: no uid")
+    need(board.get("id") is None, f"{name}: an id, which belongs to one Grafana only")
 
 
 def main():

@@ -103,7 +103,8 @@ def check_together(objects):
             need(all(f'job="{job}"' in rule["expr"] for job in jobs),
                  f"PrometheusRule: {rule.get('record', rule.get('alert'))} asks for another job")
     for board in (c for c in by_kind.get("ConfigMap", []) if "microtrace.json" in c["data"]):
-        need(yaml.safe_load(board["data"]["microtrace.json"])["panels"], "ConfigMap: no dashboard in it")
+        for name in ("microtrace.json", "microtrace-telemetry.json"):
+            need(yaml.safe_load(board["data"][name])["panels"], f"ConfigMap: no dashboard {name} in it")
     return [group for rule in by_kind.get("PrometheusRule", []) for group in rule["spec"]["groups"]]
 
 

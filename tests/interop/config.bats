@@ -18,7 +18,7 @@ teardown() {
 
 @test "the check of that notices what does not fit" {
     local file
-    for file in docker-compose.yml prometheus.yml otel-collector-config.yaml dashboards deploy; do
+    for file in docker-compose.yml prometheus.yml otel-collector-config.yaml dashboards deploy docs; do
         cp -r "$ROOT/$file" "$DIR"
     done
     "$PYTHON" "$HERE/check_config.py" "$DIR"
@@ -71,7 +71,7 @@ teardown() {
 
 @test "dashboard and rules of the Helm chart are the ones of dashboards/" {
     local file
-    for file in dashboards/microtrace.json dashboards/rules/alerts.yml dashboards/rules/recording.yml; do
+    for file in dashboards/{microtrace.json,microtrace-telemetry.json,rules/alerts.yml,rules/recording.yml}; do
         [ "$ROOT/deploy/helm/microtrace/files/${file##*/}" -ef "$ROOT/$file" ]
     done
 }

@@ -19,8 +19,8 @@ WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left",
 
 
 def substitute(expression):
-    """Replaces $name and ${name}; a variable without a value is a KeyError."""
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: VARIABLES[m.group(1) or m.group(2)], expression)
+    """Replaces $name and ${name}; a variable without a value is a KeyError. ${1} is PromQL's own."""
+    return re.sub(r"\$(?:\{([a-z_]\w*)\}|([a-z_]\w*))", lambda m: VARIABLES[m.group(1) or m.group(2)], expression)
 
 
 def panels(dashboard):

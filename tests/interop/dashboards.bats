@@ -6,6 +6,7 @@
 load helpers
 
 DASHBOARD=$ROOT/dashboards/microtrace.json
+TELEMETRY=$ROOT/dashboards/microtrace-telemetry.json
 RULES=$ROOT/dashboards/rules
 
 setup() {
@@ -96,14 +97,58 @@ seen_open() {
     [ "$(answer 'circuit_breaker_state')" = 1 ]
 }
 
-@test "the dashboard is what Grafana can load, with a description and a unit on every panel" {
+@test "the dashboards are what Grafana can load" {
     dashboards form "$DASHBOARD"
+    dashboards form "$TELEMETRY"
 }
 
-@test "promtool can read every query of the dashboard" {
+@test "scripts/check-dashboards finds nothing in them and in the rules" {
+    "$PYTHON" "$ROOT/scripts/check-dashboards" "$ROOT/dashboards"
+}
+
+@test "and it notices what it is for" {
+    cp -r "$ROOT/dashboards" "$DIR"
+    # broken FILE SED-SCRIPT PATTERN: what it says with that file changed.
+    broken() {
+        cp "$DIR/dashboards/$1" "$DIR/kept"
+        sed -i "$2" "$DIR/dashboards/$1"
+        refute cmp -s "$DIR/dashboards/$1" "$DIR/kept"
+        run "$PYTHON" "$ROOT/scripts/check-dashboards" "$DIR/dashboards"
+        cp "$DIR/kept" "$DIR/dashboards/$1"
+        [ "$status" -eq 1 ] && [[ $output =~ $3 ]] || {
+            echo "after $2 in $1: $output"
+            return 1
+        }
+    }
+    broken microtrace.json '0,/"refresh": 2/s//"refresh": 1/' 'not asked for again'
+    broken microtrace.json 's/"editable": false/"editable": true/' 'lost at the next start'
+    broken microtrace.json 's/"uid": "${datasource}"/"uid": "prometheus"/' 'no variable'
+    broken microtrace.json 's/"title": "Fast (5 min)"/"title": "Fast"/' 'over 5m, which neither'
+    broken microtrace.json 's/"title": "Alerts (whole job)"/"title": "Firing"/' 'not on the first screen'
+    broken microtrace.json 's/Queue Time p99 (all paths)/Queue Time p99/; s/request_queue_seconds_bucket/request_latency_seconds_bucket/' 'does not say .all paths.'
+    broken microtrace.json 's/,instance=~\\"$instance\\",path/,path/' 'more than the chosen job and instance'
+    broken microtrace.json 's/"fixedColor": "yellow"/"fixedColor": "orange"/' '4xx is not yellow'
+    broken microtrace.json '0,/"unit": "reqps"/s//"unit": ""/' 'no unit'
+    broken microtrace.json 's/"value": 14.4/"value": 15/' 'no lines at 1, 6 and 14.4'
+    broken microtrace.json '0,/"type": "log"/s//"type": "linear"/' 'logarithmic'
+    broken microtrace.json 's/histogram_quantile(0.99/histogram_quantile(0.95/' 'p95 of the requests once'
+    broken microtrace.json 's/"text": "microtraceagentdown"/"text": "agentdown"/' 'runbook links'
+    broken rules/alerts.yml 's/alert: MicroTraceAgentDown/alert: MicroTraceAgentGone/' 'runbook links'
+    broken rules/alerts.yml '0,/severity: page/s//severity: urgent/' 'no severity'
+    broken rules/alerts.yml '0,/runbook_url/s//runbook/' 'no runbook_url'
+    broken rules/alerts.yml 's/by (namespace, job, instance, signal, reason)/by (instance, signal)/' 'mixes jobs'
+    broken rules/alerts.yml 's/{{ $labels.reason }}/{{ $labels.cause }}/' 'has not kept'
+    broken rules/alerts.yml '0,/job=~".+"/s//job="microtrace"/' 'how the job is called'
+    broken rules/recording.yml 's/instance_signal:microtrace_books:imbalance/instance_signal:microtrace_books:unused/' 'nobody asks'
+}
+
+@test "promtool can read every query of the dashboards" {
     need_command promtool
     dashboards rules "$DASHBOARD" >"$DIR/queries.yml"
     [ "$(grep -c '"record"' "$DIR/queries.yml")" -ge 40 ]
+    promtool check rules "$DIR/queries.yml"
+    dashboards rules "$TELEMETRY" >"$DIR/queries.yml"
+    [ "$(grep -c '"record"' "$DIR/queries.yml")" -ge 10 ]
     promtool check rules "$DIR/queries.yml"
 }
 
@@ -121,16 +166,17 @@ seen_open() {
     diff "$DIR/alerts" "$DIR/fired"
 }
 
-@test "every metric that the dashboard and the rules name is on /metrics, every alert has a runbook" {
+@test "every metric that the dashboards and the rules name is on /metrics, every alert has a runbook" {
     start_microtrace
     analyze '{"a": 1}'
     expect 422
     runs_program job
     scrape >"$DIR/metrics"
     dashboards names "$DASHBOARD" "$DIR/metrics" "$RULES"/*.yml
+    dashboards names "$TELEMETRY" "$DIR/metrics" "$RULES"/*.yml
 }
 
-@test "under load every query of the dashboard and of the rules has data in Prometheus" {
+@test "under load every query of the dashboards and of the rules has data in Prometheus" {
     need_command prometheus
     start_everything
     # The breaker's way there and back, once Prometheus has seen it closed.
@@ -139,6 +185,7 @@ seen_open() {
     wait_until seen_open
     breaker close
     dashboards live "$PROMETHEUS" "$DASHBOARD" "$SINCE"
+    dashboards live "$PROMETHEUS" "$TELEMETRY" "$SINCE"
     kill -INT "$LOAD"
     wait_until grep -q "requests in" "$DIR/load.log"
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """What Prometheus and the Collector of a running stack know.
 
-usage: check.py queries PROMETHEUS-URL DASHBOARD RULE-FILE...
+usage: check.py queries PROMETHEUS-URL DASHBOARD-OR-RULE-FILE...
        check.py collected FOLDER REQUEST-ID
        check.py exemplars PROMETHEUS-URL FOLDER
 
-queries: each panel's and each recording rule's query returns data; each metric that an alert
+queries: each panel's and each recording rule's query returns data, but for the panels that are empty
+while all is well; each metric that an alert
 looks at exists (an alert without cause returns nothing), and Prometheus has evaluated each rule
 without an error.
 collected: the Collector's files hold the request's spans, parent and child, and its log records.
@@ -75,6 +76,12 @@ def panels(board):
         yield from panels(panel)
 
 
+# What there is only while something is wrong, or of a front end and hours that no short test has.
+EMPTY_AT_FIRST = {"Alerts (whole job)", "Queue Time p99 (all paths)", "Dropped, Rejected, Quarantined",
+                  "Error Budget Burn (whole job)", "Latency Budget Burn (whole job)", "Budget (job, 30 d)",
+                  "Windows Seen (whole job)"}
+
+
 def fill_in(text, board):
     values = dict(VARIABLES)
     for variable in board.get("templating", {}).get("list", []):
@@ -97,16 +104,30 @@ def metric_names(text):
     return {name for name in names if name.lower() not in KEYWORDS}
 
 
-def check_queries(base, dashboard, rule_files):
+def check_queries(base, files):
+    for path in (path for path in files if path.endswith(".json")):
+        check_panels(base, path)
+    check_rules(base, [path for path in files if not path.endswith(".json")])
+
+
+def check_panels(base, dashboard):
     with open(dashboard, encoding="utf-8") as file:
         board = json.load(file)
     for panel in panels(board):
+        if panel["title"] in EMPTY_AT_FIRST:
+            continue
         for target in panel.get("targets", []):
             if "expr" not in target or target.get("datasource", {}).get("type", "prometheus") != "prometheus":
+                continue
+            # That of the breaker begins with the first call.
+            if target.get("legendFormat") == "Downstream breaker closed":
                 continue
             text = fill_in(target["expr"], board)
             found = within_patience(lambda: query(base, text))
             report(bool(found), f"panel {panel['title']!r}, query {target.get('refId')} returns data")
+
+
+def check_rules(base, rule_files):
     for path in rule_files:
         with open(path, encoding="utf-8") as file:
             groups = yaml.safe_load(file)["groups"]
@@ -202,7 +223,7 @@ def check_exemplars(base, folder):
 def main():
     what, arguments = sys.argv[1], sys.argv[2:]
     if what == "queries":
-        check_queries(arguments[0], arguments[1], arguments[2:])
+        check_queries(arguments[0], arguments[1:])
     elif what == "collected":
         check_collected(*arguments)
     elif what == "exemplars":

@@ -57,7 +57,7 @@ async function slowest(markers) {
 async function point_at_slowest(page) {
   const link = page.getByRole("link", { name: "Open the trace" }).first();
   const shown = await within_patience(async () => {
-    const box = await slowest(panel(page, "Latency Quantiles").getByLabel("Exemplar marker"));
+    const box = await slowest(panel(page, "Latency p95").getByLabel("Exemplar marker"));
     if (!box) return false;
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
     return link.waitFor({ timeout: 2000 }).then(() => true, () => false);
@@ -78,7 +78,7 @@ async function dashboard(page, base, file, dir) {
   });
   const but = missing.map((title) => `, but not ${title}`).join("");
   report(all, `Grafana opens with the dashboard, all ${titles.length} panels${but}`);
-  const drawn = await within_patience(async () => (await page.locator("canvas").count()) >= 20);
+  const drawn = await within_patience(async () => (await page.locator("canvas").count()) >= 12);
   report(drawn, "its graphs are drawn");
   const rows = panel(page, "Slow or Failed Traces").getByRole("link");
   report(await within_patience(async () => (await rows.count()) > 0), "it lists slow traces, by Tempo");
@@ -87,7 +87,27 @@ async function dashboard(page, base, file, dir) {
   const loading = page.getByLabel("Panel loading bar");
   report(await within_patience(async () => (await loading.count()) === 0), "no panel goes on loading");
   report((await page.getByText("No data").count()) === 0, "no panel is without a word of its own");
+  const cut = await page.evaluate(clipped_legends);
+  report(cut.length === 0, `no legend is cut off ${cut.join(", ")}`);
+  const times = panel(page, "Slow or Failed Traces").getByText("no slow or failed");
+  report((await times.count()) === 0, "no trace's time reads as if there were none");
   await page.screenshot({ path: path.join(dir, "dashboard.png"), fullPage: true });
+}
+
+// In the page: the names in legends that lie outside of what can be seen of their panel.
+function clipped_legends() {
+  const cut = [];
+  for (const name of document.querySelectorAll('[data-testid^="data-testid VizLegend series"]')) {
+    const box = name.getBoundingClientRect();
+    for (let above = name.parentElement; above; above = above.parentElement) {
+      if (getComputedStyle(above).overflowY === "visible") continue;
+      if (above.scrollHeight > above.clientHeight + 1 && above.tagName !== "HTML" && box.bottom > above.getBoundingClientRect().bottom + 1) {
+        cut.push(name.textContent);
+      }
+      if (above.tagName === "SECTION") break;
+    }
+  }
+  return cut;
 }
 
 async function links(page, dir) {
@@ -108,6 +128,8 @@ async function links(page, dir) {
     one && (await page.getByText("analyze_request").count()) === 1,
     "a click in the trace shows its log lines, and no others",
   );
+  const words = /INFO request_completed POST \/analyze 200 [\d.]+ ms/;
+  report((await page.getByText(words).count()) === 1, "with level, status and milliseconds");
   await page.screenshot({ path: path.join(dir, "trace-and-logs.png"), fullPage: true });
 }
 
