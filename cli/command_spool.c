@@ -46,7 +46,7 @@ struct tail_values {
     int signal;
     const char *trace, *request;
     uint64_t last;
-    bool no_follow;
+    bool no_follow, json;
 };
 
 static const char *const signals[] = {"traces", "logs", NULL};
@@ -66,6 +66,8 @@ static const struct config_setting tail_rows[] = {
 #undef ROW
 
 static const struct options_switch tail_switches[] = {
+    {"--json", offsetof(struct tail_values, json),
+     "Print each record as one line of JSON, as it stands in the spool."},
     {"--no-follow", offsetof(struct tail_values, no_follow), "End after those that are there."},
     {NULL, 0, NULL},
 };
@@ -113,6 +115,7 @@ static int tail(int argc, char **argv)
         .request = values.request,
         .last = (size_t)values.last,
         .follow = !values.no_follow,
+        .json = values.json,
     });
 }
 
@@ -120,20 +123,32 @@ const struct command command_spool_tail = {&tail_options, tail};
 
 /* --- spool verify --- */
 
+struct verify_values {
+    bool json;
+};
+
+static const struct options_switch verify_switches[] = {
+    {"--json", offsetof(struct verify_values, json),
+     "Print JSON, a line for each damaged record and each signal."},
+    {NULL, 0, NULL},
+};
+
 static const struct options_table verify_options = {
     .command = "microtrace spool verify",
     .operands = "",
     .summary =
         "Reads all of the spool and prints file and offset of each damaged record. Ends with 1 "
         "if there is one.",
+    .switches = verify_switches,
     .state = instance_choose,
 };
 
 static int verify(int argc, char **argv)
 {
-    const int result = options_read(&verify_options, NULL, &argc, &argv);
+    struct verify_values values = {.json = false};
+    const int result = options_read(&verify_options, &values, &argc, &argv);
 
-    return result != OPTIONS_GO ? result : spool_verify_run();
+    return result != OPTIONS_GO ? result : spool_verify_run(values.json);
 }
 
 const struct command command_spool_verify = {&verify_options, verify};
