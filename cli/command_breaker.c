@@ -132,8 +132,8 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace breaker",
     .operands = "status|open|close|reset",
-    .summary = "Prints or sets the state of the downstream breaker, for all processes of the "
-               "instance. What was opened by hand stays open until it is closed by hand.",
+    .summary = "Shows or sets the state of the downstream breaker, for all processes of the "
+               "instance. A breaker that was opened by hand stays open until it is closed by hand.",
     .switches = switches,
     .state = instance_choose,
 };

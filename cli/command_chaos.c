@@ -256,10 +256,10 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace chaos",
     .operands = "on|off|reset|status",
-    .summary = "Injects faults into all processes of the instance (on, with the options), stops "
-               "them (off), leaves them to CHAOS_* in the environment again (reset), or prints "
-               "what holds (status). Where the processes have CHAOS_RUNTIME=forbid, nothing that "
-               "is set here has an effect, and on is refused.",
+    .summary = "Injects faults into all processes of the instance (on), stops them (off), leaves "
+               "them to CHAOS_* in the environment again (reset), or shows what is in force "
+               "(status). The options of faults go with on. If the processes have "
+               "CHAOS_RUNTIME=forbid, on is refused and nothing set here has an effect.",
     .rows = rows,
     .row_count = ROWS,
     .rows_with = "on",
