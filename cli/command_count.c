@@ -35,19 +35,18 @@ static const struct config_setting observe_rows[] = {
     LABEL_ROWS,
     {ROW("--buckets", CONFIG_OTHER, buckets), .parse = emit_buckets_parse,
      .takes = "ascending numbers with commas, at most 64",
-     .help = "Upper bounds of its buckets, if it is new. Unless given, 1024 to 1.7e10 where the "
+     .help = "Upper bounds of the buckets of a new histogram. Unless given, 1024 to 1.7e10 if the "
              "name ends in _bytes, and "
              "else 0.0001 to 10, for seconds."},
 };
 
-#define LOSSES "Fails no script: what can't be counted is said, and the exit status is 0."
+#define LOSSES "Never fails a script: a problem is reported, and the exit status is 0."
 
 static const struct options_table count_options = {
     .command = "microtrace count",
     .operands = "NAME [N]",
-    .summary =
-        "Adds N, or 1, to a counter. It is the sum over all processes that ever counted, and "
-        "its name ends in _total. " LOSSES,
+    .summary = "Adds N, or 1, to a counter. The counter's name ends in _total; it sums up all "
+               "processes that ever counted. " LOSSES,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .numbers = true,
@@ -57,8 +56,8 @@ static const struct options_table count_options = {
 static const struct options_table observe_options = {
     .command = "microtrace observe",
     .operands = "NAME VALUE",
-    .summary = "Adds one observation to a histogram. Unit and buckets of one that exists need not "
-               "be given. " LOSSES,
+    .summary = "Adds one observation to a histogram. If the histogram exists, its unit and buckets "
+               "need not be given. " LOSSES,
     .rows = observe_rows,
     .row_count = sizeof(observe_rows) / sizeof(observe_rows[0]),
     .numbers = true,
@@ -68,7 +67,8 @@ static const struct options_table observe_options = {
 static const struct options_table gauge_options = {
     .command = "microtrace gauge",
     .operands = "NAME VALUE",
-    .summary = "Sets a gauge to VALUE. It keeps the last value that any process has set. " LOSSES,
+    .summary =
+        "Sets a gauge to VALUE. The gauge keeps the last value that any process set. " LOSSES,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .numbers = true,

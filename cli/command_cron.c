@@ -35,9 +35,9 @@ static const struct config_setting rows[] = {
 static const struct options_table options = {
     .command = "microtrace cron",
     .operands = "",
-    .summary = "For a host where no agent runs, from a crontab: sends once what is in the spool, "
-               "keeps its limit, and prints nothing while all is well. It may run at once with "
-               "another one, or with an agent, and leaves the sending to that.",
+    .summary = "Sends what is in the spool once and enforces the spool's limit, from a crontab, "
+               "for hosts where no agent runs. It prints nothing while all is well. If another one "
+               "or an agent is at work, it leaves the sending to that.",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .state = instance_choose,

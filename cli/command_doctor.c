@@ -28,10 +28,10 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace doctor",
     .operands = "",
-    .summary =
-        "Looks at an installation: directories, users, programs, the agent, settings, web servers, "
-        "the endpoint (by one empty request), disk and clock. Prints what is wrong, one line each, "
-        "with the command that mends it. Ends with 1 if anything is.",
+    .summary = "Checks an installation and prints what is wrong, one line each, with the command "
+               "that mends it. It looks at directories, users, programs, the agent, settings, web "
+               "servers, the endpoint (by one empty request), disk and clock. Exits with 1 if "
+               "anything is wrong.",
     .switches = switches,
     .state = instance_choose,
 };

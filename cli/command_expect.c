@@ -80,11 +80,11 @@ static const struct options_table metric_options = {
     .command = "microtrace expect metric",
     .operands = "NAME{LABEL=\"VALUE\",...}",
     .summary =
-        "Waits until a series of the metrics file has the value, or just is there, and prints it. "
-        "The selector is in Prometheus' syntax, with =, !=, =~ and !~ (extended regular "
-        "expressions for the whole value); several series are summed up. Of a histogram, name its "
-        "_count, _sum or _bucket{le=\"...\"}. Ends with 1 if it does not come to that, at once "
-        "where a counter is already beyond it.",
+        "Waits until a series of the metrics file has the value, or just exists, and prints "
+        "it. The selector has Prometheus' syntax: =, !=, =~ and !~ (extended regular "
+        "expressions that match the whole value); if several series match, their sum "
+        "counts. For a histogram, name its _count, _sum or _bucket{le=\"...\"}. Exits with 1 "
+        "if the value does not come, at once if a counter is already beyond it.",
     .rows = metric_rows,
     .row_count = sizeof(metric_rows) / sizeof(metric_rows[0]),
     .state = instance_choose,
@@ -223,16 +223,15 @@ static const struct options_switch record_switches[] = {
 };
 
 #define PRINTS                                                                                     \
-    "and prints it, the newest one, as a line of JSON; with --count all of them. Ends with 1 if "  \
-    "it does not come to that, and tells which one comes nearest and how it differs."
+    "and prints the newest one as a line of JSON, with --count all of them. Exits with 1 if none " \
+    "comes, and shows which one came nearest and how it differs."
 
 static uint64_t given;
 
 static const struct options_table span_options = {
     .command = "microtrace expect span",
     .operands = "",
-    .summary =
-        "Waits until the spool holds a span that is as the options say, delivered or not, " PRINTS,
+    .summary = "Waits for a span that matches the options, delivered or not, " PRINTS,
     .rows = span_rows,
     .row_count = sizeof(span_rows) / sizeof(span_rows[0]),
     .switches = record_switches,
@@ -243,8 +242,7 @@ static const struct options_table span_options = {
 static const struct options_table log_options = {
     .command = "microtrace expect log",
     .operands = "",
-    .summary = "Waits until the spool holds a log record that is as the options say, delivered or "
-               "not, " PRINTS,
+    .summary = "Waits for a log record that matches the options, delivered or not, " PRINTS,
     .rows = log_rows,
     .row_count = sizeof(log_rows) / sizeof(log_rows[0]),
     .switches = record_switches,

@@ -46,26 +46,26 @@ struct values {
 
 static const struct config_setting rows[] = {
     {OPTION("--url", CONFIG_STRING, url), .fallback = "http://127.0.0.1:8000",
-     .help =
-         "The server; /analyze is put behind it. Unless given, that of the instance, if make run "
-         "or microtrace-run started it."},
+     .help = "The server, without /analyze. Unless given, that of the instance, if make run or "
+             "microtrace-run started it."},
     {OPTION("--rate", CONFIG_DOUBLE, rate), .min = 0.01, .max = 100000, .fallback = "10",
-     .help = "Requests a second; of the busiest moment if the shape is daily."},
+     .help = "Requests a second; with --shape daily, at the busiest moment."},
     {OPTION("--concurrency", CONFIG_UINT, concurrency), .min = 1,
-     .max = LOAD_CLIENT_CONCURRENCY_MAX, .fallback = "8", .help = "Requests under way at once."},
+     .max = LOAD_CLIENT_CONCURRENCY_MAX, .fallback = "8",
+     .help = "Requests under way at the same time, at most."},
     {OPTION("--mix", CONFIG_DOUBLE, mix), .min = 0, .max = 1, .fallback = "0.05",
-     .help = "Share of requests with a mistake: 404, 405, 415 and four kinds of 422 in turn."},
+     .help = "Share of bad requests: 404, 405, 415 and four kinds of 422 in turn."},
     {OPTION("--shape", CONFIG_CHOICE, shape), .choices = load_plan_shapes, .fallback = "flat",
      .help = "How the rate changes over time."},
     {OPTION("--period", CONFIG_DOUBLE, period_s), .unit = CONFIG_UNIT_S, .min = 1, .max = 31536000,
      .fallback = "86400",
-     .help = "Seconds that a day of --shape daily takes; one of 86400 follows the clock in UTC."},
+     .help = "Length of a day of --shape daily; 86400 s follows the clock in UTC."},
     {OPTION("--count", CONFIG_UINT, count), .max = 1e15, .fallback = "0",
-     .help = "Ends after so many requests; 0: never."},
+     .help = "Stop after this many requests; 0: never."},
     {OPTION("--duration", CONFIG_DOUBLE, duration_s), .unit = CONFIG_UNIT_S, .max = 31536000,
-     .fallback = "0", .help = "Ends after so many seconds; 0: never."},
+     .fallback = "0", .help = "Stop after this time; 0: never."},
     {OPTION("--timeout", CONFIG_DOUBLE, timeout_s), .unit = CONFIG_UNIT_S, .min = 0.01, .max = 3600,
-     .fallback = "10", .help = "Seconds that one answer may take."},
+     .fallback = "10", .help = "How long one answer may take."},
 };
 
 #undef OPTION
@@ -82,8 +82,9 @@ static uint64_t given; /* a bit for each row */
 static const struct options_table options = {
     .command = "microtrace load",
     .operands = "",
-    .summary = "Sends requests to an instance, at a rate and with a share of bad ones, until it is "
-               "interrupted, and sums up.",
+    .summary = "Sends requests to an instance, a share of them bad on purpose, until it is "
+               "interrupted, and prints a summary. If the server is down, it backs off and "
+               "retries.",
     .rows = rows,
     .row_count = ROWS,
     .switches = switches,
@@ -236,7 +237,7 @@ static void note_failure(struct run *run, const struct load_answer *answer)
     run->down_ns = answer->end_ns;
     set_retry(run, answer->end_ns, retry_first_ns);
     clear_live(run);
-    printable_error("microtrace load: %s does not answer (%s); trying again now and then",
+    printable_error("microtrace load: %s does not answer (%s); backing off and retrying",
                     run->options.url, load_client_reason(answer->code));
 }
 

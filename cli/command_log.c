@@ -40,10 +40,9 @@ static const struct config_setting rows[] = {
 static const struct options_table options = {
     .command = "microtrace log",
     .operands = "MESSAGE",
-    .summary =
-        "Writes one log line, which belongs to the span that TRACEPARENT names. Its resource "
-        "is that of OTEL_SERVICE_NAME, or else microtrace. Fails no script: a line that can't "
-        "be written is counted and said, and the exit status is 0.",
+    .summary = "Writes one log line, tied to the span that TRACEPARENT names. Its service is "
+               "OTEL_SERVICE_NAME, or microtrace. Never fails a script: a line that can't be "
+               "written is counted and reported, and the exit status is 0.",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .state = emit_choose,

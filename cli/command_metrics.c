@@ -60,8 +60,8 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace metrics",
     .operands = "[NAME]...",
-    .summary = "Prints what the metrics file holds, without the agent: of the metrics called NAME, "
-               "which may be a pattern such as 'requests*', or of all.",
+    .summary = "Prints the metrics in the metrics file, without the agent: all of them, or those "
+               "called NAME. NAME may be a pattern such as 'requests*'.",
     .switches = switches,
     .state = instance_choose,
 };

@@ -57,9 +57,9 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace run",
     .operands = "-- COMMAND [ARGUMENT]...",
-    .summary = "Runs COMMAND as one span and ends with its exit status: 128 + n for a signal, 124 "
-               "for the timeout, 126 and 127 if it can't be started, as a shell. COMMAND runs "
-               "whatever becomes of the telemetry.",
+    .summary = "Runs COMMAND as one span and exits with its status. That is 128 + n for a signal, "
+               "124 for the timeout, 126 or 127 if COMMAND can't be started, as in a shell. "
+               "COMMAND runs even if telemetry can't be written.",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .switches = switches,

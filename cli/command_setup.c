@@ -39,8 +39,8 @@ static const struct options_table options = {
     .command = "microtrace setup",
     .operands = "[DIR]",
     .summary = "Makes an instance for a user who is not root, in DIR or ~/microtrace: folders, "
-               "settings, a CGI program with these settings; prints the line for the crontab. It "
-               "may run again at any time: what was changed since is kept.",
+               "settings and a CGI program. It prints the line for the crontab. It can be run "
+               "again at any time: it keeps what was changed since.",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
 };

@@ -62,15 +62,15 @@ static int parse_status(void *member, const char *text)
 
 static const struct config_setting rows[] = {
     {ROW("--start", CONFIG_OTHER, start_ns), .parse = parse_time, .takes = TIME_TEXT_TAKES,
-     .help = "When it began. The end, unless given."},
+     .help = "When it began. Unless given, when it ended."},
     {ROW("--end", CONFIG_OTHER, end_ns), .parse = parse_time, .takes = TIME_TEXT_TAKES,
-     .help = "When it ended. Now, unless given."},
+     .help = "When it ended. Unless given, now."},
     {ROW("--kind", CONFIG_CHOICE, kind), .choices = kinds, .fallback = "internal",
      .help = "Its kind."},
     {ROW("--attr", CONFIG_OTHER, attributes), .parse = emit_pairs_parse, .takes = EMIT_PAIRS_TAKE,
      .help = "An attribute, a text. May be given several times."},
     {ROW("--status", CONFIG_OTHER, status), .parse = parse_status, .takes = "ok or error[:TEXT]",
-     .help = "How it went. Unset, unless given."},
+     .help = "How it went. Unless given, unset."},
     {ROW("--traceparent", CONFIG_STRING, traceparent),
      .help = "Its parent, in place of the environment's TRACEPARENT. Nothing at all begins a new "
              "trace."},
@@ -86,8 +86,8 @@ static const struct options_table options = {
     .command = "microtrace span",
     .operands = "NAME",
     .summary = "Writes one finished span, the child of TRACEPARENT or the root of a new trace. "
-               "Fails no script: a span that can't be written is counted and said, and the exit "
-               "status is 0.",
+               "Never fails a script: a span that can't be written is counted and reported, and "
+               "the exit status is 0.",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .switches = switches,

@@ -15,16 +15,16 @@
 
 static const struct options_switch status_switches[] = {
     {"--json", offsetof(struct spool_status_options, json), "Print JSON for programs."},
-    {"--rate", offsetof(struct spool_status_options, rate), "Look twice, a second apart."},
+    {"--rate", offsetof(struct spool_status_options, rate),
+     "Look twice, a second apart, for the rates."},
     {NULL, 0, NULL},
 };
 
 static const struct options_table status_options = {
     .command = "microtrace spool status",
     .operands = "",
-    .summary =
-        "Prints the spool's backlog, where the agent stands, what became of all records, and "
-        "what is wrong. Ends with 1 if anything is.",
+    .summary = "Shows what waits in the spool, how sending goes, what became of all records, and "
+               "what is wrong. Exits with 1 if anything is wrong.",
     .switches = status_switches,
     .state = instance_choose,
 };
@@ -46,7 +46,7 @@ struct tail_values {
     int signal;
     const char *trace, *request;
     uint64_t last;
-    bool no_follow;
+    bool no_follow, json;
 };
 
 static const char *const signals[] = {"traces", "logs", NULL};
@@ -57,23 +57,26 @@ static const char *const signals[] = {"traces", "logs", NULL};
 static const struct config_setting tail_rows[] = {
     {ROW("--signal", CONFIG_CHOICE, signal), .choices = signals, .fallback = "logs",
      .help = "Which records."},
-    {ROW("--trace", CONFIG_STRING, trace), .help = "Only those of the trace with this id."},
-    {ROW("--request", CONFIG_STRING, request), .help = "Only those of the request with this id."},
+    {ROW("--trace", CONFIG_STRING, trace), .help = "Only records of the trace with this id."},
+    {ROW("--request", CONFIG_STRING, request), .help = "Only records of the request with this id."},
     {ROW("--lines", CONFIG_UINT, last), .max = SPOOL_TAIL_LAST_MAX, .fallback = "10",
-     .help = "How many of those that are there."},
+     .help = "How many of the records that are there, the newest."},
 };
 
 #undef ROW
 
 static const struct options_switch tail_switches[] = {
-    {"--no-follow", offsetof(struct tail_values, no_follow), "End after those that are there."},
+    {"--json", offsetof(struct tail_values, json),
+     "Print each record as one line of JSON, as it stands in the spool."},
+    {"--no-follow", offsetof(struct tail_values, no_follow),
+     "Stop after the records that are there."},
     {NULL, 0, NULL},
 };
 
 static const struct options_table tail_options = {
     .command = "microtrace spool tail",
     .operands = "",
-    .summary = "Prints the last records in a readable form, and those to come.",
+    .summary = "Prints the last records in a readable form, and new ones as they come.",
     .rows = tail_rows,
     .row_count = sizeof(tail_rows) / sizeof(tail_rows[0]),
     .switches = tail_switches,
@@ -113,6 +116,7 @@ static int tail(int argc, char **argv)
         .request = values.request,
         .last = (size_t)values.last,
         .follow = !values.no_follow,
+        .json = values.json,
     });
 }
 
@@ -120,20 +124,31 @@ const struct command command_spool_tail = {&tail_options, tail};
 
 /* --- spool verify --- */
 
+struct verify_values {
+    bool json;
+};
+
+static const struct options_switch verify_switches[] = {
+    {"--json", offsetof(struct verify_values, json),
+     "Print JSON, a line for each damaged record and each signal."},
+    {NULL, 0, NULL},
+};
+
 static const struct options_table verify_options = {
     .command = "microtrace spool verify",
     .operands = "",
-    .summary =
-        "Reads all of the spool and prints file and offset of each damaged record. Ends with 1 "
-        "if there is one.",
+    .summary = "Reads the whole spool and prints file and offset of each damaged record. Exits "
+               "with 1 if there is one.",
+    .switches = verify_switches,
     .state = instance_choose,
 };
 
 static int verify(int argc, char **argv)
 {
-    const int result = options_read(&verify_options, NULL, &argc, &argv);
+    struct verify_values values = {.json = false};
+    const int result = options_read(&verify_options, &values, &argc, &argv);
 
-    return result != OPTIONS_GO ? result : spool_verify_run();
+    return result != OPTIONS_GO ? result : spool_verify_run(values.json);
 }
 
 const struct command command_spool_verify = {&verify_options, verify};

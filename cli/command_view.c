@@ -41,10 +41,10 @@ static const struct config_setting rows[ROWS] = {
     /* No default: it is another question than that for the last ones. */
     [SLOWEST] = {ROW("--slowest", CONFIG_OTHER, slowest), .parse = read_count,
                  .takes = "a whole number from 1 to 100",
-                 .help = "So many traces, those with the longest spans; the slowest first."},
+                 .help = "How many of the slowest traces, slowest first."},
     [LAST] = {ROW("--last", CONFIG_UINT, last), .min = 1, .max = VIEW_FIND_MAX, .fallback = "10",
-              .help = "So many traces, those that ended last; of --request or --errors so many at "
-                      "most."},
+              .help =
+                  "How many of the last traces; with --request or --errors, at most this many."},
 };
 
 #undef ROW
@@ -60,11 +60,10 @@ static const struct options_switch switches[] = {
 static const struct options_table options = {
     .command = "microtrace view",
     .operands = "",
-    .summary =
-        "Shows traces as waterfalls with their log lines in between: the last ten, or those that "
-        "are asked for. Looks at all that the spool holds, what waits and what is kept of "
-        "delivered records (MICROTRACE_SPOOL_KEEP_BYTES). On a terminal PAGER shows it. Ends with "
-        "1 if nothing is found.",
+    .summary = "Shows traces as waterfalls with their log lines: the last ten, or those that the "
+               "options choose. It reads all that the spool holds: what waits to be sent, and "
+               "delivered records that are kept (MICROTRACE_SPOOL_KEEP_BYTES). On a terminal, "
+               "PAGER shows it. Exits with 1 if nothing is found.",
     .rows = rows,
     .row_count = ROWS,
     .switches = switches,

@@ -4,6 +4,8 @@
 #include "lib/base/printable.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -16,7 +18,12 @@ static const double ns_per_s = 1e9, ns_per_ms = 1e6;
 static const struct {
     const char *name;
     double q;
-} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}};
+    bool live; /* in the live line, too */
+} quantiles[] = {{"p50", 0.5, true},
+                 {"p90", 0.9, false},
+                 {"p95", 0.95, true},
+                 {"p99", 0.99, true},
+                 {"p999", 0.999, false}};
 
 enum { QUANTILES = sizeof(quantiles) / sizeof(quantiles[0]) };
 
@@ -60,14 +67,11 @@ static double share(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : (double)part / (double)whole;
 }
 
-void load_report_live(const struct load_report *report, FILE *to, unsigned columns, uint64_t now_ns,
-                      unsigned under_way)
+/* All of the last seconds. */
+static struct load_slice recent(const struct load_report *report, double elapsed_s)
 {
+    const uint64_t second = 1 + (uint64_t)elapsed_s;
     struct load_slice sum = {.second = 0};
-    const double elapsed = (double)(now_ns - report->begin_ns) / ns_per_s;
-    const double window = fmin(fmax(elapsed, 1e-3), LOAD_REPORT_RECENT_S);
-    const uint64_t second = 1 + (uint64_t)elapsed;
-    char line[LINE_MAX_LENGTH];
 
     for (unsigned i = 0; i < LOAD_REPORT_RECENT_S; i++) {
         const struct load_slice *slice = &report->recent[i];
@@ -78,17 +82,61 @@ void load_report_live(const struct load_report *report, FILE *to, unsigned colum
         sum.errors += slice->errors;
         load_histogram_merge(&sum.latency, &slice->latency);
     }
-    (void)snprintf(line, sizeof(line),
-                   "%llu:%02llu  %.1f/s  errors %.1f %%  p50 %.2f  p95 %.2f  p99 %.2f ms  "
-                   "sent %llu  under way %u",
-                   (unsigned long long)elapsed / 60, (unsigned long long)elapsed % 60,
-                   (double)sum.answered / window,
-                   100 * share(sum.errors, sum.answered + sum.errors),
-                   load_histogram_quantile(&sum.latency, 0.5) / ns_per_ms,
-                   load_histogram_quantile(&sum.latency, 0.95) / ns_per_ms,
-                   load_histogram_quantile(&sum.latency, 0.99) / ns_per_ms,
-                   (unsigned long long)report->sent, under_way);
-    (void)fprintf(to, "%.*s", (int)columns, line);
+    return sum;
+}
+
+__attribute__((format(printf, 2, 3))) static void add(char line[LINE_MAX_LENGTH],
+                                                      const char *format, ...)
+{
+    const size_t len = strlen(line);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(line + len, LINE_MAX_LENGTH - len, format, arguments);
+    va_end(arguments);
+}
+
+/* Between two figures, which stand two blanks apart: half a number would be another number. */
+static void cut(char line[LINE_MAX_LENGTH], size_t columns)
+{
+    size_t end = strlen(line) > columns ? columns : 0;
+
+    while (end > 0 && strncmp(line + end, "  ", 2) != 0)
+        end--;
+    if (strlen(line) > columns)
+        line[end] = '\0';
+}
+
+void load_report_live(const struct load_report *report, FILE *to, unsigned columns, uint64_t now_ns,
+                      unsigned under_way)
+{
+    const double elapsed = (double)(now_ns - report->begin_ns) / ns_per_s;
+    const double window = fmin(fmax(elapsed, 1e-3), LOAD_REPORT_RECENT_S);
+    const struct load_slice sum = recent(report, elapsed);
+    const uint64_t done = sum.answered + sum.errors;
+    char line[LINE_MAX_LENGTH] = "";
+
+    add(line, "%llu:%02llu", (unsigned long long)elapsed / 60, (unsigned long long)elapsed % 60);
+    add(line, "  %.1f/s", (double)sum.answered / window);
+    if (done > 0)
+        add(line, "  errors %.1f %%", 100 * share(sum.errors, done));
+    else
+        add(line, "  errors -");
+    for (unsigned i = 0; i < QUANTILES; i++) {
+        if (!quantiles[i].live)
+            continue;
+        /* The first one has the unit: the last one may not fit. */
+        if (sum.latency.count > 0)
+            add(line, "  %s %.2f%s", quantiles[i].name,
+                load_histogram_quantile(&sum.latency, quantiles[i].q) / ns_per_ms,
+                i == 0 ? " ms" : "");
+        else
+            add(line, "  %s -", quantiles[i].name);
+    }
+    add(line, "  sent %llu", (unsigned long long)report->sent);
+    add(line, "  under way %u", under_way);
+    cut(line, columns);
+    (void)fprintf(to, "%s", line);
 }
 
 static double seconds_of(const struct load_report *report)

@@ -43,7 +43,10 @@ struct load_report {
 
 void load_report_answer(struct load_report *report, const struct load_answer *answer);
 
-/* Writes one line, without its end, of at most `columns` characters, about the last seconds. */
+/*
+ * Writes one line, without its end, about the last seconds: as many of its figures as fit whole
+ * into `columns` characters, and "-" for what nothing is known of.
+ */
 void load_report_live(const struct load_report *report, FILE *to, unsigned columns, uint64_t now_ns,
                       unsigned under_way);
 

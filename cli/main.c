@@ -37,7 +37,7 @@ static const struct command *const commands[] = {
 };
 /* clang-format on */
 
-enum { INDENT = 6 };
+enum { INDENT = 6, SENTENCE_MAX = 512 };
 
 /* Without the program's. */
 static const char *name_of(const struct command *command)
@@ -53,11 +53,22 @@ static bool is_in(const struct command *command, const char *group)
     return strncmp(name_of(command), group, length) == 0 && name_of(command)[length] == ' ';
 }
 
+/* What a command does, in one sentence: the rest is in its own --help. */
+static void print_first_sentence(const char *summary)
+{
+    const char *const end = strstr(summary, ". ");
+    const size_t length = end != NULL ? (size_t)(end + 1 - summary) : strlen(summary);
+    char sentence[SENTENCE_MAX];
+
+    (void)snprintf(sentence, sizeof(sentence), "%.*s", (int)length, summary);
+    options_print_wrapped(stdout, INDENT, sentence);
+}
+
 /* Of a group of commands, or of all. */
 static int print_help(const char *group)
 {
     printf("Usage: microtrace %s%sCOMMAND [ARGUMENT]...\n"
-           "Writes for scripts, looks at and steers one instance of MicroTrace.\n"
+           "Writes telemetry from scripts; shows and controls an instance of MicroTrace.\n"
            "\n"
            "Commands:\n",
            group != NULL ? group : "", group != NULL ? " " : "");
@@ -66,13 +77,13 @@ static int print_help(const char *group)
             continue;
         printf("  %s%s%s\n", name_of(*at), (*at)->options->operands[0] != '\0' ? " " : "",
                (*at)->options->operands);
-        options_print_wrapped(stdout, INDENT, (*at)->options->summary);
+        print_first_sentence((*at)->options->summary);
     }
     printf("\n"
-           "microtrace COMMAND --help, or microtrace help COMMAND, has a command's options.\n"
+           "For the options of a command: microtrace help COMMAND\n"
            "\n"
            "Options:\n"
-           "  --state DIR  the instance whose run/ and spool/ are in DIR\n"
+           "  --state DIR  the instance in DIR, which has run/ and spool/\n"
            "  --help       print this\n"
            "  --version    print the version\n");
     return COMMAND_OK;

@@ -295,6 +295,15 @@ static void print_log(FILE *to, struct text line, bool colours)
     (void)fputc('\n', to);
 }
 
+void spool_print_json(FILE *to, struct text record, bool terminal)
+{
+    if (terminal)
+        printable_write(to, record.at, record.len);
+    else
+        (void)fwrite(record.at, 1, record.len, to);
+    (void)fputc('\n', to);
+}
+
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
                         struct text record, bool colours)
 {

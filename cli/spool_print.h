@@ -45,4 +45,7 @@ enum spool_print_match spool_print_match(struct spool_print_filter *filter,
 void spool_print_record(FILE *to, const struct spool_print_filter *filter, enum spool_signal signal,
                         struct text record, bool colours);
 
+/* Prints the record as it stands in the spool, in one line; to a terminal without what it obeys. */
+void spool_print_json(FILE *to, struct text record, bool terminal);
+
 #endif

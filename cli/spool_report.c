@@ -146,7 +146,7 @@ static void find_figures(struct spool_report_signal *r, const struct spool_view_
             continue;
         r->segments++;
         r->waiting_bytes += segment->size - segment->offset;
-        r->held += !segment->active && segment->held;
+        r->held += segment->held;
         if (r->at == NULL && segment->offset < segment->size)
             r->at = segment;
     }

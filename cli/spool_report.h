@@ -42,12 +42,13 @@ enum spool_report_kind {
 };
 
 struct spool_report_signal {
-    uint64_t waiting, waiting_bytes, segments, held;
-    double oldest_s;            /* age of the oldest record that waits, -1 where none does */
-    double in_rate, out_rate;   /* records a second between two looks, -1 after one look */
-    uint64_t written;           /* settled and waiting */
-    uint64_t known;             /* what the metrics file says was written */
-    uint64_t import_waiting;    /* bytes in other programs' files that were not taken yet */
+    uint64_t waiting, waiting_bytes;
+    uint64_t segments, held;  /* those that are not kept, and how many of them a writer has open */
+    double oldest_s;          /* age of the oldest record that waits, -1 where none does */
+    double in_rate, out_rate; /* records a second between two looks, -1 after one look */
+    uint64_t written;         /* settled and waiting */
+    uint64_t known;           /* what the metrics file says was written */
+    uint64_t import_waiting;  /* bytes in other programs' files that were not taken yet */
     uint64_t import_unreadable; /* of these files, how many are not read */
     enum spool_report_balance verdict;
     const struct spool_segment *at; /* the first that is not settled to its end, or NULL */

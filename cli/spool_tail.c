@@ -53,7 +53,7 @@ struct tailer {
     struct ring found; /* the last of history; not used any more once we follow */
     struct place recent_places[RECENT];
     struct ring recent;
-    bool following, colours;
+    bool following, terminal, colours;
     bool failed; /* something could not be read, and that was said */
 };
 
@@ -105,10 +105,14 @@ static void print_place(struct tailer *t, const struct place *place)
 
     if (place->kind == SPOOL_LINE_RECORD) {
         record = record_at(t, place);
-        if (record.at != NULL)
+        if (record.at != NULL && t->options->json)
+            spool_print_json(stdout, record, t->terminal);
+        else if (record.at != NULL)
             spool_print_record(stdout, &t->filter, t->options->signal, record, t->colours);
         return;
     }
+    if (t->options->json)
+        return;
     printf("(%s: %lu bytes that are no record; microtrace spool verify tells where)\n",
            place->kind == SPOOL_LINE_TORN ? "torn" : spool_line_reason(place->kind),
            (unsigned long)place->length);
@@ -421,8 +425,9 @@ int spool_tail_run(const struct spool_tail_options *options)
     }
     for (int i = 0; i < SOURCES_MAX; i++)
         t.sources[i].at.fd = -1;
-    t.colours = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
-                strcmp(term, "dumb") != 0;
+    t.terminal = isatty(STDOUT_FILENO) == 1;
+    t.colours =
+        t.terminal && getenv("NO_COLOR") == NULL && term != NULL && strcmp(term, "dumb") != 0;
     if (print_history(&t) != 0) {
         printable_error("microtrace spool: %s: %s%s", t.dir, strerror(errno),
                         instance_hint(errno == ENOENT));

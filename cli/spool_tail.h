@@ -17,6 +17,7 @@ struct spool_tail_options {
     const char *request; /* only records of this request, NULL for all */
     size_t last;         /* how many of those that are there, at most SPOOL_TAIL_LAST_MAX */
     bool follow;
+    bool json; /* each record as it stands in the spool, a line each */
 };
 
 /* Returns COMMAND_OK, or COMMAND_FAILED if the spool can't be read. With `follow` it stays. */

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/instance.h"
 #include "lib/base/json_walk.h"
+#include "lib/base/json_writer.h"
 #include "lib/base/printable.h"
 #include "lib/spool/reader.h"
 #include "view/spool_view.h"
@@ -14,24 +15,65 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TEXT_MAX = 512, JSON_MAX = 8192 };
+
 /* What was found in one file, or in all. */
 struct tally {
     unsigned long long records, wrong, files;
 };
 
 static struct spool_reader reader;
+static bool as_json;
+
+static void print_wrong(const char *file, uint64_t offset, const char *text)
+{
+    char line[JSON_MAX];
+    struct json_writer w;
+
+    if (!as_json) {
+        printf("%s:%llu: %s\n", file, (unsigned long long)offset, text);
+        return;
+    }
+    json_writer_init(&w, line, sizeof(line));
+    json_writer_begin_object(&w);
+    json_writer_key_string(&w, "file", file);
+    json_writer_key_uint(&w, "offset", offset);
+    json_writer_key_string(&w, "wrong", text);
+    json_writer_end_object(&w);
+    printf("%.*s\n", (int)w.len, line);
+}
+
+static void print_sum(const char *signal, const struct tally *tally)
+{
+    char line[JSON_MAX];
+    struct json_writer w;
+
+    if (!as_json) {
+        printf("%s: %llu files, %llu good records, %llu wrong\n", signal, tally->files,
+               tally->records, tally->wrong);
+        return;
+    }
+    json_writer_init(&w, line, sizeof(line));
+    json_writer_begin_object(&w);
+    json_writer_key_string(&w, "signal", signal);
+    json_writer_key_uint(&w, "files", tally->files);
+    json_writer_key_uint(&w, "good_records", tally->records);
+    json_writer_key_uint(&w, "wrong_records", tally->wrong);
+    json_writer_end_object(&w);
+    printf("%.*s\n", (int)w.len, line);
+}
 
 __attribute__((format(printf, 4, 5))) static void wrong(struct tally *tally, const char *file,
                                                         uint64_t offset, const char *format, ...)
 {
+    char text[TEXT_MAX];
     va_list arguments;
 
     tally->wrong++;
-    printf("%s:%llu: ", file, (unsigned long long)offset);
     va_start(arguments, format);
-    (void)vprintf(format, arguments);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    printf("\n");
+    print_wrong(file, offset, text);
 }
 
 /* A record whose own bytes are fine to the agent, but which an endpoint may not be able to parse.
@@ -147,19 +189,23 @@ static void check_segment(struct tally *tally, const struct spool_view *view,
     (void)close(fd);
 }
 
-int spool_verify_run(void)
+int spool_verify_run(bool json)
 {
     const char *dir = instance_spool_dir();
     unsigned long long total = 0;
     struct spool_view view;
 
+    as_json = json;
     if (spool_view_open(&view, dir, instance_run_dir()) != 0) {
         printable_error("microtrace spool: %s: %s%s", dir, strerror(errno),
                         instance_hint(errno == ENOENT));
         return COMMAND_FAILED;
     }
     if (view.checkpoint == CHECKPOINT_CORRUPT) {
-        printf(SPOOL_FILES_CHECKPOINT ": damaged: neither slot has the right checksum\n");
+        if (json)
+            print_wrong(SPOOL_FILES_CHECKPOINT, 0, "damaged: neither slot has the right checksum");
+        else
+            printf(SPOOL_FILES_CHECKPOINT ": damaged: neither slot has the right checksum\n");
         total++;
     }
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
@@ -171,8 +217,7 @@ int spool_verify_run(void)
         if (signal->listing.foreign > 0)
             wrong(&tally, signal->listing.first_foreign, 0,
                   "not a spool file's name: nobody reads it");
-        printf("%s: %llu files, %llu good records, %llu wrong\n", spool_signal_names[i],
-               tally.files, tally.records, tally.wrong);
+        print_sum(spool_signal_names[i], &tally);
         total += tally.wrong;
     }
     spool_view_close(&view);

@@ -5,7 +5,9 @@
 #ifndef CLI_SPOOL_VERIFY_H
 #define CLI_SPOOL_VERIFY_H
 
-/* Returns COMMAND_OK, or COMMAND_FAILED if anything is wrong or can't be read. */
-int spool_verify_run(void);
+#include <stdbool.h>
+
+/* With `json` each finding and each sum is a line of JSON. Returns COMMAND_OK, or COMMAND_FAILED if anything is wrong or can't be read. */
+int spool_verify_run(bool json);
 
 #endif

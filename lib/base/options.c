@@ -75,10 +75,10 @@ void options_print_help(FILE *to, const struct options_table *table)
         print_option(to, s->name, "", s->help);
     if (table->state != NULL)
         print_option(to, "--state", "DIR",
-                     "The instance whose run/ and spool/ are in DIR. Otherwise the one that "
-                     "MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR name, or ./var if an instance "
-                     "is there, or the host's own, which " CONFIG_FILE_PATH
-                     " may say, in /run/microtrace and /var/spool/microtrace.");
+                     "The instance in DIR, which has run/ and spool/. Without it: the one that "
+                     "MICROTRACE_RUN_DIR and MICROTRACE_SPOOL_DIR name, else ./var if that is an "
+                     "instance, else the host's own: /run/microtrace and /var/spool/microtrace, "
+                     "unless " CONFIG_FILE_PATH " names others.");
     print_option(to, "--help", "", "Print this.");
     print_option(to, "--version", "", "Print the version.");
     if (table->environment == NULL)

@@ -228,7 +228,8 @@ static void fail(struct exporter *e, const struct transfer_outcome *outcome, uin
     e->failures++;
     export_result_failed(&e->result);
     complain(e, outcome,
-             verdict == RETRY_HOLD ? "holding, and looking again now and then" : "trying again");
+             verdict == RETRY_HOLD ? "keeping the records and retrying from time to time"
+                                   : "trying again");
     wait_until(e, now_ns + clock_ms_to_ns(retry_delay_ms(verdict, e->failures,
                                                          outcome->retry_after_s, ids_random64())));
 }

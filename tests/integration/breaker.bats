@@ -198,8 +198,11 @@ prober() {
     sink '{}'
     run -0 breaker status
     [[ $output == 'closed, 0 failures in a row' ]]
+    breaker status --json | expect_json \
+        '. == {state: "closed", by_hand: false, seconds: null, failures: 0, damaged: false}'
     run -0 breaker open
     [[ $output == 'open, by hand'* ]]
+    breaker status --json | expect_json '.state == "open" and .by_hand and .seconds >= 0'
     metric_is circuit_breaker_state 1
     many 20 4
     [ "$(answered 503)" -eq 20 ]

@@ -285,6 +285,11 @@ asleep() {
   analyses so far: 0
 environment (CHAOS_*): off
 run time wins until microtrace chaos reset' ]
+    chaos status --json | expect_json '. == {
+        on: true, run_time_forbidden: false, damaged: false, analyses: 0,
+        run_time: {state: "on", probability: 0.25, delay_low_ms: 5, delay_high_ms: 10,
+                   error_rate: 0.125, abort_rate: 0, seed: 9},
+        environment: {state: "off"}}'
     run -0 chaos off
     [ "${lines[0]}" = 'chaos is off, by what was set at run time' ]
     run -0 chaos reset

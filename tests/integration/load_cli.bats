@@ -149,7 +149,7 @@ answered_some() {
         >"$DIR/terminal" </dev/null
     [ "$(total)" -eq $((before + 125)) ]
     tr '\r' '\n' <"$DIR/terminal" >"$DIR/lines"
-    grep -qE '0:0[12]  [0-9.]+/s  errors 0\.0 %  p50 [0-9.]+  p95 [0-9.]+  p99 [0-9.]+ ms' "$DIR/lines"
+    grep -qE '0:0[12]  [0-9.]+/s  errors 0\.0 %  p50 [0-9.]+ ms  p95 [0-9.]+  p99 [0-9.]+  sent [0-9]+' "$DIR/lines"
     grep -q '125 requests in' "$DIR/lines"
 }
 

@@ -141,6 +141,13 @@ lines_are() {
         expect_json '.signals.traces | .in_per_second > 0 and .out_per_second > 0'
 }
 
+@test "status: people and programs are told the same of the segments that writers have open" {
+    background "$BUILD/tests/tools/spool_write" "$SPOOL" logs l 100000 1 2
+    wait_until status_holds '.signals.logs.segments | map(select(.held)) | length == 1'
+    run spool status
+    [[ $output =~ segments\ +0,\ 0\ held\ by\ writers\ +1,\ 1\ held\ by\ writers ]]
+}
+
 @test "tail: the last records, of all segments, in a readable form" {
     put logs old 5
     mv "$SPOOL/logs.jsonl" "$SPOOL/logs.0000000001.jsonl"
@@ -154,6 +161,9 @@ lines_are() {
     [ -z "$(spool tail --no-follow -n 0)" ]
     run spool tail --no-follow -n 1
     [[ $output =~ ^20[0-9-]+T[0-9:.]+Z\ INFO\ microtrace\.[a-z]+\ request_completed\ .*\ id=new-4\  ]]
+    # For programs: the records as they are, and no other line.
+    spool tail --no-follow -n 15 --json | diff - <(cat "$SPOOL/logs.0000000001.jsonl" \
+        "$SPOOL/logs.0000000002.jsonl" "$SPOOL/logs.jsonl")
     # Who wrote it is one word, not the whole resource.
     [[ $output == *" service=microtrace" && $output != *service.instance.id* ]]
 }
@@ -287,6 +297,10 @@ lines_are() {
     [[ ${lines[7]} == "logs.0000000001.jsonl:$((line += 12)): not JSON"* ]]
     [[ ${lines[8]} == "logs.0000000001.jsonl:$((line += 18)): oversize: 5000014 bytes"* ]]
     [[ ${lines[9]} == "logs: 1 files, 5 good records, 8 wrong" ]]
+    # The same for programs, a line each.
+    spool verify --json >"$DIR/json" || [ $? -eq 1 ]
+    jq -r 'if .signal then "\(.signal): \(.files) files, \(.good_records) good records, \(.wrong_records) wrong"
+        else "\(.file):\(.offset): \(.wrong)" end' "$DIR/json" | diff - <(echo "$output")
 }
 
 @test "tail and verify: 20 GiB of hole are not read" {

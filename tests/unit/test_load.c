@@ -5,10 +5,12 @@
  */
 #include "cli/load_histogram.h"
 #include "cli/load_plan.h"
+#include "cli/load_report.h"
 #include "tests/unit/unit.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void test_share_of_bad(void **state)
 {
@@ -110,13 +112,60 @@ static void test_ends_of_the_range(void **state)
     free(histogram);
 }
 
+/* The live line after ten seconds, in so many columns. */
+static void live(char line[256], const struct load_report *report, unsigned columns)
+{
+    FILE *const to = fmemopen(line, 256, "w");
+
+    assert_non_null(to);
+    line[0] = '\0';
+    load_report_live(report, to, columns, 10 * UINT64_C(1000000000), 3);
+    assert_int_equal(fclose(to), 0);
+}
+
+static void test_live_line(void **state)
+{
+    static const char whole[] = "0:10  0.1/s  errors 0.0 %  p50 2.00 ms  p95 2.00  p99 2.00  "
+                                "sent 7  under way 3";
+    struct load_report *const report = calloc(1, sizeof(*report));
+    struct load_answer answer = {
+        .status = 200, .end_ns = UINT64_C(9002000000), .due_ns = UINT64_C(9000000000)};
+    char line[256];
+
+    (void)state;
+    assert_non_null(report);
+    report->sent = 7;
+    live(line, report, 200);
+    assert_string_equal(line, "0:10  0.0/s  errors -  p50 -  p95 -  p99 -  sent 7  under way 3");
+    load_report_answer(report, &answer);
+    live(line, report, 200);
+    assert_memory_equal(line, whole, 27);
+    /* Figures are whole or not there, whatever fits. */
+    for (unsigned columns = 4; columns < 100; columns++) {
+        char all[256];
+
+        live(all, report, 200);
+        live(line, report, columns);
+        assert_true(strlen(line) <= columns);
+        assert_memory_equal(line, all, strlen(line));
+        assert_true(all[strlen(line)] == '\0' || strncmp(all + strlen(line), "  ", 2) == 0);
+    }
+    /* None came in time: there is no latency, and all of them are errors. */
+    memset(report, 0, sizeof(*report));
+    answer.status = 0;
+    load_report_answer(report, &answer);
+    live(line, report, 200);
+    assert_string_equal(line, "0:10  0.0/s  errors 100.0 %  p50 -  p95 -  p99 -  sent 0  "
+                              "under way 3");
+    free(report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_share_of_bad),
-        cmocka_unit_test(test_day),
-        cmocka_unit_test(test_quantiles),
-        cmocka_unit_test(test_ends_of_the_range),
+        cmocka_unit_test(test_share_of_bad), cmocka_unit_test(test_day),
+        cmocka_unit_test(test_quantiles),    cmocka_unit_test(test_ends_of_the_range),
+        cmocka_unit_test(test_live_line),
     };
 
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);
