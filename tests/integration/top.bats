@@ -210,11 +210,11 @@ END
 
 @test "workers, a killed one, the agent's books" {
     local worker
-    AGENT_PORT=$(free_port)
+    AGENT_PORT=$(free_ports 1)
     AGENT_URL=http://127.0.0.1:$AGENT_PORT
     start_agent
     put traces early 30
-    background "$BIN/microtrace-cgi" --listen "$DIR/cgi.socket" --processes 2
+    background "$BIN/microtrace-cgi" --listen "unix:$DIR/cgi.socket" --processes 2
     wait_until test -S "$DIR/cgi.socket"
     worker=$(pgrep -P "$STARTED" | head -n 1)
     wait_until test -n "$worker"
