@@ -4,7 +4,7 @@
 #include "cli/top_json.h"
 #include "cli/top_picture.h"
 #include "cli/top_terminal.h"
-#include "cli/top_text.h"
+#include "cli/top_verdict.h"
 #include "lib/base/clock.h"
 #include "lib/base/printable.h"
 #include "lib/metrics/reader.h"
@@ -15,7 +15,6 @@
 #include <locale.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,25 +73,13 @@ static void look(struct top *t)
     history_sample(t->history, t->reader, clock_monotonic_ns(), clock_unix_ns());
 }
 
-/* What there is to say in a sentence. */
 static void judge(struct top *t)
 {
-    const struct overview *const o = &t->overview;
-    char rate[TOP_TEXT_MAX], good[TOP_TEXT_MAX], p95[TOP_TEXT_MAX];
-
-    history_overview(t->history, t->range_s, &t->overview);
-    memset(&t->verdict, 0, sizeof t->verdict);
-    if (o->problem[0] != '\0') {
-        t->verdict.level = VERDICT_WRONG;
-        (void)snprintf(t->verdict.sentence, sizeof t->verdict.sentence, "%s", o->problem);
-        return;
-    }
-    top_text_number(rate, o->rate);
-    top_text_share(good, o->good_share);
-    top_text_seconds(p95, o->p95_s, t->shown.utf8);
-    (void)snprintf(t->verdict.sentence, sizeof t->verdict.sentence,
-                   "%s requests/s, %s good, p95 %s, %zu processes", rate, good, p95,
-                   o->processes_all);
+    /* The verdict is on the last minutes, whatever the range. */
+    history_overview(t->history, 300, &t->overview);
+    top_verdict_make(&t->verdict, &t->overview);
+    if (t->range_s != 300)
+        history_overview(t->history, t->range_s, &t->overview);
 }
 
 static int draw(struct top *t)

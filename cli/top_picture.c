@@ -78,6 +78,11 @@ static enum top_picture_ink ink_of(enum verdict_level level)
                                       : TOP_PICTURE_WRONG;
 }
 
+static bool ends_with_colon(const char *text)
+{
+    return text[0] != '\0' && text[strlen(text) - 1] == ':';
+}
+
 static void verdict_lines(const struct pen *pen, const struct verdict *verdict)
 {
     const size_t most = pen->options->height > 0 ? PROBLEMS_ON_A_SCREEN : VERDICT_PROBLEMS_MAX;
@@ -87,11 +92,15 @@ static void verdict_lines(const struct pen *pen, const struct verdict *verdict)
     for (size_t i = 0; i < verdict->problem_count && i < most; i++) {
         const struct verdict_problem *const p = &verdict->problems[i];
 
-        (void)snprintf(text, sizeof text, "%s%s%s", p->text, p->mend[0] != '\0' ? ": " : "",
-                       p->mend);
         /* The sentence may be the first problem's own. */
-        if (strcmp(p->text, verdict->sentence) != 0 || p->mend[0] != '\0')
-            paragraph(pen, ink_of(p->level), text);
+        if (strcmp(p->text, verdict->sentence) != 0)
+            (void)snprintf(text, sizeof text, "%s%s%s", p->text,
+                           p->mend[0] != '\0' ? ends_with_colon(p->text) ? " " : ": " : "",
+                           p->mend);
+        else
+            (void)snprintf(text, sizeof text, "%s%s", p->mend[0] != '\0' ? "This helps: " : "",
+                           p->mend);
+        paragraph(pen, ink_of(p->level), text);
     }
     if (verdict->problem_count > most) {
         (void)snprintf(text, sizeof text, "and %zu more: microtrace doctor",

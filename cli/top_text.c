@@ -1,7 +1,7 @@
 #include "cli/top_text.h"
 
-#include "cli/waterfall_text.h"
 #include "lib/base/clock.h"
+#include "view/view_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -66,14 +66,14 @@ void top_text_share(char out[TOP_TEXT_MAX], double share)
 
 void top_text_seconds(char out[TOP_TEXT_MAX], double seconds, bool utf8)
 {
-    char text[WATERFALL_TEXT_MAX];
+    char text[VIEW_TEXT_DURATION_MAX];
 
     if (isinf(seconds)) {
         (void)snprintf(out, TOP_TEXT_MAX, "> 10 s");
     } else if (isnan(seconds) || seconds < 0) {
         unknown(out);
     } else {
-        waterfall_text_duration(text, (uint64_t)(fmin(seconds, 1e9) * CLOCK_NS_PER_S), utf8);
+        view_text_duration(text, (uint64_t)(fmin(seconds, 1e9) * CLOCK_NS_PER_S), utf8);
         (void)snprintf(out, TOP_TEXT_MAX, "%s", text);
     }
 }

@@ -70,6 +70,8 @@ restored() {
     [ -z "$stderr" ]
     shows "$DIR/out" "last 5 min" "requests/s" "/cart" "/pay" "internal_error" "backup" PIPELINE
     refute grep -q $'\e' "$DIR/out"
+    # In the words of spool status.
+    shows "$DIR/out" "no agent runs on this spool; start metrics-agent" "This helps: microtrace doctor"
     # What was counted before is no rate.
     refute grep -qF "1,0" "$DIR/out"
 }
@@ -227,7 +229,8 @@ send q'
     [ "$status" -eq 0 ]
     wait $!
     run -0 "$BIN/microtrace" top --json --interval 1
-    jq -e --argjson worker "$worker" '.signals.traces.known and .now.idle >= 1
+    jq -e --argjson worker "$worker" '.signals.traces.known and .problem == ""
+        and (.verdict.sentence | contains("no agent") | not) and .now.idle >= 1
         and ([.processes[].program] | contains(["microtrace-cgi"])) and .range.seconds == 300
         and ([.processes[] | select(.resident_bytes > 0)] | length) >= 2
         and ([.processes[] | select(.pid == $worker and .died == false)] == [])' <<<"$output"
