@@ -76,7 +76,7 @@ static void write_grid(struct html *html, const struct chart *chart, const struc
 
         html_format(html,
                     "<line x1=\"0\" x2=\"100%%\" y1=\"%.4g%%\" y2=\"%.4g%%\"/>"
-                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text>",
+                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text> ",
                     y, y, y, figure_of(axis->lines[i], chart->unit).text);
     }
     html_raw(html, "</g>");
@@ -176,7 +176,7 @@ void chart_line(struct html *html, const struct chart *chart)
         chart_path(html, chart->series[i].line, axis.bottom, axis.top, chart->log, HEIGHT, false);
         html_raw(html, "\"/></g>");
     }
-    html_format(html, "</svg></svg><p class=\"times\"><span>%u min ago</span><span>now</span></p>",
+    html_format(html, "</svg></svg><p class=\"times\"><span>%u min ago</span> <span>now</span></p>",
                 chart->range_s / 60);
     write_table(html, chart);
     html_raw(html, "</figure>");
