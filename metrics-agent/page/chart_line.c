@@ -15,13 +15,17 @@ struct axis {
     size_t count;
 };
 
-/* The next of 1, 2, 5, 10, ... that is not below the value. */
+/* The next round figure that is not below the value. */
 static double nice(double value)
 {
+    static const double digits[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
     const double power = pow(10, floor(log10(value)));
-    const double digits = value / power;
 
-    return (digits <= 1 ? 1 : digits <= 2 ? 2 : digits <= 5 ? 5 : 10) * power;
+    for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+        if (value <= digits[i] * power)
+            return digits[i] * power;
+    }
+    return 10 * power;
 }
 
 static void find_axis(struct axis *axis, const struct chart *chart)
