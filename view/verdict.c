@@ -293,7 +293,7 @@ void verdict_make(struct verdict *verdict, const struct overview *overview,
     memset(verdict, 0, sizeof(*verdict));
     if (agent[0] != '\0')
         add(verdict, VERDICT_WRONG, "microtrace doctor", "%s", agent);
-    if (overview->problem[0] != '\0')
+    if (overview->problem[0] != '\0' && overview->at_ns != 0)
         add(verdict, VERDICT_WRONG, "microtrace doctor", "%s", overview->problem);
     for (int i = 0; status != NULL && i < SPOOL_SIGNALS; i++)
         judge_signal(verdict, overview, status, i);

@@ -4,6 +4,7 @@
 #include "metrics-agent/page/html.h"
 #include "metrics-agent/page/page_overview.h"
 #include "metrics-agent/page/page_traces.h"
+#include "view/history.h"
 #include "view/overview.h"
 #include "view/verdict.h"
 
@@ -11,16 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VERDICT_RANGE_S = 300 };
+
 struct page {
     struct looker *looker;
+    struct history *history;
     uint64_t started_ns; /* Unix time */
     uint64_t due_ns;
-    uint64_t sequence;
+    uint64_t sequence; /* of the last sample */
     struct agent_status status;
     char agent[PAGE_PROBLEM_MAX];
     char results[SPOOL_SIGNALS][AGENT_STATUS_TEXT_MAX];
-    struct overview overview; /* of the last sample, over the range that was asked for last */
-    struct verdict verdict;
+    struct overview overview; /* of the sample and over the range that were asked for last */
+    struct verdict verdict;   /* of the last 5 minutes, whichever range is shown */
 };
 
 struct page *page_open(const struct page_settings *settings)
@@ -34,9 +38,10 @@ struct page *page_open(const struct page_settings *settings)
     page->started_ns = clock_unix_ns();
     page->due_ns = clock_monotonic_ns() + clock_ms_to_ns(PAGE_FIRST_MS);
     page->looker = looker_open(&looker);
-    if (page->looker != NULL)
+    page->history = history_new();
+    if (page->looker != NULL && page->history != NULL)
         return page;
-    free(page);
+    page_close(page);
     return NULL;
 }
 
@@ -45,6 +50,7 @@ void page_close(struct page *page)
     if (page == NULL)
         return;
     looker_close(page->looker);
+    history_free(page->history);
     free(page);
 }
 
@@ -58,17 +64,14 @@ uint64_t page_sample_due(const struct page *page)
     return page->due_ns;
 }
 
-void page_sample(struct page *page, const struct metrics_reader *reader, const char *problem,
+void page_sample(struct page *page, const struct metrics_reader *reader,
                  const struct agent_status *status, const char *agent, uint64_t now_ns)
 {
-    (void)reader;
     page->due_ns = now_ns + clock_ms_to_ns(PAGE_SAMPLE_MS);
-    page->sequence++;
     page->status = *status;
     (void)snprintf(page->agent, sizeof(page->agent), "%s", agent);
-    page->overview.at_ns = clock_unix_ns();
-    page->overview.sequence = page->sequence;
-    (void)snprintf(page->overview.problem, sizeof(page->overview.problem), "%s", problem);
+    history_sample(page->history, reader, now_ns, clock_unix_ns());
+    page->sequence++;
 }
 
 uint64_t page_sequence(const struct page *page)
@@ -78,8 +81,10 @@ uint64_t page_sequence(const struct page *page)
 
 static void look(struct page *page, const struct page_query *query)
 {
-    page->overview.range_s = query->minutes * 60;
+    history_overview(page->history, VERDICT_RANGE_S, &page->overview);
     verdict_make(&page->verdict, &page->overview, &page->status, page->agent);
+    if (query->minutes * 60 != VERDICT_RANGE_S)
+        history_overview(page->history, query->minutes * 60, &page->overview);
 }
 
 static struct page_agent about_agent(struct page *page)

@@ -40,11 +40,10 @@ struct looker *page_looker(struct page *page);
 uint64_t page_sample_due(const struct page *page);
 
 /*
- * Takes a sample. `reader` was refreshed just now and will be rested by the caller; NULL with a
- * `problem` if the file can't be read. `status` is what the agent knows of its exports, `agent`
- * what it says is wrong ("" for nothing).
+ * Takes a sample of the metrics file by `reader`, as history_sample wants it. `status` is what the
+ * agent knows of its exports, `agent` what it says is wrong ("" for nothing).
  */
-void page_sample(struct page *page, const struct metrics_reader *reader, const char *problem,
+void page_sample(struct page *page, const struct metrics_reader *reader,
                  const struct agent_status *status, const char *agent, uint64_t now_ns);
 
 /* The number of the last sample, 0 before the first. */

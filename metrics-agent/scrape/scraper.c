@@ -122,9 +122,8 @@ static const char *problem_of_agent(void *context)
 /* Takes the page's next sample when that is due. Returns the milliseconds until it is again. */
 static uint64_t sample(struct scraper *s)
 {
-    const struct metrics_reader *reader = s->reader;
-    const char *problem = "", *wrong;
     struct agent_status status;
+    const char *wrong;
     uint64_t now;
 
     if (s->page == NULL)
@@ -132,15 +131,15 @@ static uint64_t sample(struct scraper *s)
     now = clock_monotonic_ns();
     if (now >= page_sample_due(s->page)) {
         ask_for_counts(s);
-        if (read_step(s) != 0) {
-            reader = NULL;
-            problem = metrics_reader_problem(s->reader);
-        }
+        (void)read_step(s);
+        /* What was not seen yet would pass for new. */
+        if (s->reading)
+            return 0;
         wrong = problem_of_agent(s);
         (void)pthread_mutex_lock(&s->lock);
         status = s->status;
         (void)pthread_mutex_unlock(&s->lock);
-        page_sample(s->page, reader, problem, &status, wrong != NULL ? wrong : "", now);
+        page_sample(s->page, s->reader, &status, wrong != NULL ? wrong : "", now);
         metrics_reader_rest(s->reader);
     }
     return (page_sample_due(s->page) - now) / CLOCK_NS_PER_MS + 1;
