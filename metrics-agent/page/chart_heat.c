@@ -104,7 +104,7 @@ static void write_labels(struct html *html, const struct heat *heat)
 
         html_format(html,
                     "<line x1=\"0\" x2=\"100%%\" y1=\"%.4g%%\" y2=\"%.4g%%\"/>"
-                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text>",
+                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text> ",
                     y, y, y, figure_seconds(families_latency_bounds[heat->low + row - 1]).text);
     }
     html_raw(html, "</g>");
@@ -162,7 +162,7 @@ void chart_heat(struct html *html, const struct overview *overview)
         write_level(html, overview, &heat, i);
     html_raw(html, "</svg>");
     write_labels(html, &heat);
-    html_format(html, "</svg><p class=\"times\"><span>%u min ago</span><span>now</span></p>",
+    html_format(html, "</svg><p class=\"times\"><span>%u min ago</span> <span>now</span></p>",
                 minutes);
     write_table(html, overview, &heat);
     html_raw(html, "</figure>");

@@ -15,13 +15,17 @@ struct axis {
     size_t count;
 };
 
-/* The next of 1, 2, 5, 10, ... that is not below the value. */
+/* The next round figure that is not below the value. */
 static double nice(double value)
 {
+    static const double digits[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
     const double power = pow(10, floor(log10(value)));
-    const double digits = value / power;
 
-    return (digits <= 1 ? 1 : digits <= 2 ? 2 : digits <= 5 ? 5 : 10) * power;
+    for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+        if (value <= digits[i] * power)
+            return digits[i] * power;
+    }
+    return 10 * power;
 }
 
 static void find_axis(struct axis *axis, const struct chart *chart)
@@ -76,7 +80,7 @@ static void write_grid(struct html *html, const struct chart *chart, const struc
 
         html_format(html,
                     "<line x1=\"0\" x2=\"100%%\" y1=\"%.4g%%\" y2=\"%.4g%%\"/>"
-                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text>",
+                    "<text x=\"2\" y=\"%.4g%%\" dy=\"-3\">%s</text> ",
                     y, y, y, figure_of(axis->lines[i], chart->unit).text);
     }
     html_raw(html, "</g>");
@@ -176,7 +180,7 @@ void chart_line(struct html *html, const struct chart *chart)
         chart_path(html, chart->series[i].line, axis.bottom, axis.top, chart->log, HEIGHT, false);
         html_raw(html, "\"/></g>");
     }
-    html_format(html, "</svg></svg><p class=\"times\"><span>%u min ago</span><span>now</span></p>",
+    html_format(html, "</svg></svg><p class=\"times\"><span>%u min ago</span> <span>now</span></p>",
                 chart->range_s / 60);
     write_table(html, chart);
     html_raw(html, "</figure>");

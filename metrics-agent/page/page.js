@@ -266,29 +266,34 @@
     order(table, column, ascending);
   }
 
+  function make_button(label, name) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    button.className = name;
+    return button;
+  }
+
   // What only a script can do gets its buttons.
   function dress(root) {
     for (const table of root.querySelectorAll("table.sortable")) {
       for (const head of table.tHead.rows[0].cells) {
         if (!head.dataset.sort || head.querySelector("button")) continue;
-        const button = document.createElement("button");
-        button.type = "button";
-        button.textContent = head.textContent;
-        head.replaceChildren(button);
+        head.replaceChildren(make_button(head.textContent, "sort"));
         if (!head.hasAttribute("aria-sort")) head.setAttribute("aria-sort", "none");
       }
       const chosen = sorts[table.closest("section").id];
       if (chosen) order(table, ...chosen);
     }
-    if (navigator.clipboard) for (const button of root.querySelectorAll("button.copy")) button.hidden = false;
+    if (navigator.clipboard)
+      for (const mend of root.querySelectorAll(".mend"))
+        if (!mend.querySelector("button")) mend.append(make_button("Copy", "copy"));
   }
 
   async function copy(button) {
-    const code = button.parentElement.querySelector("code");
-    const text = button.dataset.copy === "url" ? location.href : code.textContent;
     try {
-      await navigator.clipboard.writeText(text);
-      say(button.dataset.copy === "url" ? "The link is copied." : "The command is copied.");
+      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+      say("The command is copied.");
     } catch {
       say("The browser does not let the page copy; select the text instead.");
     }
@@ -406,9 +411,12 @@
     if (event.persisted && !paused) live();
   });
 
-  by("pause").hidden = by("keys").hidden = false;
-  by("pause").onclick = () => pause(!paused);
-  by("keys").onclick = help;
+  for (const [label, id, action] of [["Pause", "pause", () => pause(!paused)], ["Keys", "keys", help]]) {
+    const button = make_button(label, "");
+    button.id = id;
+    button.onclick = action;
+    document.querySelector(".controls").append(button);
+  }
   dress(document);
   title();
   setInterval(state, 1000);

@@ -51,10 +51,7 @@ void page_overview_begin(struct html *html, const struct page_query *query)
         html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", ranges[i],
                     ranges[i] == query->minutes ? " aria-current=\"true\"" : "", ranges[i]);
     }
-    /* What needs the script is shown by it. */
-    html_raw(html, "</ul></nav><p class=\"controls\"><a href=\"#traces\">Traces</a> "
-                   "<button type=\"button\" id=\"pause\" hidden>Pause</button> "
-                   "<button type=\"button\" id=\"keys\" hidden>Keys</button></p>"
+    html_raw(html, "</ul></nav><p class=\"controls\"><a href=\"#traces\">Traces</a></p>"
                    "<p id=\"said\" role=\"status\" aria-live=\"polite\"></p></header>\n<main>\n");
 }
 

@@ -21,7 +21,7 @@ static void write_problem(struct html *html, const struct verdict_problem *probl
     if (problem->mend[0] != '\0') {
         html_raw(html, "<p class=\"mend\"><code>");
         html_text(html, problem->mend);
-        html_raw(html, "</code><button type=\"button\" class=\"copy\" hidden>Copy</button></p>");
+        html_raw(html, "</code></p>");
     }
     html_raw(html, "</li>");
 }
