@@ -7,8 +7,8 @@
  *   - div.scroll > table.traces: tr.failed; td.when, th.name > a, td.status, td.number, td.bars,
  *     td.message; span.aside for remarks;
  *   - h3 > a.permalink, p.summary, p.command > code, div.scroll > table.waterfall with the rows
- *       tr.span#span-ID (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots, for text
- *         browsers), p.notice, p.message (an error's), details > summary, dl; td.status,
+ *       tr.span#span-ID (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots,
+ * for text browsers), p.notice, p.message (an error's), details > summary, dl; td.status,
  *         td.number, td.bars
  *       tr.log, tr.event (.warning, .error): td.dN with span.level, span.logger, details
  *       tr.folded: td.dN
@@ -182,10 +182,10 @@ static unsigned show_list(const struct looking *l, const struct view_match *matc
 
 /* --- What somebody looks for --- */
 
-static unsigned show_request(const struct looking *l, const char *id)
+static unsigned show_request(const struct looking *l, const char *id, bool logs_alone)
 {
     const struct view_find_query query = {
-        .by = VIEW_FIND_REQUEST, .id = id, .count = PAGE_LIST_MAX};
+        .by = VIEW_FIND_REQUEST, .id = id, .count = PAGE_LIST_MAX, .logs_alone = logs_alone};
 
     view_list(l->spool, &query, &list);
     if (list.count == 0)
@@ -201,15 +201,17 @@ static unsigned show_found(const struct looking *l)
     struct trace_ids ids = {.count = 0};
     struct view_match match;
     unsigned status = 0;
+    bool is_id;
 
     view_match_parse(&match, l->query->find);
-    if (match.within_ns == 0 && trace_ids_add(&ids, text_of(match.word)) >= 0)
+    is_id = match.within_ns == 0 && trace_ids_add(&ids, text_of(match.word)) >= 0;
+    if (is_id)
         status = show_trace(l, match.word);
     else
         status = show_list(l, &match);
     if (status == 0 && match.within_ns == 0 && match.status == 0 && !match.failed &&
         request_id_is_valid(match.word))
-        status = show_request(l, match.word);
+        status = show_request(l, match.word, !is_id);
     return status != 0 ? status : write_nothing(l, "Nothing that fits: ", l->query->find);
 }
 
