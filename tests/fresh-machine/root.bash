@@ -9,16 +9,16 @@
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/microtrace
 # The copy that is in use, and a command to run others in it by: an array, since started in the background
-# it is one process, which becomes the command.
+# it is one process, which becomes the command. Each runs in a mount namespace of its own, where the copy
+# is a mount (so tests in there can have mounts, too) with /proc and /dev; nothing is ever mounted outside.
 machine='' inside=()
 root_made='' tarball=''
 
-# Ends what runs in the copy, and deletes it.
+# Ends what runs in the copy, and its mounts with it, and deletes it.
 root_remove() {
     [ -z "$root_made" ] || rm -rf "$root_made"
     root_made=''
     [ -n "$machine" ] || return 0
-    # What still runs in there holds the mounts.
     local link pid
     for link in /proc/[0-9]*/root; do
         if [ "$(readlink "$link" 2>/dev/null)" = "$machine" ]; then
@@ -26,10 +26,9 @@ root_remove() {
             kill -KILL "${pid%/root}" 2>/dev/null || true
         fi
     done
-    umount -l "${machine:?}/dev" "${machine:?}/proc" 2>/dev/null || true
-    # Never delete through a mount that is still there.
-    if ! grep -q " $machine/" /proc/mounts; then
-        rm -rf "$machine"
+    # Never delete through a mount.
+    if ! grep -q " $machine[/ ]" /proc/mounts; then
+        rm -rf "${machine:?}"
     fi
     machine=''
 }
@@ -72,11 +71,11 @@ root_unpack() {
     if [ -d /etc/ssl/certs ]; then
         cp -aL /etc/ssl/certs/ca-certificates.crt "$machine/etc/ssl/certs/" 2>/dev/null || true
     fi
-    mount -t proc proc "$machine/proc"
-    mount --rbind /dev "$machine/dev"
-    mount --make-rslave "$machine/dev"
-    # shellcheck disable=SC2034 # for those who source this
+    # shellcheck disable=SC2016,SC2034 # for the shell in there, and for those who source this
     inside=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"}
-        chroot "$machine")
+        unshare --mount --propagation private sh -ec 'mount --bind "$0" "$0"
+            mount -t proc proc "$0/proc"
+            mount --rbind /dev "$0/dev"
+            exec chroot "$0" "$@"' "$machine")
 }
