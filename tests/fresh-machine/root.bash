@@ -1,6 +1,6 @@
 # Root file systems of fresh Debian machines (git, make and certificates on top), made once and kept in
 # the user's cache as tarballs; each use works on a copy. For scripts of root, which set $root, the top of
-# this tree, and say(), and call root_remove when they end:
+# this tree, and say(), have tests/tools/progress.bash, and call root_remove when they end:
 #
 #     trap root_remove EXIT
 #     root_unpack bookworm && "${inside[@]}" apt-get update
@@ -36,14 +36,13 @@ root_remove() {
 # root_make SUITE TARBALL
 root_make() {
     local suite=$1 tarball=$2 mirror
-    say "making a $suite root file system (once)"
     mkdir -p "$cache"
     root_made=$(mktemp -d "$cache/fresh.XXXXXX")
     # Where this machine gets its own packages from serves the new one too.
     mirror=$(sed -nE 's|^URIs: *([^ ]+/debian/?)( .*)?$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]+/debian/?) .*|\2|p' \
         /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1) || true
-    if ! debootstrap --variant=minbase --include=git,make,ca-certificates "$suite" "$root_made/root" \
-        ${mirror:+"$mirror"} >"$cache/fresh.log" 2>&1; then
+    if ! with_progress "making a $suite root file system (once)" "$cache/fresh.log" debootstrap --variant=minbase \
+        --include=git,make,ca-certificates "$suite" "$root_made/root" ${mirror:+"$mirror"}; then
         tail -n 20 "$cache/fresh.log"
         say "debootstrap of $suite failed: $cache/fresh.log"
         exit 1
