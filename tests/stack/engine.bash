@@ -8,7 +8,8 @@ engine_start() {
     local folder=$1/engine end=$((SECONDS + 60))
     export DOCKER_HOST=unix://$folder/sock DOCKER_CONFIG=$folder/client
     mkdir -p "$folder/client"
-    echo '{}' >"$folder/config.json"
+    # Networks from a range that no other engine of these tests is likely to take at the same moment.
+    echo "{\"default-address-pools\": [{\"base\": \"10.$((RANDOM % 256)).0.0/16\", \"size\": 24}]}" >"$folder/config.json"
     unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
     dockerd --config-file "$folder/config.json" --data-root "$folder/data" --exec-root "$folder/exec" \
         --pidfile "$folder/pid" --host "$DOCKER_HOST" --bridge=none --iptables=false --ip6tables=false \
