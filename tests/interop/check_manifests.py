@@ -64,7 +64,7 @@ def check_pod(spec, what):
             need(not re.search("://[^/?#]*@", pair.get("value", "")), f"{name}: {pair['name']}: a password")
             # Kubernetes puts in what stands before it.
             for used in re.findall(r"\$\(([A-Z_]+)\)", pair.get("value", "")):
-                need(used in names[:names.index(pair["name"])], f"{name}: {pair['name']} comes before {used}")
+                need(used in names[:names.index(pair["name"])], f"{name}: {pair['name']} uses {used}, which does not come before it")
     need(mounted == volumes, f"{what}: nobody mounts {volumes - mounted}")
     memory = [v for v in spec["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
     need([v["name"] for v in memory] == ["run"], f"{what}: the metrics file is not in memory")

@@ -34,6 +34,9 @@ load helm/helpers
     # Neither selects what belongs to the other.
     cat "$DIR/one.yaml" "$DIR/two.yaml" >"$DIR/both.yaml"
     "$PYTHON" "$HERE/check_selectors.py" "$DIR/both.yaml"
+    sed '/^  selector:/,/^  [a-z]*:/ s/instance: two/instance: one/' "$DIR/both.yaml" >"$DIR/bad.yaml"
+    run -1 "$PYTHON" "$HERE/check_selectors.py" "$DIR/bad.yaml"
+    [[ $output == *"Service two-microtrace of two selects a Pod of ['one']"* ]]
     [ -s "$DIR/one.names" ] && [ -z "$(comm -12 "$DIR/one.names" "$DIR/two.names")" ]
     refute grep -q 'job="two"' "$DIR/one.rules.yaml"
     template -f "$CHART/ci/operator-values.yaml" --set prometheusRule.runbookUrl=https://wiki.example.com/ops \
@@ -85,6 +88,11 @@ load helm/helpers
     broken 's/readinessProbe:/readyProbe:/' "readyProbe"
     broken 's/targetPort: http/targetPort: web/' "Service: port"
     broken 's/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/' "rights"
+    broken 's|value: "http://otel|value: "http://me:secret@otel|' "a password"
+    broken 's/port: metrics$/port: http/' "Prometheus may not scrape"
+    broken 's/automountServiceAccountToken: false/automountServiceAccountToken: true/' "ServiceAccount: mounts tokens"
+    broken 's/name: WORKERS/name: AGENT_LISTEN/' "a variable is there twice"
+    broken 's/name: POD_NAME$/name: POD/' "uses POD_NAME, which does not come before it"
     broken 's/jobLabel: .*/jobLabel: job/' "job's name"
 }
 
