@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The whole stack of docker-compose.yml on an engine of its own: what tests/stack/run and
-# tests/stack/pictures and tests/stack/memory share. Whoever reads this file sets REPORT first. Afterwards `work` is a folder that
-# ends with the script, as all that stack_start has started; compose, docker and up talk to that stack.
-# Two of them run side by side: folder, engine, bridge and ports are each one's own.
+# The whole stack of docker-compose.yml on an engine of its own: what tests/stack/run, pictures and
+# memory share. Whoever reads this file sets REPORT first. Afterwards `work` is a folder that ends with the
+# script, as all that stack_start has started; compose, docker and up talk to that stack.
+# Two of them run side by side: folder, engine, bridge, networks and ports are each one's own.
 
 # shellcheck source=tests/tools/progress.bash
 . tests/tools/progress.bash
