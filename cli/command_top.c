@@ -92,7 +92,6 @@ static int draw(struct top *t)
 /* Returns whether to go on. */
 static bool obey(struct top *t, int key)
 {
-    enum { REDRAW = 'L' - '@' };
     static const unsigned ranges_s[] = {300, 900, 3600};
 
     switch (key) {
@@ -115,10 +114,8 @@ static bool obey(struct top *t, int key)
     case '3':
         t->range_s = ranges_s[key - '1'];
         break;
-    case REDRAW:
-        return true;
     default:
-        return true;
+        return true; /* Ctrl-L and all others draw it again */
     }
     t->shown.help = false;
     if (!t->shown.paused || (key >= '1' && key <= '3'))

@@ -14,7 +14,7 @@
 
 enum {
     LABEL = 14,
-    VALUE = 24,
+    VALUE = 28,
     VALUE_NARROW = 14,
     NARROW = 60,
     TEXT_MAX = TOP_PICTURE_LINE_MAX,

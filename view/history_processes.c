@@ -2,7 +2,6 @@
 #include "view/history_private.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +57,7 @@ static struct overview_process process_of(const struct metrics_reader_slot *slot
                              (places->in_progress >= 0 && slot->live[places->in_progress] > 0));
     for (int i = 0; i < METRICS_FILE_LIVE_GAUGES; i++) {
         if (places->programs[i] != NULL && slot->live[i] > 0)
-            (void)snprintf(process.name, sizeof process.name, "%s", places->programs[i]);
+            history_rows_name(process.name, places->programs[i]);
     }
     return process;
 }

@@ -197,6 +197,12 @@ static void read_queue(const struct look *look)
         sum_of(look, FAMILY_ALONE(look, "requests_abandoned_total", METRICS_COUNTER));
 }
 
+/* Of processes: only damage makes fewer than none. */
+static double live_of(const struct look *look, const struct metrics_reader_series *series)
+{
+    return fmax(0, (double)metrics_reader_live_gauge(look->reader, series));
+}
+
 static void read_workers(const struct look *look)
 {
     const struct metrics_reader_family *const workers =
@@ -206,10 +212,8 @@ static void read_workers(const struct look *look)
                                                                                          workers,
                                                                                          "idle");
 
-    look->now->busy =
-        busy != NULL ? (double)metrics_reader_live_gauge(look->reader, busy) : (double)NAN;
-    look->now->idle =
-        idle != NULL ? (double)metrics_reader_live_gauge(look->reader, idle) : (double)NAN;
+    look->now->busy = busy != NULL ? live_of(look, busy) : (double)NAN;
+    look->now->idle = idle != NULL ? live_of(look, idle) : (double)NAN;
 }
 
 /* The downstream calls, and the words that processes share. */
@@ -400,7 +404,7 @@ static void read_programs(const struct look *look)
     read_runs(look);
     for (size_t i = 0; workers != NULL && i < workers->series_count; i++) {
         const struct metrics_reader_series *const s = workers->series[i];
-        const float value = (float)metrics_reader_live_gauge(look->reader, s);
+        const float value = (float)live_of(look, s);
         const bool busy = strcmp(s->values[1], "busy") == 0;
         unsigned number;
 

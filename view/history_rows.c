@@ -2,7 +2,6 @@
 
 #include "lib/metrics/file.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { RECENT_MINUTES = 5 };
@@ -132,6 +131,17 @@ static uint32_t remember(struct history_others *others, uint64_t hash, uint64_t 
     return grown;
 }
 
+void history_rows_name(char to[OVERVIEW_NAME_MAX], const char *from)
+{
+    size_t length = strnlen(from, OVERVIEW_NAME_MAX - 1);
+
+    /* Back to where the first character that is cut off begins. */
+    while (length > 0 && from[length] != '\0' && ((unsigned char)from[length] & 0xc0) == 0x80)
+        length--;
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
 static void take(struct history_rows *rows, unsigned row, uint64_t hash, const char *first,
                  const char *second, const uint64_t *from)
 {
@@ -139,8 +149,8 @@ static void take(struct history_rows *rows, unsigned row, uint64_t hash, const c
 
     memset(r, 0, sizeof *r);
     r->hash = hash;
-    (void)snprintf(r->names[0], sizeof r->names[0], "%s", first);
-    (void)snprintf(r->names[1], sizeof r->names[1], "%s", second);
+    history_rows_name(r->names[0], first);
+    history_rows_name(r->names[1], second);
     memset(rows->wide_counts + place(row, 0, rows->wide), 0,
            (size_t)HISTORY_ROWS_MINUTES * rows->wide * sizeof *rows->wide_counts);
     if (rows->narrow > 0)

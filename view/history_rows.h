@@ -60,6 +60,9 @@ void history_rows_add(struct history_rows *rows, struct history_others *others,
                       const struct history_rows_look *look, const char *first, const char *second,
                       const uint64_t *now);
 
+/* Copies a name that is too long up to the last character that fits whole (UTF-8). */
+void history_rows_name(char to[OVERVIEW_NAME_MAX], const char *from);
+
 /* The row of these names, or NULL. */
 struct history_row *history_rows_find(const struct history_rows *rows, const char *first,
                                       const char *second);

@@ -83,6 +83,24 @@ static void test_too_many_routes(void **state)
     end(&w);
 }
 
+/* Names are cut, and stay UTF-8: 62 bytes, and a character of three that does not fit. */
+static void test_long_names(void **state)
+{
+    char path[OVERVIEW_NAME_MAX + 3];
+    struct world w;
+
+    memset(path, 'a', 62);
+    path[0] = '/';
+    memcpy(path + 62, "\u20ac", sizeof "\u20ac");
+    begin(&w, *state);
+    look(&w, 0);
+    answer(&w, path, "200", 5, 0.001);
+    look(&w, 5000);
+    path[62] = '\0';
+    assert_non_null(route_of(ask(&w, 300), path));
+    end(&w);
+}
+
 /* A child that works for `shop` until it is killed. */
 static pid_t start_worker(const struct fixture *f)
 {
@@ -308,13 +326,10 @@ static void test_other_families_of_these_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_many_routes),
-        TEST(test_too_many_routes),
-        TEST(test_programs_come_and_go),
-        TEST(test_the_dead_of_before),
-        TEST(test_books),
-        TEST(test_chaos_and_breaker),
-        TEST(test_other_families_of_these_names),
+        TEST(test_many_routes),        TEST(test_too_many_routes),
+        TEST(test_long_names),         TEST(test_programs_come_and_go),
+        TEST(test_the_dead_of_before), TEST(test_books),
+        TEST(test_chaos_and_breaker),  TEST(test_other_families_of_these_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
