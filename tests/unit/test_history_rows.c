@@ -5,6 +5,7 @@
 #include "lib/control/breaker.h"
 #include "lib/control/chaos.h"
 #include "tests/unit/history_fixture.h"
+#include "view/process_memory.h"
 
 #include <signal.h>
 
@@ -206,6 +207,38 @@ static void test_the_dead_of_before(void **state)
     end(&w);
 }
 
+static void test_who_ends_in_good_order(void **state)
+{
+    struct world w;
+    pid_t child;
+
+    begin(&w, *state);
+    look(&w, 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        metrics_close(metrics_open(w.f->dir, 0));
+        _exit(0);
+    }
+    fixture_wait(child);
+    look(&w, 5000);
+    assert_int_equal(ask(&w, 300)->process_count, 1);
+    assert_true(w.now.died == 0);
+    end(&w);
+}
+
+static void test_memory_of_processes(void **state)
+{
+    const uint64_t now = clock_unix_ns();
+
+    (void)state;
+    assert_true(process_memory_resident((uint32_t)getpid(), now) > 100000);
+    /* Who was there before this process began was another one of its number. */
+    assert_true(process_memory_resident((uint32_t)getpid(), now - 86400 * SECOND) == 0);
+    assert_true(process_memory_resident(0, now) == 0);
+    assert_true(process_memory_resident(UINT32_MAX, now) == 0);
+}
+
 static void set_gauge(struct world *w, enum families number, double value)
 {
     metrics_gauge_set(
@@ -326,10 +359,16 @@ static void test_other_families_of_these_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_many_routes),        TEST(test_too_many_routes),
-        TEST(test_long_names),         TEST(test_programs_come_and_go),
-        TEST(test_the_dead_of_before), TEST(test_books),
-        TEST(test_chaos_and_breaker),  TEST(test_other_families_of_these_names),
+        TEST(test_many_routes),
+        TEST(test_too_many_routes),
+        TEST(test_long_names),
+        TEST(test_programs_come_and_go),
+        TEST(test_the_dead_of_before),
+        TEST(test_who_ends_in_good_order),
+        cmocka_unit_test(test_memory_of_processes),
+        TEST(test_books),
+        TEST(test_chaos_and_breaker),
+        TEST(test_other_families_of_these_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
