@@ -48,8 +48,14 @@ static const struct metrics_reader_family *family_of(const struct metrics_reader
 
 static bool has_latency_bounds(const struct metrics_reader_family *family)
 {
-    return family->bound_count == FAMILIES_LATENCY_BOUNDS &&
-           memcmp(family->bounds, families_latency_bounds, sizeof families_latency_bounds) == 0;
+    if (family->bound_count != FAMILIES_LATENCY_BOUNDS)
+        return false;
+    for (size_t i = 0; i < FAMILIES_LATENCY_BOUNDS; i++) {
+        if (family->bounds[i] < families_latency_bounds[i] ||
+            family->bounds[i] > families_latency_bounds[i])
+            return false;
+    }
+    return true;
 }
 
 /* The series with this value of its first label, in a family of one. Series are sorted. */
