@@ -256,6 +256,11 @@ static double row_seconds(const struct range *range, const struct history_row *r
     return seconds;
 }
 
+static double rate_of(double count, double seconds)
+{
+    return seconds > 0 ? count / seconds : (double)NAN;
+}
+
 static void copy_name(char to[OVERVIEW_NAME_MAX], const char from[OVERVIEW_NAME_MAX])
 {
     memcpy(to, from, OVERVIEW_NAME_MAX);
@@ -278,9 +283,11 @@ static void fill_routes(const struct range *range, struct overview *o)
             buckets[b] = sum(range, rows, row, HISTORY_ROUTE_LATENCY + b);
         copy_name(route->method, rows->rows[row].names[0]);
         copy_name(route->path, rows->rows[row].names[1]);
-        route->rate = ranks[i].value / seconds;
-        route->client_errors = (double)sum(range, rows, row, HISTORY_ROUTE_CLIENT_ERRORS) / seconds;
-        route->server_errors = (double)sum(range, rows, row, HISTORY_ROUTE_SERVER_ERRORS) / seconds;
+        route->rate = rate_of(ranks[i].value, seconds);
+        route->client_errors =
+            rate_of((double)sum(range, rows, row, HISTORY_ROUTE_CLIENT_ERRORS), seconds);
+        route->server_errors =
+            rate_of((double)sum(range, rows, row, HISTORY_ROUTE_SERVER_ERRORS), seconds);
         route->p95_s = quantile_of(0.95, buckets, families_latency_bounds, FAMILIES_LATENCY_BOUNDS);
         route->slowest_s =
             quantile_highest(buckets, families_latency_bounds, FAMILIES_LATENCY_BOUNDS);
