@@ -5,8 +5,9 @@ usage: terminal.py SECONDS COMMAND... <<< "STEPS"
 
 Each line of standard input is a step: `send TEXT` types it (\\x03 is Ctrl-C, \\r is return), `expect
 TEXT` reads on until the text comes, `size COLUMNS LINES` changes the terminal's size, `kill SIGNAL`
-sends the command one. Prints all that the terminal showed and ends with the command's
-exit status, or with 99 if a text did not come within SECONDS.
+sends the command one, `run COMMAND` has sh do something else meanwhile. Prints all that the
+terminal showed and ends with the command's exit status, or with 99 if a text did not come within
+SECONDS.
 """
 import fcntl
 import os
@@ -14,6 +15,7 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -43,6 +45,9 @@ def main():
         if what == "size":
             columns, lines = map(int, text.split())
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+            continue
+        if what == "run":
+            subprocess.run(["sh", "-c", text], check=True)
             continue
         if what == "kill":
             os.kill(pid, signal.Signals["SIG" + text])
