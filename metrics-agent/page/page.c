@@ -138,6 +138,14 @@ char *page_main(struct page *page, const struct page_query *query, size_t *len)
     return finish(&html, len);
 }
 
+char *page_way_to_traces(const struct page_query *query, size_t *len)
+{
+    struct html html = {.max = PAGE_HTML_MAX};
+
+    page_overview_traces(&html, query);
+    return finish(&html, len);
+}
+
 char *page_no_traces(const char *why, size_t *len)
 {
     struct html html = {.max = PAGE_HTML_MAX};

@@ -59,6 +59,9 @@ char *page_document(struct page *page, const struct page_query *query, const cha
 /* The sections inside the document's <main>, without that of traces. The same. */
 char *page_main(struct page *page, const struct page_query *query, size_t *len);
 
+/* The section that stands in the place of traces while none are asked for. The same. */
+char *page_way_to_traces(const struct page_query *query, size_t *len);
+
 /* A section of traces that says in words why there are none. The same. */
 char *page_no_traces(const char *why, size_t *len);
 

@@ -1,31 +1,19 @@
 #include "metrics-agent/scrape/http_page.h"
 
 #include "lib/base/clock.h"
-#include "metrics-agent/page/page_assets.h"
 #include "metrics-agent/scrape/http_answer.h"
+#include "metrics-agent/scrape/http_cache.h"
+#include "metrics-agent/scrape/http_send.h"
 
 #include <malloc.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 enum {
-    LOOK_MS = 500, /* between two looks whether clients that wait are still there */
-    TAG_MAX = 128,
+    LOOK_MS = 500,  /* between two looks whether clients that wait are still there */
     REST_MS = 1000, /* after the last answer, until its memory is given back */
-};
-
-static const char html_type[] = "text/html; charset=utf-8";
-
-static const char *const safety[][2] = {
-    {"Content-Security-Policy",
-     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
-    {"Referrer-Policy", "no-referrer"},
-    {"X-Frame-Options", "DENY"},
-    {"Cross-Origin-Resource-Policy", "same-origin"},
 };
 
 enum route { ROUTE_DOCUMENT, ROUTE_LIVE, ROUTE_CSS, ROUTE_JS, ROUTES };
@@ -55,6 +43,7 @@ struct http_page {
     struct requests waiting;
     size_t live, traces; /* of those that wait */
     bool stopping;
+    struct http_cache cache;
     uint64_t look_ns, rest_ns; /* when to look for clients that left, to give memory back; 0: not */
 };
 
@@ -72,6 +61,9 @@ struct http_page *http_page_open(struct page *page, const char *listen)
 
 void http_page_close(struct http_page *server)
 {
+    if (server == NULL)
+        return;
+    http_cache_clear(&server->cache);
     free(server);
 }
 
@@ -100,122 +92,82 @@ struct http_page_request *http_page_begin(struct http_page *server, const char *
     return NULL;
 }
 
-static bool add_safety(struct MHD_Response *response)
-{
-    for (size_t i = 0; i < sizeof(safety) / sizeof(safety[0]); i++) {
-        if (!http_answer_add(response, safety[i][0], safety[i][1]))
-            return false;
-    }
-    return true;
-}
-
-/* Sends the response, which it takes, as one of the page's. */
-static enum MHD_Result send_page(struct MHD_Connection *connection, unsigned status,
-                                 struct MHD_Response *response, const char *type,
-                                 const char *caching)
-{
-    if (response == NULL)
-        return MHD_NO;
-    if (!add_safety(response) || !http_answer_add(response, "Cache-Control", caching)) {
-        MHD_destroy_response(response);
-        return MHD_NO;
-    }
-    return http_answer_send(connection, status, response, type);
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
-{
-    return send_page(connection, status, http_answer_json("detail", why), http_answer_json_type,
-                     "no-store");
-}
-
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
 /* Takes the text, which is malloc'd or NULL. */
-static enum MHD_Result send_html(struct http_page *server, struct MHD_Connection *connection,
-                                 unsigned status, char *text, size_t len)
+static enum MHD_Result send_html(struct MHD_Connection *connection, unsigned status, char *text,
+                                 size_t len)
 {
     struct http_answer answer = {.text = text, .length = len};
-    struct MHD_Response *response;
-    char seconds[16];
-    bool packed;
+    struct MHD_Response *response = NULL;
+    bool packed = false;
 
-    server->rest_ns = clock_monotonic_ns() + clock_ms_to_ns(REST_MS);
-    if (text == NULL)
-        return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                      "the page is longer than it may be, or memory runs out");
-    packed = http_answer_accepts_gzip(header(connection, "Accept-Encoding")) &&
-             http_answer_pack(&answer);
-    response = MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        free(answer.text);
-        return MHD_NO;
+    if (text != NULL) {
+        packed = http_answer_accepts_gzip(http_send_header(connection, "Accept-Encoding")) &&
+                 http_answer_pack(&answer);
+        response =
+            MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE);
+        if (response == NULL)
+            free(answer.text);
     }
-    (void)snprintf(seconds, sizeof(seconds), "%d", PAGE_RETRY_S);
-    if ((packed && !http_answer_add(response, "Content-Encoding", "gzip")) ||
-        (status == MHD_HTTP_SERVICE_UNAVAILABLE &&
-         !http_answer_add(response, "Retry-After", seconds)) ||
-        !http_answer_add(response, "Vary", "Accept-Encoding")) {
-        MHD_destroy_response(response);
-        return MHD_NO;
-    }
-    return send_page(connection, status, response, html_type, "no-store");
+    return http_send_html(connection, status, response, packed);
 }
 
-/* RFC 9110, section 13.1.2: a list of tags, weak ones too, or any. */
-static bool has_tag(const char *list, const char *tag)
+static char *make_text(struct http_page *server, enum http_cache_kind kind,
+                       const struct page_query *query, size_t *len)
 {
-    return list != NULL && (strstr(list, tag) != NULL || strcmp(list, "*") == 0);
+    switch (kind) {
+    case HTTP_CACHE_DOCUMENT:
+        return page_document(server->page, query, NULL, len);
+    case HTTP_CACHE_LIVE:
+        return page_main(server->page, query, len);
+    case HTTP_CACHE_WAY:
+    case HTTP_CACHE_KINDS:
+        break;
+    }
+    return page_way_to_traces(query, len);
 }
 
-static enum MHD_Result send_asset(struct http_page *server, struct MHD_Connection *connection,
-                                  const char *path)
+/* The text of this kind, from the cache or made now; NULL if it can't be made. */
+static struct http_cache_text *find_text(struct http_page *server, enum http_cache_kind kind,
+                                         const struct page_query *query, bool packed)
 {
-    struct http_answer answer = {.text = NULL};
-    struct MHD_Response *response;
-    struct page_asset asset;
-    char tag[TAG_MAX];
-    bool packed = false, known;
+    struct http_cache_text **const at =
+        http_cache_at(&server->cache, page_sequence(server->page), kind, query->minutes, packed);
+    const struct http_cache_text *plain;
+    struct http_answer answer;
+    const char *bytes;
 
-    if (page_assets_find(&asset, path) != 0)
-        return refuse(connection, MHD_HTTP_NOT_FOUND, "Not Found");
-    answer.length = asset.length;
-    if (http_answer_accepts_gzip(header(connection, "Accept-Encoding"))) {
-        answer.text = malloc(asset.length);
-        if (answer.text != NULL) {
-            memcpy(answer.text, asset.text, asset.length);
-            packed = http_answer_pack(&answer);
-        }
+    if (*at != NULL)
+        return *at;
+    if (!packed) {
+        answer.text = make_text(server, kind, query, &answer.length);
+        if (answer.text != NULL)
+            *at = http_cache_text_new(answer.text, answer.length);
+        return *at;
     }
-    /* The two encodings are two representations (RFC 9110, section 8.8.3.3). */
-    (void)snprintf(tag, sizeof(tag), "\"%s%s\"", page_assets_version, packed ? "-gz" : "");
-    known = has_tag(header(connection, "If-None-Match"), tag);
-    if (!packed || known) {
+    plain = find_text(server, kind, query, false);
+    if (plain == NULL)
+        return NULL;
+    bytes = http_cache_bytes(plain, &answer.length);
+    answer.text = malloc(answer.length);
+    if (answer.text == NULL)
+        return NULL;
+    memcpy(answer.text, bytes, answer.length);
+    if (http_answer_pack(&answer))
+        *at = http_cache_text_new(answer.text, answer.length);
+    else
         free(answer.text);
-        answer.text = NULL;
-    }
-    response =
-        known ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
-        : packed
-            ? MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE)
-            : MHD_create_response_from_buffer(asset.length, (void *)(uintptr_t)asset.text,
-                                              MHD_RESPMEM_PERSISTENT);
-    if (response == NULL) {
-        free(answer.text);
-        return MHD_NO;
-    }
-    server->rest_ns = clock_monotonic_ns() + clock_ms_to_ns(REST_MS);
-    if ((packed && !known && !http_answer_add(response, "Content-Encoding", "gzip")) ||
-        !http_answer_add(response, "ETag", tag) ||
-        !http_answer_add(response, "Vary", "Accept-Encoding")) {
-        MHD_destroy_response(response);
-        return MHD_NO;
-    }
-    return send_page(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
-                     known ? NULL : asset.type, "public, max-age=31536000, immutable");
+    return *at;
+}
+
+/* What depends on the sample and the range alone. */
+static enum MHD_Result send_same(struct http_page *server, struct MHD_Connection *connection,
+                                 enum http_cache_kind kind, const struct page_query *query)
+{
+    const bool packed = http_answer_accepts_gzip(http_send_header(connection, "Accept-Encoding"));
+    struct http_cache_text *const text = find_text(server, kind, query, packed);
+
+    return http_send_html(connection, MHD_HTTP_OK, text != NULL ? http_cache_response(text) : NULL,
+                          packed);
 }
 
 static size_t *count_of(struct http_page *server, const struct http_page_request *request)
@@ -258,15 +210,11 @@ static void resume(struct http_page *server, struct http_page_request *request)
 static enum MHD_Result send_live(struct http_page *server, struct http_page_request *request,
                                  struct MHD_Connection *connection, bool head)
 {
-    char *text;
-    size_t len = 0;
-
     /* A number of another agent's, from before a restart, is not waited for. */
     if (!request->over && !head && !server->stopping && server->live < HTTP_PAGE_LIVE_MAX &&
         request->query.after == page_sequence(server->page))
         return wait_for_it(server, request, connection);
-    text = page_main(server->page, &request->query, &len);
-    return send_html(server, connection, MHD_HTTP_OK, text, len);
+    return send_same(server, connection, HTTP_CACHE_LIVE, &request->query);
 }
 
 /* Sends the section, as it is or in its document. */
@@ -282,7 +230,7 @@ static enum MHD_Result send_section(struct http_page *server,
     } else {
         text = page_document(server->page, &request->query, section, &len);
     }
-    return send_html(server, connection, status, text, len);
+    return send_html(connection, status, text, len);
 }
 
 static enum MHD_Result send_no_traces(struct http_page *server,
@@ -328,14 +276,10 @@ static enum MHD_Result send_traces(struct http_page *server, struct http_page_re
 static enum MHD_Result send_document(struct http_page *server, struct http_page_request *request,
                                      struct MHD_Connection *connection)
 {
-    const bool traces = page_query_wants_traces(&request->query);
-    char *text;
-    size_t len = 0;
-
-    if (traces)
+    if (page_query_wants_traces(&request->query))
         return send_traces(server, request, connection);
-    text = page_document(server->page, &request->query, NULL, &len);
-    return send_html(server, connection, MHD_HTTP_OK, text, len);
+    return send_same(server, connection, request->query.part ? HTTP_CACHE_WAY : HTTP_CACHE_DOCUMENT,
+                     &request->query);
 }
 
 enum MHD_Result http_page_handle(struct http_page *server, struct http_page_request *request,
@@ -349,18 +293,21 @@ enum MHD_Result http_page_handle(struct http_page *server, struct http_page_requ
         request->seen = true;
         return MHD_YES;
     }
-    if (!page_query_host(header(connection, "Host"), server->listen))
-        return refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
-                      "the Host header names neither an IP address nor localhost nor the host of "
-                      "MICROTRACE_AGENT_LISTEN");
+    server->rest_ns = clock_monotonic_ns() + clock_ms_to_ns(REST_MS);
+    if (!page_query_host(http_send_header(connection, "Host"), server->listen))
+        return http_send_refusal(
+            connection, MHD_HTTP_MISDIRECTED_REQUEST,
+            "the Host header names neither an IP address nor localhost nor the host of "
+            "MICROTRACE_AGENT_LISTEN");
     if (!head && strcmp(method, "GET") != 0)
-        return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
+        return http_send_refusal(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
     if (request->route == ROUTE_CSS || request->route == ROUTE_JS)
-        return send_asset(server, connection, paths[request->route]);
+        return http_send_asset(connection, paths[request->route]);
     if (request->long_query)
-        return refuse(connection, MHD_HTTP_URI_TOO_LONG, "the query is longer than 2047 bytes");
+        return http_send_refusal(connection, MHD_HTTP_URI_TOO_LONG,
+                                 "the query is longer than 2047 bytes");
     if (!request->parsed && page_query_parse(&request->query, request->text, &why) != 0)
-        return refuse(connection, MHD_HTTP_BAD_REQUEST, why);
+        return http_send_refusal(connection, MHD_HTTP_BAD_REQUEST, why);
     request->parsed = true;
     return request->route == ROUTE_LIVE ? send_live(server, request, connection, head)
                                         : send_document(server, request, connection);
@@ -424,6 +371,8 @@ uint64_t http_page_run(struct http_page *server, uint64_t now_ns)
         server->look_ns = now_ns + clock_ms_to_ns(LOOK_MS);
     if (!TAILQ_EMPTY(&server->waiting) && server->look_ns < due_ns)
         due_ns = server->look_ns;
+    if (server->cache.sequence != page_sequence(server->page))
+        http_cache_clear(&server->cache);
     if (server->rest_ns != 0 && now_ns >= server->rest_ns) {
         (void)malloc_trim(0);
         server->rest_ns = 0;

@@ -168,7 +168,7 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
     # A header line in what is looked for stays in the text.
     ask '/?find=%0d%0aX-Smuggled:%201'
     lacks '^X-Smuggled' headers
-    lacks '<script' body
+    lacks '<script>' body
     ask '/?find=%3Cscript%3Ealert(1)%3C/script%3E'
     lacks '<script>alert' body
     ask /

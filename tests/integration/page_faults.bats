@@ -40,6 +40,8 @@ end_scrapes() {
         .slowest_ms < $bound and .up_ms < $bound' scrapes
 }
 
+# What the agent opens a moment after its start is not the page's.
+SLACK=8
 descriptors() { find "/proc/$AGENT_PID/fd" -mindepth 1 | wc -l; }
 descriptors_at_most() { [ "$(descriptors)" -le "$1" ]; }
 threads() { find "/proc/$AGENT_PID/task" -mindepth 1 -maxdepth 1 | wc -l; }
@@ -62,7 +64,7 @@ pages_open() {
     # 16 wait at a time; the others are answered at once and ask again and again, as the script of a
     # page would not.
     jq -e '.failed == 0 and .answers >= 1000 and .waited >= 1' <<<"$PAGES"
-    until_true 20 descriptors_at_most "$before"
+    until_true 20 descriptors_at_most $((before + SLACK))
 }
 
 @test "pages that leave while they wait: nothing of them stays, and others find a place" {
@@ -72,8 +74,8 @@ pages_open() {
     begin_scrapes
     pages_open --pages 300 --seconds 6 --leave
     end_scrapes "300 pages that leave"
-    until_true 20 descriptors_at_most "$before"
-    pages_open --pages 1 --seconds 7
+    until_true 20 descriptors_at_most $((before + SLACK))
+    pages_open --pages 1 --seconds 12
     jq -e '.failed == 0 and .broken == 0 and .answers >= 1' <<<"$PAGES"
 }
 
@@ -92,19 +94,21 @@ pages_open() {
 # hang_disk CALL SECONDS
 hang_disk() { echo "$2"000 >"slow/$1"; }
 
+# start_with_slow_disk [VARIABLE=VALUE...]
 start_with_slow_disk() {
     case $BUILD in */asan*) skip "the sanitizer wants to be loaded first" ;; esac
     ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -fPIC -shared -o slow_calls.so \
         "$ROOT/tests/tools/preload/slow_calls.c"
     mkdir slow
-    ENVIRONMENT=(LD_PRELOAD="$PWD/slow_calls.so" SLOW_CALLS="$PWD/slow" SLOW_BELOW="$PWD/spool")
+    ENVIRONMENT=(LD_PRELOAD="$PWD/slow_calls.so" SLOW_CALLS="$PWD/slow" SLOW_BELOW="$PWD/spool"
+        "$@")
     start_agent
 }
 
 @test "a disk that hangs holds the looker alone: who asks for traces is told so, others are answered" {
-    start_with_slow_disk
+    start_with_slow_disk SLOW_BESIDE=1
     "$TOOL" spool traces a 3 1 >>written
-    hang_disk open 25
+    hang_disk open 60
     curl -s -m 60 -o first -w '%{http_code}' "http://127.0.0.1:$AGENT_PORT/?by=latest" >first.status &
     OPEN_PID=$!
     begin_scrapes
@@ -128,10 +132,10 @@ start_with_slow_disk() {
     ask '/?part=traces&find=5'
     [ "$STATUS" = 503 ]
     grep -q 'Too many ask' body
-    # It ends all the same, and soon.
+    # It ends all the same, long before the disk answers.
     local began=$SECONDS
     kill_agent TERM
-    [ $((SECONDS - began)) -lt 15 ]
+    [ $((SECONDS - began)) -lt 30 ]
     wait
 }
 
