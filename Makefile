@@ -329,7 +329,7 @@ interop: all docs-assets $(BUILD)/tests/tools/otlp_transcode $(BUILD)/tests/tool
 	@BUILD=$(BUILD) tests/interop/run
 
 bench-programs: all $(BUILD)/tests/bench/metrics_bench $(BUILD)/tests/bench/text_bench \
-                $(BUILD)/tests/bench/export_bench
+                $(BUILD)/tests/bench/export_bench $(BUILD)/tests/tools/page_look
 
 bench: bench-programs
 	@BUILD=$(BUILD) tests/bench/run

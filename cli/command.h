@@ -27,6 +27,9 @@ extern const struct command command_spool_status, command_spool_tail, command_sp
 /* Traces with their log lines, for eyes. */
 extern const struct command command_view;
 
+/* How an instance does, live. */
+extern const struct command command_top;
+
 /* Assertions for tests: waits for what an instance's files hold. */
 extern const struct command command_expect_metric, command_expect_span, command_expect_log;
 

@@ -49,7 +49,7 @@ static const struct config_setting rows[] = {
     [ABORT_RATE] = {OPTION("--abort-rate", CONFIG_DOUBLE, abort_rate), .max = 1, .fallback = "0",
                     .help = "Share whose process ends without an answer."},
     [SEED] = {OPTION("--seed", CONFIG_UINT, seed), .max = 1e15, .fallback = "0",
-              .help = "The same seed gives the same faults; 0 draws one."},
+              .help = "The same seed gives the same faults; 0 draws one at random."},
 };
 
 #undef OPTION

@@ -274,7 +274,7 @@ static void print_doubts(const struct expect_files_state *state)
                       (unsigned long long)state->long_ones);
     if (state->broken > 0)
         (void)fprintf(stderr,
-                      "  %llu pieces that are no records; microtrace spool verify tells where\n",
+                      "  %llu pieces that are no records; microtrace spool verify shows where\n",
                       (unsigned long long)state->broken);
 }
 

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &command_gauge,
     &command_metrics,
     &command_view,
+    &command_top,
     &command_spool_status,
     &command_spool_tail,
     &command_spool_verify,

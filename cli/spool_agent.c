@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -79,6 +80,15 @@ bool spool_agent_drained(const struct spool_agent *agent)
 {
     return agent->state == SPOOL_AGENT_ENDED && agent->status.drain &&
            agent->now_ms < agent->status.ended_ms + DRAINED_MS;
+}
+
+const char *spool_agent_none(const struct spool_agent *agent, char text[SPOOL_WORDS_MAX])
+{
+    (void)snprintf(text, SPOOL_WORDS_MAX, "no agent runs on this spool%s; start metrics-agent",
+                   agent->state == SPOOL_AGENT_DIED    ? ", the last one died"
+                   : agent->state == SPOOL_AGENT_ENDED ? ", the last one was ended"
+                                                       : "");
+    return text;
 }
 
 double spool_agent_age_s(const struct spool_agent *agent, uint64_t at_ms)

@@ -8,6 +8,7 @@
 
 #include "lib/spool/agent_status.h"
 #include "view/spool_view.h"
+#include "view/spool_words.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,9 @@ void spool_agent_read(struct spool_agent *agent, const char *run_dir, const stru
 
 /* Whether an agent that only drains (metrics-agent --drain) did so within the last hour. */
 bool spool_agent_drained(const struct spool_agent *agent);
+
+/* That no agent runs, and how the last one ended, in words; into `text`, which it returns. */
+const char *spool_agent_none(const struct spool_agent *agent, char text[SPOOL_WORDS_MAX]);
 
 /* Seconds since `at_ms`, 0 for the future; -1 for none. */
 double spool_agent_age_s(const struct spool_agent *agent, uint64_t at_ms);

@@ -253,10 +253,7 @@ static void judge_agent(struct spool_report *report)
         NOTE(report, "no agent runs; the spool was drained %.0f s ago",
              spool_agent_age_s(agent, agent->status.ended_ms));
     else if (report->view.agent == SPOOL_VIEW_AGENT_NONE)
-        WRONG(report, SPOOL_REPORT_NO_AGENT, "no agent runs on this spool%s; start metrics-agent",
-              agent->state == SPOOL_AGENT_DIED    ? ", the last one died"
-              : agent->state == SPOOL_AGENT_ENDED ? ", the last one was ended"
-                                                  : "");
+        WRONG(report, SPOOL_REPORT_NO_AGENT, "%s", spool_agent_none(agent, text));
     if (report->view.agent == SPOOL_VIEW_AGENT_RUNS && agent->state == SPOOL_AGENT_UNKNOWN) {
         if (agent->error != 0)
             WRONG(report, SPOOL_REPORT_AGENT_ODD,

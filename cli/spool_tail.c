@@ -113,7 +113,7 @@ static void print_place(struct tailer *t, const struct place *place)
     }
     if (t->options->json)
         return;
-    printf("(%s: %lu bytes that are no record; microtrace spool verify tells where)\n",
+    printf("(%s: %lu bytes that are no record; microtrace spool verify shows where)\n",
            place->kind == SPOOL_LINE_TORN ? "torn" : spool_line_reason(place->kind),
            (unsigned long)place->length);
 }

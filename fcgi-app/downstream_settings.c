@@ -64,7 +64,7 @@ static const struct config_setting rows[] = {
         .offset = offsetof(struct downstream_settings, fallback),
         .choices = fallbacks,
         .fallback = "none",
-        .help = "Where the call fails: answer with an error, or compute here.",
+        .help = "If the call fails: answer with an error, or compute here.",
     },
     {
         .name = "BREAKER_FAILURES",

@@ -216,7 +216,7 @@ static void answer_out_of_memory(struct app *app)
 static int read_options(bool *check, int argc, char **argv)
 {
     static const struct options_switch switches[] = {
-        {"--check", 0, "Look at the settings and end: 0, or 2 and what is wrong."},
+        {"--check", 0, "Check the settings and exit: 0, or 2 after saying what is wrong."},
         {NULL, 0, NULL},
     };
     static const struct options_table table = {

@@ -72,7 +72,8 @@ static const struct config_setting rows[] = {
         .min = 0,
         .max = 1e15,
         .fallback = "0",
-        .help = "Repeats the same faults, over all processes together; 0 for others each time.",
+        .help = "Repeats the same faults, over all processes together; 0 draws others each "
+                "time.",
     },
     {
         .name = "CHAOS_RUNTIME",
@@ -80,7 +81,7 @@ static const struct config_setting rows[] = {
         .choices = chaos_runtime_choices,
         .offset = offsetof(struct settings, chaos_runtime),
         .fallback = "allow",
-        .help = "Whether what microtrace chaos sets at run time counts here.",
+        .help = "Whether microtrace chaos has an effect here.",
     },
     {
         .name = "MICROTRACE_DOCS_ASSETS",

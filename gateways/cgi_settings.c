@@ -19,9 +19,8 @@ static const struct config_setting rows[] = {
         .min = 1,
         .max = 86400,
         .fallback = "60",
-        .help =
-            "A script whose answer does not go on for so long, while nobody else is waited for, "
-            "is ended with all its processes; 504 if it has answered nothing.",
+        .help = "A script that writes nothing for this long, while the gateway waits for it "
+                "alone, is ended with all its processes; 504 if it has answered nothing.",
     },
     {
         .name = "MICROTRACE_CGI_OUTPUT_MAX",
@@ -97,16 +96,16 @@ static const struct options_switch switches[] = {
     {"--stderr", offsetof(struct cgi_options, to_server),
      "Or -f. The scripts' stderr goes to the web server's log, not to this program's stderr."},
     {"--check", offsetof(struct cgi_options, check),
-     "Look at the settings and end: 0, or 2 and what is wrong."},
+     "Check the settings and exit: 0, or 2 after saying what is wrong."},
     {NULL, 0, NULL},
 };
 
 static const struct options_table table = {
     .command = "microtrace-cgi",
     .operands = "",
-    .summary = "Runs CGI scripts for a web server and tells what they did: as a FastCGI server in "
-               "fcgiwrap's place, or, started with a script's path and the variables of a CGI "
-               "request, for this one request.",
+    .summary = "Runs CGI scripts for a web server, with metrics, traces and logs of each "
+               "request: as a FastCGI server in place of fcgiwrap, or, started with a "
+               "script's path and the variables of a CGI request, for that request.",
     .rows = option_rows,
     .row_count = sizeof(option_rows) / sizeof(option_rows[0]),
     .switches = switches,

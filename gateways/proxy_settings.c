@@ -15,17 +15,17 @@ static const struct config_setting rows[] = {
      .fallback = "0", .help = "More requests at once than this are answered 503; 0 for no limit."},
     {ROW("MICROTRACE_PROXY_CONNECT_TIMEOUT", CONFIG_UINT, connect_timeout_ms),
      .unit = CONFIG_UNIT_MS, .min = 1, .max = 3600000, .fallback = "5000",
-     .help = "An upstream that has not taken the connection by then: 504."},
+     .help = "How long the upstream may take to accept a connection; then 504."},
     {ROW("MICROTRACE_PROXY_TIMEOUT", CONFIG_UINT, timeout_ms), .unit = CONFIG_UNIT_MS, .min = 1,
      .max = 86400000, .fallback = "60000",
-     .help = "How long the upstream may send nothing while it has its turn: then 504, or the "
-             "connection is ended if a part of the answer is out."},
+     .help = "How long the upstream may send nothing while it has to answer: then 504, or "
+             "the connection ends if part of the answer is out."},
     {ROW("MICROTRACE_PROXY_END_TIMEOUT", CONFIG_UINT, end_timeout_ms), .unit = CONFIG_UNIT_MS,
      .max = 86400000, .fallback = "0",
      .help = "How long a whole request may take; 0 for no limit."},
     {ROW("MICROTRACE_PROXY_BUFFER_BYTES", CONFIG_UINT, buffer_bytes), .unit = CONFIG_UNIT_BYTES,
      .min = 4096, .max = 1 << 20, .fallback = "32768",
-     .help = "What is read at once, and waits in memory for a slow client or a slow upstream."},
+     .help = "How much is read at once, and waits in memory for a slow client or upstream."},
     {ROW("MICROTRACE_PROXY_PARAMS_MAX", CONFIG_UINT, params_max), .unit = CONFIG_UNIT_BYTES,
      .min = 4096, .max = 16 << 20, .fallback = "262144",
      .help = "A request with more parameters (header fields) is answered 431."},
@@ -61,8 +61,8 @@ static int read_options(struct proxy_settings *settings, int argc, char **argv)
          .type = CONFIG_STRING,
          .offset = offsetof(struct proxy_settings, listen),
          .takes = "SOCKET",
-         .help = "Where the web server connects: /PATH, unix:/PATH or HOST:PORT. Not needed where "
-                 "a listening socket comes with the process (systemd, spawn-fcgi)."},
+         .help = "Where the web server connects: /PATH, unix:/PATH or HOST:PORT. Not needed if "
+                 "the process inherits a listening socket (systemd, spawn-fcgi)."},
         {.name = "--upstream",
          .type = CONFIG_STRING,
          .offset = offsetof(struct proxy_settings, upstream),
@@ -78,7 +78,7 @@ static int read_options(struct proxy_settings *settings, int argc, char **argv)
     };
     static const struct options_switch switches[] = {
         {"--check", offsetof(struct proxy_settings, check),
-         "Look at the settings and end: 0, or 2 and what is wrong."},
+         "Check the settings and exit: 0, or 2 after saying what is wrong."},
         {NULL, 0, NULL},
     };
     static const struct config_table *const environment[] = {&proxy_table, &observer_settings_table,
@@ -87,9 +87,8 @@ static int read_options(struct proxy_settings *settings, int argc, char **argv)
     static const struct options_table table = {
         .command = "microtrace-proxy",
         .operands = "",
-        .summary = "Stands between a web server and a FastCGI server, PHP-FPM for example: passes "
-                   "requests and answers on as they come, and makes metrics, traces and logs of "
-                   "them.",
+        .summary = "Stands between a web server and a FastCGI server such as PHP-FPM: passes "
+                   "requests and answers on as they come, with metrics, traces and logs of each.",
         .rows = options,
         .row_count = sizeof(options) / sizeof(options[0]),
         .switches = switches,

@@ -16,7 +16,7 @@ static const struct config_setting rows[] = {
         .offset = offsetof(struct observer_settings, route_list),
         .help = "Names for paths that one script serves, a list with commas of PATTERN or "
                 "PATTERN=NAME; {word} stands for one segment, * at the end for any rest "
-                "(/user/{id},/shop/*=shop). The first that fits counts.",
+                "(/user/{id},/shop/*=shop). The first that matches counts.",
     },
 };
 

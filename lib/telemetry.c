@@ -39,17 +39,17 @@ const struct config_setting telemetry_settings_rows[] = {
     {ROW("MICROTRACE_SPOOL_DIR", CONFIG_STRING, spool_dir), .fallback = TELEMETRY_SPOOL_DIR,
      .help = "Directory of the spool files."},
     {ROW("MICROTRACE_CONFIG_FILE", CONFIG_STRING, config_file),
-     .help = "A file of settings that the environment does not have. Unset: " CONFIG_FILE_PATH
-             ", where MICROTRACE_RUN_DIR is unset too."},
+     .help = "A file with settings that the environment does not have. Unset: " CONFIG_FILE_PATH
+             ", if MICROTRACE_RUN_DIR is unset too."},
     {ROW("MICROTRACE_SPOOL_MAX_BYTES", CONFIG_UINT, spool_max_bytes), .unit = CONFIG_UNIT_BYTES,
      .min = 65536, .max = 1e15, .fallback = "536870912",
      .help = "What the spool may hold, all signals together."},
     {ROW("MICROTRACE_SPOOL_MEMORY_BYTES", CONFIG_UINT, spool_memory_bytes),
      .unit = CONFIG_UNIT_BYTES, .max = 1e15, .fallback = "33554432",
-     .help = "What of it may lie in MICROTRACE_RUN_DIR/spool, in memory; 0 for nothing."},
+     .help = "How much of it may be in memory, in MICROTRACE_RUN_DIR/spool; 0 for nothing."},
     {ROW("MICROTRACE_METRICS_MAX_SERIES", CONFIG_UINT, metrics_max_series), .min = 1,
      .max = METRICS_SERIES_LIMIT, .fallback = "8192",
-     .help = "Room for series in a metrics file that this program makes."},
+     .help = "Room for series in a metrics file that this program creates."},
     {ROW("LOG_LEVEL", CONFIG_LEVEL, log_level), .fallback = "INFO",
      .help = "Lowest level of the log lines that are kept."},
     {ROW("MICROTRACE_LOG_STDERR", CONFIG_BOOL, log_stderr), .fallback = "false",
@@ -69,8 +69,8 @@ const struct config_setting telemetry_settings_rows[] = {
      .fallback = "all",
      .takes = "all, or a list with commas of error, slow:TIME (slow:100ms), ratio:SHARE "
               "(ratio:0.05) and remote, each once",
-     .help = "Which sampled traces are written, decided when the request ends: the first that "
-             "fits keeps it."},
+     .help = "Which sampled traces are written, decided when the request ends: the first "
+             "rule that matches keeps a trace."},
 };
 
 #undef ROW

@@ -32,7 +32,8 @@ static const struct config_setting own_rows[] = {
      .offset = offsetof(struct agent_settings, keep_bytes),
      .max = 1e15,
      .fallback = "67108864",
-     .help = "What is kept of delivered records, for those who look; the oldest go first."},
+     .help = "How much is kept of delivered records, for microtrace view and the like; the "
+             "oldest go first."},
     {.name = "MICROTRACE_AGENT_LISTEN",
      .type = CONFIG_HOST_PORT,
      .offset = offsetof(struct agent_settings, listen),

@@ -68,15 +68,16 @@ static int read_options(struct arguments *arguments, int argc, char **argv)
 {
     static const struct options_switch switches[] = {
         {"--drain", offsetof(struct arguments, drain),
-         "Send what is in the spool and end: 0 if all is delivered, else 1."},
+         "Send what is in the spool and exit: 0 if all is delivered, else 1."},
         {"--once", offsetof(struct arguments, once),
-         "The same for a crontab, where no agent runs: ends after --within, says nothing while all "
-         "is well, and is content where nothing is to be sent, or another one is doing it."},
+         "The same for a crontab, where no agent runs: exits after --within, prints "
+         "nothing if all is well, and also succeeds if there is nothing to send or "
+         "another agent sends it."},
         {"--check", offsetof(struct arguments, check),
-         "Look at the settings and end: 0, or 2 and what is wrong."},
+         "Check the settings and exit: 0, or 2 after saying what is wrong."},
         {"--probe", offsetof(struct arguments, probe),
-         "Send one empty request to the endpoint of each signal, print how it is answered, and "
-         "end: 0, or 1 if one is not taken."},
+         "Send one empty request to the endpoint of each signal, print the answer in "
+         "words, and exit: 0, or 1 if one is not accepted."},
         {NULL, 0, NULL},
     };
     static const struct config_setting rows[] = {

@@ -73,9 +73,9 @@ static const struct config_setting rows[] = {
     {.name = "RUN_AS",
      .type = CONFIG_STRING,
      .offset = offsetof(struct settings, run_as),
-     .help = "The user that all of it runs as, where root starts it; root to stay root. Unset: "
-             "microtrace where there is such a user, or www-data, or root where that user can't "
-             "read the programs or pass STATE_DIR's parents, which is then said."},
+     .help = "The user that all of it runs as if root starts it; root to stay root. Unset: "
+             "microtrace if that user exists, else www-data; root, with a message, if that "
+             "user can't read the programs or pass STATE_DIR's parents."},
     {.name = "METRICS_PUBLIC",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct settings, metrics_public),

@@ -154,6 +154,8 @@ static void measure(struct history *h)
     cell->busy = (float)h->now.busy;
     cell->idle = (float)h->now.idle;
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        if (!h->now.signals[i].known)
+            continue;
         cell->backlogs[i] = (float)h->now.signals[i].backlog;
         cell->bytes[i] = (float)h->now.signals[i].bytes;
     }

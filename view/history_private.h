@@ -5,6 +5,7 @@
 #include "view/history.h"
 #include "view/history_rows.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 

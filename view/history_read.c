@@ -155,12 +155,20 @@ static void read_routes(const struct look *look)
 
 static void read_errors(const struct look *look)
 {
+    static const char name[] = "errors_total";
     const struct metrics_reader_family *const errors =
-        FAMILY(look, "errors_total", METRICS_COUNTER, "method", "path", "exception");
+        metrics_reader_find_family(look->reader, name, sizeof name - 1);
     struct sums sums = {.count = 0};
+    size_t label = 0;
 
-    for (size_t i = 0; errors != NULL && i < errors->series_count; i++)
-        sum_up(&sums, errors->series[i]->values[2],
+    if (errors == NULL || errors->kind != METRICS_COUNTER)
+        return;
+    while (label < errors->label_count && strcmp(errors->labels[label], "exception") != 0)
+        label++;
+    if (label == errors->label_count)
+        return;
+    for (size_t i = 0; i < errors->series_count; i++)
+        sum_up(&sums, errors->series[i]->values[label],
                metrics_reader_counter(look->reader, errors->series[i]));
     add_sums(look, &look->history->errors, &sums);
 }
@@ -296,6 +304,7 @@ static void read_books(const struct look *look)
         const struct metrics_reader_series *const w = series_of(written, name);
         struct overview_signal *const s = &look->now->signals[i];
 
+        s->known = w != NULL;
         s->written = w != NULL ? metrics_reader_counter(look->reader, w) : 0;
         s->backlog = whole(gauge_of(look, FAMILY_SPOOL_BACKLOG, name));
         s->oldest_s = gauge_of(look, FAMILY_SPOOL_OLDEST_AGE, name);

@@ -68,6 +68,7 @@ struct overview_drop {
 
 /* The books of a signal, ever, and how sending goes now. */
 struct overview_signal {
+    bool known; /* an agent keeps its books in this metrics file; else all but drops is 0 */
     uint64_t written, delivered, rejected, quarantined, dropped, backlog;
     double delivered_rate, written_rate; /* a second, over the last half minute */
     double oldest_s; /* age of the oldest record that waits; 0 where none does */

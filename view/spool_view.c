@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum spool_view_agent find_agent(int dir_fd)
+enum spool_view_agent spool_view_find_agent(int dir_fd)
 {
     const int fd = instance_file_open(dir_fd, SPOOL_FILES_LOCK, O_RDONLY, NULL);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -160,7 +160,7 @@ int spool_view_open(struct spool_view *view, const char *path, const char *run_d
     if (view->dir_fd < 0)
         return -1;
     view->memory_fd = open_memory(view, run_dir);
-    view->agent = find_agent(view->dir_fd);
+    view->agent = spool_view_find_agent(view->dir_fd);
     find_checkpoint(view, view->memory_fd);
     find_checkpoint(view, view->dir_fd);
     for (int i = 0; i < SPOOL_SIGNALS; i++) {

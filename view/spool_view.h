@@ -27,6 +27,9 @@ struct spool_view_signal {
 
 enum spool_view_agent { SPOOL_VIEW_AGENT_NONE, SPOOL_VIEW_AGENT_RUNS, SPOOL_VIEW_AGENT_UNKNOWN };
 
+/* Whether an agent works on the spool whose directory is open. */
+enum spool_view_agent spool_view_find_agent(int dir_fd);
+
 struct spool_view {
     int dir_fd;
     int memory_fd; /* the directory of the tier in memory, -1 without one */

@@ -179,7 +179,8 @@ void view_find(struct view_spool *spool, const struct view_find_query *query,
         (void)trace_ids_add(&result->ids, text_of(query->id));
         return;
     }
-    view_spool_read(spool, SPOOL_TRACES, &pass);
+    if (!query->logs_alone)
+        view_spool_read(spool, SPOOL_TRACES, &pass);
     f.logs = true;
     if (query->by == VIEW_FIND_REQUEST)
         view_spool_read(spool, SPOOL_LOGS, &pass);

@@ -10,6 +10,7 @@
 #include "view/view_match.h"
 #include "view/view_spool.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct view_find_query {
      * With `by` VIEW_FIND_REQUEST it is left aside. */
     const struct view_match *match;
     uint64_t since_ns; /* and when it ended at the earliest, Unix time */
+    bool logs_alone;   /* of a request: its spans were looked for already */
 };
 
 struct view_find_result {

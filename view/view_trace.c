@@ -91,6 +91,7 @@ static void add_events(struct view_trace *trace, const struct view_span *span, s
         if (note != NULL) {
             *note = (struct view_note){
                 .event = true,
+                .owner = span,
                 .time_ns = time_of(otlp_plain_uint(otlp_plain_get(event, "timeUnixNano"))),
                 .level = "",
                 .logger = "",

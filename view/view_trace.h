@@ -36,6 +36,7 @@ struct view_note {
     int64_t offset_ns; /* after the start of the trace */
     struct view_note *next;
     /* Inside. */
+    const struct view_span *owner; /* of an event */
     char span[IDS_SPAN_HEX];
     uint32_t hash, order;
     bool matched;
@@ -69,6 +70,7 @@ struct view_span {
     struct view_note *walk_note;
     /* Inside. */
     uint8_t state;
+    bool copy;
 };
 
 struct view_trace {

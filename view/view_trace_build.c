@@ -41,6 +41,20 @@ static struct view_span *find(const struct view_trace *trace, const char id[IDS_
     return found != NULL ? *found : NULL;
 }
 
+/* Those of copies. */
+static void drop_events(struct view_trace *trace)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < trace->note_count; i++) {
+        struct view_note *const note = trace->all_notes[i];
+
+        if (note->owner == NULL || !note->owner->copy)
+            trace->all_notes[kept++] = note;
+    }
+    trace->note_count = kept;
+}
+
 /* Spans are delivered at least once, and stand in a program's own file and in a segment. */
 static void drop_duplicates(struct view_trace *trace)
 {
@@ -50,12 +64,14 @@ static void drop_duplicates(struct view_trace *trace)
     for (size_t i = 0; i < trace->span_count; i++) {
         struct view_span *const span = trace->spans[i];
 
-        if (kept > 0 && span->id[0] != '\0' && by_id(&trace->spans[kept - 1], &span) == 0)
+        span->copy = kept > 0 && span->id[0] != '\0' && by_id(&trace->spans[kept - 1], &span) == 0;
+        if (span->copy)
             trace->duplicates++;
         else
             trace->spans[kept++] = span;
     }
     trace->span_count = kept;
+    drop_events(trace);
 }
 
 static void find_parents(struct view_trace *trace)

@@ -293,11 +293,16 @@ void config_warn(const char *problem)
 
 void config_describe(const struct config_setting *row, char *out, size_t size)
 {
-    char expected[EXPECTED_MAX];
+    const bool has_default = row->fallback != NULL && row->fallback[0] != '\0';
+    const bool is_option = strncmp(row->name, "--", 2) == 0;
+    char expected[EXPECTED_MAX], preset[EXPECTED_MAX] = "";
 
     describe(row, expected);
-    (void)snprintf(
-        out, size, "%s%s%s%s Default: %s.", row->help, row->type == CONFIG_STRING ? "" : " Takes ",
-        row->type == CONFIG_STRING ? "" : expected, row->type == CONFIG_STRING ? "" : ".",
-        row->fallback != NULL ? row->fallback : "none");
+    /* What an option that is not given means is in its help, or it is simply not asked for. */
+    if (has_default || !is_option)
+        (void)snprintf(preset, sizeof(preset), " Default: %s.",
+                       has_default ? row->fallback : "none");
+    (void)snprintf(out, size, "%s%s%s%s%s", row->help, row->type == CONFIG_STRING ? "" : " Takes ",
+                   row->type == CONFIG_STRING ? "" : expected,
+                   row->type == CONFIG_STRING ? "" : ".", preset);
 }

@@ -86,7 +86,10 @@ int config_load(const struct config_setting *rows, size_t count, void *into,
  */
 void config_warn(const char *problem);
 
-/* The row's help, what it takes and its default, as sentences; cut to `size` bytes with the NUL. */
+/*
+ * The row's help, what it takes and its default, as sentences; cut to `size` bytes with the NUL. Of
+ * an option without a default none is said.
+ */
 void config_describe(const struct config_setting *row, char *out, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "metrics-agent/page/page_assets.h"
 #include "metrics-agent/page/page_overview_parts.h"
+#include "metrics-agent/page/page_search.h"
 
 #include <time.h>
 
@@ -86,18 +87,9 @@ void page_overview_write(struct html *html, const struct page_query *query,
 
 void page_overview_traces(struct html *html, const struct page_query *query)
 {
-    html_format(
-        html,
-        "<section id=\"traces\"><h2>Traces</h2><ul class=\"lists\">"
-        "<li><a href=\"/?minutes=%u&amp;by=latest\">Latest</a></li>"
-        "<li><a href=\"/?minutes=%u&amp;by=slowest\">Slowest</a></li>"
-        "<li><a href=\"/?minutes=%u&amp;by=errors\">Failed</a></li></ul>"
-        "<form action=\"/\" method=\"get\" role=\"search\"><input type=\"hidden\" "
-        "name=\"minutes\" value=\"%u\"><label for=\"find\">Request id, trace id, path, name "
-        "or status</label><input type=\"search\" id=\"find\" name=\"find\" maxlength=\"%d\" "
-        "autocomplete=\"off\" spellcheck=\"false\"><button type=\"submit\">Search</button>"
-        "</form></section>",
-        query->minutes, query->minutes, query->minutes, query->minutes, PAGE_FIND_MAX - 1);
+    html_raw(html, "<section id=\"traces\">");
+    page_search_write(html, query);
+    html_raw(html, "</section>");
 }
 
 void page_overview_time(struct html *html, uint64_t unix_ns)

@@ -182,10 +182,10 @@ static unsigned show_list(const struct looking *l, const struct view_match *matc
 
 /* --- What somebody looks for --- */
 
-static unsigned show_request(const struct looking *l, const char *id)
+static unsigned show_request(const struct looking *l, const char *id, bool logs_alone)
 {
     const struct view_find_query query = {
-        .by = VIEW_FIND_REQUEST, .id = id, .count = PAGE_LIST_MAX};
+        .by = VIEW_FIND_REQUEST, .id = id, .count = PAGE_LIST_MAX, .logs_alone = logs_alone};
 
     view_list(l->spool, &query, &list);
     if (list.count == 0)
@@ -201,15 +201,17 @@ static unsigned show_found(const struct looking *l)
     struct trace_ids ids = {.count = 0};
     struct view_match match;
     unsigned status = 0;
+    bool is_id;
 
     view_match_parse(&match, l->query->find);
-    if (match.within_ns == 0 && trace_ids_add(&ids, text_of(match.word)) >= 0)
+    is_id = match.within_ns == 0 && trace_ids_add(&ids, text_of(match.word)) >= 0;
+    if (is_id)
         status = show_trace(l, match.word);
     else
         status = show_list(l, &match);
     if (status == 0 && match.within_ns == 0 && match.status == 0 && !match.failed &&
         request_id_is_valid(match.word))
-        status = show_request(l, match.word);
+        status = show_request(l, match.word, !is_id);
     return status != 0 ? status : write_nothing(l, "Nothing that fits: ", l->query->find);
 }
 

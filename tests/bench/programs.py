@@ -224,11 +224,12 @@ def bare_no_linger(work, workers=WORKERS):
     return bare(work, "bare, no linger", "-DNO_LINGER", workers=workers)
 
 
-def compile_tool(work, name):
-    """A C program of this folder, with all of lib."""
+def compile_tool(work, name, *libraries):
+    """A C program of this folder, with all of lib, and what is below build/lib."""
     out = os.path.join(work, name)
     subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g",
                     f"-I{ROOT}", "-o", out, f"{ROOT}/tests/bench/{name}.c",
+                    *(f"{BUILD}/lib/{library}" for library in libraries),
                     f"{BUILD}/lib/microtrace-internal.a", "-lm", "-lz"],
                    check=True)
     return out

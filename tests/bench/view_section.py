@@ -1,4 +1,4 @@
-"""The section of `microtrace view`: how long a look into a large spool takes."""
+"""The section of `microtrace view` and of the page's traces: how long a look into a large spool takes."""
 import json
 import os
 import time
@@ -36,19 +36,29 @@ def forget(folder):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def look(build, folder, arguments, expected=0):
+def look(command, folder, expected=0):
+    """Clock and CPU seconds."""
     env = {"PATH": os.environ["PATH"], "MICROTRACE_SPOOL_DIR": folder, "MICROTRACE_RUN_DIR": folder}
-    path = f"{build.folder}/bin/microtrace"
     null = os.open(os.devnull, os.O_WRONLY)
     begin = time.monotonic_ns()
-    pid = os.posix_spawn(path, [path, "view", *arguments], env,
+    pid = os.posix_spawn(command[0], command, env,
                          file_actions=[(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)])
     _, status, usage = os.wait4(pid, 0)
     clock = time.monotonic_ns() - begin
     os.close(null)
     if os.waitstatus_to_exitcode(status) != expected:
-        raise SystemExit(f"bench: view {arguments}: status {status}")
+        raise SystemExit(f"bench: {command}: status {status}")
     return {"s": clock / 1e9, "cpu": usage.ru_utime + usage.ru_stime}
+
+
+def measure(rows, name, rounds, cold, *arguments):
+    look(*arguments)
+    results = []
+    for _ in range(rounds):
+        if cold:
+            forget(arguments[1])
+        results.append(look(*arguments))
+    rows.append([name, values(results, "s", ".2f"), values(results, "cpu", ".2f")])
 
 
 def run(work, rounds, _seconds, builds):
@@ -75,12 +85,19 @@ def run(work, rounds, _seconds, builds):
     rows = []
     for build in builds:
         for name, arguments, expected, cold in kinds:
-            look(build, folder, arguments, expected)
-            results = []
-            for _ in range(rounds):
-                if cold:
-                    forget(folder)
-                results.append(look(build, folder, arguments, expected))
-            rows.append([build.name(name), values(results, "s", ".2f"), values(results, "cpu", ".2f")])
-    table(f"`microtrace view` in a spool of {2 * SIZE >> 20} MiB, half spans, half log lines; {rounds} rounds",
-          ["what is asked for", "s by the clock", "CPU s"], rows)
+            measure(rows, build.name(name), rounds, cold,
+                    [f"{build.folder}/bin/microtrace", "view", *arguments], folder, expected)
+    title = f"in a spool of {2 * SIZE >> 20} MiB, half spans, half log lines; {rounds} rounds"
+    columns = ["what is asked for", "s by the clock", "CPU s"]
+    table(f"`microtrace view` {title}", columns, rows)
+    asked = [("latest", []), ("slowest", []), ("errors", []), ("trace", [oldest]), ("trace", [newest]),
+             ("trace", ["0123456789abcdef" * 2]), ("find", [request]), ("find", ["nobody"]), ("find", ["/analyze"]),
+             ("find", ["/nowhere"]), ("find", ["5xx"]), ("find", ["last 15m"])]
+    rows = []
+    for build in builds:
+        tool = f"{build.folder}/tests/tools/page_look"
+        for what, text in asked if os.path.exists(tool) else []:
+            name = " ".join([what, *text]).replace(oldest, "the oldest").replace(newest, "the newest")
+            name = name.replace(request, "a request, the oldest").replace("0123456789abcdef" * 2, "not there")
+            measure(rows, build.name(name), rounds, False, [tool, folder, folder, what, *text], folder)
+    table(f"The page's section of traces {title}", columns, rows)

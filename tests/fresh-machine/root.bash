@@ -1,6 +1,6 @@
 # Root file systems of fresh Debian machines (git, make and certificates on top), made once and kept in
 # the user's cache as tarballs; each use works on a copy. For scripts of root, which set $root, the top of
-# this tree, and say(), and call root_remove when they end:
+# this tree, and say(), have tests/tools/progress.bash, and call root_remove when they end:
 #
 #     trap root_remove EXIT
 #     root_unpack bookworm && "${inside[@]}" apt-get update
@@ -9,16 +9,16 @@
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/microtrace
 # The copy that is in use, and a command to run others in it by: an array, since started in the background
-# it is one process, which becomes the command.
+# it is one process, which becomes the command. Each runs in a mount namespace of its own, where the copy
+# is a mount (so tests in there can have mounts, too) with /proc and /dev; nothing is ever mounted outside.
 machine='' inside=()
 root_made='' tarball=''
 
-# Ends what runs in the copy, and deletes it.
+# Ends what runs in the copy, and its mounts with it, and deletes it.
 root_remove() {
     [ -z "$root_made" ] || rm -rf "$root_made"
     root_made=''
     [ -n "$machine" ] || return 0
-    # What still runs in there holds the mounts.
     local link pid
     for link in /proc/[0-9]*/root; do
         if [ "$(readlink "$link" 2>/dev/null)" = "$machine" ]; then
@@ -26,10 +26,9 @@ root_remove() {
             kill -KILL "${pid%/root}" 2>/dev/null || true
         fi
     done
-    umount -l "${machine:?}/dev" "${machine:?}/proc" 2>/dev/null || true
-    # Never delete through a mount that is still there.
-    if ! grep -q " $machine/" /proc/mounts; then
-        rm -rf "$machine"
+    # Never delete through a mount.
+    if ! grep -q " $machine[/ ]" /proc/mounts; then
+        rm -rf "${machine:?}"
     fi
     machine=''
 }
@@ -37,14 +36,13 @@ root_remove() {
 # root_make SUITE TARBALL
 root_make() {
     local suite=$1 tarball=$2 mirror
-    say "making a $suite root file system (once)"
     mkdir -p "$cache"
     root_made=$(mktemp -d "$cache/fresh.XXXXXX")
     # Where this machine gets its own packages from serves the new one too.
     mirror=$(sed -nE 's|^URIs: *([^ ]+/debian/?)( .*)?$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]+/debian/?) .*|\2|p' \
         /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1) || true
-    if ! debootstrap --variant=minbase --include=git,make,ca-certificates "$suite" "$root_made/root" \
-        ${mirror:+"$mirror"} >"$cache/fresh.log" 2>&1; then
+    if ! with_progress "making a $suite root file system (once)" "$cache/fresh.log" debootstrap --variant=minbase \
+        --include=git,make,ca-certificates "$suite" "$root_made/root" ${mirror:+"$mirror"}; then
         tail -n 20 "$cache/fresh.log"
         say "debootstrap of $suite failed: $cache/fresh.log"
         exit 1
@@ -72,11 +70,11 @@ root_unpack() {
     if [ -d /etc/ssl/certs ]; then
         cp -aL /etc/ssl/certs/ca-certificates.crt "$machine/etc/ssl/certs/" 2>/dev/null || true
     fi
-    mount -t proc proc "$machine/proc"
-    mount --rbind /dev "$machine/dev"
-    mount --make-rslave "$machine/dev"
-    # shellcheck disable=SC2034 # for those who source this
+    # shellcheck disable=SC2016,SC2034 # for the shell in there, and for those who source this
     inside=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"}
-        chroot "$machine")
+        unshare --mount --propagation private sh -ec 'mount --bind "$0" "$0"
+            mount -t proc proc "$0/proc"
+            mount --rbind /dev "$0/dev"
+            exec chroot "$0" "$@"' "$machine")
 }

@@ -143,6 +143,12 @@ two_unknown_paths() {
     grep -q '^requests_total{' "$DIR/proxied"
 }
 
+@test "the agent tells when it started" {
+    local now
+    now=$(date +%s)
+    metric microtrace_agent_start_time_seconds | awk -v now="$now" '{ exit !($1 > now - 600 && $1 <= now + 1) }'
+}
+
 @test "a killed process takes nothing with it: counters stay, gauges return" {
     local before victims died
     analyze '{"a": 1, "b": 2}'

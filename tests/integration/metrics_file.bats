@@ -110,14 +110,18 @@ started_with_one_request() {
 
 @test "a directory, a FIFO and a dangling link of that name" {
     started_with_one_request
-    rm "$FILE"
-    mkfifo "$FILE"
+    # Moved there: between a removal and what follows others make the file.
+    mkfifo "$DIR/fifo"
+    mv "$DIR/fifo" "$FILE"
     unusable "not a metrics file"
-    rm "$FILE"
-    ln -s /nonexistent/metrics.mmap "$FILE"
+    ln -s /nonexistent/metrics.mmap "$DIR/link"
+    mv "$DIR/link" "$FILE"
     unusable "not a metrics file"
-    rm "$FILE"
-    mkdir "$FILE"
+    is_directory() {
+        rm -f "$FILE"
+        mkdir "$FILE" 2>/dev/null
+    }
+    wait_until is_directory
     wait_until answers 503 "not a metrics file"
     cgi
     rmdir "$FILE"

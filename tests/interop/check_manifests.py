@@ -8,6 +8,7 @@ no schema knows is compared: selectors with labels, ports with names, mounts wit
 rights. Groups of a PrometheusRule go to the file RULES-OUT, for promtool.
 Prints each thing that is wrong as one line; exit status 1 if there is any.
 """
+import re
 import sys
 
 import kubernetes_validate
@@ -38,22 +39,33 @@ def selects(selector, labels):
 
 def check_pod(spec, what):
     volumes = {volume["name"] for volume in spec["volumes"]}
-    secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
+    agents = {volume["name"] for volume in spec["volumes"] if volume["name"].startswith("otlp-")}
+    need(len(volumes) == len(spec["volumes"]), f"{what}: a volume is there twice")
     need(spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] != 0, f"{what}: root")
     need(spec["automountServiceAccountToken"] is False, f"{what}: has a token")
+    mounted = set()
     for container in spec["initContainers"] + spec["containers"]:
         name = f"{what}, {container['name']}"
         rights = container["securityContext"]
         need(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
              and rights["capabilities"] == {"drop": ["ALL"]}, f"{name}: rights")
-        # Secrets are the agent's alone.
-        need({mount["name"] for mount in container["volumeMounts"]}
-             == (volumes if container["name"] == "agent" else volumes - secrets), f"{name}: mounts")
+        mounts = [mount["name"] for mount in container["volumeMounts"]]
+        paths = [mount["mountPath"] for mount in container["volumeMounts"]]
+        need({"run", "spool"} <= set(mounts) <= volumes and len(paths) == len(set(paths)), f"{name}: mounts")
+        # The endpoint's secrets are the agent's alone.
+        need(container["name"] == "agent" or not agents & set(mounts), f"{name}: mounts secrets")
+        mounted.update(mounts)
         ports = {port["name"] for port in container["ports"]}
         for probe in ("startupProbe", "livenessProbe"):
             need(container[probe]["httpGet"]["port"] in ports, f"{name}: {probe}")
         names = [pair["name"] for pair in container["env"]]
         need(len(names) == len(set(names)), f"{name}: a variable is there twice")
+        for pair in container["env"]:
+            need(not re.search("://[^/?#]*@", pair.get("value", "")), f"{name}: {pair['name']}: a password")
+            # Kubernetes puts in what stands before it.
+            for used in re.findall(r"\$\(([A-Z_]+)\)", pair.get("value", "")):
+                need(used in names[:names.index(pair["name"])], f"{name}: {pair['name']} uses {used}, which does not come before it")
+    need(mounted == volumes, f"{what}: nobody mounts {volumes - mounted}")
     memory = [v for v in spec["volumes"] if v.get("emptyDir", {}).get("medium") == "Memory"]
     need([v["name"] for v in memory] == ["run"], f"{what}: the metrics file is not in memory")
 
@@ -71,6 +83,9 @@ def check_together(objects):
     labels, spec = pod["metadata"]["labels"], pod["spec"]
     check_pod(spec, "Deployment")
     need(selects(deployment["spec"]["selector"]["matchLabels"], labels), "Deployment: selector")
+    for account in by_kind.get("ServiceAccount", []):
+        need(spec["serviceAccountName"] == account["metadata"]["name"], "ServiceAccount: not the pod's")
+        need(account["automountServiceAccountToken"] is False, "ServiceAccount: mounts tokens")
     services = by_kind["Service"]
     for service in services:
         need(selects(service["spec"]["selector"], labels), f"Service {service['metadata']['name']}: selector")
@@ -81,7 +96,10 @@ def check_together(objects):
     for policy in by_kind.get("NetworkPolicy", []):
         need(selects(policy["spec"]["podSelector"]["matchLabels"], labels), "NetworkPolicy: selector")
         allowed = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
-        need(allowed == ports_of(spec), "NetworkPolicy: ports")
+        need({"http"} <= allowed <= ports_of(spec), "NetworkPolicy: ports")
+        need(all(rule.get("from") for rule in policy["spec"]["ingress"] for port in rule["ports"]
+                 if port["port"] == "metrics"), "NetworkPolicy: everyone may scrape")
+        need("metrics" in allowed or "ServiceMonitor" not in by_kind, "NetworkPolicy: Prometheus may not scrape")
     for scaler in by_kind.get("HorizontalPodAutoscaler", []):
         need(scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"], "HorizontalPodAutoscaler: target")
         need("replicas" not in deployment["spec"], "HorizontalPodAutoscaler: the Deployment has replicas too")

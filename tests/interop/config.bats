@@ -69,6 +69,18 @@ teardown() {
     HONEYCOMB_API_KEY=key "$COLLECTOR" validate --config "$DIR/all.yaml"
 }
 
+@test "docker-compose.yml publishes on 127.0.0.1 unless told otherwise, and limits every container" {
+    run "$PYTHON" -c 'import sys, yaml
+with open(sys.argv[1], encoding="utf-8") as file:
+    services = yaml.safe_load(file)["services"]
+ports = [(name, port) for name, service in services.items() for port in service.get("ports", [])]
+print(*[f"{name}: {port}" for name, port in ports if not port.startswith("${PUBLISH:-127.0.0.1}:")], sep="\n")
+print(*[f"{name}: no limit of memory" for name, service in services.items() if "mem_limit" not in service], sep="\n")
+print(len(ports) > 3)' "$ROOT/docker-compose.yml"
+    echo "$output"
+    [ "$(grep -v '^$' <<<"$output")" = True ]
+}
+
 @test "dashboard and rules of the Helm chart are the ones of dashboards/" {
     local file
     for file in dashboards/{microtrace.json,microtrace-telemetry.json,rules/alerts.yml,rules/recording.yml}; do

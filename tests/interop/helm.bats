@@ -3,49 +3,17 @@
 # refuses values that mean nothing; the plain manifests are what the chart makes.
 
 bats_require_minimum_version 1.5.0
-load helpers
-
-setup_file() {
-    read -r HELM HELM_PYTHON < <("$BATS_TEST_DIRNAME/helm/build") || HELM=
-    export HELM HELM_PYTHON
-}
-
-setup() {
-    [[ -n $HELM ]] || absent "no helm, or no kubernetes-validate (tests/interop/helm/build)"
-    DIR=$(mktemp -d "${TMPDIR:-/tmp}/microtrace.XXXXXX")
-    CHART=$ROOT/deploy/helm/microtrace
-    export HELM_CACHE_HOME=$DIR/cache HELM_CONFIG_HOME=$DIR/config HELM_DATA_HOME=$DIR/data
-}
-
-teardown() {
-    [[ -z ${DIR:-} ]] || rm -rf "$DIR"
-}
-
-template() {
-    "$HELM" template release "$CHART" --kube-version 1.33.0 "$@"
-}
-
-# kinds FILE: of its objects, in one line.
-kinds() {
-    sed -n 's/^kind: //p' "$1" | sort -u | paste -sd ' '
-}
-
-# valid VALUES-FILE...: the chart made with each is sound; the result is in $DIR/made.yaml.
-valid() {
-    "$HELM" lint --strict --quiet "$CHART" --kube-version 1.33.0 "$@" 2>/dev/null
-    template "$@" >"$DIR/made.yaml" 2>/dev/null
-    "$HELM_PYTHON" "$HERE/check_manifests.py" "$DIR/made.yaml" "$DIR/rules.yaml"
-}
+load helm/helpers
 
 @test "with the default values" {
     valid
-    [ "$(kinds "$DIR/made.yaml")" = "Deployment PodDisruptionBudget Service" ]
+    [ "$(kinds "$DIR/made.yaml")" = "Deployment PodDisruptionBudget Service ServiceAccount" ]
 }
 
 @test "with everything switched on" {
     need_command promtool
     valid -f "$CHART/ci/everything-values.yaml"
-    [ "$(kinds "$DIR/made.yaml")" = "ConfigMap Deployment HorizontalPodAutoscaler Ingress NetworkPolicy PodDisruptionBudget PrometheusRule Service ServiceMonitor" ]
+    [ "$(kinds "$DIR/made.yaml")" = "ConfigMap Deployment HorizontalPodAutoscaler Ingress NetworkPolicy PodDisruptionBudget PrometheusRule Service ServiceAccount ServiceMonitor" ]
     run promtool check rules "$DIR/rules.yaml"
     echo "$output"
     [ "$status" -eq 0 ]
@@ -63,6 +31,12 @@ valid() {
             sort >"$DIR/$release.names"
         refute grep -q 'job=~"\.+"' "$DIR/$release.yaml"
     done
+    # Neither selects what belongs to the other.
+    cat "$DIR/one.yaml" "$DIR/two.yaml" >"$DIR/both.yaml"
+    "$PYTHON" "$HERE/check_selectors.py" "$DIR/both.yaml"
+    sed '/^  selector:/,/^  [a-z]*:/ s/instance: two/instance: one/' "$DIR/both.yaml" >"$DIR/bad.yaml"
+    run -1 "$PYTHON" "$HERE/check_selectors.py" "$DIR/bad.yaml"
+    [[ $output == *"Service two-microtrace of two selects a Pod of ['one']"* ]]
     [ -s "$DIR/one.names" ] && [ -z "$(comm -12 "$DIR/one.names" "$DIR/two.names")" ]
     refute grep -q 'job="two"' "$DIR/one.rules.yaml"
     template -f "$CHART/ci/operator-values.yaml" --set prometheusRule.runbookUrl=https://wiki.example.com/ops \
@@ -71,7 +45,7 @@ valid() {
 
 @test "with as little as there can be" {
     valid -f "$CHART/ci/little-values.yaml"
-    [ "$(kinds "$DIR/made.yaml")" = "Deployment Service" ]
+    [ "$(kinds "$DIR/made.yaml")" = "Deployment Service ServiceAccount" ]
 }
 
 @test "beside the Prometheus operator and a Collector" {
@@ -80,20 +54,23 @@ valid() {
 }
 
 @test "values that mean nothing are refused" {
-    # refused SETTING PATTERN
-    refused() {
-        run -1 template --set "$1"
-        [[ $output =~ $2 ]] || { echo "--set $1: $output"; return 1; }
-    }
-    refused replcas=3 "replcas"
-    refused workers=0 "workers"
-    refused replicas=many "replicas"
-    refused run.size=lots "size"
-    refused otlp.endpoint=collector:4318 "endpoint"
-    refused otlp.protocol=grpc "protocol"
-    refused image.pullPolicy=Sometimes "pullPolicy"
-    refused "env.log level=x" "log level"
-    refused "ingress.hosts[0].host=a" "paths"
+    refused "replcas" --set replcas=3
+    refused "workers" --set workers=0
+    refused "replicas" --set replicas=many
+    refused "size" --set run.size=lots
+    refused "size" --set spool.size=1K
+    refused "endpoint" --set otlp.endpoint=collector:4318
+    refused "protocol" --set otlp.protocol=grpc
+    refused "pullPolicy" --set image.pullPolicy=Sometimes
+    refused "digest" --set image.digest=sha256:12
+    refused "log level" --set "env.log level=x"
+    refused "paths" --set "ingress.hosts[0].host=a"
+    refused "imagePullSecrets" --set "imagePullSecrets[0].nme=a"
+    refused "valueFrom" --set env.TOKEN.valueFrom.secretRef.name=a
+    refused "envFrom" --set "envFrom[0].secret.name=a"
+    refused "page" --set agent.page=perhaps
+    refused "podLabels: app.kubernetes.io/name is the chart's own" --set "podLabels.app\\.kubernetes\\.io/name=a"
+    refused "volumes" --set "volumes[0].name=spool" --set "volumes[0].emptyDir=null"
     run -1 "$HELM" template release "$CHART" --kube-version 1.28.0
     [[ $output =~ "requires kubeVersion" ]]
 }
@@ -111,6 +88,11 @@ valid() {
     broken 's/readinessProbe:/readyProbe:/' "readyProbe"
     broken 's/targetPort: http/targetPort: web/' "Service: port"
     broken 's/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/' "rights"
+    broken 's|value: "http://otel|value: "http://me:secret@otel|' "a password"
+    broken 's/port: metrics$/port: http/' "Prometheus may not scrape"
+    broken 's/automountServiceAccountToken: false/automountServiceAccountToken: true/' "ServiceAccount: mounts tokens"
+    broken 's/name: WORKERS/name: AGENT_LISTEN/' "a variable is there twice"
+    broken 's/name: POD_NAME$/name: POD/' "uses POD_NAME, which does not come before it"
     broken 's/jobLabel: .*/jobLabel: job/' "job's name"
 }
 

@@ -12,12 +12,12 @@ root_with() {
     name=$2-$(printf '%s\n' "${@:3}" | sha256sum | cut -c1-12)-$suite
     if [ ! -s "$cache/fresh-$name.tar" ]; then
         root_unpack "$suite"
-        say "making a $suite root file system with $2 (once)"
         # No server is started in there.
         printf '#!/bin/sh\nexit 101\n' >"$machine/usr/sbin/policy-rc.d"
         chmod +x "$machine/usr/sbin/policy-rc.d"
-        if ! { "${inside[@]}" apt-get -q update && "${inside[@]}" apt-get -qy install --no-install-recommends "${@:3}" &&
-            "${inside[@]}" apt-get clean; } >"$cache/$2-$suite.log" 2>&1; then
+        # shellcheck disable=SC2016 # for the shell in there
+        if ! with_progress "making a $suite root file system with $2 (once)" "$cache/$2-$suite.log" "${inside[@]}" sh -ec \
+            'apt-get -q update && apt-get -qy install --no-install-recommends "$@" && apt-get clean' - "${@:3}"; then
             tail -n 20 "$cache/$2-$suite.log"
             say "the packages can't be installed: $cache/$2-$suite.log"
             return 1

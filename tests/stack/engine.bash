@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # A Docker engine of the test's own: dockerd with all of its state in one folder, a socket in it, and
-# no change to this machine's firewall or routes. docker and docker-compose talk to it alone.
+# no change to this machine's firewall or routes. docker and docker-compose talk to it alone. Sourced
+# after tests/tools/progress.bash.
 
 # engine_start FOLDER: FOLDER/engine holds it; FOLDER/engine.log is its log.
 engine_start() {
     local folder=$1/engine end=$((SECONDS + 60))
     export DOCKER_HOST=unix://$folder/sock DOCKER_CONFIG=$folder/client
     mkdir -p "$folder/client"
-    echo '{}' >"$folder/config.json"
+    # Networks from a range that no other engine of these tests is likely to take at the same moment.
+    echo "{\"default-address-pools\": [{\"base\": \"10.$((RANDOM % 256)).0.0/16\", \"size\": 24}]}" >"$folder/config.json"
     unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
     dockerd --config-file "$folder/config.json" --data-root "$folder/data" --exec-root "$folder/exec" \
         --pidfile "$folder/pid" --host "$DOCKER_HOST" --bridge=none --iptables=false --ip6tables=false \
@@ -51,14 +53,14 @@ engine_base_image() {
     local cache=${XDG_CACHE_HOME:-$HOME/.cache}/microtrace
     local tarball=$cache/base-$suite.tar
     if [ ! -s "$tarball" ]; then
-        echo "making a $suite base image (once)"
         mkdir -p "$cache"
         made=$(mktemp -d "$cache/base.XXXXXX")
         # Where this machine gets its own packages from serves the image too.
         mirror=$(sed -nE 's|^URIs: *([^ ]+/debian/?)( .*)?$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]+/debian/?) .*|\2|p' \
             /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
             head -n 1) || true
-        if ! debootstrap --variant=minbase "$suite" "$made/root" ${mirror:+"$mirror"} >"$cache/base.log" 2>&1; then
+        if ! with_progress "making a $suite base image (once)" "$cache/base.log" \
+            debootstrap --variant=minbase "$suite" "$made/root" ${mirror:+"$mirror"}; then
             tail -n 20 "$cache/base.log"
             rm -rf "$made"
             echo "debootstrap failed: $cache/base.log"

@@ -28,8 +28,8 @@ stand_in() {
     # Their health checks ask by wget.
     prometheus | grafana) cp "$(command -v busybox)" "$context/wget" ;;
     esac
-    docker build -q -t "$(image "$service")" --build-arg "BASE=$BASE" \
-        -f "tests/stack/images/$service.Dockerfile" "$context" >/dev/null 2>"$2/build.log" ||
+    with_progress "$REPORT: building a stand-in for $service" "$2/build.log" docker build -t "$(image "$service")" --build-arg "BASE=$BASE" \
+        -f "tests/stack/images/$service.Dockerfile" "$context" ||
         { cat "$2/build.log"; return 1; }
     rm -rf "$context"
 }

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# The whole stack of docker-compose.yml on an engine of its own: what tests/stack/run and
-# tests/stack/pictures share. Whoever reads this file sets REPORT first. Afterwards `work` is a folder that
-# ends with the script, as all that stack_start has started; compose, docker and up talk to that stack.
-# Two of them run side by side: folder, engine, bridge and ports are each one's own.
+# The whole stack of docker-compose.yml on an engine of its own: what tests/stack/run, pictures and
+# memory share. Whoever reads this file sets REPORT first. Afterwards `work` is a folder that ends with the
+# script, as all that stack_start has started; compose, docker and up talk to that stack.
+# Two of them run side by side: folder, engine, bridge, networks and ports are each one's own.
 
+# shellcheck source=tests/tools/progress.bash
+. tests/tools/progress.bash
 # shellcheck source=tests/stack/engine.bash
 . tests/stack/engine.bash
 # shellcheck source=tests/stack/images.bash
@@ -74,8 +76,7 @@ stack_start() {
 
     engine_start "$work"
     engine_base_image
-    say "building the image"
-    if ! compose build microtrace >"$work/build.log" 2>&1; then
+    if ! with_progress "$REPORT: building the image" "$work/build.log" compose build microtrace; then
         tail -n 30 "$work/build.log"
         say "the image can't be built"
         exit 1

@@ -4,14 +4,18 @@
 usage: terminal.py SECONDS COMMAND... <<< "STEPS"
 
 Each line of standard input is a step: `send TEXT` types it (\\x03 is Ctrl-C, \\r is return), `expect
-TEXT` reads on until the text comes. Prints all that the terminal showed and ends with the command's
+TEXT` reads on until the text comes, `size COLUMNS LINES` changes the terminal's size, `kill SIGNAL`
+sends the command one. Prints all that the terminal showed and ends with the command's
 exit status, or with 99 if a text did not come within SECONDS.
 """
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 
@@ -36,6 +40,13 @@ def main():
         return bool(data)
 
     for what, text in steps:
+        if what == "size":
+            columns, lines = map(int, text.split())
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+            continue
+        if what == "kill":
+            os.kill(pid, signal.Signals["SIG" + text])
+            continue
         text = text.encode().decode("unicode_escape")
         if what == "send":
             os.write(terminal, text.encode())

@@ -5,7 +5,8 @@
 
 KIND: `shop` (three services on two hosts, one with its clock an hour ahead, a failure, an orphan,
 events, logs in both forms), `hostile` (controls, escape sequences and bidirectional overrides in
-every field, attributes of 64 kB), `big` (one trace of 5,000 spans), `many` (10,000 traces).
+every field, attributes of 64 kB), `big` (one trace of 5,000 spans), `many` (10,000 traces), `wide`
+(one of 5,000 spans that are not alike, with attributes), `huge` (one of 20,001, its root last).
 """
 import datetime
 import json
@@ -93,6 +94,21 @@ def big():
             yield "logs", log(trace, f"{i:016x}", i * 10, "INFO", "batch", "row", row=i)
 
 
+def wide():
+    trace = "00000000000000000000000000005001"
+    for i in range(2, 5001):
+        yield "traces", spans("batch", "h", span(trace, f"{i:016x}", f"{1 + i % 7 if i > 8 else 1:016x}", f"step {i}", i, 5,
+                                                 **{f"k{k}": f"<{i}>" * 20 for k in range(12)}))
+    yield "traces", spans("batch", "h", span(trace, f"{1:016x}", None, "wide import", 0, 60000))
+
+
+def huge():
+    trace = "00000000000000000000000000020001"
+    for i in range(2, 20002):
+        yield "traces", spans("batch", "h", span(trace, f"{i:016x}", f"{1:016x}", f"step {i}", i, 5, k="v" * 100))
+    yield "traces", spans("batch", "h", span(trace, f"{1:016x}", None, "huge import", 0, 60000))
+
+
 def many():
     numbers = random.Random(16)
     for i in range(10000):
@@ -110,7 +126,7 @@ def many():
 def main():
     kind, directory = sys.argv[1:]
     with open(f"{directory}/traces.jsonl", "a", encoding="utf-8") as traces, open(f"{directory}/logs.jsonl", "a", encoding="utf-8") as logs:
-        for signal, record in {"shop": shop, "hostile": hostile, "big": big, "many": many}[kind]():
+        for signal, record in {"shop": shop, "hostile": hostile, "big": big, "many": many, "wide": wide, "huge": huge}[kind]():
             text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
             # JSON escapes C0 controls alone; the others stand raw.
             (traces if signal == "traces" else logs).write(text + "\n")

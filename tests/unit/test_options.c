@@ -212,6 +212,26 @@ static void help_fits_a_terminal(void **state)
     free(text);
 }
 
+/* "none" would contradict what the option's own text says of it. */
+static void no_default_is_not_said(void **state)
+{
+    static const struct config_setting without[] = {
+        {.name = "--name", .type = CONFIG_STRING, .help = "Unless given, the program's."},
+        {.name = "--allow", .type = CONFIG_STRING, .fallback = "", .help = "Only this one."},
+    };
+    static const struct config_setting variable = {
+        .name = "OTEL_SERVICE_NAME", .type = CONFIG_STRING, .help = "The service."};
+    char text[256];
+
+    (void)state;
+    config_describe(&without[0], text, sizeof(text));
+    assert_string_equal(text, "Unless given, the program's.");
+    config_describe(&without[1], text, sizeof(text));
+    assert_string_equal(text, "Only this one.");
+    config_describe(&variable, text, sizeof(text));
+    assert_string_equal(text, "The service. Default: none.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_negative_numbers),
         cmocka_unit_test(test_a_command_that_follows),
         cmocka_unit_test(help_fits_a_terminal),
+        cmocka_unit_test(no_default_is_not_said),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

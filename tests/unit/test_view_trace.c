@@ -172,6 +172,20 @@ static void a_copy_is_left_out(void **state)
     assert_int_equal(f->trace.duplicates, 2);
 }
 
+static void the_events_of_a_copy_are_left_out(void **state)
+{
+    static const char line[] =
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"" ID
+        "\",\"spanId\":\"aaaaaaaaaaaaaaaa\",\"name\":\"n\",\"events\":[{\"name\":\"e\"},{\"name\":"
+        "\"f\"}]}]}]}]}\n";
+    struct fixture *const f = *state;
+
+    for (int i = 0; i < 3; i++)
+        add_line(f, SPOOL_TRACES, line);
+    view_trace_build(&f->trace);
+    assert_string_equal(walked(f), " 0n :e :f");
+}
+
 static void a_parent_that_is_not_here_makes_an_orphan(void **state)
 {
     struct fixture *const f = *state;
@@ -385,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(children_stand_below_their_parents_in_the_order_of_time),
         TEST(a_copy_is_left_out),
+        TEST(the_events_of_a_copy_are_left_out),
         TEST(a_parent_that_is_not_here_makes_an_orphan),
         TEST(a_circle_is_opened),
         TEST(another_hosts_clock_is_moved_into_the_parent_with_all_below),

@@ -1,5 +1,6 @@
+{{/* 53 bytes at most, so that the longest name that is made of it (-dashboard) is a valid one. */}}
 {{- define "microtrace.fullname" -}}
-{{- default (ternary .Release.Name (printf "%s-microtrace" .Release.Name) (contains "microtrace" .Release.Name)) .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default (ternary .Release.Name (printf "%s-microtrace" .Release.Name) (contains "microtrace" .Release.Name)) .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
 {{- end }}
 
 {{/* What selects the pods: never to change in the life of a release. */}}
@@ -16,7 +17,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "microtrace.image" -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "microtrace.serviceAccount" -}}
+{{- default (ternary (include "microtrace.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
 {{- end }}
 
 {{/* No rights, and nothing to write but the two volumes. */}}
@@ -35,9 +42,7 @@ volumeMounts:
     mountPath: /var/lib/microtrace/spool
 {{- end }}
 
-{{- define "microtrace.env" -}}
-{{- range $name, $value := . }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
+{{/* How many pods there are at least. */}}
+{{- define "microtrace.pods" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled | int -}}
 {{- end }}
