@@ -51,12 +51,15 @@ static void find_axis(struct axis *axis, const struct chart *chart)
         axis->bottom = pow(10, floor(log10(low)));
         axis->top = fmax(pow(10, ceil(log10(high))), axis->bottom * 10);
         /* Few lines, whatever the span. */
-        const double step =
-            pow(10, fmax(1, ceil(round(log10(axis->top / axis->bottom)) / (double)GRID)));
+        const double step = fmax(1, ceil(round(log10(axis->top / axis->bottom)) / (double)GRID));
 
-        for (double at = axis->bottom * step; at <= axis->top * 1.01 && axis->count < GRID;
-             at *= step)
+        while (axis->count < GRID) {
+            const double at = axis->bottom * pow(10, step * (double)(axis->count + 1));
+
+            if (at > axis->top * 1.01)
+                break;
             axis->lines[axis->count++] = at;
+        }
     } else {
         axis->top = high > 0 ? nice(fmin(high, 1e15)) : 1;
         axis->lines[axis->count++] = axis->top;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 static const struct figure unknown = {"\u2013"};
@@ -9,28 +10,28 @@ static const struct figure unknown = {"\u2013"};
 /* Two or three digits that mean something, without a zero at the end. */
 static int decimals(double value)
 {
-    int count = value >= 10 ? 0 : value >= 1 ? 1 : 2;
+    const int most = value >= 10 ? 0 : value >= 1 ? 1 : 2;
 
-    for (double power = pow(10, count); count > 0; count--, power /= 10) {
-        if (fmod(round(value * power), 10) > 0)
-            break;
+    for (int count = most; count > 0; count--) {
+        if (fmod(round(value * pow(10, count)), 10) > 0)
+            return count;
     }
-    return count;
+    return 0;
 }
 
 /* Of a whole number from 1,000 to 10^15. */
-static struct figure grouped(double value)
+static struct figure grouped(uint64_t value)
 {
-    double unit = 1000;
+    uint64_t unit = 1000;
     struct figure figure;
     int len;
 
     while (value / unit >= 1000)
         unit *= 1000;
-    len = snprintf(figure.text, sizeof(figure.text), "%.0f", floor(value / unit));
+    len = snprintf(figure.text, sizeof(figure.text), "%llu", (unsigned long long)(value / unit));
     for (unit /= 1000; unit >= 1; unit /= 1000)
-        len += snprintf(figure.text + len, sizeof(figure.text) - (size_t)len, ",%03.0f",
-                        fmod(floor(value / unit), 1000));
+        len += snprintf(figure.text + len, sizeof(figure.text) - (size_t)len, ",%03llu",
+                        (unsigned long long)(value / unit % 1000));
     return figure;
 }
 
@@ -43,7 +44,7 @@ struct figure figure_count(double value)
     if (fabs(value) >= 1e15)
         (void)snprintf(figure.text, sizeof(figure.text), "%.3g", value);
     else if (value >= 999.5)
-        return grouped(round(value));
+        return grouped((uint64_t)round(value));
     else if (value > 0 && value < 0.01)
         (void)snprintf(figure.text, sizeof(figure.text), "\u2264 0.01");
     else

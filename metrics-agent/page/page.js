@@ -10,7 +10,8 @@
   const by = (id) => document.getElementById(id);
   const here = () => new URL(location.href);
 
-  let minutes = here().searchParams.get("minutes") || currentRange();
+  const first = current_range(); // of an address without one
+  let minutes = here().searchParams.get("minutes") || first;
   let paused = false;
   let answered = Date.now(); // when the agent last did
   let trouble = ""; // why it did not since
@@ -19,9 +20,9 @@
   let sorts = {}; // by section: the column and direction that somebody chose
   let spoken = "";
 
-  function currentRange() {
+  function current_range() {
     const link = document.querySelector(".ranges [aria-current]");
-    return link ? link.dataset.minutes : "15";
+    return link ? link.dataset.minutes : "5";
   }
 
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -138,7 +139,7 @@
     if (poll) poll.abort();
     while (mine === loops && !paused && !document.hidden) {
       const verdict = by("verdict");
-      const after = failures === 0 && verdict && minutes === currentRange() ? verdict.dataset.sequence : 0;
+      const after = failures === 0 && verdict && minutes === current_range() ? verdict.dataset.sequence : 0;
       const range = minutes;
       poll = new AbortController();
       try {
@@ -149,7 +150,7 @@
         failures = 0;
         answered = Date.now();
         trouble = "";
-        range_is(range);
+        mark_range(range);
         show(parsed);
         state();
         // A sample comes every few seconds: an agent that answers at once is not asked at once.
@@ -163,7 +164,7 @@
     }
   }
 
-  function range_is(range) {
+  function mark_range(range) {
     for (const link of document.querySelectorAll(".ranges a"))
       if (link.dataset.minutes === range) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
@@ -394,7 +395,7 @@
   });
 
   window.addEventListener("popstate", () => {
-    const range = here().searchParams.get("minutes") || "15";
+    const range = here().searchParams.get("minutes") || first;
     if (range !== minutes) {
       minutes = range;
       if (!paused) live();

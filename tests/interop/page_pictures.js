@@ -15,7 +15,7 @@ async function main(url, dir, folder) {
 
     await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
     await page.goto(`${url}?by=slowest`);
-    await page.locator("table.traces tbody a").first().click();
+    await page.locator("table.traces tbody a", { hasText: "POST /analyze" }).first().click();
     await page.locator("table.waterfall").waitFor();
     await page.locator("tr.log", { hasText: "chaos_injected" }).locator("summary").click();
     await page.locator("#traces").screenshot({ path: path.join(folder, "page-trace.png") });

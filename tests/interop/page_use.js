@@ -47,7 +47,7 @@ const uses = {
     await page.locator("table.waterfall").waitFor();
   },
 
-  async search({ page, url }, request) {
+  async search({ page, url, complaints }, request) {
     await page.goto(url);
     await page.keyboard.press("/");
     await page.keyboard.type(request);
@@ -60,6 +60,17 @@ const uses = {
     await page.keyboard.press("Enter");
     await page.locator("#traces .answer.nothing").waitFor();
     await reader.check(page, "nothing found");
+
+    // A way that is cut is told of, and can be tried again.
+    await page.route(/part=traces/, (route) => route.abort());
+    await page.getByRole("link", { name: "Latest" }).click();
+    assert.match(await text(page, "#traces .failed"), /can't be shown: the agent can't be reached/);
+    await reader.check(page, "cut");
+    complaints.length = 0;
+    await page.unroute(/part=traces/);
+    await page.getByRole("link", { name: "Try again" }).click();
+    await page.locator("table.traces").waitFor();
+    assert.strictEqual(await page.locator("#traces .failed").count(), 0);
   },
 
   // While load runs: figures come by themselves, and what somebody has opened stays so.
