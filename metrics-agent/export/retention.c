@@ -5,9 +5,11 @@
 #include "metrics-agent/export/exporter_files.h"
 #include "metrics-agent/export/segments_count.h"
 #include "metrics-agent/export/segments_move.h"
+#include "metrics-agent/export/spool_dir.h"
 
 enum {
-    KEPT_STEPS = 256, /* kept files that one step deletes */
+    KEPT_STEPS = 256,       /* kept files that one step deletes */
+    KEPT_FREE_SEGMENTS = 2, /* as bursts may fill before the next look */
     PUNCH_BYTES = 4096,
 };
 
@@ -168,11 +170,22 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What of it can stay on a disk that has room for KEPT_FREE_SEGMENTS more. */
+static uint64_t room_for_kept(const struct exporter *exporters, size_t count)
+{
+    const struct exporter_shared *const shared = exporters[0].shared;
+    const uint64_t kept = kept_bytes(exporters, count, false);
+    const uint64_t room = kept > 0 ? spool_dir_room(shared->dirs.disk_fd) : 0;
+    const uint64_t wanted = KEPT_FREE_SEGMENTS * shared->settings->segment_bytes;
+
+    return room >= wanted ? UINT64_MAX : rest(kept, wanted - room);
+}
+
 void retention_limit_kept(struct exporter *exporters, size_t count)
 {
     const struct agent_settings *const settings = exporters[0].shared->settings;
     const struct telemetry_settings *const spool = &settings->telemetry;
-    uint64_t bytes = 0, memory = 0, kept;
+    uint64_t bytes = 0, memory = 0, kept, most;
 
     for (size_t i = 0; i < count; i++) {
         bytes += exporters[i].segments.sums.bytes;
@@ -184,9 +197,8 @@ void retention_limit_kept(struct exporter *exporters, size_t count)
                 least(settings->keep_bytes,
                       rest(spool->spool_memory_bytes / SPOOL_TIERS_MOVE_SHARE, memory)));
     kept = kept_bytes(exporters, count, true);
-    shrink_kept(
-        exporters, count, false,
-        least(rest(settings->keep_bytes, kept), rest(spool->spool_max_bytes, bytes + kept)));
+    most = least(rest(settings->keep_bytes, kept), rest(spool->spool_max_bytes, bytes + kept));
+    shrink_kept(exporters, count, false, least(most, room_for_kept(exporters, count)));
 }
 
 static void make_room(struct exporter *e)

@@ -20,7 +20,8 @@ bool retention_enforce_cap(struct exporter *exporters, size_t count, uint64_t ma
 
 /*
  * Deletes the oldest of the delivered records that are kept, until they are within
- * MICROTRACE_SPOOL_KEEP_BYTES, and leave all that waits its room in the spool and in memory.
+ * MICROTRACE_SPOOL_KEEP_BYTES, and leave all that waits its room in the spool and in memory, and
+ * what comes two segments' room on the disk.
  */
 void retention_limit_kept(struct exporter *exporters, size_t count);
 

@@ -70,6 +70,17 @@ bool spool_dir_is_full(int fd)
             (disk.f_files > 0 && disk.f_favail == 0));
 }
 
+uint64_t spool_dir_room(int fd)
+{
+    struct statvfs disk;
+    uint64_t room;
+
+    if (fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0)
+        return UINT64_MAX;
+    room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return room > ROOM_MIN_BYTES ? room - ROOM_MIN_BYTES : 0;
+}
+
 int spool_dir_open(struct spool_dir *dir, const char *path, bool make,
                    char reason[SPOOL_DIR_REASON_MAX])
 {

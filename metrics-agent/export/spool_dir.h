@@ -9,12 +9,16 @@
 #include "lib/spool/checkpoint.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { SPOOL_DIR_REASON_MAX = 512 };
 
 /* Whether its file system has no room: less than 128 KiB, or no inode. False where it can't be
  * told. */
 bool spool_dir_is_full(int fd);
+
+/* Bytes that can be written before it has none; UINT64_MAX where that can't be told. */
+uint64_t spool_dir_room(int fd);
 
 struct spool_dir {
     const char *path; /* borrowed */

@@ -12,7 +12,10 @@ setup() {
     export MICROTRACE_RUN_DIR=$PWD/run MICROTRACE_SPOOL_DIR=$PWD/spool
 }
 
-teardown() { common_teardown; }
+teardown() {
+    common_teardown
+    [ -z "${SMALL_DISK:-}" ] || umount -l "$SMALL_DISK"
+}
 
 write() { "$TOOL" -r run -m run spool "$@" >>written; }
 mt() { "$BUILD/bin/microtrace" "$@" >found; }
@@ -98,4 +101,67 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     until_true 20 nothing_waits traces
     everything_arrived --duplicate-requests 0
     books traces 2003
+}
+
+@test "a disk that is nearly full: kept ones leave room for bursts, and no record is lost to them" {
+    mount -t tmpfs -o size=3M,mode=2770 none spool 2>/dev/null || skip "no mount is permitted here"
+    SMALL_DISK=$PWD/spool
+    start_sink
+    KEEP=64M SEGMENT=262144
+    start_agent
+    # Three times what there is room for, half of it in bursts that are larger than what a full file
+    # system has left.
+    write traces t 6000 20 20000
+    until_true 20 nothing_waits traces
+    has_kept
+    local i
+    for i in 1 2 3 4 5 6; do
+        "$TOOL" -r run -m run spool traces "b$i" 300 100 >>written 2>>lost
+        until_true 20 nothing_waits traces
+    done
+    refute_lost
+    everything_arrived --duplicate-requests 0
+    books traces 7800
+    has_kept
+    mt expect span --name b6-299 --within 0
+}
+
+kept_bytes_are_told() { [ "$(metric microtrace_spool_kept_bytes 'signal="traces"')" = "$(kept_bytes)" ]; }
+refute_lost() { ! grep -v 'lost 0' lost; }
+
+@test "what is kept is found after kill -9 and a restart, and status tells it from what waits" {
+    start_sink
+    start_agent
+    write traces t 600 3 5000
+    until_true 20 nothing_waits traces
+    until_true 20 nothing_sealed
+    has_kept
+    local oldest newest
+    oldest=$(kept | head -n 1) newest=$(kept | tail -n 1)
+    kill_agent 9
+    mt expect span --name t-0 --within 0
+    sink_answers '{"mode":"status","status":503}'
+    start_agent
+    write traces u 10 10
+    until_true 10 backlog_is traces 10
+    until_true 10 kept_bytes_are_told
+    mt spool status --json || true
+    jq -e --argjson bytes "$(kept_bytes)" '.signals.traces | .kept_bytes == $bytes and .backlog_records == 10 and .books == "balanced"' found
+    mt spool status || true
+    grep -q "kept, bytes *$(kept_bytes)" found
+    mt expect span --name t-0 --within 0
+    # With less room from now on the oldest go, and what waits stays.
+    kill_agent TERM
+    KEEP=192K
+    start_agent
+    until_true 10 kept_within 196608
+    has_kept
+    [ "$(kept | head -n 1)" != "$oldest" ]
+    [ "$(kept | tail -n 1)" = "$newest" ]
+    mt expect span --name t-0 --none
+    mt expect span --name u-9 --within 0
+    sink_answers '{}'
+    until_true 20 nothing_waits traces
+    everything_arrived --duplicate-requests 1
+    books traces 610
 }

@@ -253,6 +253,36 @@ END
     everywhere 500
 }
 
+@test "the agent answers with the same, whole or in part, and stays within 16 MiB" {
+    local kind i what code
+    for kind in shop hostile wide many; do make_spool $kind; done
+    start_sink
+    KEEP=64M
+    start_agent
+    until_true 20 nothing_waits traces
+    ask() { curl -s -m 20 -o section -w '%{http_code}' -G "http://127.0.0.1:$AGENT_PORT/" "$@"; }
+    for what in by=latest by=slowest by=errors "find=/cart" "find=r-77" "trace=$SHOP" "trace=$HOSTILE" "find=<script>"; do
+        code=$(ask -d part=traces --data-urlencode "$what")
+        /usr/bin/python3 "$ROOT/tests/tools/page_check.py" <section >page || { echo "$what: $code" && head -c 500 section && return 1; }
+        [ "$code" = 200 ]
+    done
+    code=$(ask -d part=traces -d "trace=$SHOP")
+    /usr/bin/python3 "$ROOT/tests/tools/page_check.py" <section >page
+    [ "$(jq -r '.spans[]' page | sort)" = "$(spans_of_view $SHOP)" ]
+    [ "$(ask -d part=traces -d trace=xyz)" = 400 ]
+    [ "$(ask -d part=traces -d find=nobody)" = 404 ]
+    # The whole document has the section, too.
+    [ "$(ask -d by=slowest)" = 200 ]
+    grep -q 'id="traces"' section && grep -q 'The slowest traces' section && grep -q '</html>' section
+    for i in $(seq 1 30); do
+        [ "$(ask -d part=traces -d trace=00000000000000000000000000005001)" = 200 ]
+        [ "$(ask -d by=slowest)" = 200 ]
+    done
+    resident "$AGENT_PID" >figures
+    cat figures
+    [ "$(cut -d' ' -f1 figures)" -le 16384 ]
+}
+
 # everywhere COUNT: the page shows as many spans as were written, and they are those that the command
 # prints; their ids are in `shown`.
 everywhere() {
