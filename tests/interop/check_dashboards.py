@@ -25,7 +25,7 @@ from dashboard_queries import (ask, ask_range, dashboard_queries, load_dashboard
 
 PATIENCE = 120
 # Of Prometheus itself; ALERTS only while one is pending.
-ITS_OWN = {"up", "ALERTS"}
+ITS_OWN = {"up", "ALERTS", "ALERTS_FOR_STATE"}
 # Has data only while something is wrong, which `alert` looks at, behind a front end, or after half an hour.
 EMPTY_AT_FIRST = {"annotation Alerts", "Alerts (whole job)", "Dropped, Rejected, Quarantined",
                   "Queue Time p99 (all paths)", "Error Budget Burn (whole job)",
