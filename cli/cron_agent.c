@@ -145,7 +145,7 @@ int cron_agent_run(double within_s)
     if (wait_for_end(&agent, clock_monotonic_ms() + (uint64_t)(within_s * 1000) + MORE_MS)) {
         result = judge(&agent);
     } else {
-        printable_error("microtrace cron: metrics-agent went on for too long and is killed");
+        printable_error("microtrace cron: metrics-agent took too long and was killed");
         (void)kill(agent.pid, SIGKILL);
         (void)wait_for_end(&agent, clock_monotonic_ms() + KILLED_MS);
         result = -1;

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* With `json` each finding and each sum is a line of JSON. Returns COMMAND_OK, or COMMAND_FAILED if anything is wrong or can't be read. */
+/* With `json` each finding and each sum is a line of JSON. Returns COMMAND_OK, or COMMAND_FAILED if
+ * anything is wrong or can't be read. */
 int spool_verify_run(bool json);
 
 #endif

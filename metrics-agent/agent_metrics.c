@@ -45,7 +45,8 @@ static void find_signal(struct agent_metrics_signal *s, struct metrics_family *c
 static void publish_itself(struct agent_metrics *m)
 {
     metrics_gauge_set(m->build_info, 1);
-    metrics_gauge_set(m->start_time, m->started);
+    if (m->started > 0)
+        metrics_gauge_set(m->start_time, m->started);
 }
 
 int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t max_series)
@@ -61,13 +62,19 @@ int agent_metrics_open(struct agent_metrics *m, const char *run_dir, uint32_t ma
     m->build_info =
         metrics_gauge(families[FAMILY_BUILD_INFO], (const char *const[]){MICROTRACE_VERSION});
     m->start_time = metrics_gauge(families[FAMILY_AGENT_START], NULL);
-    m->started = (double)clock_unix_ns() / 1e9;
+    m->started = 0;
     for (int i = 0; i < SPOOL_SIGNALS; i++)
         find_signal(&m->signals[i], families, spool_signal_names[i]);
     m->stderr_dropped = metrics_counter(families[FAMILY_STDERR_DROPPED], NULL);
     m->processes_died = metrics_counter(families[FAMILY_PROCESSES_DIED], NULL);
     publish_itself(m);
     return 0;
+}
+
+void agent_metrics_started(struct agent_metrics *m)
+{
+    m->started = (double)clock_unix_ns() / 1e9;
+    publish_itself(m);
 }
 
 void agent_metrics_close(struct agent_metrics *m)

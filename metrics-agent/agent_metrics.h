@@ -25,7 +25,7 @@ struct agent_metrics {
     struct metrics *metrics;
     struct metrics_family *requests;
     struct metrics_gauge *build_info, *start_time;
-    double started; /* Unix time in seconds */
+    double started; /* Unix time in seconds; 0 before agent_metrics_started */
     struct metrics_counter *stderr_dropped, *processes_died;
     struct agent_metrics_signal signals[SPOOL_SIGNALS];
 };
@@ -46,6 +46,12 @@ struct agent_metrics_numbers {
  * out.
  */
 int agent_metrics_open(struct agent_metrics *metrics, const char *run_dir, uint32_t max_series);
+
+/*
+ * This agent has the spool: tells when it started. One that finds another agent there, such as
+ * cron's, must not tell its own start as that one's.
+ */
+void agent_metrics_started(struct agent_metrics *metrics);
 
 void agent_metrics_close(struct agent_metrics *metrics);
 

@@ -444,6 +444,7 @@ int main(int argc, char **argv)
         agent_metrics_close(&agent.metrics);
         return agent.once && agent.exporters.dir.taken ? EXIT_SUCCESS : EXIT_FAILURE;
     }
+    agent_metrics_started(&agent.metrics);
     status_file_open(&status_file, &agent.exporters);
     tell_ready(&agent);
     if (!agent.drain)

@@ -63,8 +63,7 @@ static int open_all(struct exporters *all, const struct spool_counts *before)
         return -1;
     if (spool_watch_open(&all->watch, all->dir.path,
                          all->memory.dirs.memory_fd >= 0 ? all->memory.path : NULL) != 0)
-        message_print("the spool can't be watched, looking at it now and then: %s",
-                      strerror(errno));
+        message_print("the spool can't be watched, polling it instead: %s", strerror(errno));
     all->open = true;
     return 0;
 }

@@ -114,6 +114,21 @@ refute_shared() {
     fi
 }
 
+# example DOCUMENT FILE: the document's first block of C, as it stands there.
+example() {
+    awk '/^```c$/ { inside = 1; next } /^```/ { if (inside) exit } inside' "$ROOT/$1" >"$2"
+    [ -s "$2" ]
+}
+
+@test "the program in docs/library.md counts, traces and logs what it says" {
+    example docs/library.md import.c
+    compile ./import import.c
+    run_program ./import
+    run_program "$HOME_DIR/bin/microtrace" expect metric imported_total --eq 3
+    run_program "$HOME_DIR/bin/microtrace" expect span --name import --attr import.articles=3 --count 1
+    run_program "$HOME_DIR/bin/microtrace" expect log --message import_done --count 1
+}
+
 @test "TRACEPARENT of the environment is continued" {
     compile c "$ROOT/examples/import.c"
     run_program env TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 \
