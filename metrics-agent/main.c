@@ -446,6 +446,8 @@ int main(int argc, char **argv)
     }
     agent_metrics_started(&agent.metrics);
     status_file_open(&status_file, &agent.exporters);
+    if (scraper_has_page(agent.scraper))
+        message_print("the page is at http://%s/", agent.settings.listen);
     tell_ready(&agent);
     if (!agent.drain)
         code_pages_rest();

@@ -314,6 +314,11 @@ void scraper_problem(struct scraper *s, const char *text)
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+bool scraper_has_page(const struct scraper *s)
+{
+    return s != NULL && s->page != NULL;
+}
+
 void scraper_status(struct scraper *s, const struct agent_status *status)
 {
     if (s == NULL || s->page == NULL)

@@ -64,6 +64,9 @@ void scraper_fresh(struct scraper *scraper);
 /* What /healthz answers as 503, one line; "" while all is well. */
 void scraper_problem(struct scraper *scraper, const char *text);
 
+/* Whether it serves the page: the setting, or the address, may say no. */
+bool scraper_has_page(const struct scraper *scraper);
+
 /* How the exports go, for the page. */
 void scraper_status(struct scraper *scraper, const struct agent_status *status);
 

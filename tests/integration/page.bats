@@ -28,13 +28,16 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
     ask /
     [ "$STATUS" = 200 ]
     grep -qi '^<!doctype html>' body
+    grep -q "the page is at http://127.0.0.1:$AGENT_PORT/" agent.log
     kill_agent TERM
+    : >agent.log
     LISTEN=0.0.0.0 start_agent
     ask /
     [ "$STATUS" = 404 ]
     [ "$(cat body)" = '{"detail":"Not Found"}' ]
     ask /metrics
     [ "$STATUS" = 200 ]
+    lacks 'the page is' agent.log
     kill_agent TERM
     ENVIRONMENT=(MICROTRACE_AGENT_PAGE=on)
     LISTEN=0.0.0.0 start_agent

@@ -79,6 +79,16 @@ pages_open() {
     jq -e '.failed == 0 and .broken == 0 and .answers >= 1' <<<"$PAGES"
 }
 
+@test "2,000 connections that are idle or drip: the page answers throughout" {
+    local line
+    start_agent
+    line=$(python3 "$ROOT/tests/tools/crowd.py" --port "$AGENT_PORT" --connections 2000 --seconds 5 \
+        --path /)
+    echo "# $line" >&3
+    # connections N closed N answers N failed N slowest_ms N
+    awk -v bound="$BOUND_MS" '{ exit !($6 > 0 && $8 == 0 && $10 < bound) }' <<<"$line"
+}
+
 @test "told to end while pages wait: at once, and all of them are answered" {
     start_agent
     python3 "$ROOT/tests/tools/page_open.py" --port "$AGENT_PORT" --pages 8 --seconds 4 >open 3>&- &
