@@ -235,7 +235,7 @@ static inline void page_fixture_hostility(struct page_fixture *f)
     (void)snprintf(o->problem, sizeof(o->problem), "%s", evil);
     for (size_t i = 0; i < o->route_count; i++) {
         (void)snprintf(o->routes[i].method, OVERVIEW_NAME_MAX, "%s", evil);
-        (void)snprintf(o->routes[i].path, OVERVIEW_NAME_MAX, "/%zu%s", i, evil);
+        (void)snprintf(o->routes[i].path, OVERVIEW_NAME_MAX, "/%c%s", (char)('a' + i), evil);
     }
     for (size_t i = 0; i < o->error_count; i++)
         (void)snprintf(o->errors[i].kind, OVERVIEW_NAME_MAX, "%s", evil);
