@@ -233,24 +233,24 @@ END
     ENVIRONMENT=(MICROTRACE_SPOOL_MEMORY_BYTES=8M)
     KEEP=10M
     start_agent
-    "$TOOL" -r run -m run spool traces a 300 3 1000 >>written
+    "$TOOL" -r run -m run spool traces a 90 3 1000 >>written
     kill_agent 9
-    "$TOOL" -r run -m run spool traces b 100 3 >>written
+    "$TOOL" -r run -m run spool traces b 30 3 >>written
     start_agent
     until_true 20 nothing_waits traces
     sink_answers '{"mode":"status","status":503}'
-    "$TOOL" -r run -m run spool traces c 100 3 >>written
+    "$TOOL" -r run -m run spool traces c 30 3 >>written
     kill_agent 9
     start_agent
-    until_true 10 backlog_is traces 100
-    everywhere 500
+    until_true 10 backlog_is traces 30
+    everywhere 150
     sink_answers '{}'
     until_true 20 nothing_waits traces
-    everywhere 500
+    everywhere 150
     jq -r 'select(.signal == "traces") | .record.spanId' dump | sort -u >received
     diff received shown
     kill_agent TERM
-    everywhere 500
+    everywhere 150
 }
 
 @test "the agent answers with the same, whole or in part, and stays within 16 MiB" {
