@@ -161,10 +161,15 @@ static void measure(struct history *h)
     }
 }
 
-/* Whether it is the file of the last look; else its counters are where to begin from. */
-static bool is_same_file(struct history *h, const struct metrics_reader *reader)
+/*
+ * Whether what the counters have grown by is known: it is the file of the last look, or one so
+ * young that all of it was counted since. Else its counters are where to begin from.
+ */
+static bool is_same_file(struct history *h, const struct metrics_reader *reader,
+                         uint64_t monotonic_ns, uint64_t unix_ns)
 {
     struct metrics_reader_info info;
+    uint64_t age_ns;
 
     metrics_reader_info(reader, &info);
     if (h->instance_id[0] != '\0' && strcmp(h->instance_id, info.instance_id) == 0 &&
@@ -178,7 +183,13 @@ static bool is_same_file(struct history *h, const struct metrics_reader *reader)
     history_rows_restart(&h->programs);
     memset(&h->others, 0, sizeof h->others);
     memset(h->dead_starts, 0, sizeof h->dead_starts);
-    return false;
+    age_ns = unix_ns - info.created_unix_ns;
+    if (info.created_unix_ns > unix_ns || age_ns > GAP_NS || age_ns > monotonic_ns)
+        return false;
+    memset(h->before, 0, sizeof h->before);
+    h->look_cell = h->cell;
+    h->look_ns = monotonic_ns - age_ns;
+    return true;
 }
 
 static struct history_rows_look look_at(const struct history *h, bool same)
@@ -210,7 +221,7 @@ void history_sample(struct history *h, const struct metrics_reader *reader, uint
         forget_now(h, metrics_reader_problem(reader));
         return;
     }
-    same = is_same_file(h, reader);
+    same = is_same_file(h, reader, monotonic_ns, unix_ns);
     look = look_at(h, same);
     history_read(h, reader, &look, &h->now);
     history_processes(h, reader, monotonic_ns, !same);
