@@ -168,6 +168,7 @@ static void processes(struct json_writer *w, const struct overview *o)
         json_writer_begin_object(w);
         json_writer_key_uint(w, "pid", p->pid);
         json_writer_key_string(w, "program", p->name);
+        flag(w, "worker", p->worker);
         flag(w, "busy", p->busy);
         flag(w, "died", p->died);
         json_writer_key_double(w, "since_unix_seconds", (double)p->since_ns / CLOCK_NS_PER_S);

@@ -198,17 +198,16 @@ static void process(struct row *row, const struct overview_process *p, double no
 {
     const double since_s = (double)p->since_ns / CLOCK_NS_PER_S;
 
-    /* A program without workers does not say its name. */
     name(row->cells[0], p->name[0] != '\0' ? p->name : "-");
     if (p->pid > 0)
         (void)snprintf(row->cells[1], CELL_MAX, "%u", (unsigned)p->pid);
     else
         (void)snprintf(row->cells[1], CELL_MAX, "-");
     (void)snprintf(row->cells[2], CELL_MAX, "%s",
-                   p->died              ? "died"
-                   : p->busy            ? "busy"
-                   : p->name[0] != '\0' ? "idle"
-                                        : "-");
+                   p->died     ? "died"
+                   : p->busy   ? "busy"
+                   : p->worker ? "idle"
+                               : "-");
     top_text_age(row->cells[3], p->since_ns > 0 ? fmax(0, now_s - since_s) : (double)NAN);
     top_text_bytes(row->cells[4], (double)p->resident_bytes);
     if (p->died)

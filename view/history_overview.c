@@ -423,7 +423,13 @@ static void fill_processes(const struct history *h, struct overview *o)
     for (size_t i = 0; i < o->process_count; i++) {
         struct overview_process *const p = &o->processes[i];
 
-        p->resident_bytes = p->died ? 0 : process_memory_resident(p->pid, p->since_ns);
+        char command[PROCESS_MEMORY_COMMAND_MAX];
+
+        if (p->died)
+            continue;
+        p->resident_bytes = process_memory_resident(p->pid, p->since_ns, command);
+        if (p->name[0] == '\0')
+            history_rows_name(p->name, command);
     }
 }
 

@@ -56,8 +56,10 @@ static struct overview_process process_of(const struct metrics_reader_slot *slot
     process.busy = !died && ((places->busy >= 0 && slot->live[places->busy] > 0) ||
                              (places->in_progress >= 0 && slot->live[places->in_progress] > 0));
     for (int i = 0; i < METRICS_FILE_LIVE_GAUGES; i++) {
-        if (places->programs[i] != NULL && slot->live[i] > 0)
+        if (places->programs[i] != NULL && slot->live[i] > 0) {
             history_rows_name(process.name, places->programs[i]);
+            process.worker = true;
+        }
     }
     return process;
 }

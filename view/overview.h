@@ -57,7 +57,8 @@ struct overview_process {
     bool busy, died;         /* died: within the last minute, without closing its telemetry */
     uint64_t since_ns;       /* Unix time, 0 if it is not known */
     uint64_t resident_bytes; /* 0 if it is not known */
-    char name[OVERVIEW_NAME_MAX];
+    bool worker;             /* it answers requests: `name` is its program's, by its own word */
+    char name[OVERVIEW_NAME_MAX]; /* else the command's, as the kernel has it; "" if neither */
 };
 
 struct overview_drop {

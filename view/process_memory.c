@@ -67,13 +67,15 @@ static int64_t started_ns(uint32_t pid)
     return at != NULL ? (int64_t)(strtoull(at, NULL, 10) * CLOCK_NS_PER_S / (uint64_t)hertz) : -1;
 }
 
-uint64_t process_memory_resident(uint32_t pid, uint64_t since_ns)
+uint64_t process_memory_resident(uint32_t pid, uint64_t since_ns,
+                                 char command[PROCESS_MEMORY_COMMAND_MAX])
 {
     const int64_t started = started_ns(pid);
     unsigned long long size, resident;
     struct timespec up;
     char text[128];
 
+    command[0] = '\0';
     if (pid == 0 || started < 0 || clock_gettime(CLOCK_BOOTTIME, &up) != 0 ||
         !is_of_this_namespace(pid))
         return 0;
@@ -83,5 +85,8 @@ uint64_t process_memory_resident(uint32_t pid, uint64_t since_ns)
     if (read_file(text, sizeof text, pid, "statm") < 0 ||
         sscanf(text, "%llu %llu", &size, &resident) != 2)
         return 0;
+    if (read_file(command, PROCESS_MEMORY_COMMAND_MAX, pid, "comm") < 0)
+        command[0] = '\0';
+    command[strcspn(command, "\n")] = '\0';
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }

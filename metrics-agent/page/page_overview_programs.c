@@ -67,13 +67,13 @@ void page_overview_programs(struct html *html, const struct overview *overview)
 
 static const char *state_of(const struct overview_process *process)
 {
-    return process->died ? "died" : process->busy ? "busy" : "idle";
+    return process->died ? "died" : process->busy ? "busy" : process->worker ? "idle" : "runs";
 }
 
-/* As in mod_status: one sign a process. */
+/* As in mod_status: one sign a process, of those that answer requests. */
 static void write_board(struct html *html, const struct overview *overview)
 {
-    size_t busy = 0, died = 0;
+    size_t busy = 0, idle = 0, died = 0;
 
     html_raw(html, "<p class=\"board\" aria-hidden=\"true\">");
     for (size_t i = 0; i < overview->process_count && i < OVERVIEW_PROCESSES_MAX; i++) {
@@ -81,13 +81,16 @@ static void write_board(struct html *html, const struct overview *overview)
 
         busy += process->busy && !process->died;
         died += process->died;
+        idle += process->worker && !process->busy && !process->died;
+        if (!process->worker && !process->busy && !process->died)
+            continue;
         html_format(html, "<i class=\"%s\">%s</i>", state_of(process),
                     process->died   ? "\u2715"
                     : process->busy ? "\u25a0"
                                     : "\u25a1");
     }
     html_format(html, "</p><p class=\"meta\">%zu busy, %zu idle, %zu died within the last minute",
-                busy, overview->process_count - busy - died, died);
+                busy, idle, died);
     if (overview->processes_all > overview->process_count)
         html_format(html, "; these are %zu of %zu", overview->process_count,
                     overview->processes_all);

@@ -187,7 +187,7 @@ END
 old_agent() {
     local sanitize=() objects=() object
     [[ $BUILD != */asan* ]] || sanitize=(-fsanitize=address -fsanitize=undefined)
-    for object in "$BUILD"/obj/metrics-agent/{,export/,scrape/}*.o; do
+    for object in "$BUILD"/obj/metrics-agent/{,export/,page/,scrape/}*.o "$BUILD"/obj/view/*.o; do
         [[ $object == */status_file.o ]] || objects+=("$object")
     done
     ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -I"$ROOT" -DMICROTRACE_VERSION='"0.0.9"' -O1 "${sanitize[@]}" -o "$1" \

@@ -84,6 +84,7 @@ static inline void page_fixture_process(struct overview *o, unsigned pid, const 
 
     process->pid = pid;
     process->busy = busy;
+    process->worker = true;
     process->died = died;
     process->since_ns = o->at_ns - (busy ? 40000000ull : 7200ull * 1000000000);
     process->resident_bytes = died ? 0 : 4400000 + pid * 100;

@@ -230,13 +230,16 @@ static void test_who_ends_in_good_order(void **state)
 static void test_memory_of_processes(void **state)
 {
     const uint64_t now = clock_unix_ns();
+    char command[PROCESS_MEMORY_COMMAND_MAX];
 
     (void)state;
-    assert_true(process_memory_resident((uint32_t)getpid(), now) > 100000);
+    assert_true(process_memory_resident((uint32_t)getpid(), now, command) > 100000);
+    assert_string_equal(command, "test_history_ro");
     /* Who was there before this process began was another one of its number. */
-    assert_true(process_memory_resident((uint32_t)getpid(), now - 86400 * SECOND) == 0);
-    assert_true(process_memory_resident(0, now) == 0);
-    assert_true(process_memory_resident(UINT32_MAX, now) == 0);
+    assert_true(process_memory_resident((uint32_t)getpid(), now - 86400 * SECOND, command) == 0);
+    assert_true(process_memory_resident(0, now, command) == 0);
+    assert_true(process_memory_resident(UINT32_MAX, now, command) == 0);
+    assert_string_equal(command, "");
 }
 
 static void set_gauge(struct world *w, enum families number, double value)
