@@ -257,6 +257,46 @@ static void test_a_file_that_comes_back(void **state)
     end(&w);
 }
 
+/* What was counted before the first look, too, where the file began within sight. */
+static void test_a_young_file_counts_from_zero(void **state)
+{
+    struct metrics_reader_info info;
+    struct world w;
+
+    begin(&w, *state);
+    answer(&w, "/a", "200", 7, 0.001);
+    (void)metrics_reader_refresh(w.reader);
+    metrics_reader_info(w.reader, &info);
+    history_sample(w.history, w.reader, START, info.created_unix_ns + 4 * SECOND);
+    assert_true(ask(&w, 300)->requests == 7);
+    assert_int_equal(w.now.known_s, 4);
+    assert_near(w.now.rate, 7 / 4.0);
+    assert_int_equal(w.now.route_count, 1);
+    answer(&w, "/a", "200", 3, 0.001);
+    look(&w, 5000);
+    assert_true(ask(&w, 300)->requests == 10);
+    end(&w);
+}
+
+static void test_an_old_file_and_one_of_the_future_do_not(void **state)
+{
+    const int64_t ages_s[] = {60, -60};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct metrics_reader_info info;
+        struct world w;
+
+        begin(&w, *state);
+        answer(&w, "/a", "200", 7, 0.001);
+        (void)metrics_reader_refresh(w.reader);
+        metrics_reader_info(w.reader, &info);
+        history_sample(w.history, w.reader, START,
+                       info.created_unix_ns + (uint64_t)(ages_s[i] * (int64_t)SECOND));
+        assert_true(ask(&w, 300)->requests == 0);
+        end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +308,8 @@ int main(void)
         TEST(test_a_paused_process_leaves_a_gap),
         TEST(test_a_replaced_file),
         TEST(test_a_file_that_comes_back),
+        TEST(test_a_young_file_counts_from_zero),
+        TEST(test_an_old_file_and_one_of_the_future_do_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
