@@ -104,7 +104,7 @@ teardown() { common_teardown; }
     start_agent
     sink_answers '{"mode":"status","status":400}'
     "$TOOL" spool traces t 100 100 >>written
-    until_true 20 grep -q holding agent.log
+    until_true 20 grep -q 'keeping the records' agent.log
     [ "$(outcome traces quarantined)" -le 4 ]
     books traces 100
 }

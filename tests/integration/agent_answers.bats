@@ -113,7 +113,7 @@ outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
     until_true 20 nothing_waits traces
     sink_answers '{"mode":"status","status":400}'
     "$TOOL" spool traces b 20 20 >>written
-    until_true 20 grep -q 'traces: HTTP 400.*; holding' agent.log
+    until_true 20 grep -q 'traces: HTTP 400.*; keeping the records' agent.log
     until_true 10 outcome_is quarantined 4
     until_true 10 backlog_is traces 16
     kill_agent TERM
