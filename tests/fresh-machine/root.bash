@@ -27,7 +27,7 @@ root_remove() {
         fi
     done
     # Never delete through a mount.
-    if ! grep -q " $machine[/ ]" /proc/mounts; then
+    if ! grep -q " ${machine}[/ ]" /proc/mounts; then
         rm -rf "${machine:?}"
     fi
     machine=''
