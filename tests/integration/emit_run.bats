@@ -312,11 +312,13 @@ END
     run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
 send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
 expect %%
-send $BIN/microtrace run --name typed -- cat\\r
+send $BIN/microtrace run --name typed -- sh -c 'echo rea""dy; exec cat'\\r
+expect ready
 send first\\r
 expect first
 send \\x1a
 expect Stopped
+expect %%
 send fg\\r
 expect run --name typed
 send second\\r

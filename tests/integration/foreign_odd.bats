@@ -81,7 +81,7 @@ quarantined_is() { [ "$(outcome traces quarantined)" = "$1" ]; }
 
 @test "UTF-16, arrays, depth, a NUL in a line, a record that is too long: kept, their neighbours arrive" {
     start_sink
-    lines traces u16 1 | iconv -t UTF-16 >spool/u.traces.jsonl
+    lines traces u16 1 | iconv -f UTF-8 -t UTF-16 >spool/u.traces.jsonl
     sed -i '/^u16-/d' written
     {
         printf '[%s]\n' "$(head -n 1 made/traces.jsonl)"
