@@ -36,6 +36,7 @@ struct gateway_fcgi {
     FCGX_Request fcgi;
     int64_t unread;    /* bytes of the body that were not read; negative: not known */
     uint64_t empty_ns; /* when nobody stood in the queue, the last time that is known */
+    bool stale;        /* the last request was abandoned: those behind it may be, too */
 };
 
 /* What the signal handler needs. */
@@ -125,10 +126,12 @@ static int take_connection(struct gateway_fcgi *gateway, bool *queued)
     const uint64_t asked_ns = clock_monotonic_ns();
     const int fd = accept_connection();
     const uint64_t now_ns = clock_monotonic_ns();
+    const bool waited = now_ns - asked_ns >= QUEUED_NS && !gateway->stale;
 
-    *queued = now_ns - asked_ns < QUEUED_NS && now_ns - gateway->empty_ns >= PATIENCE_NS;
+    /* So long a wait may have been a stop, during which others came. */
+    *queued = now_ns - (waited ? asked_ns : gateway->empty_ns) >= PATIENCE_NS;
     /* It had to wait; whether others came while we did not run is not known. */
-    if (now_ns - asked_ns >= QUEUED_NS)
+    if (waited)
         gateway->empty_ns = asked_ns;
     return fd;
 }
@@ -173,6 +176,7 @@ static int next(struct gateway *base, struct request *request)
     request_path_of_program(request, route_is);
     gateway->unread = request->content_length;
     request->abandoned = queued && is_abandoned(gateway->fcgi.ipcFd);
+    gateway->stale = request->abandoned;
     return GATEWAY_REQUEST;
 }
 
