@@ -59,14 +59,18 @@
     for (const { name, value } of fresh.attributes)
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     const keyed = new Map();
-    for (const child of old.children) if (child.dataset.key) keyed.set(child.dataset.key, child);
+    for (const child of old.children)
+      if (child.dataset.key && !keyed.has(child.dataset.key)) keyed.set(child.dataset.key, child);
     let at = old.firstChild;
     for (const child of [...fresh.childNodes]) {
-      const same = child.dataset && child.dataset.key ? keyed.get(child.dataset.key) : null;
+      const key = child.dataset && child.dataset.key;
+      const same = key ? keyed.get(key) : null;
+      keyed.delete(key); // two may have one key: pids of two containers, names that were cut alike
       if (same && same !== at) old.insertBefore(same, at);
-      const target = same || at;
+      // One that is new is not made of another's, which may come behind it.
+      const target = same || (key ? null : at);
       if (!target) {
-        old.append(child);
+        old.insertBefore(child, at);
         continue;
       }
       at = target.nextSibling;
@@ -215,7 +219,7 @@
       dress(section);
     } catch (error) {
       if (mine !== asked) return;
-      const old = section.querySelector(".failed");
+      const old = section.querySelector("p.failed");
       const line = old || document.createElement("p");
       line.className = "failed bad";
       line.textContent = `The traces can't be shown: ${words(error)}. `;

@@ -72,6 +72,11 @@ status_says() {
     use rate
 }
 
+@test "a row that comes, goes or moves is shown in its place, with the others, by every sample" {
+    start_microtrace
+    use rows
+}
+
 @test "by keyboard alone: skip, sort, ranges, keys, list and waterfall" {
     start_microtrace
     some_requests

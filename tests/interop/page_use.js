@@ -107,6 +107,36 @@ const uses = {
     await reader.eventually("well again", async () => (await level()) === "well", 60);
   },
 
+  // Rows come, go and move, and two have one key, as two containers' processes of one pid have.
+  async rows({ page, url }) {
+    const answers = [
+      [["7", "a"], ["7", "b"], ["8", "c"]],
+      [["9", "new"], ["8", "c"], ["7", "a"], ["7", "b"]],
+      [["8", "c"], ["9", "new"]],
+      [["7", "a"], ["9", "new"], ["10", "newer"], ["8", "c"]],
+    ];
+    let asked = 0;
+    await page.route(/\/live/, async (route) => {
+      const answer = await route.fetch();
+      const rows = answers[Math.min(asked, answers.length - 1)].map(
+        ([key, name]) => `<tr data-key="${key}"><td>${name} ${asked}</td></tr>`,
+      );
+      const body = (await answer.text()).replace(
+        /<section id="processes">[^]*?<\/section>/,
+        `<section id="processes"><table><tbody>${rows.join("")}</tbody></table></section>`,
+      );
+      asked++;
+      await route.fulfill({ response: answer, body });
+    });
+    await page.goto(url);
+    for (const [at, rows] of answers.entries())
+      await reader.eventually(`answer ${at}`, async () => {
+        const cells = (await page.locator("#processes td").allInnerTexts()).map((cell) => cell.trim());
+        return cells.join() === rows.map(([, name]) => `${name} ${at}`).join();
+      });
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  },
+
   async keyboard({ page, url }) {
     await page.goto(url);
     await page.keyboard.press("Tab");
