@@ -172,7 +172,7 @@ static struct text plain_span(struct record_json *json, struct text span)
 
     while (json_walk_next(span, &at, &key, &value)) {
         for (int i = 0; i < MEMBERS; i++) {
-            if (!otlp_plain_is(key, names[i]))
+            if (!json_walk_is_member(key, names[i]))
                 continue;
             if (!json_walk_is(value, "null"))
                 members[i] = value;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    NAME_MAX_BYTES = 64, /* of a message's member */
+    NAME_MAX_BYTES = 64, /* of an enum */
     ID_MAX = 64,
     NUMBER_TEXT_MAX = 64, /* bytes of a whole number that is taken as it stands */
 };
@@ -17,35 +17,13 @@ enum {
 
 /* --- Members --- */
 
-bool otlp_plain_is(struct text key, const char *name)
-{
-    char snake[2 * NAME_MAX_BYTES];
-    size_t len = 0;
-
-    if (text_is(key, name))
-        return true;
-    /* Most members differ in their first letter, which both forms have in common. */
-    if (key.len == 0 || (key.at[0] != name[0] && key.at[0] != '\\'))
-        return false;
-    for (const char *at = name; *at != '\0' && len + 2 < sizeof(snake); at++) {
-        if (*at >= 'A' && *at <= 'Z') {
-            snake[len++] = '_';
-            snake[len++] = (char)(*at | 0x20);
-        } else {
-            snake[len++] = *at;
-        }
-    }
-    snake[len] = '\0';
-    return json_walk_is(key, name) || json_walk_is(key, snake);
-}
-
 struct text otlp_plain_get(struct text message, const char *name)
 {
     struct text found = {NULL, 0}, key, value;
     const char *at = NULL;
 
     while (json_walk_next(message, &at, &key, &value)) {
-        if (otlp_plain_is(key, name) && !json_walk_is(value, "null"))
+        if (json_walk_is_member(key, name) && !json_walk_is(value, "null"))
             found = value;
     }
     return found;
@@ -198,12 +176,12 @@ void otlp_plain_any(struct json_writer *w, struct text any)
             inside = value;
         }
     }
-    if (otlp_plain_is(kind, "arrayValue"))
+    if (json_walk_is_member(kind, "arrayValue"))
         write_list(w, otlp_plain_get(inside, "values"));
-    else if (otlp_plain_is(kind, "kvlistValue"))
+    else if (json_walk_is_member(kind, "kvlistValue"))
         write_pairs(w, otlp_plain_get(inside, "values"));
     /* Numbers may stand in strings, but NaN and the infinities have to. */
-    else if ((otlp_plain_is(kind, "intValue") || otlp_plain_is(kind, "doubleValue")) &&
+    else if ((json_walk_is_member(kind, "intValue") || json_walk_is_member(kind, "doubleValue")) &&
              json_walk_number(content(inside)) != JSON_NUMBER_NONE)
         write_number(w, content(inside));
     else if (kind.at != NULL)

@@ -16,9 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether a member's name is `name`, which is in camelCase, or the same in snake_case. */
-bool otlp_plain_is(struct text key, const char *name);
-
 /* The value of the last member of that name, in either case; nothing if it is absent or null. */
 struct text otlp_plain_get(struct text message, const char *name);
 

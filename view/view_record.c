@@ -34,7 +34,7 @@ static void take_members(struct text message, const struct member *members, size
 
     while (json_walk_next(message, &at, &key, &value)) {
         for (size_t i = 0; i < count; i++) {
-            if (!otlp_plain_is(key, members[i].name))
+            if (!json_walk_is_member(key, members[i].name))
                 continue;
             if (!json_walk_is(value, "null"))
                 *members[i].value = value;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MEMBER_MAX = 64 /* bytes of a member's name that is looked for */ };
+
 struct parser {
     const char *at, *end;
     bool text_only;
@@ -342,6 +344,28 @@ bool json_walk_is(struct text text, const char *word)
         word += len;
     }
     return word == word_end;
+}
+
+bool json_walk_is_member(struct text key, const char *name)
+{
+    char snake[2 * MEMBER_MAX];
+    size_t len = 0;
+
+    if (text_is(key, name))
+        return true;
+    /* Most members differ in their first letter, which both forms have in common. */
+    if (key.len == 0 || (key.at[0] != name[0] && key.at[0] != '\\'))
+        return false;
+    for (const char *at = name; *at != '\0' && len + 2 < sizeof(snake); at++) {
+        if (*at >= 'A' && *at <= 'Z') {
+            snake[len++] = '_';
+            snake[len++] = (char)(*at | 0x20);
+        } else {
+            snake[len++] = *at;
+        }
+    }
+    snake[len] = '\0';
+    return json_walk_is(key, name) || json_walk_is(key, snake);
 }
 
 bool json_walk_escaped(struct text text)

@@ -50,6 +50,13 @@ struct text json_walk_string(struct text value);
 bool json_walk_is(struct text text, const char *word);
 
 /*
+ * Whether a member's name is `name`, which is in camelCase and has less than 64 letters, or the
+ * same in snake_case: ProtoJSON has readers take both (the protobuf documentation, "ProtoJSON
+ * Format").
+ */
+bool json_walk_is_member(struct text key, const char *name);
+
+/*
  * Reads one escape: *at stands after its backslash and is moved behind it. Writes the character as
  * UTF-8, U+FFFD for half a surrogate pair, and returns the number of its bytes; 0 if it is not an
  * escape.

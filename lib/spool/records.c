@@ -49,10 +49,10 @@ static struct around take_apart(struct text object, const char *name)
     }
     found.before = between(object.at + 1, end);
     while (json_walk_next(object, &at, &key, &value)) {
-        if (!json_walk_is(key, name)) {
+        if (!json_walk_is_member(key, name)) {
             found.plain =
                 found.plain && (json_walk_is(key, "resource") || json_walk_is(key, "scope") ||
-                                json_walk_is(key, "schemaUrl"));
+                                json_walk_is_member(key, "schemaUrl"));
             continue;
         }
         found.regular = found.regular && found.after.at == NULL &&
@@ -66,6 +66,19 @@ static struct around take_apart(struct text object, const char *name)
     return found;
 }
 
+/* The last member of that name. */
+static struct text member_of(struct text message, const char *name)
+{
+    struct text found = {NULL, 0}, key, value;
+    const char *at = NULL;
+
+    while (json_walk_next(message, &at, &key, &value)) {
+        if (json_walk_is_member(key, name))
+            found = value;
+    }
+    return found;
+}
+
 /* What OTLP counts of a metric: its data points. */
 static uint32_t points_of(struct text metric)
 {
@@ -74,7 +87,7 @@ static uint32_t points_of(struct text metric)
     uint32_t points = 0;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        const struct text list = json_walk_get(json_walk_get(metric, kinds[i]), "dataPoints");
+        const struct text list = member_of(member_of(metric, kinds[i]), "dataPoints");
         const char *at = NULL;
         struct text point;
 
@@ -157,7 +170,7 @@ int spool_records_walk(enum spool_signal signal, struct text line, spool_records
     bool found = false;
 
     while (json_walk_next(line, &at, &key, &value)) {
-        if (!json_walk_is(key, w.words->resources))
+        if (!json_walk_is_member(key, w.words->resources))
             continue;
         if (value.at[0] != '[' && !json_walk_is(value, "null"))
             return -1;
@@ -168,7 +181,7 @@ int spool_records_walk(enum spool_signal signal, struct text line, spool_records
     for (at = NULL; found && json_walk_next(line, &at, &key, &value);) {
         const char *inner = NULL;
 
-        if (value.at[0] != '[' || !json_walk_is(key, w.words->resources))
+        if (value.at[0] != '[' || !json_walk_is_member(key, w.words->resources))
             continue;
         while (next_element(&w, value, &inner, &element))
             walk_resource(&w, element);

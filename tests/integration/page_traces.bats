@@ -187,7 +187,7 @@ END
     printf '{"resourceSpans":[{"resource":{"attr' >>spool/traces.jsonl
     printf '\n\xff\xfe\x00 not a record\n{}\n[1,2]\n' >>spool/traces.jsonl
     printf '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%s","spanId":"00f067aa0ba902ff","name":"a\xff\xc0","startTimeUnixNano":1790000000010000000,"end_time_unix_nano":"1790000000020000000"}]}]}]}\n' "$SHOP" >>spool/php.traces.jsonl
-    printf '{"resourceSpans":[{"scopeSpans":[{"spans":[{"trace_id":"%s","span_id":"00f067aa0ba902fe","name":"snake \\u2665","start_time_unix_nano":1790000000010000000,"end_time_unix_nano":"1790000000020000000"}]}]}]}' "$SHOP" >>spool/php.traces.jsonl
+    printf '{"resource_spans":[{"scope_spans":[{"spans":[{"trace_id":"%s","span_id":"00f067aa0ba902fe","name":"snake \\u2665","start_time_unix_nano":1790000000010000000,"end_time_unix_nano":"1790000000020000000"}]}]}]}' "$SHOP" >>spool/php.traces.jsonl
     cp spool/traces.jsonl spool/copy.traces.jsonl # the same spans once more
     look 200 trace "$SHOP"
     [ "$(jq -r '.spans[]' page | sort)" = "$(spans_of_view $SHOP)" ]
