@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 enum {
     LOOK_MS = 500,  /* between two looks whether clients that wait are still there */
     REST_MS = 1000, /* after the last answer, until its memory is given back */
+    SOCKET_BYTES = 65536,
 };
 
 enum route { ROUTE_DOCUMENT, ROUTE_LIVE, ROUTE_CSS, ROUTE_JS, ROUTES };
@@ -42,6 +44,7 @@ struct http_page {
     const char *listen;
     struct requests waiting;
     size_t live, traces; /* of those that wait */
+    size_t sending;      /* bytes of answers that are one client's each and not sent yet */
     bool stopping;
     struct http_cache cache;
     uint64_t look_ns, rest_ns; /* when to look for clients that left, to give memory back; 0: not */
@@ -92,9 +95,55 @@ struct http_page_request *http_page_begin(struct http_page *server, const char *
     return NULL;
 }
 
-/* Takes the text, which is malloc'd or NULL. */
-static enum MHD_Result send_html(struct MHD_Connection *connection, unsigned status, char *text,
-                                 size_t len)
+static int fd_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *const info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info != NULL ? info->connect_fd : -1;
+}
+
+/* An answer that only one client gets. */
+struct own_answer {
+    struct http_page *server;
+    struct http_answer answer;
+};
+
+static void drop_own(void *context)
+{
+    struct own_answer *const own = context;
+
+    own->server->sending -= own->answer.length;
+    free(own->answer.text);
+    free(own);
+}
+
+/* Takes the answer. NULL if memory runs out. */
+static struct MHD_Response *respond_own(struct http_page *server, struct MHD_Connection *connection,
+                                        const struct http_answer *answer)
+{
+    struct own_answer *const own = malloc(sizeof(*own));
+    const int most = SOCKET_BYTES;
+    struct MHD_Response *response;
+
+    if (own == NULL) {
+        free(answer->text);
+        return NULL;
+    }
+    *own = (struct own_answer){server, *answer};
+    server->sending += answer->length;
+    /* Else the kernel takes megabytes of it at once, and only the kernel knows of them. */
+    (void)setsockopt(fd_of(connection), SOL_SOCKET, SO_SNDBUF, &most, sizeof(most));
+    response = MHD_create_response_from_buffer_with_free_callback_cls(answer->length, answer->text,
+                                                                      drop_own, own);
+    if (response == NULL)
+        drop_own(own);
+    return response;
+}
+
+/* Takes the text, which is malloc'd or NULL. Who reads slowly must not fill the memory. */
+static enum MHD_Result send_html(struct http_page *server, struct MHD_Connection *connection,
+                                 unsigned status, char *text, size_t len)
 {
     struct http_answer answer = {.text = text, .length = len};
     struct MHD_Response *response = NULL;
@@ -103,10 +152,12 @@ static enum MHD_Result send_html(struct MHD_Connection *connection, unsigned sta
     if (text != NULL) {
         packed = http_answer_accepts_gzip(http_send_header(connection, "Accept-Encoding")) &&
                  http_answer_pack(&answer);
-        response =
-            MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE);
-        if (response == NULL)
+        if (answer.length > HTTP_PAGE_SENDING_MAX - server->sending) {
             free(answer.text);
+            return http_send_busy(connection, "clients are slow to read what they asked for: try "
+                                              "again in a few seconds");
+        }
+        response = respond_own(server, connection, &answer);
     }
     return http_send_html(connection, status, response, packed);
 }
@@ -230,7 +281,7 @@ static enum MHD_Result send_section(struct http_page *server,
     } else {
         text = page_document(server->page, &request->query, section, &len);
     }
-    return send_html(connection, status, text, len);
+    return send_html(server, connection, status, text, len);
 }
 
 static enum MHD_Result send_no_traces(struct http_page *server,
@@ -264,8 +315,15 @@ static enum MHD_Result send_traces(struct http_page *server, struct http_page_re
                                   "seconds.");
     }
     status = looker_answer(request->question, &section, &len);
-    if (status != 0)
-        return send_section(server, request, connection, status, section, len);
+    if (status != 0) {
+        const enum MHD_Result result =
+            send_section(server, request, connection, status, section, len);
+
+        /* What is sent is a copy. */
+        looker_leave(page_looker(server->page), request->question);
+        request->question = NULL;
+        return result;
+    }
     if (!request->over && !server->stopping)
         return wait_for_it(server, request, connection);
     return send_no_traces(server, request, connection,
@@ -324,13 +382,8 @@ void http_page_end(struct http_page *server, struct http_page_request *request)
 /* The client has closed its side: it can't be asked whether it still reads, and most do not. */
 static bool has_left(const struct http_page_request *request)
 {
-    const union MHD_ConnectionInfo *const info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct pollfd fd = {.events = POLLRDHUP};
+    struct pollfd fd = {.fd = fd_of(request->connection), .events = POLLRDHUP};
 
-    if (info == NULL)
-        return false;
-    fd.fd = info->connect_fd;
     return poll(&fd, 1, 0) > 0;
 }
 

@@ -17,8 +17,9 @@
 
 enum {
     HTTP_PAGE_WAIT_S = 10,
-    HTTP_PAGE_LIVE_MAX = 16,  /* that wait for a sample; more are answered at once */
-    HTTP_PAGE_TRACES_MAX = 16 /* that wait for the looker; more are told to come again */
+    HTTP_PAGE_LIVE_MAX = 16,        /* that wait for a sample; more are answered at once */
+    HTTP_PAGE_TRACES_MAX = 16,      /* that wait for the looker; more are told to come again */
+    HTTP_PAGE_SENDING_MAX = 8 << 20 /* bytes of their answers that are not sent yet; the same */
 };
 
 struct http_page;

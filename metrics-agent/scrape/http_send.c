@@ -51,6 +51,26 @@ enum MHD_Result http_send_refusal(struct MHD_Connection *connection, unsigned st
                           http_answer_json_type, "no-store");
 }
 
+static bool add_retry(struct MHD_Response *response)
+{
+    char seconds[16];
+
+    (void)snprintf(seconds, sizeof(seconds), "%d", PAGE_RETRY_S);
+    return http_answer_add(response, "Retry-After", seconds);
+}
+
+enum MHD_Result http_send_busy(struct MHD_Connection *connection, const char *why)
+{
+    struct MHD_Response *const response = http_answer_json("detail", why);
+
+    if (response != NULL && !add_retry(response)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return http_send_page(connection, MHD_HTTP_SERVICE_UNAVAILABLE, response, http_answer_json_type,
+                          "no-store");
+}
+
 const char *http_send_header(struct MHD_Connection *connection, const char *name)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
@@ -59,15 +79,11 @@ const char *http_send_header(struct MHD_Connection *connection, const char *name
 enum MHD_Result http_send_html(struct MHD_Connection *connection, unsigned status,
                                struct MHD_Response *response, bool packed)
 {
-    char seconds[16];
-
     if (response == NULL)
         return http_send_refusal(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
                                  "the page is longer than it may be, or memory runs out");
-    (void)snprintf(seconds, sizeof(seconds), "%d", PAGE_RETRY_S);
     if ((packed && !http_answer_add(response, "Content-Encoding", "gzip")) ||
-        (status == MHD_HTTP_SERVICE_UNAVAILABLE &&
-         !http_answer_add(response, "Retry-After", seconds)) ||
+        (status == MHD_HTTP_SERVICE_UNAVAILABLE && !add_retry(response)) ||
         !http_answer_add(response, "Vary", "Accept-Encoding")) {
         MHD_destroy_response(response);
         return MHD_NO;

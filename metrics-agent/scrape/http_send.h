@@ -20,6 +20,9 @@ enum MHD_Result http_send_page(struct MHD_Connection *connection, unsigned statu
 enum MHD_Result http_send_refusal(struct MHD_Connection *connection, unsigned status,
                                   const char *why);
 
+/* The same as 503, with when to come again. */
+enum MHD_Result http_send_busy(struct MHD_Connection *connection, const char *why);
+
 /* Sends a response with HTML, which it takes; NULL if there was no memory for it. */
 enum MHD_Result http_send_html(struct MHD_Connection *connection, unsigned status,
                                struct MHD_Response *response, bool packed);

@@ -101,6 +101,46 @@ pages_open() {
     jq -e '.answers >= 8 and .failed == 0' open
 }
 
+@test "clients that ask for a large trace and do not read it: memory stays bounded" {
+    local before after
+    mkdir -p spool
+    /usr/bin/python3 "$ROOT/tests/tools/view_spool.py" wide spool
+    start_agent
+    ask /
+    read -r before _ < <(resident "$AGENT_PID")
+    begin_scrapes
+    python3 - "$AGENT_PORT" "$AGENT_PID" >read <<'END'
+import collections, select, socket, sys
+answers, held = collections.Counter(), []
+for _ in range(30):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(20)
+    s.connect(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"GET /?trace=00000000000000000000000000005001 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert select.select([s], [], [], 20)[0]
+    answers[s.recv(12, socket.MSG_PEEK)[9:].decode()] += 1
+    held.append(s)
+resident = int(open(f"/proc/{sys.argv[2]}/statm").read().split()[1]) * 4
+print(resident, answers["200"], answers["503"])
+END
+    end_scrapes "clients that do not read"
+    read -r after good busy <read
+    echo "# $good answers, $busy told to come again; resident before $before KiB, then $after KiB" >&3
+    [ "$good" -ge 1 ]
+    [ "$busy" -ge 1 ]
+    [ $((good + busy)) = 30 ]
+    # They have left: others are answered.
+    until_true 20 is_shown 00000000000000000000000000005001
+    case $BUILD in */asan*) return 0 ;; esac
+    [ "$after" -le $((before + 32768)) ]
+}
+
+is_shown() {
+    ask "/?trace=$1"
+    [ "$STATUS" = 200 ] && grep -q 'class="waterfall"' body
+}
+
 # hang_disk CALL SECONDS
 hang_disk() { echo "$2"000 >"slow/$1"; }
 
