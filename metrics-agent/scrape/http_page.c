@@ -340,6 +340,20 @@ static enum MHD_Result send_document(struct http_page *server, struct http_page_
                      &request->query);
 }
 
+/*
+ * Whether somebody else's page, not a person who follows a link, makes a browser ask (Fetch
+ * Metadata Request Headers, W3C): it could not read the answer, but have the spool read all day,
+ * and learn from how long that takes.
+ */
+static bool is_of_another_page(struct MHD_Connection *connection)
+{
+    const char *const site = http_send_header(connection, "Sec-Fetch-Site");
+    const char *const what = http_send_header(connection, "Sec-Fetch-Dest");
+
+    return site != NULL && (strcmp(site, "cross-site") == 0 || strcmp(site, "same-site") == 0) &&
+           (what == NULL || strcmp(what, "document") != 0);
+}
+
 enum MHD_Result http_page_handle(struct http_page *server, struct http_page_request *request,
                                  struct MHD_Connection *connection, const char *method)
 {
@@ -357,6 +371,9 @@ enum MHD_Result http_page_handle(struct http_page *server, struct http_page_requ
             connection, MHD_HTTP_MISDIRECTED_REQUEST,
             "the Host header names neither an IP address nor localhost nor the host of "
             "MICROTRACE_AGENT_LISTEN");
+    if (is_of_another_page(connection))
+        return http_send_refusal(connection, MHD_HTTP_FORBIDDEN,
+                                 "another site's page asks; follow a link, or enter the address");
     if (!head && strcmp(method, "GET") != 0)
         return http_send_refusal(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
     if (request->route == ROUTE_CSS || request->route == ROUTE_JS)

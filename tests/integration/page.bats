@@ -143,6 +143,29 @@ lacks() { if grep -qi "$1" "$2"; then cat "$2"; return 1; fi; }
     [ "$STATUS" = 200 ]
 }
 
+@test "another site's page: a link to the page works, what is embedded or fetched does not" {
+    start_agent
+    for site in cross-site same-site; do
+        for dest in image iframe empty script; do
+            for path in / /live '/?find=secret' /page.js; do
+                ask "$path" -H "Sec-Fetch-Site: $site" -H "Sec-Fetch-Dest: $dest"
+                echo "$site $dest $path: $STATUS"
+                [ "$STATUS" = 403 ]
+                lacks '<section' body
+            done
+        done
+        ask '/?by=latest' -H "Sec-Fetch-Site: $site" -H 'Sec-Fetch-Dest: document'
+        [ "$STATUS" = 200 ] || [ "$STATUS" = 404 ]
+        grep -q '<section id="traces"' body
+    done
+    for site in none same-origin; do
+        ask /live -H "Sec-Fetch-Site: $site" -H 'Sec-Fetch-Dest: empty'
+        [ "$STATUS" = 200 ]
+    done
+    ask /metrics -H 'Sec-Fetch-Site: cross-site' -H 'Sec-Fetch-Dest: empty'
+    [ "$STATUS" = 200 ]
+}
+
 @test "paths and queries that nobody means: refused in words" {
     local long
     start_agent
