@@ -80,7 +80,10 @@ uint64_t process_memory_resident(uint32_t pid, uint64_t since_ns,
         !is_of_this_namespace(pid))
         return 0;
     const int64_t ago = (int64_t)clock_timespec_ns(&up) - started;
-    if ((int64_t)clock_unix_ns() - ago > (int64_t)since_ns + (int64_t)SLACK_S * CLOCK_NS_PER_S)
+    /* What a slot tells may be anything. */
+    const int64_t began = (int64_t)clock_unix_ns() - ago;
+    if (began > 0 && (uint64_t)began > since_ns &&
+        (uint64_t)began - since_ns > SLACK_S * (uint64_t)CLOCK_NS_PER_S)
         return 0;
     if (read_file(text, sizeof text, pid, "statm") < 0 ||
         sscanf(text, "%llu %llu", &size, &resident) != 2)

@@ -117,7 +117,8 @@ const uses = {
     ];
     let asked = 0;
     await page.route(/\/live/, async (route) => {
-      const answer = await route.fetch();
+      const answer = await route.fetch().catch(() => null);
+      if (!answer) return; // the browser is closed
       const rows = answers[Math.min(asked, answers.length - 1)].map(
         ([key, name]) => `<tr data-key="${key}"><td>${name} ${asked}</td></tr>`,
       );
