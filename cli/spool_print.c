@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/printable.h"
+#include "view/otlp_plain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,8 @@ struct span_walk {
 static void describe(struct span_text *span, struct text whole)
 {
     span->whole = whole;
-    span->trace = json_walk_string(json_walk_get(whole, "traceId"));
-    span->attributes = json_walk_get(whole, "attributes");
+    span->trace = json_walk_string(otlp_plain_get(whole, "traceId"));
+    span->attributes = otlp_plain_get(whole, "attributes");
 }
 
 static bool next_span(struct span_walk *walk, struct span_text *span)
@@ -42,8 +43,8 @@ static bool next_span(struct span_walk *walk, struct span_text *span)
 
     if (!walk->begun) {
         walk->begun = true;
-        walk->resources = json_walk_get(walk->record, "resourceSpans");
-        walk->scopes = json_walk_get(walk->record, "scopeSpans");
+        walk->resources = otlp_plain_get(walk->record, "resourceSpans");
+        walk->scopes = otlp_plain_get(walk->record, "scopeSpans");
         if (walk->resources.at == NULL && walk->scopes.at == NULL) {
             describe(span, walk->record);
             return true;
@@ -55,10 +56,10 @@ static bool next_span(struct span_walk *walk, struct span_text *span)
             return true;
         }
         if (json_walk_next(walk->scopes, &walk->scope_at, NULL, &element)) {
-            walk->spans = json_walk_get(element, "spans");
+            walk->spans = otlp_plain_get(element, "spans");
             walk->span_at = NULL;
         } else if (json_walk_next(walk->resources, &walk->resource_at, NULL, &element)) {
-            walk->scopes = json_walk_get(element, "scopeSpans");
+            walk->scopes = otlp_plain_get(element, "scopeSpans");
             walk->scope_at = NULL;
         } else {
             return false;
@@ -206,14 +207,6 @@ static void put_attributes(FILE *to, struct text attributes, bool colours)
     }
 }
 
-static uint64_t time_of(struct text span, const char *key)
-{
-    const struct text text = json_walk_string(json_walk_get(span, key));
-
-    /* Its closing quote ends the number. */
-    return text.at != NULL ? strtoull(text.at, NULL, 10) : 0;
-}
-
 static const char *kind_text(struct text kind)
 {
     static const char *const names[] = {"", "internal", "server", "client", "producer", "consumer"};
@@ -224,19 +217,19 @@ static const char *kind_text(struct text kind)
 
 static void print_span(FILE *to, const struct span_text *span, bool colours)
 {
-    const uint64_t begin = time_of(span->whole, "startTimeUnixNano");
-    const uint64_t end = time_of(span->whole, "endTimeUnixNano");
-    const struct text status = json_walk_get(span->whole, "status");
-    const struct text code = json_walk_get(status, "code");
+    const uint64_t begin = otlp_plain_uint(otlp_plain_get(span->whole, "startTimeUnixNano"));
+    const uint64_t end = otlp_plain_uint(otlp_plain_get(span->whole, "endTimeUnixNano"));
+    const struct text status = otlp_plain_get(span->whole, "status");
+    const struct text code = otlp_plain_get(status, "code");
     const bool error = json_walk_is(code, "2"), ok = json_walk_is(code, "1");
     char when[CLOCK_ISO8601_SIZE];
 
     clock_iso8601(when, begin);
     (void)fprintf(to, "%s %9.3f ms %s", when, end > begin ? (double)(end - begin) / 1e6 : 0.0,
                   colours ? BOLD : "");
-    put(to, json_walk_string(json_walk_get(span->whole, "name")));
+    put(to, json_walk_string(otlp_plain_get(span->whole, "name")));
     (void)fprintf(to, "%s %s %s%s%s", colours ? PLAIN : "",
-                  kind_text(json_walk_get(span->whole, "kind")),
+                  kind_text(otlp_plain_get(span->whole, "kind")),
                   !colours ? ""
                   : error  ? RED
                            : GREEN,
@@ -245,9 +238,9 @@ static void print_span(FILE *to, const struct span_text *span, bool colours)
                         : "unset",
                   colours ? PLAIN : "");
     put_id(to, "trace", span->trace, colours);
-    put_id(to, "span", json_walk_string(json_walk_get(span->whole, "spanId")), colours);
-    put_id(to, "parent", json_walk_string(json_walk_get(span->whole, "parentSpanId")), colours);
-    put_id(to, "message", json_walk_string(json_walk_get(status, "message")), colours);
+    put_id(to, "span", json_walk_string(otlp_plain_get(span->whole, "spanId")), colours);
+    put_id(to, "parent", json_walk_string(otlp_plain_get(span->whole, "parentSpanId")), colours);
+    put_id(to, "message", json_walk_string(otlp_plain_get(status, "message")), colours);
     put_attributes(to, span->attributes, colours);
     (void)fputc('\n', to);
 }

@@ -211,6 +211,17 @@ lines_are() {
     stop_instance
 }
 
+@test "tail: spans in every form of OTLP's JSON: names in snake_case, whole numbers" {
+    local trace=4bf92f3577b34da6a3ce929d0e0e4736
+    printf '{"resource_spans":[{"scope_spans":[{"spans":[{"trace_id":"%s","span_id":"00f067aa0ba902b7","parent_span_id":"00f067aa0ba902b8","name":"snake","kind":2,"start_time_unix_nano":1790000000010000000,"endTimeUnixNano":"1790000000020000000"}]}]}]}\n' \
+        "$trace" >"$SPOOL/traces.jsonl"
+    run spool tail --signal traces --no-follow --trace "$trace"
+    [ "$status" -eq 0 ]
+    [[ $output == "2026-09-21T14:13:20.010Z    10.000 ms snake server unset trace=$trace span=00f067aa0ba902b7 parent=00f067aa0ba902b8"* ]]
+    run spool verify
+    [ "$status" -eq 0 ]
+}
+
 @test "spans that share a line are records of their own for tail, verify, status and the books" {
     start_instance
     local i
