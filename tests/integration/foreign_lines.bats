@@ -45,6 +45,25 @@ all_styles() {
     [ "$(outcome traces quarantined)$(outcome logs quarantined)$(outcome metrics quarantined)" = 000 ]
 }
 
+@test "the lists around the records in snake_case" {
+    local signal style
+    start_sink
+    for signal in traces logs metrics; do
+        for style in php java collector odd; do
+            foreign "$signal" "$signal-$style" 8 "$style" |
+                sed -E 's/"(resource|scope)(Spans|Logs|Metrics)"/"\1_\L\2"/g; s/"logRecords"/"log_records"/g' \
+                    >>"spool/$signal.jsonl"
+        done
+        grep -q '"resource_' "spool/$signal.jsonl"
+    done
+    start_agent
+    for signal in traces logs metrics; do
+        until_true 30 delivered_is "$signal" 32
+        books "$signal" 32
+    done
+    as_it_was
+}
+
 @test "among our own lines, which none of them swallows" {
     start_sink
     "$TOOL" spool traces a 3 >>written

@@ -109,7 +109,7 @@ pages_open() {
     ask /
     read -r before _ < <(resident "$AGENT_PID")
     begin_scrapes
-    python3 - "$AGENT_PORT" "$AGENT_PID" >read <<'END'
+    python3 - "$AGENT_PORT" "$AGENT_PID" >seen <<'END'
 import collections, select, socket, sys
 answers, held = collections.Counter(), []
 for _ in range(30):
@@ -125,7 +125,7 @@ resident = int(open(f"/proc/{sys.argv[2]}/statm").read().split()[1]) * 4
 print(resident, answers["200"], answers["503"])
 END
     end_scrapes "clients that do not read"
-    read -r after good busy <read
+    read -r after good busy <seen
     echo "# $good answers, $busy told to come again; resident before $before KiB, then $after KiB" >&3
     [ "$good" -ge 1 ]
     [ "$busy" -ge 1 ]
