@@ -143,12 +143,18 @@ spool_trace_of() {
     look 200 find '<script>'
 }
 
+# at_most KIB LIMIT: a sanitizer keeps what was freed.
+at_most() {
+    case $BUILD in */asan*) return 0 ;; esac
+    [ "$1" -le "$2" ] || { echo "$1 KiB, more than $2" && return 1; }
+}
+
 @test "bounds: 10,000 traces, traces of 5,000 and 20,001 spans, attributes of 64 kB" {
     local kind
     for kind in many big wide huge hostile; do make_spool $kind; done
     look 200 trace 00000000000000000000000000005000
     shows '5000 spans of batch, 1 failed' 'more like this, with '
-    [ "$(cut -d' ' -f4 figures)" -lt 12000 ]
+    at_most "$(cut -d' ' -f4 figures)" 12000
     # Of spans that are not alike there are so many rows, and the others are counted.
     look 200 trace 00000000000000000000000000005001
     page '.classes.span + .classes.folded >= 500 and .bytes < 3145728'
@@ -158,7 +164,7 @@ spool_trace_of() {
     shows 'huge import'
     page '.text | test("and 1[0-9],[0-9]{3} more spans")'
     # What the process had in memory at most, in KiB.
-    [ "$(cut -d' ' -f4 figures)" -lt 14000 ] || { cat figures && false; }
+    at_most "$(cut -d' ' -f4 figures)" 14000
     look 200 trace $HOSTILE
     [ "$(wc -c <section)" -lt 20000 ]
 }
@@ -175,11 +181,12 @@ END
         "$LOOK" --times 100 run spool $what >section 2>figures
         read -r _ first last _ <figures
         echo "$what: $first KiB, then $last KiB"
-        [ "$last" -le $((first + 512)) ]
+        at_most "$last" $((first + 512))
     done
     "$LOOK" --times 200 run spool trace 00000000000000000000000000000007 >section 2>figures
     read -r _ first last _ <figures
-    [ "$last" -le $((first + 512)) ] && [ "$last" -lt 8000 ]
+    at_most "$last" $((first + 512))
+    at_most "$last" 8000
 }
 
 @test "torn lines, other programs' files, what is not UTF-8, and what is no record" {
@@ -280,7 +287,7 @@ END
     done
     resident "$AGENT_PID" >figures
     cat figures
-    [ "$(cut -d' ' -f1 figures)" -le 16384 ]
+    at_most "$(cut -d' ' -f1 figures)" 16384
 }
 
 # everywhere COUNT: the page shows as many spans as were written, and they are those that the command
