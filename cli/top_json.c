@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/json_writer.h"
+#include "lib/control/breaker.h"
 #include "lib/families.h"
 
 #include <stdio.h>
@@ -219,8 +220,6 @@ static void pipeline(struct json_writer *w, const struct overview *o)
 
 static void faults(struct json_writer *w, const struct overview *o)
 {
-    static const char *const states[] = {"closed", "open", "half_open"};
-
     json_writer_key(w, "chaos");
     json_writer_begin_object(w);
     flag(w, "on", o->chaos_on);
@@ -233,7 +232,9 @@ static void faults(struct json_writer *w, const struct overview *o)
     json_writer_begin_object(w);
     flag(w, "used", o->breaker_used);
     json_writer_key_string(w, "state",
-                           o->breaker >= 0 && o->breaker < 3 ? states[o->breaker] : "unknown");
+                           o->breaker >= 0 && o->breaker < BREAKER_STATES
+                               ? breaker_state_names[o->breaker]
+                               : "unknown");
     json_writer_key_double(w, "calls", o->calls);
     json_writer_key_double(w, "failures", o->call_failures);
     json_writer_end_object(w);

@@ -22,7 +22,6 @@ struct page {
     uint64_t sequence; /* of the last sample */
     struct agent_status status;
     char agent[PAGE_PROBLEM_MAX];
-    char results[SPOOL_SIGNALS][AGENT_STATUS_TEXT_MAX];
     struct overview overview; /* of the sample and over the range that were asked for last */
     struct verdict verdict;   /* of the last 5 minutes, whichever range is shown */
 };
@@ -87,16 +86,14 @@ static void look(struct page *page, const struct page_query *query)
         history_overview(page->history, query->minutes * 60, &page->overview);
 }
 
-static struct page_agent about_agent(struct page *page)
+static struct page_agent about_agent(const struct page *page)
 {
     struct page_agent agent = {.version = MICROTRACE_VERSION, .started_ns = page->started_ns};
 
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         const struct agent_status_signal *const signal = &page->status.signals[i];
 
-        (void)snprintf(page->results[i], sizeof(page->results[i]), "%s",
-                       signal->endpoint[0] != '\0' ? signal->reason : signal->nowhere);
-        agent.results[i] = page->results[i];
+        agent.results[i] = signal->endpoint[0] != '\0' ? signal->reason : signal->nowhere;
         agent.endpoints[i] = signal->endpoint;
     }
     return agent;
@@ -119,7 +116,7 @@ char *page_document(struct page *page, const struct page_query *query, const cha
 
     look(page, query);
     page_overview_begin(&html, query);
-    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    page_overview_write(&html, &page->overview, &page->verdict, &agent);
     if (section != NULL)
         html_raw(&html, section);
     else
@@ -134,7 +131,7 @@ char *page_main(struct page *page, const struct page_query *query, size_t *len)
     struct html html = {.max = PAGE_HTML_MAX};
 
     look(page, query);
-    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    page_overview_write(&html, &page->overview, &page->verdict, &agent);
     return finish(&html, len);
 }
 

@@ -1,10 +1,11 @@
 #include "metrics-agent/page/page_overview.h"
 
+#include "lib/base/clock.h"
 #include "metrics-agent/page/page_assets.h"
 #include "metrics-agent/page/page_overview_parts.h"
 #include "metrics-agent/page/page_search.h"
 
-#include <time.h>
+#include <string.h>
 
 static const unsigned ranges[] = {5, 15, 60};
 
@@ -68,11 +69,9 @@ void page_overview_end(struct html *html, const struct page_agent *agent)
         "Runbooks: operations.md in share/doc/microtrace.</p></footer></body></html>\n");
 }
 
-void page_overview_write(struct html *html, const struct page_query *query,
-                         const struct overview *overview, const struct verdict *verdict,
-                         const struct page_agent *agent)
+void page_overview_write(struct html *html, const struct overview *overview,
+                         const struct verdict *verdict, const struct page_agent *agent)
 {
-    (void)query;
     page_overview_verdict(html, overview, verdict, agent);
     page_overview_tiles(html, overview, agent);
     page_overview_rates(html, overview);
@@ -94,13 +93,9 @@ void page_overview_traces(struct html *html, const struct page_query *query)
 
 void page_overview_time(struct html *html, uint64_t unix_ns)
 {
-    const time_t seconds = (time_t)(unix_ns / 1000000000);
-    struct tm parts;
-    char date[32] = "", clock[16] = "";
+    char text[CLOCK_ISO8601_SIZE];
 
-    if (gmtime_r(&seconds, &parts) == NULL ||
-        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0 ||
-        strftime(clock, sizeof(clock), "%H:%M:%S", &parts) == 0)
-        return;
-    html_format(html, "<time datetime=\"%s\">%s UTC</time>", date, clock);
+    clock_iso8601(text, unix_ns);
+    html_format(html, "<time datetime=\"%.19sZ\">%.8s UTC</time>", text,
+                text + strlen("YYYY-MM-DDT"));
 }

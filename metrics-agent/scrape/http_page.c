@@ -67,13 +67,12 @@ void http_page_close(struct http_page *server)
     free(server);
 }
 
-struct http_page_request *http_page_begin(struct http_page *server, const char *uri)
+struct http_page_request *http_page_begin(const char *uri)
 {
     const size_t path = strcspn(uri, "?");
     const char *const text = uri[path] == '?' ? uri + path + 1 : "";
     const size_t len = strlen(text);
 
-    (void)server;
     for (int i = 0; i < ROUTES; i++) {
         struct http_page_request *request;
 

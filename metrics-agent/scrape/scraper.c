@@ -76,7 +76,7 @@ static int read_step(struct scraper *s)
     return result < 0 ? -1 : 0;
 }
 
-static int page_of_metrics(void *context, const char *accept, struct http_answer *page,
+static int text_of_metrics(void *context, const char *accept, struct http_answer *answer,
                            char reason[HTTP_SERVER_REASON_MAX])
 {
     struct exposition_choice choice = exposition_negotiate(accept);
@@ -96,7 +96,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_answer
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the metrics file can't be read now");
         return -1;
     }
-    *page = (struct http_answer){
+    *answer = (struct http_answer){
         .text = out.text, .length = out.len, .content_type = choice.content_type};
     return 0;
 }
@@ -249,7 +249,7 @@ struct scraper *scraper_start(const struct scraper_settings *settings,
         s->reader = metrics_reader_open(settings->run_dir);
         if (s->stop_fd >= 0 && s->reader != NULL) {
             s->http =
-                http_server_open(settings->listen, page_of_metrics, problem_of_agent, s, reason);
+                http_server_open(settings->listen, text_of_metrics, problem_of_agent, s, reason);
             if (s->http == NULL) {
                 release(s);
                 return NULL;
