@@ -9,7 +9,6 @@
 enum {
     BAR = 1000, /* units of a bar's width */
     BAR_MIN = 6,
-    GROUP = 1000, /* of three digits */
 };
 
 void page_markup_time(struct html *html, uint64_t unix_ns)
@@ -62,15 +61,4 @@ void page_markup_trace_url(struct html *html, const char *id)
 {
     html_raw(html, "/?trace=");
     html_query(html, id);
-}
-
-void page_markup_count(struct html *html, uint64_t count)
-{
-    uint64_t unit = 1;
-
-    while (count / unit >= GROUP)
-        unit *= GROUP;
-    html_format(html, "%llu", (unsigned long long)(count / unit));
-    for (unit /= GROUP; unit > 0; unit /= GROUP)
-        html_format(html, ",%03llu", (unsigned long long)(count / unit % GROUP));
 }
