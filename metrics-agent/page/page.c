@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "metrics-agent/page/html.h"
 #include "metrics-agent/page/page_overview.h"
+#include "metrics-agent/page/page_search.h"
 #include "metrics-agent/page/page_traces.h"
 #include "view/history.h"
 #include "view/overview.h"
@@ -120,7 +121,7 @@ char *page_document(struct page *page, const struct page_query *query, const cha
     if (section != NULL)
         html_raw(&html, section);
     else
-        page_overview_traces(&html, query);
+        page_search_section(&html, query, NULL);
     page_overview_end(&html, &agent);
     return finish(&html, len);
 }
@@ -135,21 +136,10 @@ char *page_main(struct page *page, const struct page_query *query, size_t *len)
     return finish(&html, len);
 }
 
-char *page_way_to_traces(const struct page_query *query, size_t *len)
+char *page_no_traces(const struct page_query *query, const char *why, size_t *len)
 {
     struct html html = {.max = PAGE_HTML_MAX};
 
-    page_overview_traces(&html, query);
-    return finish(&html, len);
-}
-
-char *page_no_traces(const char *why, size_t *len)
-{
-    struct html html = {.max = PAGE_HTML_MAX};
-
-    html_raw(&html, "<section id=\"traces\" aria-labelledby=\"traces-title\">"
-                    "<h2 id=\"traces-title\">Traces</h2><p role=\"status\">");
-    html_text(&html, why);
-    html_raw(&html, "</p></section>");
+    page_search_section(&html, query, why);
     return finish(&html, len);
 }

@@ -3,23 +3,15 @@
 #include "lib/base/clock.h"
 #include "metrics-agent/page/page_assets.h"
 #include "metrics-agent/page/page_overview_parts.h"
-#include "metrics-agent/page/page_search.h"
 
 #include <string.h>
-
-static const unsigned ranges[] = {5, 15, 60};
 
 /* Where the same is looked at, but of another range. */
 static void write_range_url(struct html *html, const struct page_query *query, unsigned minutes)
 {
-    static const char *const lists[] = {
-        [PAGE_LIST_NONE] = "",
-        [PAGE_LIST_LATEST] = "&amp;by=latest",
-        [PAGE_LIST_SLOWEST] = "&amp;by=slowest",
-        [PAGE_LIST_ERRORS] = "&amp;by=errors",
-    };
-
-    html_format(html, "/?minutes=%u%s", minutes, lists[query->list]);
+    html_format(html, "/?minutes=%u", minutes);
+    if (query->list != PAGE_LIST_NONE)
+        html_format(html, "&amp;by=%s", page_query_lists[query->list]);
     if (query->find[0] != '\0') {
         html_raw(html, "&amp;find=");
         html_query(html, query->find);
@@ -47,11 +39,13 @@ void page_overview_begin(struct html *html, const struct page_query *query)
         "<header><p class=\"brand\"><a href=\"/\">MicroTrace</a></p>"
         "<nav aria-label=\"Range\"><ul class=\"ranges\">",
         page_assets_version, page_assets_version);
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+    for (int i = 0; i < PAGE_QUERY_RANGES; i++) {
+        const unsigned minutes = page_query_ranges[i];
+
         html_raw(html, "<li><a href=\"");
-        write_range_url(html, query, ranges[i]);
-        html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", ranges[i],
-                    ranges[i] == query->minutes ? " aria-current=\"true\"" : "", ranges[i]);
+        write_range_url(html, query, minutes);
+        html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", minutes,
+                    minutes == query->minutes ? " aria-current=\"true\"" : "", minutes);
     }
     html_raw(html, "</ul></nav><p class=\"controls\"><a href=\"#traces\">Traces</a></p>"
                    "<p id=\"said\" role=\"status\" aria-live=\"polite\"></p></header>\n<main>\n");
@@ -82,13 +76,6 @@ void page_overview_write(struct html *html, const struct overview *overview,
     page_overview_processes(html, overview);
     page_overview_pipeline(html, overview, agent);
     page_overview_faults(html, overview);
-}
-
-void page_overview_traces(struct html *html, const struct page_query *query)
-{
-    html_raw(html, "<section id=\"traces\">");
-    page_search_write(html, query);
-    html_raw(html, "</section>");
 }
 
 void page_overview_time(struct html *html, uint64_t unix_ns)

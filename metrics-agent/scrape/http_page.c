@@ -118,11 +118,11 @@ static char *make_text(struct http_page *server, enum http_cache_kind kind,
         return page_document(server->page, query, NULL, len);
     case HTTP_CACHE_LIVE:
         return page_main(server->page, query, len);
-    case HTTP_CACHE_WAY:
+    case HTTP_CACHE_SEARCH:
     case HTTP_CACHE_KINDS:
         break;
     }
-    return page_way_to_traces(query, len);
+    return page_no_traces(query, NULL, len);
 }
 
 /* The text of this kind, from the cache or made now; NULL if it can't be made. */
@@ -224,11 +224,10 @@ static enum MHD_Result send_section(struct http_page *server,
 {
     char *text;
 
-    if (request->query.part) {
+    if (request->query.part)
         text = strndup(section, len);
-    } else {
+    else
         text = page_document(server->page, &request->query, section, &len);
-    }
     return send_html(connection, status, text, len);
 }
 
@@ -237,7 +236,7 @@ static enum MHD_Result send_no_traces(struct http_page *server,
                                       struct MHD_Connection *connection, const char *why)
 {
     size_t len = 0;
-    char *const section = page_no_traces(why, &len);
+    char *const section = page_no_traces(&request->query, why, &len);
     enum MHD_Result result;
 
     if (section == NULL)
@@ -277,7 +276,8 @@ static enum MHD_Result send_document(struct http_page *server, struct http_page_
 {
     if (page_query_wants_traces(&request->query))
         return send_traces(server, request, connection);
-    return send_same(server, connection, request->query.part ? HTTP_CACHE_WAY : HTTP_CACHE_DOCUMENT,
+    return send_same(server, connection,
+                     request->query.part ? HTTP_CACHE_SEARCH : HTTP_CACHE_DOCUMENT,
                      &request->query);
 }
 

@@ -6,6 +6,7 @@
 #define TESTS_UNIT_PAGE_FIXTURE_H
 
 #include "metrics-agent/page/page_overview.h"
+#include "metrics-agent/page/page_search.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -313,7 +314,7 @@ static inline bool page_fixture_render(struct html *html, const struct page_fixt
 {
     page_overview_begin(html, &f->query);
     page_overview_write(html, &f->overview, &f->verdict, &f->agent);
-    page_overview_traces(html, &f->query);
+    page_search_section(html, &f->query, NULL);
     page_overview_end(html, &f->agent);
     return !html->full;
 }
