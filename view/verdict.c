@@ -2,6 +2,7 @@
 
 #include "view/figure.h"
 #include "view/spool_words.h"
+#include "view/waiting.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -187,18 +188,16 @@ __attribute__((format(printf, 2, 3))) static void append(struct verdict *v, cons
 /* ", 1,100 records wait, room for 4 h" */
 static void append_waiting(struct verdict *v, const struct overview *o)
 {
-    double room_s = INFINITY;
-    uint64_t waiting = 0;
+    double room_s = INFINITY, waiting = waiting_of(o).records;
     char text[FIGURE_MAX];
 
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        waiting += o->signals[i].backlog;
         /* NAN is less than nothing. */
         if (o->signals[i].full_in_s < room_s)
             room_s = o->signals[i].full_in_s;
     }
     if (waiting > 0)
-        append(v, ", %s records wait", figure_count((double)waiting).text);
+        append(v, ", %s records wait", figure_count(waiting).text);
     if (waiting > 0 && isfinite(room_s))
         append(v, ", room for %s", time_text(text, room_s));
 }
@@ -256,13 +255,10 @@ static void say_well(struct verdict *v, const struct overview *o, const struct a
         append(v, ", nothing is sent: no endpoint is set");
         return;
     }
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        if (o->signals[i].backlog > 0) {
-            append_waiting(v, o);
-            return;
-        }
-    }
-    append(v, ", nothing waits to be sent");
+    if (waiting_of(o).records > 0)
+        append_waiting(v, o);
+    else
+        append(v, ", nothing waits to be sent");
 }
 
 void verdict_make(struct verdict *verdict, const struct overview *overview,
