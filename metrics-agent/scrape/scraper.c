@@ -62,7 +62,8 @@ static void ask_for_counts(struct scraper *s)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&s->lock);
-    while (s->answered < question && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+    while (s->answered < question &&
+           pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &until) == 0)
         ;
     (void)pthread_mutex_unlock(&s->lock);
 }
@@ -214,15 +215,8 @@ static int add_page(struct scraper *s)
 
 static int init_lock(struct scraper *s)
 {
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
+    const int error = pthread_cond_init(&s->changed, NULL);
 
-    if (error != 0)
-        return error;
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (error == 0)
-        error = pthread_cond_init(&s->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
     return error == 0 ? pthread_mutex_init(&s->lock, NULL) : error;
 }
 
