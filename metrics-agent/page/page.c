@@ -27,10 +27,10 @@ struct page {
     struct verdict verdict;   /* of the last 5 minutes, whichever range is shown */
 };
 
-struct page *page_open(const struct page_settings *settings)
+struct page *page_open(const char *run_dir, const char *spool_dir)
 {
     const struct looker_settings looker = {
-        .write = page_traces_write, .run_dir = settings->run_dir, .spool_dir = settings->spool_dir};
+        .write = page_traces_write, .run_dir = run_dir, .spool_dir = spool_dir};
     struct page *const page = calloc(1, sizeof(*page));
 
     if (page == NULL)

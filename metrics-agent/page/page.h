@@ -25,12 +25,8 @@ enum {
 
 struct page;
 
-struct page_settings {
-    const char *run_dir, *spool_dir; /* borrowed */
-};
-
-/* NULL if memory runs out. */
-struct page *page_open(const struct page_settings *settings);
+/* Of an instance by its two directories, borrowed. NULL if memory runs out. */
+struct page *page_open(const char *run_dir, const char *spool_dir);
 
 /* NULL does nothing. */
 void page_close(struct page *page);

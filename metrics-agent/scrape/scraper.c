@@ -203,13 +203,10 @@ static int start_thread(struct scraper *s)
 /* Returns 0, or an error number. */
 static int add_page(struct scraper *s)
 {
-    const struct page_settings settings = {.run_dir = s->settings.run_dir,
-                                           .spool_dir = s->settings.spool_dir};
-
     if (s->settings.page == AGENT_PAGE_OFF ||
         (s->settings.page == AGENT_PAGE_LOCAL && !http_server_is_local(s->http)))
         return 0;
-    s->page = page_open(&settings);
+    s->page = page_open(s->settings.run_dir, s->settings.spool_dir);
     return s->page != NULL && http_server_add_page(s->http, s->page) == 0 ? 0 : ENOMEM;
 }
 
