@@ -238,12 +238,6 @@ $(BUILD)/tests/tools/page_%: $(BUILD)/obj/tests/tools/page_%.o \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
 
-$(BUILD)/tests/tools/page_%: $(BUILD)/obj/tests/tools/page_%.o \
-                             $(BUILD)/lib/metrics-agent-modules.a $(VIEW) $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(MT_LDFLAGS) -o $@ $^ $(LIBS_metrics-agent)
-
 $(BUILD)/tests/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

@@ -69,16 +69,14 @@ static void print_json(const struct breaker_status *status)
     json_writer_init(&w, text, sizeof(text));
     json_writer_begin_object(&w);
     json_writer_key_string(&w, "state", breaker_state_names[status->state]);
-    json_writer_key(&w, "by_hand");
-    json_writer_bool(&w, status->forced);
+    json_writer_key_bool(&w, "by_hand", status->forced);
     json_writer_key(&w, "seconds");
     if (since(status) >= 0)
         json_writer_double(&w, since(status));
     else
         json_writer_null(&w);
     json_writer_key_uint(&w, "failures", status->failures);
-    json_writer_key(&w, "damaged");
-    json_writer_bool(&w, status->damaged);
+    json_writer_key_bool(&w, "damaged", status->damaged);
     json_writer_end_object(&w);
     printf("%.*s\n", (int)w.len, text);
 }

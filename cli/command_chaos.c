@@ -155,8 +155,7 @@ static void print_json(const struct chaos_status *status)
     json_writer_init(&w, text, sizeof(text));
     json_writer_begin_object(&w);
     for (size_t i = 0; i < sizeof(truths) / sizeof(truths[0]); i++) {
-        json_writer_key(&w, truths[i].key);
-        json_writer_bool(&w, truths[i].value);
+        json_writer_key_bool(&w, truths[i].key, truths[i].value);
     }
     json_writer_key_uint(&w, "analyses", status->numbered);
     write_set(&w, "run_time", &status->run_time);

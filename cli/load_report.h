@@ -41,6 +41,7 @@ struct load_report {
     struct load_slice recent[LOAD_REPORT_RECENT_S];
 };
 
+/* Counts an answer, or that there was none (status 0). */
 void load_report_answer(struct load_report *report, const struct load_answer *answer);
 
 /*
@@ -50,6 +51,7 @@ void load_report_answer(struct load_report *report, const struct load_answer *an
 void load_report_live(const struct load_report *report, FILE *to, unsigned columns, uint64_t now_ns,
                       unsigned under_way);
 
+/* The summary, for people and as one line of JSON. */
 void load_report_print(const struct load_report *report, FILE *to);
 void load_report_print_json(const struct load_report *report, FILE *to);
 

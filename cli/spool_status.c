@@ -193,8 +193,7 @@ static void known(struct json_writer *w, const char *key, double value)
 
 static void key_true(struct json_writer *w, const char *key)
 {
-    json_writer_key(w, key);
-    json_writer_bool(w, true);
+    json_writer_key_bool(w, key, true);
 }
 
 static void write_segments(struct json_writer *w, enum spool_signal signal,
@@ -213,8 +212,7 @@ static void write_segments(struct json_writer *w, enum spool_signal signal,
         json_writer_key_uint(w, "bytes", segment->size);
         json_writer_key_uint(w, "settled_bytes", segment->offset);
         json_writer_key_uint(w, "backlog_records", segment->pending);
-        json_writer_key(w, "held");
-        json_writer_bool(w, segment->held);
+        json_writer_key_bool(w, "held", segment->held);
         if (segment->in_memory)
             key_true(w, "in_memory");
         if (segment->kept)
@@ -257,8 +255,7 @@ static void write_losses(struct json_writer *w, const struct spool_agent_loss *l
         json_writer_begin_object(w);
         json_writer_key_uint(w, "records", losses[i].records);
         known(w, "age_seconds", losses[i].records > 0 ? losses[i].age_s : -1);
-        json_writer_key(w, "now");
-        json_writer_bool(w, losses[i].now);
+        json_writer_key_bool(w, "now", losses[i].now);
         json_writer_end_object(w);
     }
     json_writer_end_object(w);

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/json_writer.h"
+#include "lib/control/breaker.h"
 #include "lib/families.h"
 
 #include <stdio.h>
@@ -17,12 +18,6 @@ static void line(struct json_writer *w, const char *key, const struct overview_l
     for (int i = 0; i < OVERVIEW_POINTS; i++)
         json_writer_double(w, (double)l->points[i]);
     json_writer_end_array(w);
-}
-
-static void flag(struct json_writer *w, const char *key, bool value)
-{
-    json_writer_key(w, key);
-    json_writer_bool(w, value);
 }
 
 static void verdict_object(struct json_writer *w, const struct verdict *v)
@@ -168,9 +163,9 @@ static void processes(struct json_writer *w, const struct overview *o)
         json_writer_begin_object(w);
         json_writer_key_uint(w, "pid", p->pid);
         json_writer_key_string(w, "program", p->name);
-        flag(w, "worker", p->worker);
-        flag(w, "busy", p->busy);
-        flag(w, "died", p->died);
+        json_writer_key_bool(w, "worker", p->worker);
+        json_writer_key_bool(w, "busy", p->busy);
+        json_writer_key_bool(w, "died", p->died);
         json_writer_key_double(w, "since_unix_seconds", (double)p->since_ns / CLOCK_NS_PER_S);
         json_writer_key_uint(w, "resident_bytes", p->resident_bytes);
         json_writer_end_object(w);
@@ -187,7 +182,7 @@ static void pipeline(struct json_writer *w, const struct overview *o)
 
         json_writer_key(w, spool_signal_names[i]);
         json_writer_begin_object(w);
-        flag(w, "known", s->known);
+        json_writer_key_bool(w, "known", s->known);
         json_writer_key_uint(w, "written", s->written);
         json_writer_key_uint(w, "delivered", s->delivered);
         json_writer_key_uint(w, "rejected", s->rejected);
@@ -219,11 +214,9 @@ static void pipeline(struct json_writer *w, const struct overview *o)
 
 static void faults(struct json_writer *w, const struct overview *o)
 {
-    static const char *const states[] = {"closed", "open", "half_open"};
-
     json_writer_key(w, "chaos");
     json_writer_begin_object(w);
-    flag(w, "on", o->chaos_on);
+    json_writer_key_bool(w, "on", o->chaos_on);
     json_writer_key_double(w, "probability", o->chaos_probability);
     json_writer_key_double(w, "error_rate", o->chaos_error_rate);
     json_writer_key_double(w, "abort_rate", o->chaos_abort_rate);
@@ -231,9 +224,11 @@ static void faults(struct json_writer *w, const struct overview *o)
     json_writer_end_object(w);
     json_writer_key(w, "breaker");
     json_writer_begin_object(w);
-    flag(w, "used", o->breaker_used);
+    json_writer_key_bool(w, "used", o->breaker_used);
     json_writer_key_string(w, "state",
-                           o->breaker >= 0 && o->breaker < 3 ? states[o->breaker] : "unknown");
+                           o->breaker >= 0 && o->breaker < BREAKER_STATES
+                               ? breaker_state_names[o->breaker]
+                               : "unknown");
     json_writer_key_double(w, "calls", o->calls);
     json_writer_key_double(w, "failures", o->call_failures);
     json_writer_end_object(w);

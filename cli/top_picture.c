@@ -5,6 +5,7 @@
 #include "cli/top_text.h"
 #include "lib/base/clock.h"
 #include "lib/control/breaker.h"
+#include "view/waiting.h"
 
 #include <assert.h>
 #include <math.h>
@@ -130,9 +131,7 @@ static void tiles(const struct pen *pen)
     const struct overview *const o = pen->overview;
     const bool utf8 = pen->options->utf8, narrow = pen->options->width < NARROW;
     char a[TOP_TEXT_MAX], b[TOP_TEXT_MAX], c[TOP_TEXT_MAX], value[4 * TOP_TEXT_MAX];
-    struct overview_line waiting;
-    double backlog = 0, oldest = 0;
-    bool known = false;
+    const struct waiting waiting = waiting_of(o);
 
     top_text_number(a, o->rate);
     tile(pen, "requests/s", a, &o->rates, TOP_PICTURE_STRONG);
@@ -159,22 +158,13 @@ static void tiles(const struct pen *pen)
     tile(pen, "busy", value, &o->busies, TOP_PICTURE_STRONG);
     top_text_count(a, o->died);
     tile(pen, "died", a, &o->deaths, o->died > 0 ? TOP_PICTURE_WRONG : TOP_PICTURE_STRONG);
-    for (int i = 0; i < OVERVIEW_POINTS; i++)
-        waiting.points[i] =
-            o->signals[SPOOL_TRACES].backlogs.points[i] + o->signals[SPOOL_LOGS].backlogs.points[i];
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        backlog += (double)o->signals[i].backlog;
-        known |= o->signals[i].known;
-        if (o->signals[i].backlog > 0)
-            oldest = fmax(oldest, o->signals[i].oldest_s);
-    }
-    top_text_count(a, known ? backlog : (double)NAN);
-    top_text_age(b, oldest);
-    if (backlog > 0 && !narrow)
+    top_text_count(a, waiting.known ? waiting.records : (double)NAN);
+    top_text_age(b, waiting.oldest_s);
+    if (waiting.records > 0 && !narrow)
         (void)snprintf(value, sizeof value, "%s records, %s", a, b);
     else
         (void)snprintf(value, sizeof value, "%s", a);
-    tile(pen, "waits to send", value, &waiting, TOP_PICTURE_STRONG);
+    tile(pen, "waits to send", value, &waiting.line, TOP_PICTURE_STRONG);
 }
 
 static void faults(const struct pen *pen)

@@ -1,6 +1,7 @@
 #include "cli/top_text.h"
 
 #include "lib/base/clock.h"
+#include "view/figure.h"
 #include "view/view_text.h"
 
 #include <math.h>
@@ -88,17 +89,11 @@ void top_text_age(char out[TOP_TEXT_MAX], double seconds)
 
 void top_text_bytes(char out[TOP_TEXT_MAX], double bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-
-    if (!isfinite(bytes) || bytes <= 0) {
+    if (!isfinite(bytes) || bytes <= 0)
         unknown(out);
-        return;
-    }
-    for (; bytes >= 1023.5 && unit + 1 < sizeof units / sizeof units[0]; unit++)
-        bytes /= 1024;
-    (void)snprintf(out, TOP_TEXT_MAX, "%.*f %s", unit == 0 || bytes >= 99.95 ? 0 : 1,
-                   fmin(bytes, 1e9), units[unit]);
+    else
+        (void)snprintf(out, TOP_TEXT_MAX, "%.*s", TOP_TEXT_MAX - 1,
+                       figure_bytes(fmin(bytes, 1e18)).text);
 }
 
 unsigned top_text_spark(char out[TOP_TEXT_SPARK_MAX], const struct overview_line *line,

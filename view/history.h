@@ -8,7 +8,8 @@
  *
  * A look that comes late (its process was paused) leaves cells that no line shows, while what was
  * counted meanwhile is spread over them, so that sums hold. Where the metrics file was replaced,
- * can't be read or began anew, the time in between is unknown, and no counter goes back.
+ * can't be read or began anew, the time in between is unknown, and no counter goes back. A file
+ * that is younger than HISTORY_GAP_S counts from its creation on.
  */
 #ifndef VIEW_HISTORY_H
 #define VIEW_HISTORY_H

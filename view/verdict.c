@@ -1,6 +1,8 @@
 #include "view/verdict.h"
 
+#include "view/figure.h"
 #include "view/spool_words.h"
+#include "view/waiting.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -52,26 +54,7 @@ __attribute__((format(printf, 4, 5))) static void add(struct verdict *v, enum ve
         v->level = level;
 }
 
-/* 1,234,567; with one digit behind the point below 10. */
-static const char *count_text(char out[FIGURE_MAX], double value)
-{
-    char digits[FIGURE_MAX];
-    size_t len, n = 0;
-
-    if (value < 9.95 && value != floor(value)) {
-        (void)snprintf(out, FIGURE_MAX, "%.1f", value);
-        return out;
-    }
-    len = (size_t)snprintf(digits, sizeof(digits), "%.0f", value < 1e15 ? value : 1e15);
-    for (size_t i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            out[n++] = ',';
-        out[n++] = digits[i];
-    }
-    out[n] = '\0';
-    return out;
-}
-
+/* Coarse, since it is a guess or goes on, and in ASCII, for a terminal's sake. */
 static const char *time_text(char out[FIGURE_MAX], double seconds)
 {
     if (seconds < 0.01)
@@ -159,7 +142,7 @@ static void judge_programs(struct verdict *v, const struct overview *o)
     if (o->died >= 0.5)
         add(v, VERDICT_WARNING, "microtrace spool tail --no-follow",
             "processes that were killed or crashed in the last %u minutes: %s", minutes,
-            count_text(text, round(o->died)));
+            figure_count(round(o->died)).text);
     if (o->busy > 0 && o->idle <= 0 && o->queue_p95_s >= queue_long_s)
         add(v, VERDICT_WARNING, "", "all processes are busy, and requests wait %s for one (p95)",
             time_text(text, o->queue_p95_s));
@@ -181,8 +164,6 @@ static void judge_programs(struct verdict *v, const struct overview *o)
 
 static void judge_drops(struct verdict *v, const struct overview *o)
 {
-    char text[FIGURE_MAX];
-
     for (size_t i = 0; i < o->drop_count; i++) {
         const struct overview_drop *const drop = &o->drops[i];
 
@@ -190,7 +171,7 @@ static void judge_drops(struct verdict *v, const struct overview *o)
         if (drop->lately >= 0.5 && strcmp(drop->reason, "cap") == 0)
             add(v, VERDICT_WARNING, "microtrace spool status",
                 "the spool was full: %s records were dropped for newer ones in the last %u minutes",
-                count_text(text, round(drop->lately)), o->range_s / MINUTE_S);
+                figure_count(round(drop->lately)).text, o->range_s / MINUTE_S);
     }
 }
 
@@ -207,18 +188,16 @@ __attribute__((format(printf, 2, 3))) static void append(struct verdict *v, cons
 /* ", 1,100 records wait, room for 4 h" */
 static void append_waiting(struct verdict *v, const struct overview *o)
 {
-    double room_s = INFINITY;
-    uint64_t waiting = 0;
+    double room_s = INFINITY, waiting = waiting_of(o).records;
     char text[FIGURE_MAX];
 
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        waiting += o->signals[i].backlog;
         /* NAN is less than nothing. */
         if (o->signals[i].full_in_s < room_s)
             room_s = o->signals[i].full_in_s;
     }
     if (waiting > 0)
-        append(v, ", %s records wait", count_text(text, (double)waiting));
+        append(v, ", %s records wait", figure_count(waiting).text);
     if (waiting > 0 && isfinite(room_s))
         append(v, ", room for %s", time_text(text, room_s));
 }
@@ -262,7 +241,7 @@ static void say_well(struct verdict *v, const struct overview *o, const struct a
     const double processes = o->busy + o->idle;
     char text[FIGURE_MAX];
 
-    append(v, "All is well: %s requests/s", count_text(text, o->rate > 0 ? o->rate : 0));
+    append(v, "All is well: %s requests/s", figure_count(o->rate > 0 ? o->rate : 0).text);
     /* 100 % is said only where all were good. */
     if (o->good_share >= 0 && o->good_share < 1)
         append(v, ", %.1f %% good", floor(o->good_share * 1000) / 10);
@@ -271,18 +250,15 @@ static void say_well(struct verdict *v, const struct overview *o, const struct a
     if (o->p95_s >= 0)
         append(v, ", p95 %s", time_text(text, o->p95_s));
     if (processes > 0)
-        append(v, ", %s process%s", count_text(text, processes), processes == 1 ? "" : "es");
+        append(v, ", %s process%s", figure_count(processes).text, processes == 1 ? "" : "es");
     if (!sends(status)) {
         append(v, ", nothing is sent: no endpoint is set");
         return;
     }
-    for (int i = 0; i < SPOOL_SIGNALS; i++) {
-        if (o->signals[i].backlog > 0) {
-            append_waiting(v, o);
-            return;
-        }
-    }
-    append(v, ", nothing waits to be sent");
+    if (waiting_of(o).records > 0)
+        append_waiting(v, o);
+    else
+        append(v, ", nothing waits to be sent");
 }
 
 void verdict_make(struct verdict *verdict, const struct overview *overview,

@@ -48,6 +48,28 @@ void view_text_offset(char out[VIEW_TEXT_DURATION_MAX], int64_t ns, bool utf8)
     (void)snprintf(out + 1, VIEW_TEXT_DURATION_MAX - 1, "%.*s", VIEW_TEXT_DURATION_MAX - 2, text);
 }
 
+static unsigned place(double ns, uint64_t range_ns, unsigned cells)
+{
+    const double at = range_ns > 0 ? ns / (double)range_ns * cells : 0;
+
+    return at <= 0 ? 0 : at >= cells ? cells : (unsigned)(at + 0.5);
+}
+
+struct view_text_bar view_text_bar(int64_t offset_ns, uint64_t duration_ns, uint64_t range_ns,
+                                   unsigned cells, unsigned least)
+{
+    struct view_text_bar bar = {
+        .begin = place((double)offset_ns, range_ns, cells),
+        .end = place((double)offset_ns + (double)duration_ns, range_ns, cells),
+    };
+
+    if (bar.begin > cells - least)
+        bar.begin = cells - least;
+    if (bar.end < bar.begin + least)
+        bar.end = bar.begin + least;
+    return bar;
+}
+
 void view_text_shift(char out[VIEW_TEXT_MAX], const struct view_span *span, bool utf8)
 {
     char duration[VIEW_TEXT_DURATION_MAX];

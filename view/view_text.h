@@ -1,6 +1,6 @@
 /*
- * How a trace is told of in words: durations, and what stands below a span's row. The same on a
- * terminal and on the agent's page. Pure.
+ * How a trace is told of in words: durations, bars, and what stands below a span's row. The same on
+ * a terminal and on the agent's page. Pure.
  */
 #ifndef VIEW_VIEW_TEXT_H
 #define VIEW_VIEW_TEXT_H
@@ -23,6 +23,16 @@ void view_text_duration(char out[VIEW_TEXT_DURATION_MAX], uint64_t ns, bool utf8
 
 /* The same with a sign: "+1.52 ms". */
 void view_text_offset(char out[VIEW_TEXT_DURATION_MAX], int64_t ns, bool utf8);
+
+/*
+ * Where a bar begins and ends, in `cells` for `range_ns`: within them, and `least` of them wide.
+ * `least` is at most `cells`.
+ */
+struct view_text_bar {
+    unsigned begin, end;
+};
+struct view_text_bar view_text_bar(int64_t offset_ns, uint64_t duration_ns, uint64_t range_ns,
+                                   unsigned cells, unsigned least);
 
 /* "app1's clock is another; drawn 1h 00m earlier"; "" unless the span is moved, and its parent is
  * not moved by as much. */

@@ -202,6 +202,12 @@ void json_writer_key_uint(struct json_writer *w, const char *key, uint64_t value
     json_writer_uint(w, value);
 }
 
+void json_writer_key_bool(struct json_writer *w, const char *key, bool value)
+{
+    json_writer_key(w, key);
+    json_writer_bool(w, value);
+}
+
 void json_writer_key_double(struct json_writer *w, const char *key, double value)
 {
     json_writer_key(w, key);

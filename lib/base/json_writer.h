@@ -55,6 +55,7 @@ void json_writer_double(struct json_writer *w, double value);
 void json_writer_key_string(struct json_writer *w, const char *key, const char *text);
 void json_writer_key_uint(struct json_writer *w, const char *key, uint64_t value);
 void json_writer_key_double(struct json_writer *w, const char *key, double value);
+void json_writer_key_bool(struct json_writer *w, const char *key, bool value);
 
 /* One complete value that is JSON already, copied as it is. */
 void json_writer_raw_value(struct json_writer *w, const char *json, size_t len);

@@ -6,8 +6,8 @@
 #ifndef METRICS_AGENT_PAGE_CHART_H
 #define METRICS_AGENT_PAGE_CHART_H
 
-#include "metrics-agent/page/figure.h"
 #include "metrics-agent/page/html.h"
+#include "view/figure.h"
 #include "view/overview.h"
 
 #include <stdbool.h>

@@ -101,8 +101,9 @@ static void add_escaped(struct html *html, const char *text, size_t len)
     add(html, text + from, len - from);
 }
 
-void html_text_len(struct html *html, const char *text, size_t len)
+void html_text(struct html *html, const char *text)
 {
+    size_t len = strlen(text);
     char copy[COPY * PRINTABLE_ESCAPE];
 
     while (len > 0) {
@@ -115,11 +116,6 @@ void html_text_len(struct html *html, const char *text, size_t len)
         text += piece;
         len -= piece;
     }
-}
-
-void html_text(struct html *html, const char *text)
-{
-    html_text_len(html, text, strlen(text));
 }
 
 void html_query(struct html *html, const char *text)

@@ -27,7 +27,6 @@ void html_format(struct html *html, const char *format, ...) __attribute__((form
 
 /* Text from elsewhere, safe as an element's content and in a quoted attribute. */
 void html_text(struct html *html, const char *text);
-void html_text_len(struct html *html, const char *text, size_t len);
 
 /* The text as a value in a query of a URL that stands in a quoted attribute (RFC 3986, 2.3). */
 void html_query(struct html *html, const char *text);

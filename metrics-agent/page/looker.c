@@ -92,15 +92,8 @@ static void release(struct desk *desk)
 
 static int init_lock(struct desk *desk)
 {
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
+    const int error = pthread_cond_init(&desk->changed, NULL);
 
-    if (error != 0)
-        return error;
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (error == 0)
-        error = pthread_cond_init(&desk->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
     return error == 0 ? pthread_mutex_init(&desk->lock, NULL) : error;
 }
 
@@ -155,7 +148,8 @@ static bool stop(struct looker *looker)
     (void)pthread_mutex_lock(&desk->lock);
     desk->stop = true;
     (void)pthread_cond_signal(&desk->changed);
-    while (!desk->ended && pthread_cond_timedwait(&desk->changed, &desk->lock, &until) == 0)
+    while (!desk->ended &&
+           pthread_cond_clockwait(&desk->changed, &desk->lock, CLOCK_MONOTONIC, &until) == 0)
         ;
     ended = desk->ended;
     (void)pthread_mutex_unlock(&desk->lock);

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "metrics-agent/page/html.h"
 #include "metrics-agent/page/page_overview.h"
+#include "metrics-agent/page/page_search.h"
 #include "metrics-agent/page/page_traces.h"
 #include "view/history.h"
 #include "view/overview.h"
@@ -22,15 +23,14 @@ struct page {
     uint64_t sequence; /* of the last sample */
     struct agent_status status;
     char agent[PAGE_PROBLEM_MAX];
-    char results[SPOOL_SIGNALS][AGENT_STATUS_TEXT_MAX];
     struct overview overview; /* of the sample and over the range that were asked for last */
     struct verdict verdict;   /* of the last 5 minutes, whichever range is shown */
 };
 
-struct page *page_open(const struct page_settings *settings)
+struct page *page_open(const char *run_dir, const char *spool_dir)
 {
     const struct looker_settings looker = {
-        .write = page_traces_write, .run_dir = settings->run_dir, .spool_dir = settings->spool_dir};
+        .write = page_traces_write, .run_dir = run_dir, .spool_dir = spool_dir};
     struct page *const page = calloc(1, sizeof(*page));
 
     if (page == NULL)
@@ -87,16 +87,14 @@ static void look(struct page *page, const struct page_query *query)
         history_overview(page->history, query->minutes * 60, &page->overview);
 }
 
-static struct page_agent about_agent(struct page *page)
+static struct page_agent about_agent(const struct page *page)
 {
     struct page_agent agent = {.version = MICROTRACE_VERSION, .started_ns = page->started_ns};
 
     for (int i = 0; i < SPOOL_SIGNALS; i++) {
         const struct agent_status_signal *const signal = &page->status.signals[i];
 
-        (void)snprintf(page->results[i], sizeof(page->results[i]), "%s",
-                       signal->endpoint[0] != '\0' ? signal->reason : signal->nowhere);
-        agent.results[i] = page->results[i];
+        agent.results[i] = signal->endpoint[0] != '\0' ? signal->reason : signal->nowhere;
         agent.endpoints[i] = signal->endpoint;
     }
     return agent;
@@ -119,11 +117,11 @@ char *page_document(struct page *page, const struct page_query *query, const cha
 
     look(page, query);
     page_overview_begin(&html, query);
-    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    page_overview_write(&html, &page->overview, &page->verdict, &agent);
     if (section != NULL)
         html_raw(&html, section);
     else
-        page_overview_traces(&html, query);
+        page_search_section(&html, query, NULL);
     page_overview_end(&html, &agent);
     return finish(&html, len);
 }
@@ -134,25 +132,14 @@ char *page_main(struct page *page, const struct page_query *query, size_t *len)
     struct html html = {.max = PAGE_HTML_MAX};
 
     look(page, query);
-    page_overview_write(&html, query, &page->overview, &page->verdict, &agent);
+    page_overview_write(&html, &page->overview, &page->verdict, &agent);
     return finish(&html, len);
 }
 
-char *page_way_to_traces(const struct page_query *query, size_t *len)
+char *page_no_traces(const struct page_query *query, const char *why, size_t *len)
 {
     struct html html = {.max = PAGE_HTML_MAX};
 
-    page_overview_traces(&html, query);
-    return finish(&html, len);
-}
-
-char *page_no_traces(const char *why, size_t *len)
-{
-    struct html html = {.max = PAGE_HTML_MAX};
-
-    html_raw(&html, "<section id=\"traces\" aria-labelledby=\"traces-title\">"
-                    "<h2 id=\"traces-title\">Traces</h2><p role=\"status\">");
-    html_text(&html, why);
-    html_raw(&html, "</p></section>");
+    page_search_section(&html, query, why);
     return finish(&html, len);
 }

@@ -1,6 +1,7 @@
 /*
  * What the page's documents are made of, and their making: samples of the metrics file for an hour,
- * the agent's own state, the looker. For one thread, the scraper's; reads no file itself.
+ * the agent's own state, the looker. For one thread, the scraper's. Of files it reads the metrics
+ * file, by the caller's reader, and /proc, and so waits for no disk.
  */
 #ifndef METRICS_AGENT_PAGE_PAGE_H
 #define METRICS_AGENT_PAGE_PAGE_H
@@ -24,12 +25,8 @@ enum {
 
 struct page;
 
-struct page_settings {
-    const char *run_dir, *spool_dir; /* borrowed */
-};
-
-/* NULL if memory runs out. */
-struct page *page_open(const struct page_settings *settings);
+/* Of an instance by its two directories, borrowed. NULL if memory runs out. */
+struct page *page_open(const char *run_dir, const char *spool_dir);
 
 /* NULL does nothing. */
 void page_close(struct page *page);
@@ -50,7 +47,7 @@ void page_sample(struct page *page, const struct metrics_reader *reader,
 uint64_t page_sequence(const struct page *page);
 
 /*
- * The document, with `section` of traces, or NULL for the way to them. The HTML is the caller's to
+ * The document, with `section` of traces, or NULL for that without any. The HTML is the caller's to
  * free. Returns NULL if memory runs out or it would be longer than PAGE_HTML_MAX.
  */
 char *page_document(struct page *page, const struct page_query *query, const char *section,
@@ -59,10 +56,7 @@ char *page_document(struct page *page, const struct page_query *query, const cha
 /* The sections inside the document's <main>, without that of traces. The same. */
 char *page_main(struct page *page, const struct page_query *query, size_t *len);
 
-/* The section that stands in the place of traces while none are asked for. The same. */
-char *page_way_to_traces(const struct page_query *query, size_t *len);
-
-/* A section of traces that says in words why there are none. The same. */
-char *page_no_traces(const char *why, size_t *len);
+/* The section of traces without any, as page_search_section. The same. */
+char *page_no_traces(const struct page_query *query, const char *why, size_t *len);
 
 #endif

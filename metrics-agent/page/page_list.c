@@ -1,6 +1,7 @@
 #include "metrics-agent/page/page_list.h"
 
 #include "metrics-agent/page/page_markup.h"
+#include "view/figure.h"
 
 static void write_status(struct html *html, const struct view_list_row *row)
 {
@@ -40,8 +41,7 @@ static void write_row(struct html *html, const struct view_list_row *row, uint64
     html_raw(html, "</td><td class=\"bars\">");
     page_markup_bar(html, failed ? "failed" : "s0", 0, row->duration_ns, most_ns);
     html_raw(html, "</td><td class=\"number\">");
-    page_markup_count(html, row->spans);
-    html_raw(html, "</td><td class=\"message\">");
+    html_format(html, "%s</td><td class=\"message\">", figure_count((double)row->spans).text);
     html_text(html, row->error);
     html_raw(html, "</td></tr>\n");
 }

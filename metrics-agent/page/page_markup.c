@@ -9,7 +9,6 @@
 enum {
     BAR = 1000, /* units of a bar's width */
     BAR_MIN = 6,
-    GROUP = 1000, /* of three digits */
 };
 
 void page_markup_time(struct html *html, uint64_t unix_ns)
@@ -34,43 +33,20 @@ void page_markup_duration(struct html *html, uint64_t ns)
     html_raw(html, text);
 }
 
-static unsigned place(double ns, uint64_t range_ns)
-{
-    const double at = range_ns > 0 ? ns / (double)range_ns * BAR : 0;
-
-    return at <= 0 ? 0 : at >= BAR ? BAR : (unsigned)(at + 0.5);
-}
-
 void page_markup_bar(struct html *html, const char *class, int64_t offset_ns, uint64_t duration_ns,
                      uint64_t range_ns)
 {
-    unsigned begin = place((double)offset_ns, range_ns);
-    unsigned end = place((double)offset_ns + (double)duration_ns, range_ns);
+    const struct view_text_bar bar = view_text_bar(offset_ns, duration_ns, range_ns, BAR, BAR_MIN);
 
-    if (begin > BAR - BAR_MIN)
-        begin = BAR - BAR_MIN;
-    if (end < begin + BAR_MIN)
-        end = begin + BAR_MIN;
     html_format(html,
                 "<svg class=\"bar %s\" width=\"160\" height=\"10\" viewBox=\"0 0 %d 10\" "
                 "preserveAspectRatio=\"none\" aria-hidden=\"true\" focusable=\"false\"><rect "
                 "x=\"%u\" y=\"0\" width=\"%u\" height=\"10\"/></svg>",
-                class, BAR, begin, end - begin);
+                class, BAR, bar.begin, bar.end - bar.begin);
 }
 
 void page_markup_trace_url(struct html *html, const char *id)
 {
     html_raw(html, "/?trace=");
     html_query(html, id);
-}
-
-void page_markup_count(struct html *html, uint64_t count)
-{
-    uint64_t unit = 1;
-
-    while (count / unit >= GROUP)
-        unit *= GROUP;
-    html_format(html, "%llu", (unsigned long long)(count / unit));
-    for (unit /= GROUP; unit > 0; unit /= GROUP)
-        html_format(html, ",%03llu", (unsigned long long)(count / unit % GROUP));
 }

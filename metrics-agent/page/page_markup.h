@@ -24,7 +24,4 @@ void page_markup_bar(struct html *html, const char *class, int64_t offset_ns, ui
 /* Of a trace: the href of a link to it. */
 void page_markup_trace_url(struct html *html, const char *id);
 
-/* 1234567 as 1,234,567. */
-void page_markup_count(struct html *html, uint64_t count);
-
 #endif

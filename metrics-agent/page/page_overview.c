@@ -1,24 +1,17 @@
 #include "metrics-agent/page/page_overview.h"
 
+#include "lib/base/clock.h"
 #include "metrics-agent/page/page_assets.h"
 #include "metrics-agent/page/page_overview_parts.h"
-#include "metrics-agent/page/page_search.h"
 
-#include <time.h>
-
-static const unsigned ranges[] = {5, 15, 60};
+#include <string.h>
 
 /* Where the same is looked at, but of another range. */
 static void write_range_url(struct html *html, const struct page_query *query, unsigned minutes)
 {
-    static const char *const lists[] = {
-        [PAGE_LIST_NONE] = "",
-        [PAGE_LIST_LATEST] = "&amp;by=latest",
-        [PAGE_LIST_SLOWEST] = "&amp;by=slowest",
-        [PAGE_LIST_ERRORS] = "&amp;by=errors",
-    };
-
-    html_format(html, "/?minutes=%u%s", minutes, lists[query->list]);
+    html_format(html, "/?minutes=%u", minutes);
+    if (query->list != PAGE_LIST_NONE)
+        html_format(html, "&amp;by=%s", page_query_lists[query->list]);
     if (query->find[0] != '\0') {
         html_raw(html, "&amp;find=");
         html_query(html, query->find);
@@ -46,11 +39,13 @@ void page_overview_begin(struct html *html, const struct page_query *query)
         "<header><p class=\"brand\"><a href=\"/\">MicroTrace</a></p>"
         "<nav aria-label=\"Range\"><ul class=\"ranges\">",
         page_assets_version, page_assets_version);
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+    for (int i = 0; i < PAGE_QUERY_RANGES; i++) {
+        const unsigned minutes = page_query_ranges[i];
+
         html_raw(html, "<li><a href=\"");
-        write_range_url(html, query, ranges[i]);
-        html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", ranges[i],
-                    ranges[i] == query->minutes ? " aria-current=\"true\"" : "", ranges[i]);
+        write_range_url(html, query, minutes);
+        html_format(html, "\" data-minutes=\"%u\"%s>%u min</a></li>", minutes,
+                    minutes == query->minutes ? " aria-current=\"true\"" : "", minutes);
     }
     html_raw(html, "</ul></nav><p class=\"controls\"><a href=\"#traces\">Traces</a></p>"
                    "<p id=\"said\" role=\"status\" aria-live=\"polite\"></p></header>\n<main>\n");
@@ -68,11 +63,9 @@ void page_overview_end(struct html *html, const struct page_agent *agent)
         "Runbooks: operations.md in share/doc/microtrace.</p></footer></body></html>\n");
 }
 
-void page_overview_write(struct html *html, const struct page_query *query,
-                         const struct overview *overview, const struct verdict *verdict,
-                         const struct page_agent *agent)
+void page_overview_write(struct html *html, const struct overview *overview,
+                         const struct verdict *verdict, const struct page_agent *agent)
 {
-    (void)query;
     page_overview_verdict(html, overview, verdict, agent);
     page_overview_tiles(html, overview, agent);
     page_overview_rates(html, overview);
@@ -85,22 +78,11 @@ void page_overview_write(struct html *html, const struct page_query *query,
     page_overview_faults(html, overview);
 }
 
-void page_overview_traces(struct html *html, const struct page_query *query)
-{
-    html_raw(html, "<section id=\"traces\">");
-    page_search_write(html, query);
-    html_raw(html, "</section>");
-}
-
 void page_overview_time(struct html *html, uint64_t unix_ns)
 {
-    const time_t seconds = (time_t)(unix_ns / 1000000000);
-    struct tm parts;
-    char date[32] = "", clock[16] = "";
+    char text[CLOCK_ISO8601_SIZE];
 
-    if (gmtime_r(&seconds, &parts) == NULL ||
-        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0 ||
-        strftime(clock, sizeof(clock), "%H:%M:%S", &parts) == 0)
-        return;
-    html_format(html, "<time datetime=\"%s\">%s UTC</time>", date, clock);
+    clock_iso8601(text, unix_ns);
+    html_format(html, "<time datetime=\"%.19sZ\">%.8s UTC</time>", text,
+                text + strlen("YYYY-MM-DDT"));
 }

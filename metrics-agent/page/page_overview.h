@@ -22,11 +22,7 @@ void page_overview_begin(struct html *html, const struct page_query *query);
 void page_overview_end(struct html *html, const struct page_agent *agent);
 
 /* The sections inside <main>, each with an id, but for that of the traces. */
-void page_overview_write(struct html *html, const struct page_query *query,
-                         const struct overview *overview, const struct verdict *verdict,
-                         const struct page_agent *agent);
-
-/* What stands in the place of the traces while no list is asked for: links to the lists, a form. */
-void page_overview_traces(struct html *html, const struct page_query *query);
+void page_overview_write(struct html *html, const struct overview *overview,
+                         const struct verdict *verdict, const struct page_agent *agent);
 
 #endif

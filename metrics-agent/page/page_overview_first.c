@@ -1,5 +1,6 @@
 #include "metrics-agent/page/chart.h"
 #include "metrics-agent/page/page_overview_parts.h"
+#include "view/waiting.h"
 
 #include <math.h>
 
@@ -105,37 +106,24 @@ static void write_workers(struct html *html, const struct overview *overview)
 static void write_delay(struct html *html, const struct overview *overview,
                         const struct page_agent *agent)
 {
-    struct overview_line waiting;
-    double oldest = 0, records = 0;
+    const struct waiting waiting = waiting_of(overview);
     bool sent = false;
     struct tile tile = {.name = "Telemetry waits",
-                        .line = &waiting,
+                        .line = &waiting.line,
                         .of = "Records that wait",
                         .look = "waiting",
                         .unit = FIGURE_COUNT};
 
-    for (size_t k = 0; k < OVERVIEW_POINTS; k++) {
-        waiting.points[k] = NAN;
-        for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
-            const float value = overview->signals[i].backlogs.points[k];
-
-            if (!isnan(value))
-                waiting.points[k] = isnan(waiting.points[k]) ? value : waiting.points[k] + value;
-        }
-    }
-    for (size_t i = 0; i < SPOOL_SIGNALS; i++) {
-        oldest = fmax(oldest, overview->signals[i].oldest_s);
+    for (size_t i = 0; i < SPOOL_SIGNALS; i++)
         sent |= agent->endpoints[i] != NULL && agent->endpoints[i][0] != '\0';
-        records += (double)overview->signals[i].backlog;
-    }
-    tile.bad = sent && oldest > 60;
+    tile.bad = sent && waiting.oldest_s > 60;
     tile_begin(html, &tile);
     if (sent)
-        html_format(html, "<b>%s</b> <small>%s records</small>", figure_seconds(oldest).text,
-                    figure_count(records).text);
+        html_format(html, "<b>%s</b> <small>%s records</small>",
+                    figure_seconds(waiting.oldest_s).text, figure_count(waiting.records).text);
     else
         html_format(html, "<b>not sent</b> <small>%s records here</small>",
-                    figure_count(records).text);
+                    figure_count(waiting.records).text);
     tile_end(html, &tile);
 }
 

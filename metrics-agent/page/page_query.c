@@ -8,6 +8,13 @@
 
 enum { PIECE_MAX = PAGE_FIND_MAX, HOST_MAX = 256 };
 
+const char *const page_query_lists[PAGE_LISTS] = {[PAGE_LIST_NONE] = "",
+                                                  [PAGE_LIST_LATEST] = "latest",
+                                                  [PAGE_LIST_SLOWEST] = "slowest",
+                                                  [PAGE_LIST_ERRORS] = "errors"};
+
+const unsigned page_query_ranges[PAGE_QUERY_RANGES] = {5, 15, 60};
+
 /*
  * Decodes application/x-www-form-urlencoded text (URL Standard, section 5.1). Returns false where
  * it does not fit, an escape is none, or a NUL would end the text early.
@@ -35,14 +42,13 @@ static bool decode(char out[PIECE_MAX], const char *at, size_t len)
 
 static bool set_minutes(struct page_query *query, const char *value)
 {
-    static const unsigned ranges[] = {5, 15, 60};
     uint64_t minutes;
 
     if (text_parse_uint(text_of(value), &minutes) != 0)
         return false;
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        if (minutes == ranges[i]) {
-            query->minutes = ranges[i];
+    for (int i = 0; i < PAGE_QUERY_RANGES; i++) {
+        if (minutes == page_query_ranges[i]) {
+            query->minutes = page_query_ranges[i];
             return true;
         }
     }
@@ -51,13 +57,8 @@ static bool set_minutes(struct page_query *query, const char *value)
 
 static bool set_list(struct page_query *query, const char *value)
 {
-    static const char *const names[] = {[PAGE_LIST_NONE] = "",
-                                        [PAGE_LIST_LATEST] = "latest",
-                                        [PAGE_LIST_SLOWEST] = "slowest",
-                                        [PAGE_LIST_ERRORS] = "errors"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(value, names[i]) == 0) {
+    for (int i = 0; i < PAGE_LISTS; i++) {
+        if (strcmp(value, page_query_lists[i]) == 0) {
             query->list = (enum page_list)i;
             return true;
         }

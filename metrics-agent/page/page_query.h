@@ -1,7 +1,7 @@
 /*
  * A request to the page, and its answer.
  *
- *   /                         the document: verdict, figures, the way to the traces
+ *   /                         the document: verdict, figures, links to the traces
  *   /?minutes=5|15|60         the same over another range
  *   /?by=latest|slowest|errors[&find=TEXT]   with a list of traces
  *   /?find=TEXT               a trace id, a request id, or a part of a path or name, or a status
@@ -25,10 +25,22 @@ enum {
     PAGE_LIST_MAX = 50,  /* traces of a list */
 };
 
-enum page_list { PAGE_LIST_NONE, PAGE_LIST_LATEST, PAGE_LIST_SLOWEST, PAGE_LIST_ERRORS };
+enum page_list {
+    PAGE_LIST_NONE,
+    PAGE_LIST_LATEST,
+    PAGE_LIST_SLOWEST,
+    PAGE_LIST_ERRORS,
+    PAGE_LISTS
+};
+
+enum { PAGE_QUERY_RANGES = 3 };
+
+/* What `by` and `minutes` can be; "" for no list. */
+extern const char *const page_query_lists[PAGE_LISTS];
+extern const unsigned page_query_ranges[PAGE_QUERY_RANGES];
 
 struct page_query {
-    unsigned minutes; /* 5, 15 or 60 */
+    unsigned minutes; /* one of page_query_ranges */
     enum page_list list;
     char find[PAGE_FIND_MAX];  /* "" for nothing */
     char trace[PAGE_FIND_MAX]; /* "" for none */

@@ -11,4 +11,7 @@
 /* The list that the query asks for is marked, and what it looks for stands in the form. */
 void page_search_write(struct html *html, const struct page_query *query);
 
+/* The section without traces: none are asked for, or `why` (else NULL) says why there are none. */
+void page_search_section(struct html *html, const struct page_query *query, const char *why);
+
 #endif

@@ -7,9 +7,9 @@
  *   - div.scroll > table.traces: tr.failed; td.when, th.name > a, td.status, td.number, td.bars,
  *     td.message; span.aside for remarks;
  *   - h3 > a.permalink, p.summary, p.command > code, div.scroll > table.waterfall with the rows
- *       tr.span#span-ID (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots,
- * for text browsers), p.notice, p.message (an error's), details > summary, dl; td.status,
- *         td.number, td.bars
+ *       tr.span#span-ID (.failed): th.name.dN, N the depth from 0 to 16, holding span.depth (dots
+ *         for text browsers), p.notice, p.message (an error's), details > summary, dl;
+ *         td.status, td.number, td.bars
  *       tr.log, tr.event (.warning, .error): td.dN with span.level, span.logger, details
  *       tr.folded: td.dN
  *     and p.more for what is left out, p.aside.

@@ -1,6 +1,7 @@
 #include "metrics-agent/page/page_waterfall.h"
 
 #include "metrics-agent/page/page_markup.h"
+#include "view/figure.h"
 #include "view/view_text.h"
 #include "view/view_walk.h"
 
@@ -231,9 +232,8 @@ static void write_left_out(struct html *html, uint64_t count, const char *what)
 {
     if (count == 0)
         return;
-    html_raw(html, "<p class=\"more\">and ");
-    page_markup_count(html, count);
-    html_format(html, " more %s</p>", what);
+    html_format(html, "<p class=\"more\">and %s more %s</p>", figure_count((double)count).text,
+                what);
 }
 
 static void write_foot(const struct waterfall *w)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum http_cache_kind { HTTP_CACHE_DOCUMENT, HTTP_CACHE_LIVE, HTTP_CACHE_WAY, HTTP_CACHE_KINDS };
+enum http_cache_kind { HTTP_CACHE_DOCUMENT, HTTP_CACHE_LIVE, HTTP_CACHE_SEARCH, HTTP_CACHE_KINDS };
 
 enum { HTTP_CACHE_RANGES = 3 };
 

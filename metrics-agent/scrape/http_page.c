@@ -70,13 +70,12 @@ void http_page_close(struct http_page *server)
     free(server);
 }
 
-struct http_page_request *http_page_begin(struct http_page *server, const char *uri)
+struct http_page_request *http_page_begin(const char *uri)
 {
     const size_t path = strcspn(uri, "?");
     const char *const text = uri[path] == '?' ? uri + path + 1 : "";
     const size_t len = strlen(text);
 
-    (void)server;
     for (int i = 0; i < ROUTES; i++) {
         struct http_page_request *request;
 
@@ -170,11 +169,11 @@ static char *make_text(struct http_page *server, enum http_cache_kind kind,
         return page_document(server->page, query, NULL, len);
     case HTTP_CACHE_LIVE:
         return page_main(server->page, query, len);
-    case HTTP_CACHE_WAY:
+    case HTTP_CACHE_SEARCH:
     case HTTP_CACHE_KINDS:
         break;
     }
-    return page_way_to_traces(query, len);
+    return page_no_traces(query, NULL, len);
 }
 
 /* The text of this kind, from the cache or made now; NULL if it can't be made. */
@@ -276,11 +275,10 @@ static enum MHD_Result send_section(struct http_page *server,
 {
     char *text;
 
-    if (request->query.part) {
+    if (request->query.part)
         text = strndup(section, len);
-    } else {
+    else
         text = page_document(server->page, &request->query, section, &len);
-    }
     return send_html(server, connection, status, text, len);
 }
 
@@ -289,7 +287,7 @@ static enum MHD_Result send_no_traces(struct http_page *server,
                                       struct MHD_Connection *connection, const char *why)
 {
     size_t len = 0;
-    char *const section = page_no_traces(why, &len);
+    char *const section = page_no_traces(&request->query, why, &len);
     enum MHD_Result result;
 
     if (section == NULL)
@@ -336,7 +334,8 @@ static enum MHD_Result send_document(struct http_page *server, struct http_page_
 {
     if (page_query_wants_traces(&request->query))
         return send_traces(server, request, connection);
-    return send_same(server, connection, request->query.part ? HTTP_CACHE_WAY : HTTP_CACHE_DOCUMENT,
+    return send_same(server, connection,
+                     request->query.part ? HTTP_CACHE_SEARCH : HTTP_CACHE_DOCUMENT,
                      &request->query);
 }
 

@@ -32,7 +32,7 @@ struct http_page *http_page_open(struct page *page, const char *listen);
 void http_page_close(struct http_page *server);
 
 /* A request for this URI, as it came. NULL if it is none for the page, or memory runs out. */
-struct http_page_request *http_page_begin(struct http_page *server, const char *uri);
+struct http_page_request *http_page_begin(const char *uri);
 
 /* Answers it, or suspends the connection; is called again then. As an MHD_AccessHandlerCallback. */
 enum MHD_Result http_page_handle(struct http_page *server, struct http_page_request *request,

@@ -32,8 +32,10 @@ static bool add_safety(struct MHD_Response *response)
     return true;
 }
 
-enum MHD_Result http_send_page(struct MHD_Connection *connection, unsigned status,
-                               struct MHD_Response *response, const char *type, const char *caching)
+/* Sends the response, which it takes, with `caching` as its Cache-Control. */
+static enum MHD_Result send_safely(struct MHD_Connection *connection, unsigned status,
+                                   struct MHD_Response *response, const char *type,
+                                   const char *caching)
 {
     if (response == NULL)
         return MHD_NO;
@@ -47,8 +49,8 @@ enum MHD_Result http_send_page(struct MHD_Connection *connection, unsigned statu
 enum MHD_Result http_send_refusal(struct MHD_Connection *connection, unsigned status,
                                   const char *why)
 {
-    return http_send_page(connection, status, http_answer_json("detail", why),
-                          http_answer_json_type, "no-store");
+    return send_safely(connection, status, http_answer_json("detail", why), http_answer_json_type,
+                       "no-store");
 }
 
 static bool add_retry(struct MHD_Response *response)
@@ -67,8 +69,8 @@ enum MHD_Result http_send_busy(struct MHD_Connection *connection, const char *wh
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return http_send_page(connection, MHD_HTTP_SERVICE_UNAVAILABLE, response, http_answer_json_type,
-                          "no-store");
+    return send_safely(connection, MHD_HTTP_SERVICE_UNAVAILABLE, response, http_answer_json_type,
+                       "no-store");
 }
 
 const char *http_send_header(struct MHD_Connection *connection, const char *name)
@@ -88,7 +90,7 @@ enum MHD_Result http_send_html(struct MHD_Connection *connection, unsigned statu
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return http_send_page(connection, status, response, html_type, "no-store");
+    return send_safely(connection, status, response, html_type, "no-store");
 }
 
 /* RFC 9110, section 13.1.2: a list of tags, weak ones too, or any. */
@@ -138,6 +140,6 @@ enum MHD_Result http_send_asset(struct MHD_Connection *connection, const char *p
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return http_send_page(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
-                          known ? NULL : asset.type, "public, max-age=31536000, immutable");
+    return send_safely(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
+                       known ? NULL : asset.type, "public, max-age=31536000, immutable");
 }

@@ -11,11 +11,6 @@
 /* A header of the request, or NULL. */
 const char *http_send_header(struct MHD_Connection *connection, const char *name);
 
-/* Sends the response, which it takes, with `caching` as its Cache-Control. */
-enum MHD_Result http_send_page(struct MHD_Connection *connection, unsigned status,
-                               struct MHD_Response *response, const char *type,
-                               const char *caching);
-
 /* {"detail":"<why>"} */
 enum MHD_Result http_send_refusal(struct MHD_Connection *connection, unsigned status,
                                   const char *why);

@@ -153,7 +153,7 @@ static void *request_begun(void *context, const char *uri, struct MHD_Connection
     struct http_server *server = context;
 
     (void)connection;
-    return server->page != NULL ? http_page_begin(server->page, uri) : NULL;
+    return server->page != NULL ? http_page_begin(uri) : NULL;
 }
 
 static void request_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -178,21 +178,21 @@ static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned s
 
 static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Connection *connection)
 {
-    struct http_answer page = {.text = NULL};
+    struct http_answer answer = {.text = NULL};
     char reason[HTTP_SERVER_REASON_MAX];
     struct MHD_Response *response;
     bool packed = false;
 
     if (server->metrics(server->context,
-                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"), &page,
+                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"), &answer,
                         reason) != 0)
         return answer_json(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "detail", reason);
     if (http_answer_accepts_gzip(
             MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding")))
-        packed = http_answer_pack(&page);
-    response = MHD_create_response_from_buffer(page.length, page.text, MHD_RESPMEM_MUST_FREE);
+        packed = http_answer_pack(&answer);
+    response = MHD_create_response_from_buffer(answer.length, answer.text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
-        free(page.text);
+        free(answer.text);
         return MHD_NO;
     }
     if ((packed && !http_answer_add(response, "Content-Encoding", "gzip")) ||
@@ -200,7 +200,7 @@ static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Con
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return http_answer_send(connection, MHD_HTTP_OK, response, page.content_type);
+    return http_answer_send(connection, MHD_HTTP_OK, response, answer.content_type);
 }
 
 static enum MHD_Result answer_health(struct http_server *server, struct MHD_Connection *connection)

@@ -21,7 +21,7 @@ enum {
  * Makes the text that /metrics answers a request with this Accept header (NULL for none). Returns
  * 0, or -1 with one line in `reason`: the answer is then 503.
  */
-typedef int http_server_metrics(void *context, const char *accept, struct http_answer *page,
+typedef int http_server_metrics(void *context, const char *accept, struct http_answer *answer,
                                 char reason[HTTP_SERVER_REASON_MAX]);
 
 /* What GET /healthz answers as 503, one line; NULL while all is well. */

@@ -62,7 +62,8 @@ static void ask_for_counts(struct scraper *s)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&s->lock);
-    while (s->answered < question && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+    while (s->answered < question &&
+           pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &until) == 0)
         ;
     (void)pthread_mutex_unlock(&s->lock);
 }
@@ -76,7 +77,7 @@ static int read_step(struct scraper *s)
     return result < 0 ? -1 : 0;
 }
 
-static int page_of_metrics(void *context, const char *accept, struct http_answer *page,
+static int text_of_metrics(void *context, const char *accept, struct http_answer *answer,
                            char reason[HTTP_SERVER_REASON_MAX])
 {
     struct exposition_choice choice = exposition_negotiate(accept);
@@ -96,7 +97,7 @@ static int page_of_metrics(void *context, const char *accept, struct http_answer
         (void)snprintf(reason, HTTP_SERVER_REASON_MAX, "the metrics file can't be read now");
         return -1;
     }
-    *page = (struct http_answer){
+    *answer = (struct http_answer){
         .text = out.text, .length = out.len, .content_type = choice.content_type};
     return 0;
 }
@@ -202,27 +203,17 @@ static int start_thread(struct scraper *s)
 /* Returns 0, or an error number. */
 static int add_page(struct scraper *s)
 {
-    const struct page_settings settings = {.run_dir = s->settings.run_dir,
-                                           .spool_dir = s->settings.spool_dir};
-
     if (s->settings.page == AGENT_PAGE_OFF ||
         (s->settings.page == AGENT_PAGE_LOCAL && !http_server_is_local(s->http)))
         return 0;
-    s->page = page_open(&settings);
+    s->page = page_open(s->settings.run_dir, s->settings.spool_dir);
     return s->page != NULL && http_server_add_page(s->http, s->page) == 0 ? 0 : ENOMEM;
 }
 
 static int init_lock(struct scraper *s)
 {
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
+    const int error = pthread_cond_init(&s->changed, NULL);
 
-    if (error != 0)
-        return error;
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (error == 0)
-        error = pthread_cond_init(&s->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
     return error == 0 ? pthread_mutex_init(&s->lock, NULL) : error;
 }
 
@@ -249,7 +240,7 @@ struct scraper *scraper_start(const struct scraper_settings *settings,
         s->reader = metrics_reader_open(settings->run_dir);
         if (s->stop_fd >= 0 && s->reader != NULL) {
             s->http =
-                http_server_open(settings->listen, page_of_metrics, problem_of_agent, s, reason);
+                http_server_open(settings->listen, text_of_metrics, problem_of_agent, s, reason);
             if (s->http == NULL) {
                 release(s);
                 return NULL;

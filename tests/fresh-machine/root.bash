@@ -38,9 +38,7 @@ root_make() {
     local suite=$1 tarball=$2 mirror
     mkdir -p "$cache"
     root_made=$(mktemp -d "$cache/fresh.XXXXXX")
-    # Where this machine gets its own packages from serves the new one too.
-    mirror=$(sed -nE 's|^URIs: *([^ ]+/debian/?)( .*)?$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]+/debian/?) .*|\2|p' \
-        /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1) || true
+    mirror=$("$root/tests/tools/debian-mirror")
     if ! with_progress "making a $suite root file system (once)" "$cache/fresh.log" debootstrap --variant=minbase \
         --include=git,make,ca-certificates "$suite" "$root_made/root" ${mirror:+"$mirror"}; then
         tail -n 20 "$cache/fresh.log"

@@ -19,7 +19,7 @@ common_setup() {
     done
     cd "$BATS_TEST_TMPDIR" || return 1
     mkdir run spool
-    AGENT_PID='' SINK_PID='' WRITERS=()
+    AGENT_PID='' SINK_PID='' POLL_PID='' WRITERS=()
     AGENT_PORT='' SINK_PORT='' ENVIRONMENT=() PREFIX=()
     : >written
     : >agent.log
@@ -27,7 +27,7 @@ common_setup() {
 
 common_teardown() {
     local pid
-    for pid in $AGENT_PID $SINK_PID "${WRITERS[@]}"; do
+    for pid in $AGENT_PID $SINK_PID $POLL_PID "${WRITERS[@]}"; do
         kill -CONT "$pid" 2>/dev/null || true
         kill -9 "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
@@ -120,6 +120,25 @@ kill_agent() {
     kill "-$1" "$AGENT_PID"
     wait "$AGENT_PID" 2>/dev/null || [ "$1" = 9 ]
     AGENT_PID=''
+}
+
+# begin_scrapes [PATH]: one every 50 ms.
+begin_scrapes() {
+    python3 "$ROOT/tests/tools/scrape_every.py" --port "$AGENT_PORT" --path "${1:-/metrics}" \
+        --started scraping >scrapes 3>&- &
+    POLL_PID=$!
+    until_true 10 test -e scraping
+    rm scraping
+}
+
+# end_scrapes WHAT: all were answered, within BOUND_MS.
+end_scrapes() {
+    kill "$POLL_PID"
+    wait "$POLL_PID"
+    POLL_PID=''
+    echo "# $1: $(cat scrapes)" >&3
+    jq -e --argjson bound "$BOUND_MS" '.answers.none == 0 and (.answers | add) >= 20 and
+        .slowest_ms < $bound and .up_ms < $bound' scrapes
 }
 
 # start_writer OUT ARGUMENT...: spool_write in the background; its pid is in WRITER.

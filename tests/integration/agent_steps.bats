@@ -11,28 +11,8 @@ BOUND_MS=2000
 setup() { common_setup; }
 
 teardown() {
-    [ -z "${POLL_PID:-}" ] || kill -9 "$POLL_PID" 2>/dev/null || true
     common_teardown
     umount -l spool 2>/dev/null || true
-}
-
-# begin_scrapes [PATH]: one every 50 ms.
-begin_scrapes() {
-    python3 "$ROOT/tests/tools/scrape_every.py" --port "$AGENT_PORT" --path "${1:-/metrics}" \
-        --started scraping >scrapes 3>&- &
-    POLL_PID=$!
-    until_true 10 test -e scraping
-    rm scraping
-}
-
-# end_scrapes WHAT: all were answered, and in time.
-end_scrapes() {
-    kill "$POLL_PID"
-    wait "$POLL_PID"
-    POLL_PID=''
-    echo "# $1: $(cat scrapes)" >&3
-    jq -e --argjson bound "$BOUND_MS" '.answers.none == 0 and (.answers | add) >= 20 and
-        .slowest_ms < $bound and .up_ms < $bound' scrapes
 }
 
 # one_line FILE NAME: a sealed segment, or the active file, of one span.

@@ -10,7 +10,6 @@ BOUND_MS=2000
 setup() { common_setup; }
 
 teardown() {
-    [ -z "${POLL_PID:-}" ] || kill -9 "$POLL_PID" 2>/dev/null || true
     [ -z "${OPEN_PID:-}" ] || kill -9 "$OPEN_PID" 2>/dev/null || true
     common_teardown
 }
@@ -19,25 +18,6 @@ teardown() {
 ask() {
     rm -f body
     STATUS=$(curl -s -m 30 -o body -w '%{http_code}' "http://127.0.0.1:$AGENT_PORT$1")
-}
-
-# begin_scrapes [PATH]: one every 50 ms.
-begin_scrapes() {
-    python3 "$ROOT/tests/tools/scrape_every.py" --port "$AGENT_PORT" --path "${1:-/metrics}" \
-        --started scraping >scrapes 3>&- &
-    POLL_PID=$!
-    until_true 10 test -e scraping
-    rm scraping
-}
-
-# end_scrapes WHAT: all were answered, and in time.
-end_scrapes() {
-    kill "$POLL_PID"
-    wait "$POLL_PID"
-    POLL_PID=''
-    echo "# $1: $(cat scrapes)" >&3
-    jq -e --argjson bound "$BOUND_MS" '.answers.none == 0 and (.answers | add) >= 20 and
-        .slowest_ms < $bound and .up_ms < $bound' scrapes
 }
 
 # What the agent opens a moment after its start is not the page's.
@@ -91,11 +71,13 @@ pages_open() {
 
 @test "told to end while pages wait: at once, and all of them are answered" {
     start_agent
-    python3 "$ROOT/tests/tools/page_open.py" --port "$AGENT_PORT" --pages 8 --seconds 4 >open 3>&- &
+    python3 "$ROOT/tests/tools/page_open.py" --port "$AGENT_PORT" --pages 8 --seconds 120 \
+        --waiting waiting >open 3>&- &
     OPEN_PID=$!
-    sleep 1
+    until_true 60 test -e waiting
     kill_agent TERM
-    wait "$OPEN_PID" || true
+    kill "$OPEN_PID"
+    wait "$OPEN_PID"
     OPEN_PID=''
     cat open
     jq -e '.answers >= 8 and .failed == 0' open
@@ -155,6 +137,13 @@ start_with_slow_disk() {
     start_agent
 }
 
+looker_is_there() { [ "$(threads)" -ge 3 ]; }
+
+# refused COUNT: so many of the files more.* say that too many ask.
+refused() {
+    [ "$(grep -ls 'Too many ask' more.* | wc -l)" -eq "$1" ] && [ "$(grep -l 503 code.* | wc -l)" -eq "$1" ]
+}
+
 @test "a disk that hangs holds the looker alone: who asks for traces is told so, others are answered" {
     start_with_slow_disk SLOW_BESIDE=1
     "$TOOL" spool traces a 3 1 >>written
@@ -162,26 +151,30 @@ start_with_slow_disk() {
     curl -s -m 60 -o first -w '%{http_code}' "http://127.0.0.1:$AGENT_PORT/?by=latest" >first.status &
     OPEN_PID=$!
     begin_scrapes
-    sleep 3
+    until_true 20 looker_is_there
     ask /
     [ "$STATUS" = 200 ]
     ask /live
     [ "$STATUS" = 200 ]
-    end_scrapes "a hung disk"
     wait "$OPEN_PID"
     OPEN_PID=''
+    end_scrapes "a hung disk"
     [ "$(cat first.status)" = 503 ]
     grep -q 'has not been read within 10 seconds' first
     # The whole page is there besides.
     grep -q '<section id="verdict"' first
-    # While it is stuck four wait, and the fifth is told to come again.
-    for i in 1 2 3 4; do
-        curl -s -m 60 -o "more.$i" "http://127.0.0.1:$AGENT_PORT/?part=traces&find=$i" &
+    # While it is stuck four wait; two more are told to come again, and have the form to do so.
+    for i in 1 2 3 4 5 6; do
+        curl -s -m 60 -o "more.$i" -w '%{http_code}' \
+            "http://127.0.0.1:$AGENT_PORT/?part=traces&find=$i" >"code.$i" &
     done
-    sleep 1
-    ask '/?part=traces&find=5'
-    [ "$STATUS" = 503 ]
-    grep -q 'Too many ask' body
+    until_true 20 refused 2
+    for i in 1 2 3 4 5 6; do
+        grep -qs 'Too many ask' "more.$i" || continue
+        [ "$(cat "code.$i")" = 503 ]
+        grep -q "id=\"find\".* value=\"$i\"" "more.$i"
+        /usr/bin/python3 "$ROOT/tests/tools/page_check.py" <"more.$i" >/dev/null
+    done
     # It ends all the same, long before the disk answers.
     local began=$SECONDS
     kill_agent TERM
@@ -209,6 +202,14 @@ page_says() {
     grep -q "$1" body
 }
 
+# sequence: the number of the page's sample.
+sequence() {
+    ask /
+    grep -oE 'data-sequence="[0-9]+' body | grep -oE '[0-9]+$'
+}
+
+sampled_since() { [ "$(sequence)" -gt "$1" ]; }
+
 page_is_well() {
     ask /
     [ "$STATUS" = 200 ] && ! grep -q 'waited for a disk' body
@@ -227,14 +228,20 @@ page_is_well() {
     begin_scrapes /
     cp run/metrics.mmap copy
     mv copy run/metrics.mmap
-    sleep 1
+    until_true 40 sampled_since "$(sequence)"
     head -c 5000 run/metrics.mmap >run/cut
     mv run/cut run/metrics.mmap
-    sleep 6
+    until_true 40 sampled_since "$(sequence)"
     truncate -s 100 run/metrics.mmap
-    sleep 6
+    until_true 40 sampled_since "$(sequence)"
     end_scrapes "/ while the metrics file is exchanged"
     kill -0 "$AGENT_PID"
+}
+
+resident_at_most() {
+    local now
+    read -r now _ < <(resident "$AGENT_PID")
+    [ "$now" -le "$1" ]
 }
 
 @test "10,000 requests of all routes: memory is given back" {
@@ -253,10 +260,9 @@ for i in range(10000):
     answer.read()
     assert answer.status in (200, 400, 404), (paths[i % len(paths)], answer.status)
 END
-    sleep 2
-    read -r after _ < <(resident "$AGENT_PID")
-    echo "# resident before $before KiB, after $after KiB" >&3
     case $BUILD in */asan*) return 0 ;; esac
     # Exact figures: docs/benchmarks.md. This is what a leak of a page a request would be beyond.
-    [ "$after" -le 32768 ]
+    until_true 30 resident_at_most 32768
+    read -r after _ < <(resident "$AGENT_PID")
+    echo "# resident before $before KiB, after $after KiB" >&3
 }

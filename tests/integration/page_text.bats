@@ -48,7 +48,7 @@ Pipeline
 Chaos and breaker
 END
     # What a chart shows stands in a table, too, and so does each process.
-    grep -qE '75 s ago|25 s ago' <<<"$SEEN"
+    grep -qE '1m 15s ago|25 s ago' <<<"$SEEN"
     [ "$(grep -cE '^ *[0-9]+ +(microtrace|analyze)[^ ]* +(busy|idle)' <<<"$SEEN")" -ge 1 ]
     # No button that does nothing without a script.
     refute grep -qE 'Pause|Keys|Copy' <<<"$SEEN"

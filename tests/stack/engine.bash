@@ -55,10 +55,7 @@ engine_base_image() {
     if [ ! -s "$tarball" ]; then
         mkdir -p "$cache"
         made=$(mktemp -d "$cache/base.XXXXXX")
-        # Where this machine gets its own packages from serves the image too.
-        mirror=$(sed -nE 's|^URIs: *([^ ]+/debian/?)( .*)?$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]+/debian/?) .*|\2|p' \
-            /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-            head -n 1) || true
+        mirror=$(tests/tools/debian-mirror)
         if ! with_progress "making a $suite base image (once)" "$cache/base.log" \
             debootstrap --variant=minbase "$suite" "$made/root" ${mirror:+"$mirror"}; then
             tail -n 20 "$cache/base.log"

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Many pages open at the same time, each with a long poll (/live) all the while.
 
-    page_open.py --port N [--pages N] [--seconds S] [--leave]
+    page_open.py --port N [--pages N] [--seconds S] [--leave] [--waiting FILE]
 
 Each page asks again for the next sample when it has an answer. With --leave none waits for its
-answer: it closes its connection, and comes back with a new one. Prints one line as JSON: how many
-answers there were, how many of them were not 200, how many connections were refused or broken, how
-many of the pages waited for a sample at the same time at the most, and the number of the last one.
+answer: it closes its connection, and comes back with a new one. FILE is made when all of them have
+waited for a second. SIGTERM ends it once those that wait have their answers. Prints one line as
+JSON: how many answers there were, how many of them were not 200, how many connections were refused
+or broken, how many of the pages waited for a sample at the same time at the most, and the number of
+the last one.
 """
 import argparse
 import http.client
@@ -14,6 +16,7 @@ import json
 import re
 import resource
 import selectors
+import signal
 import socket
 import time
 
@@ -80,7 +83,8 @@ class Page:
 
 class World:
     def __init__(self, arguments):
-        self.port, self.leave = arguments.port, arguments.leave
+        self.port, self.leave, self.waiting = arguments.port, arguments.leave, arguments.waiting
+        self.ending = False
         self.sequence = sequence(arguments.port)
         self.answers = self.failed = self.broken = self.most = 0
         self.selector = selectors.DefaultSelector()
@@ -89,14 +93,21 @@ class World:
     def run(self, seconds):
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
+            if self.ending and all(page.socket is None for page in self.pages):
+                return
             for page in self.pages:
-                if page.socket is None and page.due <= now:
+                if page.socket is None and page.due <= now and not self.ending:
                     page.ask(now)
             for key, _ in self.selector.select(0.05):
                 key.data.read(time.monotonic())
-            self.most = max(self.most, sum(page.socket is not None and
-                                           time.monotonic() - page.asked > 1
-                                           for page in self.pages))
+            waiting = sum(page.socket is not None and time.monotonic() - page.asked > 1
+                          for page in self.pages)
+            self.most = max(self.most, waiting)
+            if self.waiting and waiting == len(self.pages):
+                open(self.waiting, "w", encoding="utf-8").close()
+
+    def end(self, *_):
+        self.ending = True
 
 
 def main():
@@ -105,10 +116,12 @@ def main():
     arguments.add_argument("--pages", type=int, default=1)
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--leave", action="store_true")
+    arguments.add_argument("--waiting")
     arguments = arguments.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     world = World(arguments)
+    signal.signal(signal.SIGTERM, world.end)
     world.run(arguments.seconds)
     print(json.dumps({"answers": world.answers, "failed": world.failed, "broken": world.broken,
                       "waited": world.most, "sequence": world.sequence}))

@@ -6,6 +6,7 @@
 #define TESTS_UNIT_PAGE_FIXTURE_H
 
 #include "metrics-agent/page/page_overview.h"
+#include "metrics-agent/page/page_search.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -312,8 +313,8 @@ static inline void page_fixture_fill(struct page_fixture *f, enum page_fixture_k
 static inline bool page_fixture_render(struct html *html, const struct page_fixture *f)
 {
     page_overview_begin(html, &f->query);
-    page_overview_write(html, &f->query, &f->overview, &f->verdict, &f->agent);
-    page_overview_traces(html, &f->query);
+    page_overview_write(html, &f->overview, &f->verdict, &f->agent);
+    page_search_section(html, &f->query, NULL);
     page_overview_end(html, &f->agent);
     return !html->full;
 }

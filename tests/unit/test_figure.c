@@ -1,7 +1,7 @@
 /* Goal: a figure on the page has its unit, is not more exact than it is true, and fits its room. */
 #include "tests/unit/unit.h"
 
-#include "metrics-agent/page/figure.h"
+#include "view/figure.h"
 
 #include <float.h>
 #include <math.h>
@@ -29,9 +29,11 @@ static void seconds(void **state)
     assert_string_equal(figure_seconds(0.0015).text, "1.5 ms");
     assert_string_equal(figure_seconds(0.25).text, "250 ms");
     assert_string_equal(figure_seconds(0.9996).text, "1 s");
-    assert_string_equal(figure_seconds(43.2).text, "43 s");
-    assert_string_equal(figure_seconds(123).text, "2 min 3 s");
-    assert_string_equal(figure_seconds(18420).text, "5 h 7 min");
+    assert_string_equal(figure_seconds(43.2).text, "43.2 s");
+    assert_string_equal(figure_seconds(123).text, "2m 03s");
+    assert_string_equal(figure_seconds(18420).text, "5h 07m");
+    assert_string_equal(figure_seconds(10).text, "10 s");
+    assert_string_equal(figure_seconds(100).text, "1m 40s");
     assert_string_equal(figure_seconds(12 * 86400.0).text, "12 days");
     assert_string_equal(figure_seconds(NAN).text, "\u2013");
 }

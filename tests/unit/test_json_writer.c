@@ -41,8 +41,7 @@ static void commas_stand_between_siblings_only(void **state)
     json_writer_end_object(&w);
     json_writer_null(&w);
     json_writer_end_array(&w);
-    json_writer_key(&w, "b");
-    json_writer_bool(&w, true);
+    json_writer_key_bool(&w, "b", true);
     json_writer_key(&w, "c");
     json_writer_raw_value(&w, "[1]", 3);
     json_writer_end_object(&w);

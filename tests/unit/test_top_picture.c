@@ -136,6 +136,26 @@ static void test_a_picture_without_end_has_all(void **state)
     assert_true(shows("busy          -"));
 }
 
+/* Whatever it is: records of one signal are seen although of the others nothing is known. */
+static void test_what_waits_is_that_of_all_signals(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SPOOL_SIGNALS; i++) {
+        fill();
+        for (int k = 0; k < SPOOL_SIGNALS; k++)
+            fill_line(&overview.signals[k].backlogs, k == i ? 1 : NAN);
+        overview.signals[i].known = true;
+        overview.signals[i].backlog = 30;
+        overview.signals[i].oldest_s = 12;
+        draw((struct top_picture_options){.width = 103});
+        assert_true(shows("waits to send 30 records, 12 s"));
+        for (size_t n = 0; n < picture.count; n++) {
+            if (strncmp(picture.lines[n].text, "waits to send", 13) == 0)
+                assert_int_equal(picture.lines[n].text[strlen(picture.lines[n].text) - 1], '#');
+        }
+    }
+}
+
 static const char *first_route(enum top_picture_sort sort)
 {
     fill();
@@ -218,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_fits_every_screen),
         cmocka_unit_test(test_a_picture_without_end_has_all),
+        cmocka_unit_test(test_what_waits_is_that_of_all_signals),
         cmocka_unit_test(test_routes_are_sorted),
         cmocka_unit_test(test_a_small_screen_has_what_matters),
         cmocka_unit_test(test_figures),

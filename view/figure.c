@@ -1,9 +1,16 @@
-#include "metrics-agent/page/figure.h"
+#include "view/figure.h"
 
+#include "lib/base/clock.h"
+#include "view/view_text.h"
+
+#include <assert.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { LONGEST_S = 1 << 30 /* of which the nanoseconds have room in 64 bits */ };
 
 static const struct figure unknown = {"\u2013"};
 
@@ -52,42 +59,26 @@ struct figure figure_count(double value)
     return figure;
 }
 
-static struct figure two_units(double value, unsigned parts, const char *unit, const char *part)
-{
-    const double whole = floor(round(value) / parts), rest = fmod(round(value), parts);
-    struct figure figure;
-
-    if (rest > 0)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.0f %s %.0f %s", whole, unit, rest,
-                       part);
-    else
-        (void)snprintf(figure.text, sizeof(figure.text), "%.0f %s", whole, unit);
-    return figure;
-}
-
 struct figure figure_seconds(double seconds)
 {
     struct figure figure;
+    char *unit, *end;
 
+    static_assert(sizeof(figure.text) >= VIEW_TEXT_DURATION_MAX, "room for a duration");
     if (isnan(seconds))
         return unknown;
-    if (isinf(seconds))
+    if (isinf(seconds) && seconds > 0)
         return (struct figure){"for ever"};
     if (seconds <= 0)
         return (struct figure){"0 s"};
-    if (seconds < 0.0009995)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.0f \u00b5s", ceil(seconds * 1e6 - 0.5));
-    else if (seconds < 0.9995)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.*f ms", decimals(seconds * 1e3),
-                       seconds * 1e3);
-    else if (seconds < 119.5)
-        (void)snprintf(figure.text, sizeof(figure.text), "%.*f s", decimals(seconds), seconds);
-    else if (seconds < 3599.5)
-        return two_units(seconds, 60, "min", "s");
-    else if (seconds < 172800)
-        return two_units(seconds / 60, 60, "h", "min");
-    else
-        (void)snprintf(figure.text, sizeof(figure.text), "%.0f days", floor(seconds / 86400));
+    view_text_duration(figure.text, (uint64_t)(fmin(seconds, LONGEST_S) * CLOCK_NS_PER_S), true);
+    unit = strchr(figure.text, ' ');
+    if (unit == NULL || strchr(figure.text, '.') == NULL)
+        return figure;
+    for (end = unit; end[-1] == '0';)
+        end--;
+    end -= end[-1] == '.';
+    memmove(end, unit, strlen(unit) + 1);
     return figure;
 }
 
