@@ -244,7 +244,7 @@ END
     kill_agent 9
     "$TOOL" -r run -m run spool traces b 30 3 >>written
     start_agent
-    until_true 20 nothing_waits traces
+    until_true 60 nothing_waits traces
     sink_answers '{"mode":"status","status":503}'
     "$TOOL" -r run -m run spool traces c 30 3 >>written
     kill_agent 9
@@ -252,7 +252,7 @@ END
     until_true 10 backlog_is traces 30
     everywhere 150
     sink_answers '{}'
-    until_true 20 nothing_waits traces
+    until_true 60 nothing_waits traces
     everywhere 150
     jq -r 'select(.signal == "traces") | .record.spanId' dump | sort -u >received
     diff received shown
@@ -266,7 +266,7 @@ END
     start_sink
     KEEP=64M
     start_agent
-    until_true 20 nothing_waits traces
+    until_true 60 nothing_waits traces
     ask() { curl -s -m 20 -o section -w '%{http_code}' -G "http://127.0.0.1:$AGENT_PORT/" "$@"; }
     for what in by=latest by=slowest by=errors "find=/cart" "find=r-77" "trace=$SHOP" "trace=$HOSTILE" "find=<script>"; do
         code=$(ask -d part=traces --data-urlencode "$what")
