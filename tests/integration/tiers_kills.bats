@@ -63,7 +63,8 @@ killed_at_each() {
 @test "killed before any copy" { killed_at_each size 12 2; }
 @test "killed behind any copy" { killed_at_each size 0 2; }
 @test "killed before any opening" { killed_at_each open 12 20; }
-@test "killed in the middle of any write" { killed_at_each write 0 8; }
+# How often it writes depends on the machine: a busy one has taken 5 calls.
+@test "killed in the middle of any write" { killed_at_each write 0 4; }
 
 # What is kept takes the place of a segment that has a copy on the disk: each record is kept once.
 @test "killed behind any renaming or deletion of what is kept" {
