@@ -165,8 +165,8 @@ static void measure(struct history *h)
  * Whether what the counters have grown by is known: it is the file of the last look, or one so
  * young that all of it was counted since. Else its counters are where to begin from.
  */
-static bool is_same_file(struct history *h, const struct metrics_reader *reader,
-                         uint64_t monotonic_ns, uint64_t unix_ns)
+static bool growth_is_known(struct history *h, const struct metrics_reader *reader,
+                            uint64_t monotonic_ns, uint64_t unix_ns)
 {
     struct metrics_reader_info info;
     uint64_t age_ns;
@@ -192,13 +192,13 @@ static bool is_same_file(struct history *h, const struct metrics_reader *reader,
     return true;
 }
 
-static struct history_rows_look look_at(const struct history *h, bool same)
+static struct history_rows_look look_at(const struct history *h, bool known)
 {
     const uint64_t minute = minute_of(h->cell), last = minute_of(h->look_cell);
     struct history_rows_look look = {
-        .first_minute = minute, .minute = minute, .minutes = 1, .first = !same};
+        .first_minute = minute, .minute = minute, .minutes = 1, .first = !known};
 
-    if (!same || last >= minute)
+    if (!known || last >= minute)
         return look;
     look.new_minute = true;
     look.first_minute = last + 1;
@@ -212,7 +212,7 @@ void history_sample(struct history *h, const struct metrics_reader *reader, uint
                     uint64_t unix_ns)
 {
     struct history_rows_look look;
-    bool same;
+    bool known;
 
     h->sequence++;
     h->at_ns = unix_ns;
@@ -221,22 +221,22 @@ void history_sample(struct history *h, const struct metrics_reader *reader, uint
         forget_now(h, metrics_reader_problem(reader));
         return;
     }
-    same = is_same_file(h, reader, monotonic_ns, unix_ns);
-    look = look_at(h, same);
+    known = growth_is_known(h, reader, monotonic_ns, unix_ns);
+    look = look_at(h, known);
     history_read(h, reader, &look, &h->now);
-    history_processes(h, reader, monotonic_ns, !same);
+    history_processes(h, reader, monotonic_ns, !known);
     if (metrics_reader_lost(reader)) {
         forget_now(h, "the metrics file was truncated while it was read");
         return;
     }
     h->problem[0] = '\0';
-    if (same && monotonic_ns >= h->look_ns)
+    if (known && monotonic_ns >= h->look_ns)
         count(h, monotonic_ns - h->look_ns);
     measure(h);
     h->looks[minute_of(h->cell) % HISTORY_ROWS_MINUTES]++;
     for (int k = 0; k < HISTORY_COUNTS; k++) {
         /* While a dead process's slot is claimed, its death is not counted for a moment. */
-        if (k != HISTORY_DIED || !same || h->now.counts[k] > h->before[k])
+        if (k != HISTORY_DIED || !known || h->now.counts[k] > h->before[k])
             h->before[k] = h->now.counts[k];
     }
     h->look_cell = h->cell;
