@@ -6,30 +6,13 @@
  *                                              of KIND: other, or routes
  *        history_bench look DIR                times looks at it, by processor time
  */
+#include "http/http_families.h"
 #include "lib/base/clock.h"
-#include "lib/families.h"
 #include "lib/metrics/metrics.h"
 #include "tests/bench/measure.h"
 #include "view/history.h"
 
 #include <string.h>
-
-static const struct metrics_family_def requests_def = {
-    .name = "requests_total",
-    .help = "HTTP requests answered.",
-    .kind = METRICS_COUNTER,
-    .labels = {"method", "path", "status"},
-};
-
-static const struct metrics_family_def latency_def = {
-    .name = "request_latency_seconds",
-    .help = "Time from a request's arrival in a process to its answer.",
-    .unit = "seconds",
-    .kind = METRICS_HISTOGRAM,
-    .labels = {"method", "path"},
-    .bounds = families_latency_bounds,
-    .bound_count = FAMILIES_LATENCY_BOUNDS,
-};
 
 static const struct metrics_family_def other_def = {
     .name = "other_total",
@@ -43,8 +26,9 @@ static void fill(const char *dir, unsigned series, bool routes)
 {
     struct metrics *const metrics = metrics_open(dir, 2 * series + 1024); /* histograms are large */
     struct metrics_family *const counters =
-        metrics_declare(metrics, routes ? &requests_def : &other_def);
-    struct metrics_family *const histograms = metrics_declare(metrics, &latency_def);
+        metrics_declare(metrics, routes ? &http_families_table[HTTP_FAMILY_REQUESTS] : &other_def);
+    struct metrics_family *const histograms =
+        metrics_declare(metrics, &http_families_table[HTTP_FAMILY_LATENCY]);
     char path[32];
 
     for (unsigned i = 0; i < (routes ? series / 2 : series); i++) {

@@ -44,7 +44,7 @@ def watch(build, folder):
 
 
 def run(work, rounds, _seconds, builds):
-    tool = programs.compile_tool(work, "history_bench", "view.a")
+    tool = programs.compile_tool(work, "history_bench", "http.a", "view.a")
     rows = []
     for name, series, kind in CASES:
         folder = os.path.join(work, f"top-{series}-{kind}")
