@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ORPHANS_MAX = 1024, /* series whose family may still come */
-    SLACK = 1024,       /* records beyond the file's limits: processes that register at once */
-};
+enum { SLACK = 1024 }; /* records beyond the file's limits: processes that register at once */
 
 /* A series and its label values, each with its NUL, with the label text behind them. */
 struct series_node {
@@ -73,6 +70,19 @@ static void insert(struct metrics_reader_family **list, size_t count,
     list[at] = family;
 }
 
+static struct family_node *family_at(const struct metrics_catalog *catalog, uint64_t offset)
+{
+    struct metrics_reader_family key = {.record_offset = offset}, *pointer = &key;
+
+    if (catalog->family_count == 0)
+        return NULL;
+    struct metrics_reader_family **found =
+        bsearch(&pointer, catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset),
+                by_offset);
+
+    return found == NULL ? NULL : (struct family_node *)*found;
+}
+
 /* Returns 0 if it was added, 1 if it is not a valid family, -1 if memory runs out. */
 static int add_family(struct metrics_catalog *catalog, uint64_t offset, const void *record,
                       size_t length)
@@ -106,19 +116,6 @@ static int add_family(struct metrics_catalog *catalog, uint64_t offset, const vo
     insert(catalog->by_offset, catalog->family_count, &family->public, by_offset);
     catalog->family_count++;
     return 0;
-}
-
-static struct family_node *family_at(const struct metrics_catalog *catalog, uint64_t offset)
-{
-    struct metrics_reader_family key = {.record_offset = offset}, *pointer = &key;
-
-    if (catalog->family_count == 0)
-        return NULL;
-    struct metrics_reader_family **found =
-        bsearch(&pointer, catalog->by_offset, catalog->family_count, sizeof(*catalog->by_offset),
-                by_offset);
-
-    return found == NULL ? NULL : (struct family_node *)*found;
 }
 
 static size_t escape(char *to, const char *value)
@@ -197,15 +194,35 @@ static struct series_node *parse_series(const struct metrics_map *map,
     return series;
 }
 
-/* Returns 0, 1 if the record is bad, 2 if its family is not known, -1 if memory runs out. */
+/*
+ * The family whose record is at `offset`, as those of earlier calls. Returns 0, 1 if there is none,
+ * -1 if memory runs out.
+ */
+static int read_family(struct metrics_catalog *catalog, const struct metrics_map *map,
+                       uint64_t offset)
+{
+    _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
+
+    if (family_at(catalog, offset) != NULL)
+        return 0;
+    if (catalog->family_count >= map->at.max_families)
+        return 1;
+    size_t length = metrics_file_record(map, offset, METRICS_FILE_RECORD_FAMILY, record);
+
+    return length > 0 ? add_family(catalog, offset, record, length) : 1;
+}
+
+/* Returns 0, 1 if the record is bad, -1 if memory runs out. */
 static int add_series(struct metrics_catalog *catalog, const struct metrics_map *map,
                       uint64_t offset, const struct metrics_file_series *record)
 {
-    struct family_node *family = family_at(catalog, record->family_offset);
     bool bad;
 
-    if (family == NULL)
-        return 2;
+    /* The family stands in the index before its first series, but maybe behind this lap. */
+    int result = read_family(catalog, map, record->family_offset);
+    if (result != 0)
+        return result;
+    struct family_node *family = family_at(catalog, record->family_offset);
     if (family->public.series_count == family->room) {
         size_t room = family->room == 0 ? 16 : 2 * family->room;
         void *grown = realloc(family->series, room * sizeof(struct metrics_reader_series *));
@@ -253,18 +270,15 @@ static void sort_series(struct metrics_catalog *catalog, struct family_node *fam
     family->unsorted = false;
 }
 
-/* Returns 0, 1 if the record is bad, 2 if it is a series of no known family, -1 without memory. */
+/* Returns 0, 1 if the record is bad, -1 without memory. */
 static int read_record(struct metrics_catalog *catalog, const struct metrics_map *map,
                        uint64_t offset)
 {
     _Alignas(8) unsigned char record[METRICS_FILE_RECORD_MAX];
-    size_t length = metrics_file_record(map, offset, METRICS_FILE_RECORD_FAMILY, record);
+    size_t length = metrics_file_record(map, offset, METRICS_FILE_RECORD_SERIES, record);
 
-    if (length > 0)
-        return catalog->family_count < map->at.max_families
-                   ? add_family(catalog, offset, record, length)
-                   : 1;
-    length = metrics_file_record(map, offset, METRICS_FILE_RECORD_SERIES, record);
+    if (length == 0)
+        return read_family(catalog, map, offset);
     return length >= sizeof(struct metrics_file_series)
                ? add_series(catalog, map, offset, (const void *)record)
                : 1;
@@ -292,10 +306,6 @@ static int read_index(struct metrics_catalog *catalog, const struct metrics_map 
                 read_record(catalog, map, word & (((uint64_t)1 << METRICS_FILE_OFFSET_BITS) - 1));
         if (result < 0)
             return -1;
-        if (result == 2 && (!catalog->strict || catalog->lap_orphans < ORPHANS_MAX)) {
-            catalog->lap_orphans++;
-            continue;
-        }
         catalog->taken[catalog->at] = 1;
         catalog->records++;
         catalog->corrupt += result != 0;
@@ -303,41 +313,16 @@ static int read_index(struct metrics_catalog *catalog, const struct metrics_map 
     return 0;
 }
 
-/*
- * At the index's end. A series may stand before its family, or the family have come meanwhile: then
- * it takes another lap. Orphans are read again each time, so that of many most count as damage.
- * Returns whether this lap was the last one.
- */
-static bool end_lap(struct metrics_catalog *catalog)
-{
-    const bool grew = catalog->family_count != catalog->lap_families;
-    const bool again = catalog->lap_orphans > 0 &&
-                       (grew || (catalog->lap_orphans > ORPHANS_MAX && !catalog->strict));
-
-    catalog->strict = again && !grew;
-    if (!again)
-        catalog->orphans = catalog->lap_orphans;
-    catalog->lap_families = catalog->family_count;
-    catalog->lap_orphans = 0;
-    catalog->at = 0;
-    return !again;
-}
-
 int metrics_catalog_read(struct metrics_catalog *catalog, const struct metrics_map *map,
                          uint64_t buckets)
 {
-    bool whole = false;
-
     if (catalog->taken == NULL && (catalog->taken = calloc(map->at.buckets, 1)) == NULL)
         return -1;
-    while (!whole && buckets > 0) {
-        const uint64_t from = catalog->at;
-
-        if (read_index(catalog, map, buckets) < 0)
-            return -1;
-        buckets -= catalog->at - from;
-        whole = catalog->at == map->at.buckets && end_lap(catalog);
-    }
+    if (read_index(catalog, map, buckets) < 0)
+        return -1;
+    const bool whole = catalog->at == map->at.buckets;
+    if (whole)
+        catalog->at = 0;
     for (size_t i = 0; i < catalog->family_count; i++) {
         struct family_node *family = (struct family_node *)catalog->families[i];
         if (family->unsorted)

@@ -8,7 +8,6 @@
 #include "lib/metrics/file.h"
 #include "lib/metrics/reader.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +20,7 @@ struct metrics_catalog {
     size_t series_count;
     uint64_t records; /* that were read, good or not */
     size_t corrupt;   /* records that will never be read */
-    size_t orphans;   /* series whose family was not found in the last lap through the index */
-
-    /* The lap under way. */
-    uint64_t at; /* the next bucket */
-    size_t lap_orphans, lap_families;
-    bool strict; /* more orphans than can be are damage */
+    uint64_t at;      /* the next bucket of the lap under way */
 };
 
 /*

@@ -301,7 +301,7 @@ void metrics_reader_info(const struct metrics_reader *reader, struct metrics_rea
     *info = (struct metrics_reader_info){
         .file_size = reader->map.base == NULL ? 0 : reader->map.size,
         .series_count = reader->catalog.series_count,
-        .corrupt_records = reader->catalog.corrupt + reader->catalog.orphans,
+        .corrupt_records = reader->catalog.corrupt,
         .living = reader->living,
     };
     if (reader->map.base == NULL)

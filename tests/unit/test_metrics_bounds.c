@@ -106,7 +106,48 @@ static void test_reads_in_steps(void **state)
     metrics_reader_close(reader);
 }
 
-/* Series of no family cost a reader some reads each time, however many there are. */
+/* Declared behind a lap that is under way, with series before it: nothing of that is damage. */
+static void test_families_behind_the_lap(void **state)
+{
+    enum { FAMILIES = 16, SERIES = 16 };
+    struct fixture *f = *state;
+    struct metrics_file_header header;
+    struct metrics_reader_info info;
+
+    fill(f, 1);
+    int fd = open(f->file, O_RDONLY);
+    assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
+    close(fd);
+    struct metrics_reader *reader = metrics_reader_open(f->dir);
+    assert_non_null(reader);
+    assert_int_equal(metrics_reader_step(reader, header.index_size / 8 / 2), 1);
+
+    struct metrics *metrics = fixture_open(f);
+    char names[FAMILIES][32], value[32];
+    struct metrics_family_def defs[FAMILIES];
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        snprintf(names[i], sizeof(names[i]), "late_%u_total", i);
+        defs[i] = fixture_counter;
+        defs[i].name = names[i];
+        struct metrics_family *family = metrics_declare(metrics, &defs[i]);
+        for (unsigned k = 0; k < SERIES; k++) {
+            snprintf(value, sizeof(value), "/%u", k);
+            metrics_add(metrics_counter(family, VALUES("GET", value)), 1);
+        }
+    }
+    assert_int_equal(metrics_reader_step(reader, header.index_size / 8 - header.index_size / 16),
+                     0);
+    metrics_reader_info(reader, &info);
+    assert_int_equal(info.corrupt_records, 0);
+    assert_int_equal(metrics_reader_refresh(reader), 0);
+    metrics_reader_info(reader, &info);
+    assert_int_equal(info.corrupt_records, 0);
+    assert_int_equal(info.series_count, 1 + FAMILIES * SERIES);
+    metrics_close(metrics);
+    metrics_reader_close(reader);
+}
+
+/* Series of no family are damage, read once each, however many there are. */
 static void test_crowd_of_orphans(void **state)
 {
     struct fixture *f = *state;
@@ -176,9 +217,8 @@ static void test_records_without_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_immoderate_headers),
-        TEST(test_reads_in_steps),
-        TEST(test_crowd_of_orphans),
+        TEST(test_immoderate_headers),      TEST(test_reads_in_steps),
+        TEST(test_families_behind_the_lap), TEST(test_crowd_of_orphans),
         TEST(test_records_without_room),
     };
 
