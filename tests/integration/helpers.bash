@@ -33,11 +33,11 @@ wait_until() {
     done
 }
 
-# gone PID: whether the process has ended (a zombie has).
+# gone PID: whether the process has ended (a zombie has; one with threads, "Zl", still holds files).
 gone() {
     local state
     state=$(ps -o stat= -p "$1") || return 0
-    [[ $state == Z* ]]
+    [[ $state == Z* && $state != *l* ]]
 }
 
 # all_gone PID...: whether all of them have.
