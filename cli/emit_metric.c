@@ -239,7 +239,10 @@ static void update(const struct emit *emit, struct metrics_family *family,
             values[i] = "";
     }
     if (metric->kind == METRICS_COUNTER)
-        metrics_add(metrics_counter(family, values), metric->count);
+        metrics_add(metrics_counter(family, values),
+                    def->resolution > 0
+                        ? metric->count * (uint64_t)metrics_rules_steps_per_unit(def->resolution)
+                        : metric->count);
     else if (metric->kind == METRICS_GAUGE)
         metrics_gauge_set(metrics_gauge(family, values), metric->value);
     else

@@ -18,7 +18,7 @@ static void write_histogram(struct json_writer *w, const struct metrics_reader_f
     uint64_t cumulative = 0;
 
     json_writer_key_uint(w, "count", histogram->count);
-    json_writer_key_double(w, "sum", metrics_selection_sum(family, histogram));
+    json_writer_key_double(w, "sum", metrics_selection_units(family, (double)histogram->sum_steps));
     json_writer_key(w, "buckets");
     json_writer_begin_array(w);
     for (size_t i = 0; i <= family->bound_count; i++) {
@@ -86,7 +86,10 @@ static void write_series(struct json_writer *w, const struct metrics_reader *rea
         write_exemplars(w, reader, family, series);
     } else {
         json_writer_key(w, "value");
-        if (family->kind == METRICS_COUNTER)
+        if (family->kind == METRICS_COUNTER && family->resolution > 0)
+            json_writer_double(
+                w, metrics_selection_units(family, (double)metrics_reader_counter(reader, series)));
+        else if (family->kind == METRICS_COUNTER)
             json_writer_uint(w, metrics_reader_counter(reader, series));
         else if (family->kind == METRICS_GAUGE)
             json_writer_double(w, metrics_reader_gauge(reader, series));

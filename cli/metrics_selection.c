@@ -77,8 +77,7 @@ const char *metrics_selection_kind(enum metrics_kind kind)
     return "unknown";
 }
 
-double metrics_selection_sum(const struct metrics_reader_family *family,
-                             const struct metrics_reader_histogram *histogram)
+double metrics_selection_units(const struct metrics_reader_family *family, double steps)
 {
-    return (double)histogram->sum_steps / metrics_rules_steps_per_unit(family->resolution);
+    return steps / metrics_rules_steps_per_unit(family->resolution);
 }

@@ -30,8 +30,7 @@ const char *metrics_selection_unmatched(const struct metrics_reader *reader,
 /* "counter", "gauge" or "histogram". */
 const char *metrics_selection_kind(enum metrics_kind kind);
 
-/* The sum of the observations. */
-double metrics_selection_sum(const struct metrics_reader_family *family,
-                             const struct metrics_reader_histogram *histogram);
+/* What so many steps of a histogram's sum, or of a counter that has a resolution, are worth. */
+double metrics_selection_units(const struct metrics_reader_family *family, double steps);
 
 #endif

@@ -74,7 +74,13 @@ static size_t fill_row(struct row *row, const struct metrics_reader *reader,
 
     switch (family->kind) {
     case METRICS_COUNTER:
-        (void)snprintf(row->cells[0], CELL_MAX, "%" PRIu64, metrics_reader_counter(reader, series));
+        if (family->resolution > 0)
+            (void)snprintf(
+                row->cells[0], CELL_MAX, "%.15g",
+                metrics_selection_units(family, (double)metrics_reader_counter(reader, series)));
+        else
+            (void)snprintf(row->cells[0], CELL_MAX, "%" PRIu64,
+                           metrics_reader_counter(reader, series));
         return 1;
     case METRICS_GAUGE:
         (void)snprintf(row->cells[0], CELL_MAX, "%.15g", metrics_reader_gauge(reader, series));
@@ -94,7 +100,8 @@ static size_t fill_row(struct row *row, const struct metrics_reader *reader,
         return COLUMNS;
     }
     write_quantity(row->cells[1], family, "",
-                   metrics_selection_sum(family, &histogram) / (double)histogram.count);
+                   metrics_selection_units(family, (double)histogram.sum_steps) /
+                       (double)histogram.count);
     write_quantile(row->cells[2], family, &histogram, 0.5);
     write_quantile(row->cells[3], family, &histogram, 0.99);
     return COLUMNS;

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/printable.h"
 #include "lib/metrics/metrics.h"
+#include "lib/program_usage.h"
 
 static const double seconds_bounds[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5,  1,    2.5,   5,    10,
                                         30,   60,    120,  300, 600,  1800, 3600, 10800, 43200};
@@ -68,6 +69,7 @@ void run_metrics_add(const struct emit *emit, const char *program, const struct 
                                                                               : &last_failure),
                       values),
         (double)unix_ms / 1000);
+    program_usage_count_children(metrics, program);
     if (metrics_refusal(metrics) != NULL)
         printable_error("microtrace run: %s is not counted: %s (see "
                         "microtrace_metrics_refused_total)",

@@ -57,7 +57,7 @@ void app_metrics_attach(struct app_metrics *app, struct telemetry *telemetry, bo
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         (void)requests_counter(app, METHOD_POST, &route_table[ROUTE_ANALYZE],
                                http_status_find(expected[i]));
-    http_workers_init(&app->workers, metrics, stays ? "analyze" : NULL);
+    http_workers_init(&app->workers, metrics, "analyze", stays);
 }
 
 void app_metrics_begin(struct app_metrics *app)

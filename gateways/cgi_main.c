@@ -55,7 +55,7 @@ static struct cgi_request *open_request(const struct program *program, cgi_proce
     r->group = group;
     r->stop = NULL;
     observer_init(observer, &program->settings.observer, telemetry);
-    observer_count_worker(observer, group != NULL ? service.name : NULL);
+    observer_count_worker(observer, service.name, group != NULL);
     return r;
 }
 

@@ -57,9 +57,9 @@ void observer_init(struct observer *observer, const struct observer_settings *se
     observer->path_count = OBSERVER_OTHER + 1;
 }
 
-void observer_count_worker(struct observer *observer, const char *program)
+void observer_count_worker(struct observer *observer, const char *program, bool stays)
 {
-    http_workers_init(&observer->workers, telemetry_metrics(observer->telemetry), program);
+    http_workers_init(&observer->workers, telemetry_metrics(observer->telemetry), program, stays);
 }
 
 void observer_free(struct observer *observer)

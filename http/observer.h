@@ -94,8 +94,8 @@ struct observed_outcome {
 void observer_init(struct observer *observer, const struct observer_settings *settings,
                    struct telemetry *telemetry);
 
-/* For a process that serves one request at a time: http_workers_init has what `program` may be. */
-void observer_count_worker(struct observer *observer, const char *program);
+/* For a process that serves one request at a time: http_workers_init. */
+void observer_count_worker(struct observer *observer, const char *program, bool stays);
 
 /* Releases what it holds besides handles, which the telemetry owns. */
 void observer_free(struct observer *observer);

@@ -90,15 +90,15 @@ static void put_double(struct exposition *out, double value)
     }
 }
 
-/* How the sums of a family are written: exactly, if a step is a power of ten. */
-struct sum_style {
+/* How a family's steps are written: exactly, if one is a power of ten. */
+struct step_style {
     double steps_per_unit;
     uint64_t power; /* steps_per_unit, if it is a power of ten; else 0 */
 };
 
-static struct sum_style sum_style_of(double resolution)
+static struct step_style step_style_of(double resolution)
 {
-    struct sum_style style = {.steps_per_unit = metrics_rules_steps_per_unit(resolution)};
+    struct step_style style = {.steps_per_unit = metrics_rules_steps_per_unit(resolution)};
 
     for (uint64_t power = 1; power <= 1000000000000000000u; power *= 10) {
         if (style.steps_per_unit == (double)power)
@@ -107,17 +107,14 @@ static struct sum_style sum_style_of(double resolution)
     return style;
 }
 
-static void put_sum(struct exposition *out, const struct sum_style *style, int64_t steps)
+static void put_steps(struct exposition *out, const struct step_style *style, uint64_t steps)
 {
     if (style->power == 0) {
         put_double(out, (double)steps / style->steps_per_unit);
         return;
     }
-    uint64_t magnitude = steps < 0 ? -(uint64_t)steps : (uint64_t)steps;
-    uint64_t fraction = magnitude % style->power;
-    if (steps < 0)
-        PUT_LITERAL(out, "-");
-    put_uint(out, magnitude / style->power);
+    uint64_t fraction = steps % style->power;
+    put_uint(out, steps / style->power);
     PUT_LITERAL(out, ".");
     if (fraction == 0)
         PUT_LITERAL(out, "0");
@@ -126,6 +123,13 @@ static void put_sum(struct exposition *out, const struct sum_style *style, int64
         out->text[out->len++] = (char)('0' + fraction / rest);
         fraction %= rest;
     }
+}
+
+static void put_sum(struct exposition *out, const struct step_style *style, int64_t steps)
+{
+    if (steps < 0)
+        PUT_LITERAL(out, "-");
+    put_steps(out, style, steps < 0 ? -(uint64_t)steps : (uint64_t)steps);
 }
 
 static void put_help(struct exposition *out, const char *help)
@@ -177,6 +181,7 @@ static void put_sample(struct exposition *out, const char *name, size_t name_len
 static void put_single(struct exposition *out, const struct metrics_reader *reader,
                        const struct metrics_reader_family *family)
 {
+    const struct step_style style = step_style_of(family->resolution > 0 ? family->resolution : 1);
     size_t name_len = strlen(family->name);
 
     for (size_t i = 0; i < family->series_count; i++) {
@@ -185,8 +190,7 @@ static void put_single(struct exposition *out, const struct metrics_reader *read
             return;
         put_sample(out, family->name, name_len, series);
         if (family->kind == METRICS_COUNTER) {
-            put_uint(out, metrics_reader_counter(reader, series));
-            PUT_LITERAL(out, ".0");
+            put_steps(out, &style, metrics_reader_counter(reader, series));
         } else if (family->kind == METRICS_GAUGE) {
             put_double(out, metrics_reader_gauge(reader, series));
         } else {
@@ -227,7 +231,7 @@ struct bucket_text {
 static void put_histogram_series(struct exposition *out, const struct metrics_reader *reader,
                                  const struct metrics_reader_family *family,
                                  const struct metrics_reader_series *series,
-                                 const struct bucket_text *le, const struct sum_style *style)
+                                 const struct bucket_text *le, const struct step_style *style)
 {
     enum { EXEMPLAR_LINE_MAX = 256 };
     struct metrics_reader_histogram histogram;
@@ -272,7 +276,7 @@ static void put_histogram_series(struct exposition *out, const struct metrics_re
 static void put_histogram(struct exposition *out, const struct metrics_reader *reader,
                           const struct metrics_reader_family *family)
 {
-    struct sum_style style = sum_style_of(family->resolution);
+    struct step_style style = step_style_of(family->resolution);
     struct bucket_text le[METRICS_BOUNDS_MAX + 1];
     char number[DECIMAL_DOUBLE_SIZE];
 

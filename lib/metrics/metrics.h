@@ -64,7 +64,8 @@ struct metrics_family_def {
     const char *labels[METRICS_LABELS_MAX + 1]; /* names, NULL-terminated */
     const double *bounds;                       /* histogram: upper bounds, ascending, finite */
     size_t bound_count;
-    double resolution; /* histogram: what one step of the stored sum is worth; 0: by the bounds */
+    double resolution; /* what one step is worth: of a histogram's sum, 0: by the bounds; of a
+                          counter, 0: 1 */
 };
 
 struct metrics;        /* one open metrics file */

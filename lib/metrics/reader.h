@@ -36,7 +36,7 @@ struct metrics_reader_family {
     size_t label_count;
     const double *bounds;
     size_t bound_count;
-    double resolution;
+    double resolution;                           /* metrics_rules_resolution */
     struct metrics_reader_series *const *series; /* by label values */
     size_t series_count;
     uint64_t record_offset;
@@ -102,7 +102,7 @@ const struct metrics_reader_family *metrics_reader_find_family(const struct metr
  * a count never decreases from one call to the next while the file lives.
  */
 uint64_t metrics_reader_counter(const struct metrics_reader *reader,
-                                const struct metrics_reader_series *series);
+                                const struct metrics_reader_series *series); /* in steps */
 double metrics_reader_gauge(const struct metrics_reader *reader,
                             const struct metrics_reader_series *series);
 void metrics_reader_histogram(const struct metrics_reader *reader,

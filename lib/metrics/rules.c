@@ -22,9 +22,9 @@ double metrics_rules_resolution(const struct metrics_family_def *def)
     double largest = 0;
     size_t i = 0;
 
-    if (def->kind != METRICS_HISTOGRAM)
+    if (def->kind != METRICS_HISTOGRAM && def->kind != METRICS_COUNTER)
         return 0;
-    if (def->resolution != 0)
+    if (def->resolution != 0 || def->kind == METRICS_COUNTER)
         return def->resolution;
     if (def->bound_count > 0)
         largest = fmax(fabs(def->bounds[0]), fabs(def->bounds[def->bound_count - 1]));
@@ -80,13 +80,18 @@ static bool labels_valid(const struct metrics_family_def *def)
     return true;
 }
 
+static bool resolution_valid(const struct metrics_family_def *def)
+{
+    const double step = metrics_rules_resolution(def);
+
+    return isfinite(step) && step >= 0 && (step == 0 || isfinite(1 / step));
+}
+
 static bool bounds_valid(const struct metrics_family_def *def)
 {
     if (def->kind != METRICS_HISTOGRAM)
         return true;
-    if (def->bound_count > METRICS_BOUNDS_MAX || (def->bound_count > 0 && def->bounds == NULL) ||
-        !isfinite(def->resolution) || def->resolution < 0 ||
-        (def->resolution > 0 && !isfinite(1 / def->resolution)))
+    if (def->bound_count > METRICS_BOUNDS_MAX || (def->bound_count > 0 && def->bounds == NULL))
         return false;
     for (size_t i = 0; i < def->bound_count; i++) {
         if (!isfinite(def->bounds[i]) || (i > 0 && def->bounds[i] <= def->bounds[i - 1]))
@@ -112,5 +117,5 @@ bool metrics_rules_family_valid(const struct metrics_family_def *def)
             len <= unit || def->name[len - unit - 1] != '_')
             return false;
     }
-    return labels_valid(def) && bounds_valid(def);
+    return labels_valid(def) && bounds_valid(def) && resolution_valid(def);
 }

@@ -23,9 +23,10 @@ bool metrics_rules_name_valid(const char *name, bool colon);
 size_t metrics_rules_label_count(const struct metrics_family_def *def);
 
 /*
- * What one step of the stored sum is worth; 0 for kinds without a sum. The default is 1e-9 where
- * the largest bound is below 100, and ten times as much for each further digit, up to 1: a sum of
- * bytes would pass 64 bits at 9 GB else.
+ * What one step of a counter, or of a histogram's sum, is worth; 0 for gauges, and for a counter
+ * that counts whole ones. A histogram's default is 1e-9 where the largest bound is below 100, and
+ * ten times as much for each further digit, up to 1: a sum of bytes would pass 64 bits at 9 GB
+ * else.
  */
 double metrics_rules_resolution(const struct metrics_family_def *def);
 

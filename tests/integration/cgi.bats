@@ -176,4 +176,5 @@ CONF
     env MICROTRACE_RUN_DIR="$STATE/run" MICROTRACE_SPOOL_DIR="$STATE/spool" "$BIN/microtrace" metrics --json >"$DIR/metrics"
     grep -q 'microtrace_workers' "$DIR/metrics"
     refute grep -q 'microtrace_program_workers' "$DIR/metrics"
+    jq -e '[.. | objects | select(.name? == "program_cpu_seconds_total") | .series[].value] | add > 0' "$DIR/metrics"
 }

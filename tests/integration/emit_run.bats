@@ -234,6 +234,12 @@ END
     the_span '.name == "true"'
 }
 
+@test "processor time of a run is its program's" {
+    mt run --name burn -- sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'
+    "$BIN/microtrace" metrics --prometheus |
+        awk '/^program_cpu_seconds_total\{program="burn"\}/ { found = $2 } END { exit !(found > 0.02 && found < 60) }'
+}
+
 @test "two hundred at once: every run is in spans and metrics" {
     seq 200 | xargs -P 16 -n 1 "$BIN/microtrace" run --name crowd -- sh -c 'exit $(($1 % 4 == 0))' sh ||
         [ $? -eq 123 ] # some have failed

@@ -47,6 +47,25 @@ two_unknown_paths() {
     [ "$(metric 'microtrace_program_workers{program="analyze",state="idle"}')" = 2 ]
 }
 
+# used PROGRAM: whether it has used processor time, and not more than this machine has.
+used() {
+    local uptime
+    read -r uptime _ </proc/uptime
+    metric "program_cpu_seconds_total{program=\"$1\"}" |
+        awk -v most="$uptime" -v cores="$(nproc)" '{ exit !($1 > 0 && $1 < most * cores) }'
+}
+
+@test "processor time and memory of the program, and none of processes that have ended" {
+    local memory
+    wait_until used analyze
+    memory=$(metric 'program_resident_memory_bytes{program="analyze"}')
+    [ "$memory" -gt 1000000 ]
+    [ "$memory" -lt 2000000000 ]
+    grep -q '^# UNIT program_cpu_seconds seconds' <(curl -fsS -m 5 -H 'Accept: application/openmetrics-text' "$AGENT_URL/metrics")
+    env MICROTRACE_RUN_DIR="$STATE/run" "$BIN/microtrace" metrics --json program_cpu_seconds_total |
+        jq -e '.. | objects | select(.labels? == {"program": "analyze"}) | .value > 0 and .value < 100'
+}
+
 @test "an unknown method is _OTHER or refused, never a label of its own" {
     request PROPFIND /nowhere
     refute grep -q 'method="PROPFIND"' <(scrape)

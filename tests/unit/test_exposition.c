@@ -203,6 +203,27 @@ static void test_sums(void **state)
     metrics_close(metrics);
 }
 
+/* A counter of what comes in fractions. */
+static void test_counters_in_steps(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics *metrics = fixture_open(f);
+    static const struct metrics_family_def defs[] = {
+        {.name = "a_total", .help = "A.", .kind = METRICS_COUNTER, .resolution = 1e-6},
+        {.name = "b_total", .help = "B.", .kind = METRICS_COUNTER, .resolution = 0.25},
+        {.name = "c_total", .help = "C.", .kind = METRICS_COUNTER, .resolution = 1e-6},
+    };
+    static const uint64_t steps[] = {1200003, 7, UINT64_MAX};
+
+    for (size_t i = 0; i < sizeof(defs) / sizeof(defs[0]); i++)
+        metrics_add(metrics_counter(metrics_declare(metrics, &defs[i]), NULL), steps[i]);
+    check(f, EXPOSITION_PROMETHEUS,
+          "# HELP a_total A.\n# TYPE a_total counter\na_total 1.200003\n"
+          "# HELP b_total B.\n# TYPE b_total counter\nb_total 1.75\n"
+          "# HELP c_total C.\n# TYPE c_total counter\nc_total 18446744073709.551615\n");
+    metrics_close(metrics);
+}
+
 static void test_negative_thresholds(void **state)
 {
     struct fixture *f = *state;
@@ -381,6 +402,7 @@ int main(void)
         TEST(test_gauges),
         TEST(test_histogram),
         TEST(test_sums),
+        TEST(test_counters_in_steps),
         TEST(test_negative_thresholds),
         TEST(test_clashing_names),
         TEST(test_about_the_file),

@@ -262,6 +262,8 @@ static void test_malformed_families_are_refused(void **state)
          .bounds = (const double[]){INFINITY},
          .bound_count = 1},
         {.name = "a", .help = "x", .kind = METRICS_HISTOGRAM, .resolution = -1},
+        {.name = "a_total", .help = "x", .kind = METRICS_COUNTER, .resolution = -1},
+        {.name = "a_total", .help = "x", .kind = METRICS_COUNTER, .resolution = NAN},
     };
     const size_t count = sizeof(bad) / sizeof(bad[0]);
     struct metrics *metrics = fixture_open(f);

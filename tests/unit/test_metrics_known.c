@@ -104,6 +104,11 @@ static void test_the_sum_has_room(void **state)
     def.resolution = 0.25;
     assert_true(metrics_rules_resolution(&def) == 0.25);
     def.kind = METRICS_COUNTER;
+    assert_true(metrics_rules_resolution(&def) == 0.25);
+    def.resolution = 0;
+    assert_true(metrics_rules_resolution(&def) == 0);
+    def.kind = METRICS_GAUGE;
+    def.resolution = 0.25;
     assert_true(metrics_rules_resolution(&def) == 0);
 }
 
