@@ -19,7 +19,7 @@ enum {
     EXIT_TIMEOUT = 124,
     EXIT_SIGNAL = 128,
     LINGER_MS = 1000, /* for others that keep an output stream open when the command has ended */
-    LOOK_MS = 20,     /* between two looks whether its group is empty */
+    LOOK_MS = 20,     /* between two looks where nothing tells */
     STREAMS = 2,
 };
 
@@ -170,8 +170,12 @@ static void step(struct run *run)
         return;
     for (size_t i = 0; i < streams; i++)
         polled[1 + i] = run_output_wants(&run->streams[i]);
-    if (poll(polled, 1 + streams, milliseconds_until(next, now)) < 0 && errno != EINTR)
-        return;
+    if (poll(polled, 1 + streams, milliseconds_until(next, now)) < 0 && errno != EINTR) {
+        /* The kernel has no memory to wait: look at everything, and not without a pause. */
+        clock_sleep_ns(clock_ms_to_ns(LOOK_MS));
+        for (size_t i = 0; i < 1 + streams; i++)
+            polled[i].revents = polled[i].events;
+    }
     for (size_t i = 0; i < streams; i++) {
         if (polled[1 + i].revents != 0 && run_output_work(&run->streams[i]))
             logged = true;

@@ -199,4 +199,7 @@ void run_child_signals(struct run_child *child)
                 reap(child);
         }
     } while (size == (ssize_t)sizeof(infos));
+    /* Where signals can't be read, the command's end is still to be seen. */
+    if (size < 0 && errno != EAGAIN)
+        reap(child);
 }

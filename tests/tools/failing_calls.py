@@ -37,7 +37,16 @@ import otlp_sink  # noqa: E402
 
 # Further programs: name, command line (with {build}), standard input. Each is run in an instance of
 # its own, has to end with 0 whatever fails, and to print what it prints when nothing does.
-PROGRAMS = [("the example of the library", ["{build}/examples/import"], "")]
+MICROTRACE = "{build}/bin/microtrace"
+PROGRAMS = [
+    ("the example of the library", ["{build}/examples/import"], ""),
+    ("run", [MICROTRACE, "run", "--name", "job", "--log-output", "--", "sh", "-c", "echo out"], ""),
+    ("span", [MICROTRACE, "span", "step"], ""),
+    ("log", [MICROTRACE, "log", "words"], ""),
+    ("count", [MICROTRACE, "count", "jobs_total", "2"], ""),
+    ("gauge", [MICROTRACE, "gauge", "depth", "3"], ""),
+    ("observe", [MICROTRACE, "observe", "wait_seconds", "0.5"], ""),
+]
 
 PATIENCE = 20  # seconds
 ERRORS = {
@@ -399,7 +408,9 @@ def run_agent(trial):
 COMMANDS = [
     ["metrics"], ["metrics", "--json"], ["spool", "status"], ["spool", "status", "--json"],
     ["spool", "tail", "--no-follow"], ["spool", "verify"], ["chaos", "status"], ["chaos", "on"],
-    ["breaker", "status"], ["breaker", "open"],
+    ["breaker", "status"], ["breaker", "open"], ["view"], ["view", "--slowest"], ["top", "--once"],
+    ["expect", "metric", "requests_total", "--within", "1"],
+    ["expect", "span", "--name", "POST /analyze", "--within", "1"], ["doctor"],
 ]
 
 
