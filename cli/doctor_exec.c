@@ -54,10 +54,14 @@ static bool read_all(int fd, uint64_t until_ns, char *output)
         const uint64_t now_ns = clock_monotonic_ns();
         char rest[1024];
         ssize_t got;
+        int ready;
 
         if (now_ns >= until_ns)
             break;
-        if (poll(&wait, 1, (int)((until_ns - now_ns) / CLOCK_NS_PER_MS) + 1) <= 0)
+        ready = poll(&wait, 1, (int)((until_ns - now_ns) / CLOCK_NS_PER_MS) + 1);
+        if (ready < 0 && errno != EINTR)
+            break;
+        if (ready <= 0)
             continue;
         got = read(fd, rest, sizeof(rest));
         if (got <= 0) {

