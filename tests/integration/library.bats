@@ -138,9 +138,10 @@ example() {
         .traceState == "vendor=value"' spool/traces.jsonl
 }
 
-@test "a FastCGI program killed after its answers has lost nothing" {
+# killed_guestbook COMPILE-ARGUMENT...: the FastCGI example, linked that way, killed after its answers.
+killed_guestbook() {
     local port pid i
-    compile guestbook "$ROOT/examples/guestbook.c" -- -lfcgi
+    compile guestbook "$ROOT/examples/guestbook.c" "$@"
     start_sink
     start_agent
     port=$(free_port)
@@ -173,4 +174,14 @@ END
         .record.parentSpanId == "00f067aa0ba902b7") | .attributes."microtrace.request_id"] |
         unique | length')" = 50 ]
     [ "$(dumped logs | jq -s '[.[] | .attributes.request_id | strings | select(startswith("visit-"))] | unique | length')" = 50 ]
+}
+
+@test "a FastCGI program killed after its answers has lost nothing" {
+    killed_guestbook -- -lfcgi
+}
+
+@test "nor has one that is linked statically" {
+    [ -z "$SANITIZE" ] || skip "a sanitizer is no static library"
+    killed_guestbook --static -- -static -lfcgi
+    refute_shared guestbook
 }
