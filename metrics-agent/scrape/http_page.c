@@ -30,6 +30,7 @@ struct http_page_request {
     bool parsed;     /* `query` is set */
     bool waiting;    /* it is suspended, and on the list */
     bool over;       /* it has waited long enough */
+    bool left;       /* its client has closed its side */
     uint64_t due_ns; /* when that is */
     struct MHD_Connection *connection;
     TAILQ_ENTRY(http_page_request) entry;
@@ -325,8 +326,11 @@ static enum MHD_Result send_traces(struct http_page *server, struct http_page_re
     if (!request->over && !server->stopping)
         return wait_for_it(server, request, connection);
     return send_no_traces(server, request, connection,
-                          "The spool has not been read within 10 seconds: it is very large, or its "
-                          "disk is slow or hangs. Try again, or look at the disk.");
+                          request->left
+                              ? "The client closed its side of the connection before the spool was "
+                                "read. Ask again, and leave it open."
+                              : "The spool has not been read within 10 seconds: it is very large, "
+                                "or its disk is slow or hangs. Try again, or look at the disk.");
 }
 
 static enum MHD_Result send_document(struct http_page *server, struct http_page_request *request,
@@ -419,7 +423,8 @@ static uint64_t resume_due(struct http_page *server, uint64_t now_ns, bool look)
 
     for (; r != NULL; r = next) {
         next = TAILQ_NEXT(r, entry);
-        if (now_ns < r->due_ns && !is_done(server, r) && !(look && has_left(r))) {
+        r->left = look && has_left(r);
+        if (now_ns < r->due_ns && !is_done(server, r) && !r->left) {
             due_ns = r->due_ns < due_ns ? r->due_ns : due_ns;
         } else {
             resume(server, r);

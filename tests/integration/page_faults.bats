@@ -139,6 +139,25 @@ start_with_slow_disk() {
 
 looker_is_there() { [ "$(threads)" -ge 3 ]; }
 
+# half_closed PATH: the answer to somebody who closes his side behind the question.
+half_closed() {
+    /usr/bin/python3 - "$AGENT_PORT" "$1" <<'PYTHON'
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60) as s:
+    s.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    s.shutdown(socket.SHUT_WR)
+    while piece := s.recv(65536):
+        sys.stdout.buffer.write(piece)
+PYTHON
+}
+
+# A connection that closes before its request was taken gets no answer.
+half_closed_is_told() {
+    half_closed '/?part=traces&find=half' >half
+    grep -q 'The client closed its side' half
+}
+refute_in() { ! grep -q "$2" "$1"; }
+
 # refused COUNT: so many of the files more.* say that too many ask.
 refused() {
     [ "$(grep -ls 'Too many ask' more.* | wc -l)" -eq "$1" ] && [ "$(grep -l 503 code.* | wc -l)" -eq "$1" ]
@@ -152,6 +171,8 @@ refused() {
     OPEN_PID=$!
     begin_scrapes
     until_true 20 looker_is_there
+    until_true 20 half_closed_is_told
+    refute_in half 'slow or hangs'
     ask /
     [ "$STATUS" = 200 ]
     ask /live
