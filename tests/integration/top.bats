@@ -188,6 +188,16 @@ send \x03
 END
     [ "$status" -eq 254 ]
     refute grep -q $'\e' "$DIR/out"
+    # One that nothing is known of has the keys, too.
+    status=0
+    env -u TERM "$ROOT/tests/tools/terminal.py" 30 "$BIN/microtrace" top --interval 1 >"$DIR/out" <<'END' || status=$?
+expect PIPELINE
+send 3
+expect last 60 min
+send q
+END
+    [ "$status" -eq 0 ]
+    refute grep -q $'\e' "$DIR/out"
 }
 
 feed_evil() {
