@@ -93,6 +93,7 @@ restored() {
     [[ $output == *metrics.mmap* ]]
     run -0 "$BIN/microtrace" top --json --interval 1
     jq -e '(.problem | contains("metrics.mmap")) and .now.requests_per_second == null' <<<"$output"
+    run -0 "$BIN/microtrace" top --once --interval 1s
     run -2 "$BIN/microtrace" top --interval 11
     run -2 "$BIN/microtrace" top now
 }
