@@ -375,13 +375,25 @@ install: all
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' deploy/microtrace.pc.in \
 	    >"$(TO)/$(LIBDIR)/pkgconfig/microtrace.pc"
 
-# A lighttpd that is told to start one of them would not start any more itself.
+# Of the web servers' folders below /etc: what they read when they start, then what that leads to.
+SERVERS_ETC = $(foreach folder,*-enabled *,$(foreach server,lighttpd nginx apache2,"$(DESTDIR)"/etc/$(server)/$(folder)/*))
+
+# A lighttpd that is told to start one of them would not start any more itself, and no server does with a
+# link that leads nowhere: what is enabled goes, and what other files may need stays as a copy.
 uninstall:
 	@for file in "$(DESTDIR)"/etc/lighttpd/conf-enabled/*; do \
 	    program=$$(grep -ohsE '$(PREFIX)/bin/analyze|bin-path.*$(PREFIX)/bin/microtrace-cgi' "$$file" | head -n 1); \
 	    if [ -n "$$program" ]; then \
 	        echo "lighttpd: $$file starts $${program##*/} and is removed; reload lighttpd"; rm -f "$$file"; \
 	    fi; \
+	done
+	@for link in $(SERVERS_ETC); do \
+	    target=$$([ -L "$$link" ] && readlink -m "$$link"); \
+	    case $$target:$$link in \
+	    *"$(PREFIX)/share/microtrace/"*:*-enabled/*) \
+	        echo "$$link leads to $$target and is removed; reload the server"; rm -f "$$link" ;; \
+	    *"$(PREFIX)/share/microtrace/"*:*) cp --remove-destination "$$target" "$$link" || rm -f "$$link" ;; \
+	    esac; \
 	done
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),"$(TO)/bin/$(program)") "$(TO)/$(LIBDIR)/libmicrotrace".* \
 	    "$(TO)/$(LIBDIR)/pkgconfig/microtrace.pc" "$(TO)/include/microtrace.h" \

@@ -27,11 +27,12 @@ struct values {
 static const struct config_setting rows[] = {
     {.name = "--interval",
      .type = CONFIG_UINT,
+     .unit = CONFIG_UNIT_S,
      .offset = offsetof(struct values, interval_s),
      .min = 1,
      .max = 10,
      .fallback = "2",
-     .help = "Seconds between two looks at the metrics file."},
+     .help = "Time between two looks at the metrics file."},
 };
 
 static const struct options_switch switches[] = {

@@ -156,27 +156,27 @@ static int read_since(const char *path, double *since)
     return result;
 }
 
-/* Puts the file there as a whole. Returns 0, or -1 with errno. */
-static int write_snapshot(const char *path, const struct exposition *text)
+/* Puts the file there as a whole. Returns NULL, or what is wrong. */
+static const char *write_snapshot(const char *path, const struct exposition *text)
 {
     const char *const slash = strrchr(path, '/');
     const char *const name = slash != NULL ? slash + 1 : path;
+    const char *const bytes = text->len > 0 ? text->text : "", *why = NULL;
     char dir[PATH_MAX] = ".";
-    int dir_fd, result, error;
+    int dir_fd;
 
     if (slash != NULL &&
-        snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path + 1), path) >= (int)sizeof(dir)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
+        snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path + 1), path) >= (int)sizeof(dir))
+        return strerror(ENAMETOOLONG);
     dir_fd = instance_dir_open(AT_FDCWD, dir);
     if (dir_fd < 0)
-        return -1;
-    result = instance_file_replace(dir_fd, name, 0644, text->len > 0 ? text->text : "", text->len);
-    error = errno;
+        return strerror(errno);
+    if (instance_file_is_other(dir_fd, name))
+        why = "it is no regular file";
+    else if (instance_file_replace(dir_fd, name, 0644, bytes, text->len) != 0)
+        why = strerror(errno);
     (void)close(dir_fd);
-    errno = error;
-    return result;
+    return why;
 }
 
 int expect_metric_snapshot(const char *path)
@@ -184,6 +184,7 @@ int expect_metric_snapshot(const char *path)
     struct metrics_reader *const reader = metrics_reader_open(instance_run_dir());
     struct exposition text;
     int result = COMMAND_FAILED;
+    const char *why;
 
     if (reader == NULL) {
         printable_error("microtrace expect metric: out of memory");
@@ -193,8 +194,8 @@ int expect_metric_snapshot(const char *path)
         printable_error("microtrace expect metric: %s", metrics_reader_problem(reader) != NULL
                                                             ? metrics_reader_problem(reader)
                                                             : "truncated while read");
-    else if (write_snapshot(path, &text) != 0)
-        printable_error("microtrace expect metric: --snapshot %s: %s", path, strerror(errno));
+    else if ((why = write_snapshot(path, &text)) != NULL)
+        printable_error("microtrace expect metric: --snapshot %s: %s", path, why);
     else
         result = COMMAND_OK;
     exposition_free(&text);

@@ -90,6 +90,12 @@ static int print_help(const char *group)
     return COMMAND_OK;
 }
 
+static int print_version(void)
+{
+    printf("microtrace %s\n", MICROTRACE_VERSION);
+    return COMMAND_OK;
+}
+
 /* How many of the words at argv are the command's name; 0 if it is another. */
 static int words_of(const char *name, int argc, char **argv)
 {
@@ -129,6 +135,8 @@ static int unknown(int argc, char **argv)
     }
     if (used > 0 && argc == 2 && strcmp(argv[1], "--help") == 0)
         return print_help(argv[0]);
+    if (used > 0 && argc == 2 && strcmp(argv[1], "--version") == 0)
+        return print_version();
     if (used > 0)
         printable_error("microtrace %s: one of %s is expected%s%s; see microtrace --help", argv[0],
                         names, argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
@@ -157,6 +165,7 @@ static int help(int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
+    static const char state[] = "--state=";
     const struct command *command;
     int words;
 
@@ -164,12 +173,14 @@ static int run(int argc, char **argv)
         instance_set_state(argv[1]);
         return run(argc - 2, argv + 2);
     }
+    if (strncmp(argv[0], state, sizeof(state) - 1) == 0 && argc > 1) {
+        instance_set_state(argv[0] + sizeof(state) - 1);
+        return run(argc - 1, argv + 1);
+    }
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0)
         return help(argc - 1, argv + 1);
-    if (strcmp(argv[0], "--version") == 0) {
-        printf("microtrace %s\n", MICROTRACE_VERSION);
-        return COMMAND_OK;
-    }
+    if (strcmp(argv[0], "--version") == 0)
+        return print_version();
     command = find(argc, argv, &words);
     return command != NULL ? command->run(argc - words + 1, argv + words - 1) : unknown(argc, argv);
 }

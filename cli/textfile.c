@@ -40,12 +40,24 @@ static int render(const char *run_dir, struct exposition *out, char reason[TEXTF
     return result;
 }
 
+/* Returns NULL, or what is wrong. */
+static const char *put(int dir_fd, const char *name, const struct exposition *text)
+{
+    if (instance_file_is_other(dir_fd, name))
+        return "it is no regular file";
+    return dir_lock(dir_fd) == 0 &&
+                   instance_file_replace(dir_fd, name, MODE, text->text, text->len) == 0
+               ? NULL
+               : strerror(errno);
+}
+
 static int replace(const char *path, const struct exposition *text,
                    char reason[TEXTFILE_REASON_MAX])
 {
     const char *const slash = strrchr(path, '/'), *const name = slash != NULL ? slash + 1 : path;
     char dir[PATH_MAX] = ".";
-    int dir_fd, result, error;
+    const char *why;
+    int dir_fd;
 
     if (slash != NULL)
         (void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash + 1 - path), path);
@@ -54,15 +66,11 @@ static int replace(const char *path, const struct exposition *text,
         (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s: %s", dir, strerror(errno));
         return -1;
     }
-    result = dir_lock(dir_fd);
-    if (result == 0)
-        result = instance_file_replace(dir_fd, name, MODE, text->text, text->len);
-    error = errno;
-    if (result != 0)
-        (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s can't be written: %s", path,
-                       strerror(error));
+    why = put(dir_fd, name, text);
+    if (why != NULL)
+        (void)snprintf(reason, TEXTFILE_REASON_MAX, "%.300s can't be written: %s", path, why);
     (void)close(dir_fd);
-    return result;
+    return why == NULL ? 0 : -1;
 }
 
 int textfile_write(const char *run_dir, const char *path, char reason[TEXTFILE_REASON_MAX])

@@ -39,7 +39,7 @@ static void enter(struct top_terminal *t)
 {
     struct termios raw;
 
-    if (!t->screen || t->entered)
+    if ((!t->screen && !t->keys) || t->entered)
         return;
     if (t->keys && tcgetattr(STDIN_FILENO, &t->saved) == 0) {
         raw = t->saved;
@@ -48,7 +48,8 @@ static void enter(struct top_terminal *t)
         raw.c_cc[VTIME] = 0;
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     }
-    (void)write_all(ENTER, sizeof ENTER - 1);
+    if (t->screen)
+        (void)write_all(ENTER, sizeof ENTER - 1);
     t->entered = true;
 }
 
@@ -57,7 +58,8 @@ static void leave(struct top_terminal *t)
     if (!t->entered)
         return;
     t->entered = false;
-    (void)write_all(LEAVE, sizeof LEAVE - 1);
+    if (t->screen)
+        (void)write_all(LEAVE, sizeof LEAVE - 1);
     if (t->keys)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
 }
@@ -70,7 +72,7 @@ int top_terminal_open(struct top_terminal *t)
     *t = (struct top_terminal){.entered = false};
     t->screen =
         isatty(STDOUT_FILENO) == 1 && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
-    t->keys = t->screen && isatty(STDIN_FILENO) == 1;
+    t->keys = isatty(STDIN_FILENO) == 1;
     t->colours = t->screen && (plain == NULL || plain[0] == '\0');
     (void)sigemptyset(&set);
     for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++)

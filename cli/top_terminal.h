@@ -14,8 +14,8 @@
 
 struct top_terminal {
     bool screen;  /* standard output is a terminal that can move its cursor */
-    bool keys;    /* and standard input one that has keys */
-    bool entered; /* the alternate screen is shown */
+    bool keys;    /* standard input is one, whose keys are taken */
+    bool entered; /* its keys are taken, and the alternate screen is shown where there is one */
     bool colours;
     int signal_fd;
     struct termios saved;

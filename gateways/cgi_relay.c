@@ -39,6 +39,11 @@ static void moved(struct cgi_request *r)
     r->progress_ms = clock_monotonic_ms();
 }
 
+static uint64_t timeout_ms(const struct cgi_request *r)
+{
+    return (uint64_t)(r->settings->timeout_s * 1000);
+}
+
 /* --- The request's body --- */
 
 static void pass_body(struct cgi_request *r)
@@ -222,7 +227,7 @@ static uint64_t deadline(const struct cgi_request *r)
         return r->complete_ms + EXIT_MS;
     if (r->process.exited)
         return (r->progress_ms > r->exit_ms ? r->progress_ms : r->exit_ms) + LEFT_OPEN_MS;
-    return r->progress_ms + r->settings->timeout_s * 1000;
+    return r->progress_ms + timeout_ms(r);
 }
 
 static void wait_for(struct cgi_request *r)
@@ -334,7 +339,7 @@ void cgi_relay_finish(struct cgi_request *r)
 {
     struct cgi_front *const front = &r->front;
     struct pollfd out = {.fd = front->out, .events = POLLOUT};
-    const uint64_t patience = r->settings->timeout_s * 1000;
+    const uint64_t patience = timeout_ms(r);
     uint64_t waited;
 
     /* Of an answer that was cut the web server is not told that it is whole. */

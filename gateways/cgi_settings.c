@@ -13,10 +13,10 @@ enum {
 static const struct config_setting rows[] = {
     {
         .name = "MICROTRACE_CGI_TIMEOUT",
-        .type = CONFIG_UINT,
+        .type = CONFIG_DOUBLE,
         .unit = CONFIG_UNIT_S,
         .offset = offsetof(struct cgi_settings, timeout_s),
-        .min = 1,
+        .min = 0.01,
         .max = 86400,
         .fallback = "60",
         .help = "A script that writes nothing for this long, while the gateway waits for it "

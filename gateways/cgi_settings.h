@@ -35,7 +35,7 @@ struct cgi_options {
 struct cgi_settings {
     struct telemetry_settings telemetry;
     struct observer_settings observer;
-    uint64_t timeout_s;  /* MICROTRACE_CGI_TIMEOUT */
+    double timeout_s;    /* MICROTRACE_CGI_TIMEOUT */
     uint64_t output_max; /* MICROTRACE_CGI_OUTPUT_MAX, bytes; 0: any */
 };
 

@@ -116,6 +116,18 @@ int instance_file_replace(int dir_fd, const char *name, mode_t mode, const void 
     return -1;
 }
 
+bool instance_file_is_other(int dir_fd, const char *name)
+{
+    static const char proc[] = "/proc/";
+    char target[sizeof(proc) - 1];
+    struct stat status;
+
+    if (readlinkat(dir_fd, name, target, sizeof(target)) == (ssize_t)sizeof(target) &&
+        memcmp(target, proc, sizeof(target)) == 0)
+        return true;
+    return fstatat(dir_fd, name, &status, 0) == 0 && !S_ISREG(status.st_mode);
+}
+
 /* Whoever made the file may have died before it had its mode; and `chmod -R 777` is a reflex. */
 static void mend_mode(int fd, const struct stat *status)
 {

@@ -40,6 +40,12 @@ int instance_file_make(int dir_fd, const char *path, mode_t mode);
 int instance_file_replace(int dir_fd, const char *name, mode_t mode, const void *bytes, size_t len);
 
 /*
+ * Whether `name` is there and no regular file, nor a link to one: a device, say. /dev/stdout counts
+ * as such too, wherever it leads (proc(5)). Nothing should take its place.
+ */
+bool instance_file_is_other(int dir_fd, const char *name);
+
+/*
  * Whether fstat(2) or lstat(2) found a regular file with one name: 0, or the errno that
  * instance_file_open sets; ENOENT for a file that was removed meanwhile.
  */

@@ -451,6 +451,7 @@ END
     [ "$(cat "$DIR/file")" = kept ]
     run -2 env MICROTRACE_CGI_TIMEOUT=0 "$BIN/microtrace-cgi" --check
     [[ $output == *MICROTRACE_CGI_TIMEOUT* ]]
+    run -0 env MICROTRACE_CGI_TIMEOUT=1.5s "$BIN/microtrace-cgi" --check
     run -2 env MICROTRACE_ROUTES=no-slash "$BIN/microtrace-cgi" --check
     [[ $output == *MICROTRACE_ROUTES* ]]
     run -0 "$BIN/microtrace-cgi" --check

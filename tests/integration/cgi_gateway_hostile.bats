@@ -54,6 +54,24 @@ END
     [ "$(counter 'errors_total{method="GET",path="/silent.cgi",exception="gateway_timeout"}')" -eq 1 ]
 }
 
+@test "MICROTRACE_CGI_TIMEOUT may be less than a second" {
+    local short
+    script short.cgi <<'END'
+#!/bin/sh
+exec sleep 77102
+END
+    env MICROTRACE_CGI_TIMEOUT=300ms "$BIN/microtrace-cgi" -s "unix:$DIR/short.sock" \
+        >>"$DIR/gateway.log" 2>&1 </dev/null 3>&- &
+    short=$!
+    wait_until test -S "$DIR/short.sock"
+    ask "$DIR/short.sock" REQUEST_METHOD=GET "SCRIPT_FILENAME=$SITE/short.cgi" HTTP_X_REQUEST_ID=short
+    answered '^Status: 504 Gateway Timeout'
+    kill "$short"
+    wait "$short"
+    span_of short | expect_json '.attrs["error.type"] == "gateway_timeout"'
+    wait_until no_process 'sleep 77102'
+}
+
 @test "started by cgi.assign it keeps the same bounds" {
     script assigned/mixed.cgi <<'END'
 #!/bin/sh

@@ -301,6 +301,9 @@ refute() { ! "$@"; }
     ENVIRONMENT=(OTEL_SERVICE_NAMES=x)
     says 0 "OTEL_SERVICE_NAMES is no setting: do you mean OTEL_SERVICE_NAME?" cron
     ENVIRONMENT=()
+    ln -s /dev/null node/link
+    says 1 "node/link can't be written: it is no regular file" cron --textfile node/link
+    [ -L node/link ]
     says 1 "nowhere/: No such file or directory" cron --textfile nowhere/microtrace.prom
     says 2 "--within" cron --within 0
     says 2 "unexpected argument" cron now

@@ -94,6 +94,16 @@ import() {
     # Any text of the format will do, and a snapshot is one.
     mt metrics --prometheus >"$DIR/metrics"
     mt expect metric imported_total --increase 0 --since "$DIR/metrics"
+    # A device, or what leads to one, keeps its place.
+    ln -s /dev/null "$DIR/link"
+    ln -s /proc/self/fd/1 "$DIR/stdout"
+    mkfifo "$DIR/fifo"
+    for name in link stdout fifo; do
+        run mt expect metric --snapshot "$DIR/$name"
+        [ "$status" -eq 1 ]
+        [[ $output == *"--snapshot $DIR/$name: it is no regular file" ]]
+    done
+    [ -L "$DIR/link" ] && [ -L "$DIR/stdout" ] && [ -p "$DIR/fifo" ]
     [ "$(find "$DIR" -maxdepth 1 -name '*.new' | wc -l)" -eq 0 ]
 }
 

@@ -58,7 +58,7 @@ make_quietly() {
 }
 
 @test "uninstall takes all of it back" {
-    local lighttpd=$DIR/machine/etc/lighttpd
+    local lighttpd=$DIR/machine/etc/lighttpd nginx=$DIR/machine/etc/nginx shared=$DIR/machine/opt/mt/share/microtrace
     : >"$DIR/machine/opt/mt/bin/other"
     # Of ours, and another of the host's own.
     mkdir -p "$lighttpd"/conf-{available,enabled}
@@ -69,12 +69,25 @@ make_quietly() {
         >"$lighttpd/conf-available/60-cgi.conf"
     echo 'cgi.assign = ( ".cgi" => "/opt/mt/bin/microtrace-cgi" )' >"$lighttpd/conf-available/11-site.conf"
     ln -s ../conf-available/{50-mt,10-status,60-cgi,11-site}.conf "$lighttpd/conf-enabled"
+    # Links in place of copies, which would lead nowhere: no server starts with one.
+    mkdir -p "$nginx"/{conf.d,sites-available,sites-enabled}
+    ln -s "$shared/lighttpd/50-microtrace-proxy.conf" "$lighttpd/conf-available/70-proxy.conf"
+    ln -s ../conf-available/70-proxy.conf "$lighttpd/conf-enabled"
+    ln -s "$shared/nginx/sites-available/microtrace" "$nginx/sites-enabled/mt"
+    ln -s "$shared/nginx/conf.d/microtrace.conf" "$nginx/conf.d/mt.conf"
+    : >"$nginx/sites-available/own"
+    ln -s ../sites-available/own "$nginx/sites-enabled"
     make_quietly uninstall
     grep -q 'lighttpd: .*/conf-enabled/50-mt.conf starts analyze and is removed; reload lighttpd' "$LOG"
     grep -q 'lighttpd: .*/conf-enabled/60-cgi.conf starts microtrace-cgi and is removed' "$LOG"
     # A lighttpd that still had them would not start.
     [ "$(ls "$lighttpd/conf-enabled" | paste -sd' ')" = "10-status.conf 11-site.conf" ]
-    rm -r "$lighttpd"
+    [ "$(ls "$nginx/sites-enabled")" = own ]
+    grep -q '/sites-enabled/mt leads to .* and is removed' "$LOG"
+    # A site of the host's own may use what is in it.
+    cmp "$nginx/conf.d/mt.conf" "$ROOT/deploy/nginx/conf.d/microtrace.conf"
+    [ -z "$(find "$DIR/machine" -xtype l)" ]
+    rm -r "$lighttpd" "$nginx"
     [ "$(find "$DIR/machine" -type f -printf '%P\n')" = opt/mt/bin/other ]
     [ -z "$(find "$DIR/machine" -name '*microtrace*')" ]
 }

@@ -378,6 +378,8 @@ lines_are() {
     [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
     run -1 "$BIN/microtrace" --state "$DIR/other" breaker status
     [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
+    run -1 "$BIN/microtrace" --state="$DIR/other" breaker status
+    [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
     run -1 env MICROTRACE_RUN_DIR="$DIR/other/run" "$BIN/microtrace" chaos status
     [[ $output == *"$DIR/other/run/metrics.mmap"* ]]
     run -2 "$BIN/microtrace" metrics --state "$DIR"
@@ -412,6 +414,8 @@ lines_are() {
     [ "$(grep -c '^  spool [a-z]' <<<"$output")" -eq 3 ]
     [ "$(grep -c '^  [a-z]' <<<"$output")" -eq 3 ]
     [ "$("$BIN/microtrace" help spool)" = "$output" ]
+    run -0 "$BIN/microtrace" spool --version
+    [[ $output == "microtrace "[0-9]* ]]
     run -2 "$BIN/microtrace" spool --no-such-option
     [ "$("$BIN/microtrace" --help | awk 'length > 80')" = "" ]
 }

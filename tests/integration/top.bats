@@ -93,6 +93,7 @@ restored() {
     [[ $output == *metrics.mmap* ]]
     run -0 "$BIN/microtrace" top --json --interval 1
     jq -e '(.problem | contains("metrics.mmap")) and .now.requests_per_second == null' <<<"$output"
+    run -0 "$BIN/microtrace" top --once --interval 1s
     run -2 "$BIN/microtrace" top --interval 11
     run -2 "$BIN/microtrace" top now
 }
@@ -187,6 +188,16 @@ expect PIPELINE
 send \x03
 END
     [ "$status" -eq 254 ]
+    refute grep -q $'\e' "$DIR/out"
+    # One that nothing is known of has the keys, too.
+    status=0
+    env -u TERM "$ROOT/tests/tools/terminal.py" 30 "$BIN/microtrace" top --interval 1 >"$DIR/out" <<'END' || status=$?
+expect PIPELINE
+send 3
+expect last 60 min
+send q
+END
+    [ "$status" -eq 0 ]
     refute grep -q $'\e' "$DIR/out"
 }
 
