@@ -160,7 +160,7 @@ static bool has_ratio_in_vain(void)
 {
     return is_set("OTEL_TRACES_SAMPLER_ARG") &&
            (!is_set("OTEL_TRACES_SAMPLER") ||
-            strstr(config_get("OTEL_TRACES_SAMPLER"), "traceidratio") == NULL);
+            strcasestr(config_get("OTEL_TRACES_SAMPLER"), "traceidratio") == NULL);
 }
 
 static bool has_downstream_in_vain(void)

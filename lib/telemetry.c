@@ -217,6 +217,8 @@ void telemetry_span_begin(const struct telemetry *t, struct span *span, const ch
                           enum span_kind kind, const struct trace_context *parent, bool remote)
 {
     span_begin(span, name, kind, parent, remote, t->settings->sdk_disabled ? NULL : &t->sampler);
+    if (t->settings->sdk_disabled && parent != NULL && !ids_trace_is_zero(&parent->trace_id))
+        span_pass_on(span, parent);
     if (span->recording)
         keeping_begin(&t->keeping, span);
 }

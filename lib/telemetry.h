@@ -88,7 +88,10 @@ struct metrics *telemetry_metrics(struct telemetry *telemetry);
 /* The instrumentation scope of spans that end from now on; `version` may be NULL. */
 void telemetry_set_scope(struct telemetry *telemetry, const char *name, const char *version);
 
-/* span_begin with the settings' sampler and rules; nothing is sampled while the SDK is disabled. */
+/*
+ * span_begin with the settings' sampler and rules. While the SDK is disabled nothing is recorded,
+ * and the parent's context is handed on as it is.
+ */
 void telemetry_span_begin(const struct telemetry *telemetry, struct span *span, const char *name,
                           enum span_kind kind, const struct trace_context *parent, bool remote);
 

@@ -83,12 +83,9 @@ static const struct config_setting own_rows[] = {
             {EXPORT_ROW(signal "HEADERS_FILE", CONFIG_STRING, headers_file),                       \
              .help = "File with these headers, in place of the variable; read again when it "      \
                      "changes."},                                                                  \
-            {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms),                                \
-             .unit = CONFIG_UNIT_MS,                                                               \
-             .min = 1,                                                                             \
-             .max = 3600000,                                                                       \
-             .fallback = "10000",                                                                  \
-             .help = "How long one request may take."},                                            \
+            {EXPORT_ROW(signal "TIMEOUT", CONFIG_UINT, timeout_ms), .unit = CONFIG_UNIT_MS,        \
+             .max = TIMEOUT_MAX_MS, .fallback = "10000",                                           \
+             .help = "How long one request may take; 0 for no limit."},                            \
             {EXPORT_ROW(signal "COMPRESSION", CONFIG_CHOICE, compression), .fallback = "none",     \
              .choices = compressions, .help = "Compression of request bodies."},                   \
             {EXPORT_ROW(signal "PROTOCOL", CONFIG_CHOICE, protocol), .fallback = "http/json",      \
@@ -104,6 +101,9 @@ static const struct config_setting own_rows[] = {
     }
 
 enum { EXPORT_ROW_COUNT = 9, HEADERS_ROW = 1, HEADERS_FILE_ROW, TIMEOUT_TEXT_MAX = 24 };
+
+/* OpenTelemetry, "Environment Variable Specification", Timeout: also what 0, no limit, becomes. */
+enum { TIMEOUT_MAX_MS = INT32_MAX };
 
 static const struct config_setting base_rows[EXPORT_ROW_COUNT] =
     EXPORT_ROWS("", "Base URL of the endpoint; /v1/traces, /v1/logs, /v1/metrics are appended.");
@@ -300,7 +300,11 @@ static int load_signal(const struct config_setting *rows, const struct agent_exp
         else if (own[i].offset != offsetof(struct agent_export, endpoint))
             own[i].fallback = *(const char *const *)member;
     }
-    return config_load(own, EXPORT_ROW_COUNT, into, warn, error);
+    if (config_load(own, EXPORT_ROW_COUNT, into, warn, error) != 0)
+        return -1;
+    if (into->timeout_ms == 0)
+        into->timeout_ms = TIMEOUT_MAX_MS;
+    return 0;
 }
 
 void agent_settings_check_headers(const char *list, const char *variable,

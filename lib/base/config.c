@@ -137,7 +137,9 @@ static int assign(const struct config_setting *row, const char *text, void *into
     }
     case CONFIG_CHOICE:
         for (int i = 0; row->choices[i] != NULL; i++) {
-            if (strcmp(text, row->choices[i]) == 0) {
+            const char *const choice = row->choices[i];
+
+            if ((row->otel ? strcasecmp(text, choice) : strcmp(text, choice)) == 0) {
                 *(int *)member = i;
                 return 0;
             }

@@ -27,7 +27,9 @@ enum config_type {
     /* struct config_range: "LOW-HIGH" or "N", whole numbers in [min, max]; a unit behind HIGH alone
      * holds for both. */
     CONFIG_RANGE,
-    CONFIG_CHOICE,    /* int: index of the value in `choices` */
+    /* int: index of the value in `choices`; of an OTEL_* variable in any case of letters
+     * (OpenTelemetry, "Environment Variable Specification", Enum). */
+    CONFIG_CHOICE,
     CONFIG_HOST_PORT, /* const char *: HOST:PORT or [HOST]:PORT, checked, borrowed */
     CONFIG_OTHER,     /* what the row's own `parse` reads */
 };

@@ -15,9 +15,10 @@ enum {
     TRACE_CONTEXT_SAMPLED = 0x01, /* section 3.2.2.5.1 */
     TRACE_CONTEXT_RANDOM = 0x02,  /* section 3.2.2.5.2 */
     TRACE_CONTEXT_WIRE = 0x03,    /* the flags that traceparent has */
-    /* Of other formats, never in a traceparent or a span's line. */
-    TRACE_CONTEXT_DEFERRED = 0x40, /* the caller leaves the decision on sampling to us */
-    TRACE_CONTEXT_DEBUG = 0x80,    /* B3's and Jaeger's debug flag, passed on whatever we decide */
+    /* Our own and of other formats, never in a traceparent or a span's line. */
+    TRACE_CONTEXT_PASSED_ON = 0x20, /* the caller's, not a span's of ours (span_pass_on) */
+    TRACE_CONTEXT_DEFERRED = 0x40,  /* the caller leaves the decision on sampling to us */
+    TRACE_CONTEXT_DEBUG = 0x80,     /* B3's and Jaeger's debug flag, passed on whatever we decide */
     TRACE_CONTEXT_PARENT_SIZE = 56,
     TRACE_CONTEXT_STATE_MAX = 512,       /* bytes of tracestate that are propagated (3.3.1.5) */
     TRACE_CONTEXT_STATE_MEMBERS_MAX = 32 /* section 3.3.1.1 */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const uint64_t RATIO_ONE = UINT64_C(1) << 56;
 
@@ -55,7 +56,7 @@ const char *sampler_init(struct sampler *sampler, const char *name, const char *
     if (name == NULL || name[0] == '\0')
         return NULL;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(name, known[i].name) == 0) {
+        if (strcasecmp(name, known[i].name) == 0) {
             *sampler = known[i].sampler;
             return sampler->root == SAMPLER_RATIO ? set_ratio(sampler, arg) : NULL;
         }

@@ -76,6 +76,14 @@ void span_begin(struct span *span, const char *name, enum span_kind kind,
     set_sampled(span, sampler != NULL && sampler_decide(sampler, &span->context.trace_id, parent));
 }
 
+void span_pass_on(struct span *span, const struct trace_context *parent)
+{
+    assert(!span->recording);
+    span->context.span_id = parent->span_id;
+    span->context.flags =
+        (parent->flags & (TRACE_CONTEXT_WIRE | TRACE_CONTEXT_DEBUG)) | TRACE_CONTEXT_PASSED_ON;
+}
+
 void span_begin_child(struct span *span, const char *name, enum span_kind kind,
                       const struct span *parent)
 {
@@ -83,6 +91,8 @@ void span_begin_child(struct span *span, const char *name, enum span_kind kind,
     span->root = parent->root;
     continue_trace(span, &parent->context);
     set_sampled(span, parent->recording);
+    if ((parent->context.flags & TRACE_CONTEXT_PASSED_ON) != 0)
+        span_pass_on(span, &parent->context);
 }
 
 void span_set(struct span *span, struct attribute attribute)

@@ -83,6 +83,13 @@ struct span {
 void span_begin(struct span *span, const char *name, enum span_kind kind,
                 const struct trace_context *parent, bool remote, const struct sampler *sampler);
 
+/*
+ * Gives a span that is not recorded its parent's context, for it and its children to hand on as it
+ * is (OpenTelemetry, Trace API, "Behavior of the API in the absence of an installed SDK"). The
+ * parent has ids.
+ */
+void span_pass_on(struct span *span, const struct trace_context *parent);
+
 /* Starts a child of `parent` in this process, sampled as its parent is. */
 void span_begin_child(struct span *span, const char *name, enum span_kind kind,
                       const struct span *parent);

@@ -178,6 +178,14 @@ cgi() {
     [ "$(curl -sS "$proxy_url/control" | jq .requests)" -eq 0 ]
 }
 
+@test "OTEL_SDK_DISABLED: the caller's context is handed on as it is" {
+    sink '{}'
+    cgi OTEL_SDK_DISABLED=true HTTP_TRACEPARENT="00-$TRACE-$PARENT-01" HTTP_TRACESTATE=a=1
+    grep -q '^Status: 200 ' "$DIR/answer"
+    [ "$(received traceparent)" = "00-$TRACE-$PARENT-01" ]
+    [ "$(received tracestate)" = a=1 ]
+}
+
 @test "CGI processes share the breaker through the file" {
     sink '{"mode": "status", "status": 500}'
     for i in 1 2 3 4 5; do

@@ -108,6 +108,43 @@ static void own_values_win_over_general_ones(void **state)
     assert_int_equal(warnings, 0);
 }
 
+/* OpenTelemetry, "Environment Variable Specification", Enum. */
+static void choices_are_taken_in_any_case(void **state)
+{
+    (void)state;
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318", 1);
+    setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP", 1);
+    setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "HTTP/protobuf", 1);
+    setenv("OTEL_LOGS_EXPORTER", "None", 1);
+    load();
+    assert_int_equal(settings.export[SPOOL_TRACES].compression, AGENT_COMPRESSION_GZIP);
+    assert_int_equal(settings.export[SPOOL_TRACES].protocol, AGENT_PROTOCOL_PROTOBUF);
+    assert_int_equal(settings.export[SPOOL_LOGS].protocol, AGENT_PROTOCOL_JSON);
+    assert_string_equal(settings.export[SPOOL_LOGS].url, "");
+    assert_int_equal(warnings, 0);
+}
+
+/* The same, Timeout. */
+static void a_timeout_of_0_is_no_limit(void **state)
+{
+    (void)state;
+    setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0", 1);
+    setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "7200000", 1);
+    load();
+    assert_int_equal(settings.export[SPOOL_TRACES].timeout_ms, INT32_MAX);
+    assert_int_equal(settings.export[SPOOL_LOGS].timeout_ms, 7200000);
+    setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "5000", 1);
+    setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "0", 1);
+    load();
+    assert_int_equal(settings.export[SPOOL_TRACES].timeout_ms, 5000);
+    assert_int_equal(settings.export[SPOOL_LOGS].timeout_ms, INT32_MAX);
+    assert_int_equal(warnings, 0);
+    setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "-1", 1);
+    load();
+    assert_int_equal(settings.export[SPOOL_LOGS].timeout_ms, 5000);
+    assert_int_equal(warnings, 1);
+}
+
 static void bad_values_warn_and_count_as_unset(void **state)
 {
     (void)state;
@@ -284,6 +321,8 @@ int main(void)
         cmocka_unit_test_setup(nothing_set_sends_nothing, clean),
         cmocka_unit_test_setup(base_and_own_endpoints, clean),
         cmocka_unit_test_setup(own_values_win_over_general_ones, clean),
+        cmocka_unit_test_setup(choices_are_taken_in_any_case, clean),
+        cmocka_unit_test_setup(a_timeout_of_0_is_no_limit, clean),
         cmocka_unit_test_setup(bad_values_warn_and_count_as_unset, clean),
         cmocka_unit_test_setup(disabled, clean),
         cmocka_unit_test_setup(own_settings_are_strict, clean),

@@ -19,6 +19,7 @@ struct settings {
     int choice;
     const char *address;
     uint64_t otel_number;
+    int otel_choice;
     uint64_t bytes, ms;
     double seconds;
     struct config_range times;
@@ -98,6 +99,12 @@ static const struct config_setting rows[] = {
      .min = 0,
      .max = 1e9,
      .fallback = "10000",
+     .otel = true},
+    {.name = "OTEL_T_CHOICE",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct settings, otel_choice),
+     .choices = choices,
+     .fallback = "none",
      .otel = true},
 };
 
@@ -294,6 +301,20 @@ static void otel_variables_warn_and_count_as_unset(void **state)
     assert_int_equal(s.otel_number, 10000);
     assert_non_null(strstr(warning, "OTEL_T_NUMBER"));
     assert_non_null(strstr(warning, "soon"));
+    assert_int_equal(load_with(&s, "OTEL_T_CHOICE", "zstd"), 0);
+    assert_int_equal(s.otel_choice, 0);
+    assert_non_null(strstr(warning, "zstd"));
+}
+
+/* OpenTelemetry, "Environment Variable Specification", Enum. */
+static void otel_choices_are_taken_in_any_case(void **state)
+{
+    struct settings s;
+
+    (void)state;
+    assert_int_equal(load_with(&s, "OTEL_T_CHOICE", "GZip"), 0);
+    assert_int_equal(s.otel_choice, 1);
+    assert_string_equal(warning, "");
 }
 
 int main(void)
@@ -305,6 +326,7 @@ int main(void)
         cmocka_unit_test(only_true_is_true),
         cmocka_unit_test(bad_values_name_variable_and_value),
         cmocka_unit_test(otel_variables_warn_and_count_as_unset),
+        cmocka_unit_test(otel_choices_are_taken_in_any_case),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

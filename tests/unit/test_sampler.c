@@ -26,6 +26,8 @@ static void the_table_of_samplers_holds(void **state)
         {"always_off", NULL, false, false, false},
         {"traceidratio", "0.0", false, false, false},
         {"traceidratio", NULL, true, true, true},
+        {"ALWAYS_OFF", NULL, false, false, false},
+        {"ParentBased_TraceIdRatio", "0", false, true, false},
     };
     const struct trace_id trace = ids_new_trace();
 

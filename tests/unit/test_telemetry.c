@@ -220,9 +220,13 @@ static void lines_below_the_level_are_not_kept(void **state)
     assert_non_null(strstr(spool_text("logs"), "above"));
 }
 
-static void a_disabled_sdk_records_nothing(void **state)
+/* OpenTelemetry, Trace API, "Behavior of the API in the absence of an installed SDK". */
+static void a_disabled_sdk_records_nothing_and_hands_the_callers_context_on(void **state)
 {
-    struct span span;
+    static const struct trace_context caller = {
+        .trace_id = {{1}}, .span_id = {{2}}, .flags = TRACE_CONTEXT_WIRE, .state = "a=1"};
+    char text[TRACE_CONTEXT_PARENT_SIZE];
+    struct span span, child;
     struct telemetry *t;
 
     (void)state;
@@ -230,6 +234,14 @@ static void a_disabled_sdk_records_nothing(void **state)
     t = start();
     telemetry_span_begin(t, &span, "x", SPAN_SERVER, NULL, false);
     assert_false(span.recording);
+    telemetry_span_begin(t, &span, "x", SPAN_SERVER, &caller, true);
+    span_begin_child(&child, "y", SPAN_CLIENT, &span);
+    assert_false(span.recording || child.recording);
+    trace_context_format(text, &child.context);
+    assert_string_equal(text, "00-01000000000000000000000000000000-0200000000000000-03");
+    assert_string_equal(child.context.state, "a=1");
+    telemetry_span_end(t, &child);
+    telemetry_span_end(t, &span);
     telemetry_log(t, LOG_LEVEL_ERROR, "a", "b", NULL, NULL, 0);
     telemetry_close(t);
     assert_string_equal(spool_text("logs"), "");
@@ -471,7 +483,7 @@ int main(void)
         ISOLATED(spans_of_a_flush_share_a_line_if_they_share_the_scope),
         ISOLATED(what_was_not_flushed_is_at_the_end),
         ISOLATED(lines_below_the_level_are_not_kept),
-        ISOLATED(a_disabled_sdk_records_nothing),
+        ISOLATED(a_disabled_sdk_records_nothing_and_hands_the_callers_context_on),
         ISOLATED(the_sampler_decides_on_the_id_of_the_span),
         ISOLATED(more_than_a_buffer_between_two_flushes_is_kept),
         ISOLATED(more_spans_than_a_buffer_holds_are_kept),
