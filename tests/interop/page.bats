@@ -4,7 +4,6 @@
 # in light and dark; without an error on the console, a breach of its policy, or a finding of axe-core.
 
 load helpers
-PATIENCE=150 # a browser that reads a page with axe-core, twice, takes its time on a busy machine
 
 setup() {
     common_setup
