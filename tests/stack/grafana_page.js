@@ -49,7 +49,7 @@ function panel(page, title) {
 // The marker of the slowest point that is shown.
 async function slowest(markers) {
   const boxes = [];
-  for (const marker of await markers.all()) boxes.push(await marker.boundingBox().catch(() => null));
+  for (const marker of await markers.all()) boxes.push(await marker.boundingBox({ timeout: 2000 }).catch(() => null));
   return boxes.filter(Boolean).sort((a, b) => a.y - b.y)[0];
 }
 
