@@ -21,7 +21,7 @@ loaded() {
     local url=$1 path=$2 seconds=$3 before load status=0 counts
     shift 3
     before=$(counted "$path")
-    on_machine /root/load load --url "$url" --rate 200 --concurrency 8 --mix 0 --duration "$seconds" --json >"$work/load" 2>"$work/load.err" &
+    on_machine /root/load load --url "$url" --rate 200 --concurrency 8 --mix 0 --duration "$seconds" --timeout 60 --json >"$work/load" 2>"$work/load.err" &
     load=$!
     sleep 1
     "$@" || status=1
@@ -87,7 +87,7 @@ proxy_serves() {
 many() {
     local url=$1 count=$2 load status=0 answers
     shift 2
-    on_machine sh -c "for i in \$(seq $count); do curl -sS -m 20 -o /dev/null -w '%{http_code}\n' $url; done" >"$work/many" 2>&1 &
+    on_machine sh -c "for i in \$(seq $count); do curl -sS -m 60 -o /dev/null -w '%{http_code}\n' $url; done" >"$work/many" 2>&1 &
     load=$!
     sleep 0.5
     "$@" || status=1
