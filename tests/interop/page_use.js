@@ -96,7 +96,7 @@ const uses = {
     const level = () => page.locator("#verdict").getAttribute("class");
     await reader.eventually("well", async () => (await level()) === "well");
     fs.writeFileSync(`${dir}/pull`, "");
-    await reader.eventually("told", async () => (await level()) !== "well", 120);
+    await reader.eventually("told", async () => (await level()) !== "well");
     const problem = await text(page, "#verdict .problems");
     fs.writeFileSync(`${dir}/problem`, problem);
     assert.match(problem, /127\.0\.0\.1/);
@@ -104,7 +104,7 @@ const uses = {
     assert.match(await text(page, "#said"), /\w/);
     await reader.check(page, "broken");
     fs.writeFileSync(`${dir}/plugged`, "");
-    await reader.eventually("well again", async () => (await level()) === "well", 120);
+    await reader.eventually("well again", async () => (await level()) === "well");
   },
 
   // Rows come, go and move, and two have one key, as two containers' processes of one pid have.
