@@ -28,7 +28,8 @@ root_remove() {
     done
     # Never delete through a mount.
     if ! grep -q " ${machine}[/ ]" /proc/mounts; then
-        rm -rf "${machine:?}"
+        # What was killed just now may be in the middle of a last write.
+        rm -rf "${machine:?}" || { sleep 2; rm -rf "${machine:?}"; }
     fi
     machine=''
 }

@@ -22,7 +22,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 MEMBER = re.compile(r"[a-z0-9][a-z0-9_*/@-]*=[!-+\--<>-~]+")
 SERVER, INTERNAL = 2, 1
-DEADLINE_S = 90
+DEADLINE_S = 240
 
 problems = []
 

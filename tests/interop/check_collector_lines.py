@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 from check_transcoder import CLASSES, IDS, Transcoder, fill  # noqa: E402
 
 RECORDS = ("spans", "log_records", "data_points")
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 def inner(message):

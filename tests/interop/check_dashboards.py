@@ -9,7 +9,7 @@ rules: prints the dashboard's queries as a file of recording rules, for promtool
 names: each metric that the dashboard and the rule files name is in METRICS, a scrape of /metrics,
        or made by a rule; each alert has a runbook in docs/operations.md.
 live:  asks Prometheus until every query of the dashboard and of its rules has had data since SINCE
-       (Unix time), for two minutes at most.
+       (Unix time), for four minutes at most.
 alert: waits until the alert is pending or fires.
 form:  the dashboard is what Grafana can load, and each panel shows what is chosen. What else there is to
        say of it scripts/check-dashboards knows.
@@ -23,7 +23,7 @@ import time
 
 from dashboard_queries import (ask, ask_range, dashboard_queries, load_dashboard, panels, selectors)
 
-PATIENCE = 120
+PATIENCE = 240
 # Of Prometheus itself; ALERTS only while one is pending.
 ITS_OWN = {"up", "ALERTS", "ALERTS_FOR_STATE"}
 # Has data only while something is wrong, which `alert` looks at, behind a front end, or after half an hour.

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """usage: check_prometheus.py PROMETHEUS_URL SEEN JOB...: each job's counts are what SEEN counted.
 
-Asks Prometheus over its HTTP API until it has scraped them all, for a minute at most.
+Asks Prometheus over its HTTP API until it has scraped them all, for four minutes at most.
 """
 import json
 import sys
@@ -35,7 +35,7 @@ def main():
             f'request_latency_seconds_bucket{{{posted},le="+Inf"}}': posts,
             f"sum(errors_total{{{labels}}})": bad,
         })
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         got = {expression: query(base, expression) for expression in wanted}
         if got == wanted or time.monotonic() > deadline:

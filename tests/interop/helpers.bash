@@ -7,7 +7,7 @@ load "$(dirname "${BASH_SOURCE[0]}")/../integration/helpers"
 HERE=$ROOT/tests/interop
 PYTHON=/usr/bin/python3
 [[ ! -d $BUILD/swagger-ui ]] || export MICROTRACE_DOCS_ASSETS=$BUILD/swagger-ui
-PATIENCE=60 # a Collector or a browser starts slowly on a busy machine
+PATIENCE=150 # a Collector or a browser starts slowly on a busy machine
 export PYTHONDONTWRITEBYTECODE=1
 
 # need_command NAME...: skips the test, or fails it in CI, where a program is absent.

@@ -47,8 +47,8 @@ async function check(page, what) {
   await page.setViewportSize(before);
 }
 
-async function eventually(what, condition, seconds = 30) {
-  const deadline = Date.now() + seconds * 1000;
+async function eventually(what, condition) {
+  const deadline = Date.now() + 120000;
   for (;;) {
     const seen = await condition();
     if (seen) return seen;

@@ -96,7 +96,7 @@ const uses = {
     const level = () => page.locator("#verdict").getAttribute("class");
     await reader.eventually("well", async () => (await level()) === "well");
     fs.writeFileSync(`${dir}/pull`, "");
-    await reader.eventually("told", async () => (await level()) !== "well", 60);
+    await reader.eventually("told", async () => (await level()) !== "well");
     const problem = await text(page, "#verdict .problems");
     fs.writeFileSync(`${dir}/problem`, problem);
     assert.match(problem, /127\.0\.0\.1/);
@@ -104,7 +104,7 @@ const uses = {
     assert.match(await text(page, "#said"), /\w/);
     await reader.check(page, "broken");
     fs.writeFileSync(`${dir}/plugged`, "");
-    await reader.eventually("well again", async () => (await level()) === "well", 60);
+    await reader.eventually("well again", async () => (await level()) === "well");
   },
 
   // Rows come, go and move, and two have one key, as two containers' processes of one pid have.
@@ -115,26 +115,27 @@ const uses = {
       [["8", "c"], ["9", "new"]],
       [["7", "a"], ["9", "new"], ["10", "newer"], ["8", "c"]],
     ];
-    let asked = 0;
+    let turn = 0; // the answer that is given until it has been seen
     await page.route(/\/live/, async (route) => {
       const answer = await route.fetch().catch(() => null);
       if (!answer) return; // the browser is closed
-      const rows = answers[Math.min(asked, answers.length - 1)].map(
-        ([key, name]) => `<tr data-key="${key}"><td>${name} ${asked}</td></tr>`,
+      const rows = answers[turn].map(
+        ([key, name]) => `<tr data-key="${key}"><td>${name} ${turn}</td></tr>`,
       );
       const body = (await answer.text()).replace(
         /<section id="processes">[^]*?<\/section>/,
         `<section id="processes"><table><tbody>${rows.join("")}</tbody></table></section>`,
       );
-      asked++;
       await route.fulfill({ response: answer, body });
     });
     await page.goto(url);
-    for (const [at, rows] of answers.entries())
+    for (const [at, rows] of answers.entries()) {
+      turn = at;
       await reader.eventually(`answer ${at}`, async () => {
         const cells = (await page.locator("#processes td").allInnerTexts()).map((cell) => cell.trim());
         return cells.join() === rows.map(([, name]) => `${name} ${at}`).join();
       });
+    }
     await page.unrouteAll({ behavior: "ignoreErrors" });
   },
 
@@ -143,7 +144,7 @@ const uses = {
     await page.keyboard.press("Tab");
     assert.match(await focused(page), /class="skip"/);
     await page.keyboard.press("Enter");
-    assert.match(await focused(page), /^<section id="verdict"/);
+    await reader.eventually("skipped", async () => /^<section id="verdict"/.test(await focused(page)));
     await tab_to(page, /^<button[^>]*>5xx</);
     const head = page.locator("#routes th", { hasText: "5xx" });
     await page.keyboard.press("Enter");
@@ -217,11 +218,11 @@ const uses = {
     await page.goto(url);
     await page.locator("#verdict time").waitFor();
     fs.writeFileSync(`${dir}/stop`, "");
-    await page.locator("html.stale").waitFor({ timeout: 60000 });
+    await page.locator("html.stale").waitFor({ timeout: 120000 });
     assert.match(await text(page, "#said"), /^Stale: these figures are of [0-9:]+ UTC; the agent did not answer/);
     await reader.check(page, "stale");
     fs.writeFileSync(`${dir}/go`, "");
-    await page.locator("html:not(.stale)").waitFor({ timeout: 60000 });
+    await page.locator("html:not(.stale)").waitFor({ timeout: 120000 });
     assert.strictEqual(await page.locator("#said").innerText(), "");
     complaints.length = 0; // of requests that were not answered
   },

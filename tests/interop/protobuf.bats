@@ -41,6 +41,8 @@ official_python() {
     client load "$SEEN" 500 4
     wait_until metric_is 'microtrace_spool_backlog_records{signal="traces"}' 0
     wait_until metric_is 'microtrace_spool_backlog_records{signal="logs"}' 0
+    # While the sink is counted, nobody sends what was not counted yet.
+    stop_instance
     "$official" "$HERE/check_protobuf.py" "$DIR/bodies" "$(wc -l <"$DIR/sink.jsonl")"
 }
 

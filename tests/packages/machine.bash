@@ -35,7 +35,7 @@ root_with() {
 on_machine() {
     nsenter --target "$manager" --mount --uts --ipc --net --pid --cgroup \
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-        timeout 120 "$@"
+        timeout 300 "$@"
 }
 
 # within SECONDS COMMAND...: tries it until it succeeds.
@@ -51,6 +51,8 @@ within() {
 has_booted() {
     local state
     kill -0 "$holder" 2>/dev/null || return 1
+    # Before it is there, commands see the machine outside, which may run one, too.
+    [ "$(cat "/proc/$manager/comm" 2>/dev/null)" = systemd ] || return 1
     state=$(on_machine systemctl is-system-running 2>/dev/null) || true
     [ "$state" = running ] || [ "$state" = degraded ]
 }
@@ -67,8 +69,8 @@ boot() {
         --fork --kill-child "$2" "$3"' - "$group" "$root/tests/packages/init" "$machine" \
         >>"$machine.log" 2>&1 </dev/null &
     holder=$!
-    within 10 has_child || { cat "$machine.log"; return 1; }
-    within 120 has_booted
+    within 60 has_child || { cat "$machine.log"; return 1; }
+    within 300 has_booted
 }
 
 has_child() {

@@ -7,7 +7,7 @@ change_to_nginx() {
     on_machine systemctl disable --now lighttpd && on_machine systemctl enable --now nginx &&
         ! on_machine systemctl -q is-active microtrace-analyze@1 &&
         typed ln -s ../sites-available/microtrace /etc/nginx/sites-enabled/ && typed systemctl reload nginx &&
-        within 10 answers "$gate" && within 10 four_workers
+        within 60 answers "$gate" && within 60 four_workers
 }
 
 # The first request has started all of them.
@@ -21,7 +21,7 @@ loaded() {
     local url=$1 path=$2 seconds=$3 before load status=0 counts
     shift 3
     before=$(counted "$path")
-    on_machine /root/load load --url "$url" --rate 200 --concurrency 8 --mix 0 --duration "$seconds" --json >"$work/load" 2>"$work/load.err" &
+    on_machine /root/load load --url "$url" --rate 200 --concurrency 8 --mix 0 --duration "$seconds" --timeout 60 --json >"$work/load" 2>"$work/load.err" &
     load=$!
     sleep 1
     "$@" || status=1
@@ -29,7 +29,7 @@ loaded() {
     counts=$(jq -r '"\(.sent) \(.answered) \(.statuses["200"]) \(.not_sent // 0)"' "$work/load")
     echo "sent, answered, answered 200, not sent: $counts; counted: $before and $(counted "$path")"
     jq -e '.sent > 0 and .answered == .sent and .statuses == {"200": .sent}' "$work/load" >/dev/null &&
-        within 5 has_counted "$path" $((before + $(jq .sent "$work/load"))) && [ $status -eq 0 ]
+        within 60 has_counted "$path" $((before + $(jq .sent "$work/load"))) && [ $status -eq 0 ]
 }
 
 has_counted() {
@@ -42,11 +42,11 @@ kill_workers() {
     for unit in 1 2 3 4; do
         comes_back "microtrace-analyze@$unit" || return 1
     done
-    within 10 four_workers
+    within 60 four_workers
 }
 
 restart_workers() {
-    on_machine systemctl restart 'microtrace-analyze@*.service' && within 10 four_workers
+    on_machine systemctl restart 'microtrace-analyze@*.service' && within 60 four_workers
 }
 
 workers_restart_unseen() {
@@ -54,17 +54,17 @@ workers_restart_unseen() {
 }
 
 killed_workers_come_back() {
-    kill_workers && within 10 answers "$gate"
+    kill_workers && within 60 answers "$gate"
 }
 
 more_workers() {
     on_machine systemctl enable --now microtrace-analyze@5 && [ "$(on_machine pidof analyze | wc -w)" = 5 ] &&
-        on_machine systemctl disable --now microtrace-analyze@5 && within 10 four_workers
+        on_machine systemctl disable --now microtrace-analyze@5 && within 60 four_workers
 }
 
 socket_stops_all() {
     on_machine systemctl stop microtrace-analyze.socket && ! on_machine pidof analyze && has_status 502 "$gate/microtrace/healthz" &&
-        on_machine systemctl start microtrace-analyze.socket && answers "$gate" && within 10 four_workers
+        on_machine systemctl start microtrace-analyze.socket && answers "$gate" && within 60 four_workers
 }
 
 cgi_answers() {
@@ -80,14 +80,14 @@ php_answers() {
 }
 
 proxy_serves() {
-    on_machine systemctl enable --now microtrace-proxy@php-fpm.socket && within 10 php_answers && [ "$(counted /page.php)" -ge 1 ]
+    on_machine systemctl enable --now microtrace-proxy@php-fpm.socket && within 60 php_answers && [ "$(counted /page.php)" -ge 1 ]
 }
 
 # many URL COUNT COMMAND...: one request after the other while the command runs, each answered 200.
 many() {
     local url=$1 count=$2 load status=0 answers
     shift 2
-    on_machine sh -c "for i in \$(seq $count); do curl -sS -m 20 -o /dev/null -w '%{http_code}\n' $url; done" >"$work/many" 2>&1 &
+    on_machine sh -c "for i in \$(seq $count); do curl -sS -m 60 -o /dev/null -w '%{http_code}\n' $url; done" >"$work/many" 2>&1 &
     load=$!
     sleep 0.5
     "$@" || status=1
@@ -103,17 +103,17 @@ gateways_restart_unseen() {
 }
 
 gateways_come_back() {
-    comes_back microtrace-cgi && within 10 cgi_answers && comes_back microtrace-proxy@php-fpm && within 10 php_answers
+    comes_back microtrace-cgi && within 60 cgi_answers && comes_back microtrace-proxy@php-fpm && within 60 php_answers
 }
 
 nginx_reboots() {
-    shut_down && boot && within 20 answers "$gate" && within 10 cgi_answers && within 10 php_answers && agent_is_microtrace
+    shut_down && boot && within 60 answers "$gate" && within 60 cgi_answers && within 60 php_answers && agent_is_microtrace
 }
 
 change_to_lighttpd() {
     on_machine systemctl disable --now nginx && on_machine systemctl enable lighttpd && on_machine systemctl disable --now microtrace-cgi.socket microtrace-proxy@php-fpm.socket &&
         on_machine systemctl stop microtrace-cgi.service microtrace-proxy@php-fpm.service &&
-        on_machine systemctl stop microtrace-analyze.socket && on_machine systemctl restart lighttpd && within 10 answers "$service"
+        on_machine systemctl stop microtrace-analyze.socket && on_machine systemctl restart lighttpd && within 60 answers "$service"
 }
 
 # --- Upgrading ----------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ is_old() {
 
 # Under lighttpd, which goes on with the workers that it has.
 upgrade_under_load() {
-    is_old && loaded "$service" /analyze 12 install_version new && within 10 agent_serves && agent_is_microtrace && ! is_old
+    is_old && loaded "$service" /analyze 12 install_version new && within 60 agent_serves && agent_is_microtrace && ! is_old
 }
 
 # pids: of the agent and of all workers that systemd has started.
@@ -143,7 +143,7 @@ pids() {
 # Under nginx, where all processes become those of the other version.
 downgrade_under_load() {
     pids >"$work/pids" && loaded "$gate/microtrace" /analyze 15 install_version old --allow-downgrades && is_old &&
-        within 10 four_workers && within 10 has_status 200 http://127.0.0.1:9464/healthz && cgi_answers && php_answers &&
+        within 60 four_workers && within 60 has_status 200 http://127.0.0.1:9464/healthz && cgi_answers && php_answers &&
         pids >"$work/other" && ! grep -xFf "$work/pids" "$work/other"
 }
 
@@ -160,14 +160,14 @@ without() {
     local status=$1 take=$2 back=$3
     on_machine systemctl reset-failed lighttpd
     on_machine sh -c "$take" && on_machine systemctl restart lighttpd || return 1
-    within 10 site_answers && within 20 has_status "$status" "$service/readyz" || {
+    within 60 site_answers && within 60 has_status "$status" "$service/readyz" || {
         echo "readyz: $(status_of "$service/readyz")"
         on_machine sh -c "$back"
         return 1
     }
     on_machine systemctl reset-failed lighttpd
-    on_machine sh -c "$back" && on_machine systemctl restart lighttpd && within 20 answers "$service" && within 20 ready &&
-        within 20 agent_serves
+    on_machine sh -c "$back" && on_machine systemctl restart lighttpd && within 60 answers "$service" && within 60 ready &&
+        within 60 agent_serves
 }
 
 pieces() {
@@ -195,9 +195,9 @@ pieces() {
 # Both web servers start, one after the other, and serve what was there.
 servers_start() {
     on_machine systemctl reset-failed lighttpd
-    on_machine systemctl restart lighttpd && within 10 site_answers && on_machine systemctl stop lighttpd &&
-        on_machine systemctl restart nginx && within 10 site_answers && on_machine systemctl stop nginx &&
-        on_machine systemctl start lighttpd && within 10 site_answers
+    on_machine systemctl restart lighttpd && within 60 site_answers && on_machine systemctl stop lighttpd &&
+        on_machine systemctl restart nginx && within 60 site_answers && on_machine systemctl stop nginx &&
+        on_machine systemctl start lighttpd && within 60 site_answers
 }
 
 remove() {
@@ -232,7 +232,7 @@ all_steps() {
     check "units are sound (systemd-analyze verify)" units_are_sound
     check "units are exposed by at most 2.0 (systemd-analyze security)" exposures
     check "after a reboot everything is back by itself" reboots
-    check "after a reboot the doctor finds nothing wrong" doctor_is_content
+    check "after a reboot the doctor finds nothing wrong" within 60 doctor_is_content
     check "kill -9 of the agent: it comes back" agent_comes_back
     check "kill -9 of lighttpd's workers: they come back" workers_come_back
     check "the agent tells systemd its status, and that it goes on" agent_is_watched

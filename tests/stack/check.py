@@ -23,7 +23,7 @@ import urllib.request
 
 import yaml
 
-PATIENCE = 60  # seconds that anything may take to appear
+PATIENCE = 180  # seconds that anything may take to appear
 
 # As Grafana would fill them in.
 VARIABLES = {
@@ -47,7 +47,11 @@ def within_patience(probe):
     """Calls probe until it returns something true; returns that, or what it returned last."""
     end = time.monotonic() + PATIENCE
     while True:
-        found = probe()
+        try:
+            found = probe()
+        except OSError as error:  # no answer, this time
+            print("   ", error)
+            found = []
         if found or time.monotonic() > end:
             return found
         time.sleep(0.5)
@@ -185,17 +189,17 @@ def attribute(item, key):
 
 
 def check_collected(folder, request_id):
-    def server_span():
-        return [s for s in spans(folder) if attribute(s, "microtrace.request_id") == request_id]
+    def once(wanted):
+        """Each of them once: a batch that was answered late comes twice."""
+        return list({s["spanId"]: s for s in spans(folder) if wanted(s)}.values())
 
-    found = within_patience(server_span)
+    found = within_patience(lambda: once(lambda s: attribute(s, "microtrace.request_id") == request_id))
     report(len(found) == 1, f"the Collector has the server span of request {request_id}")
     if not found:
         return
     span = found[0]
     trace = span["traceId"]
-    children = within_patience(
-        lambda: [s for s in spans(folder) if s.get("parentSpanId") == span["spanId"]])
+    children = within_patience(lambda: once(lambda s: s.get("parentSpanId") == span["spanId"]))
     report([c["name"] for c in children] == ["WorkerService.analyze"], "and its worker's span below it")
     bodies = {"analyze_request", "analyze_response", "request_completed"}
 

@@ -5,7 +5,7 @@
 
 # engine_start FOLDER: FOLDER/engine holds it; FOLDER/engine.log is its log.
 engine_start() {
-    local folder=$1/engine end=$((SECONDS + 60))
+    local folder=$1/engine end=$((SECONDS + 180))
     export DOCKER_HOST=unix://$folder/sock DOCKER_CONFIG=$folder/client
     mkdir -p "$folder/client"
     # Networks from a range that no other engine of these tests is likely to take at the same moment.

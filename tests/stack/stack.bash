@@ -69,6 +69,8 @@ stack_start() {
     export PORT PROMETHEUS_PORT OTLP_GRPC_PORT OTLP_HTTP_PORT GRAFANA_PORT
     export WORK=$work BRIDGE=mt-$$ LOAD_RATE=50 COMPOSE_PROJECT_NAME=microtrace
     export COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0
+    # docker-compose gives up an engine that says nothing for a minute, as a busy machine's may.
+    export COMPOSE_HTTP_TIMEOUT=600
     COMPOSE=docker-compose
     prometheus=http://127.0.0.1:$PROMETHEUS_PORT
     app=http://127.0.0.1:$PORT

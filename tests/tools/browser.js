@@ -4,12 +4,15 @@
 const path = require("path");
 const { chromium } = require("playwright-core");
 
+const PATIENCE = 120000; // milliseconds that it may take to start, and each thing in it to appear
+
 // Opens one with its profile in dir. Returns the context; complaints collects what goes wrong in any
 // of its pages.
 async function open(dir, viewport, complaints) {
   const context = await chromium.launchPersistentContext(path.join(dir, "profile"), {
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     headless: true,
+    timeout: PATIENCE,
     viewport,
     args: [
       "--no-sandbox",
@@ -21,6 +24,7 @@ async function open(dir, viewport, complaints) {
       "--disable-sync",
     ],
   });
+  context.setDefaultTimeout(PATIENCE);
   context.on("page", (page) => {
     page.on("pageerror", (error) => complaints.push(`page error: ${error}`));
   });
