@@ -122,6 +122,17 @@ kill_agent() {
     AGENT_PID=''
 }
 
+# end_agent: by SIGTERM, once it knows of all that is in the dump: a request that has no answer when
+# it ends is sent again. For an agent of whose records none came twice.
+end_agent() {
+    until_true 20 knows_what_arrived
+    kill_agent TERM
+}
+
+knows_what_arrived() {
+    [ $(($(outcome traces delivered) + $(outcome logs delivered))) = "$(wc -l <dump)" ]
+}
+
 # begin_scrapes [PATH]: one every 50 ms.
 begin_scrapes() {
     python3 "$ROOT/tests/tools/scrape_every.py" --port "$AGENT_PORT" --path "${1:-/metrics}" \
