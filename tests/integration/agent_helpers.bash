@@ -68,7 +68,7 @@ start_sink() {
     python3 "$ROOT/tests/tools/otlp_sink.py" --port "$SINK_PORT" --port-file sink.port --dump dump \
         "$@" 2>>sink.log 3>&- &
     SINK_PID=$!
-    until_true 10 test -s sink.port
+    until_true 30 test -s sink.port
 }
 
 stop_sink() {
@@ -112,7 +112,7 @@ agent_answers() { curl -sf -m 5 -o health "http://127.0.0.1:$AGENT_PORT/healthz"
 start_agent() {
     choose_ports
     launch_agent
-    until_true 10 agent_answers
+    until_true 30 agent_answers
 }
 
 # kill_agent SIGNAL: and waits for its end, which is a clean one unless it is 9.
@@ -122,12 +122,23 @@ kill_agent() {
     AGENT_PID=''
 }
 
+# end_agent: by SIGTERM, once it knows of all that is in the dump: a request that has no answer when
+# it ends is sent again. For an agent of whose records none came twice.
+end_agent() {
+    until_true 20 knows_what_arrived
+    kill_agent TERM
+}
+
+knows_what_arrived() {
+    [ $(($(outcome traces delivered) + $(outcome logs delivered))) = "$(wc -l <dump)" ]
+}
+
 # begin_scrapes [PATH]: one every 50 ms.
 begin_scrapes() {
     python3 "$ROOT/tests/tools/scrape_every.py" --port "$AGENT_PORT" --path "${1:-/metrics}" \
         --started scraping >scrapes 3>&- &
     POLL_PID=$!
-    until_true 10 test -e scraping
+    until_true 30 test -e scraping
     rm scraping
 }
 

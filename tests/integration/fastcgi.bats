@@ -29,7 +29,7 @@ import fastcgi_peer as fastcgi
 for path in sys.argv[2:]:
     try:
         answer = fastcgi.post(path, "/analyze", b'{"a":1,"b":2}', 10, [$1])
-    except ConnectionError:
+    except (ConnectionError, FileNotFoundError):
         answer = b""
     assert b"200 OK" not in answer, answer
 PYTHON

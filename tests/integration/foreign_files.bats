@@ -59,8 +59,7 @@ END
     cmp -n "$(stat -c %s before/php.traces.jsonl)" before/php.traces.jsonl spool/php.traces.jsonl
     cmp before/traces.traces.jsonl spool/traces.traces.jsonl
     [ "$(stat -c %a:%h:%U spool/php.traces.jsonl)" = "$(stat -c %a:%h:%U before/php.traces.jsonl)" ]
-    until_true 20 nothing_waits traces
-    kill_agent TERM
+    end_agent
     start_agent
     lines traces f 5 >>spool/traces.traces.jsonl
     all_sent
@@ -107,15 +106,15 @@ END
     start_agent
     lines traces a 100 >spool/x.traces.jsonl
     all_sent
-    kill_agent TERM
+    end_agent
     # About three steps, and two more renames for each new segment.
     lines traces k 4000 >>spool/x.traces.jsonl
     for call in 1 2 3 1 2; do
         launch_agent_that_dies "$call"
     done
     start_agent
-    until_true 30 nothing_waits traces
     books traces 4100
+    until_true 30 nothing_waits traces
     everything_arrived --duplicate-requests 5
 }
 
@@ -179,7 +178,7 @@ launch_agent_that_dies() {
     lines traces b 20 >spool/y.traces.jsonl
     start_agent
     all_sent
-    kill_agent TERM
+    end_agent
     lines traces c 20 >>spool/x.traces.jsonl
     lines traces d 20 >>spool/y.traces.jsonl
     mv spool/x.traces.jsonl spool/x.traces.jsonl.1
@@ -189,7 +188,7 @@ launch_agent_that_dies() {
     start_agent
     all_sent
     # One of which nothing could be taken is known again, too.
-    kill_agent TERM
+    end_agent
     sink_answers '{"mode":"status","status":503}'
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1 MICROTRACE_SPOOL_MAX_BYTES=1048576)
     "$TOOL" spool traces own 300 100 >>written
@@ -210,8 +209,7 @@ launch_agent_that_dies() {
     lines traces b 20 >spool/y.traces.jsonl
     start_agent
     all_sent
-    until_true 20 nothing_waits traces
-    kill_agent TERM
+    end_agent
     cp -a spool copy
     rm -r spool
     mv copy spool
@@ -232,7 +230,7 @@ launch_agent_that_dies() {
     lines traces c 100 >new
     cat new >spool/x.traces.jsonl
     all_sent
-    kill_agent TERM
+    end_agent
     lines traces d 200 >new
     cat new >spool/x.traces.jsonl
     start_agent
@@ -326,6 +324,8 @@ launch_agent_that_dies() {
     all_sent
 }
 
+few_are_open() { [ "$(ls "/proc/$AGENT_PID/fd" | wc -l)" -lt 100 ]; }
+
 @test "more files than are read: it is said, the agent answers, and a deleted one makes room" {
     local i
     start_sink
@@ -339,9 +339,9 @@ launch_agent_that_dies() {
     until_true 10 unread_is traces 76
     agent_answers
     until_true 20 nothing_waits traces
-    [ "$(ls "/proc/$AGENT_PID/fd" | wc -l)" -lt 100 ]
+    until_true 20 few_are_open
     # A restart takes none of them again.
-    kill_agent TERM
+    end_agent
     start_agent
     lines traces b 1 >>spool/faaaa.traces.jsonl
     until_true 30 sent_at_least 1024
@@ -418,19 +418,19 @@ END
     lines traces b 1 >>spool/x.traces.jsonl
     all_sent
     until_true 20 test -s spool/agent.imports
-    kill_agent TERM
+    end_agent
     printf 'x' | dd of=spool/agent.imports bs=1 seek=40 conv=notrunc 2>dd.log
     start_agent
-    said "agent.imports is damaged; .* sent again"
+    until_true 20 said "agent.imports is damaged; .* sent again"
     until_true 20 sent_is 42
     everything_arrived
-    kill_agent TERM
+    end_agent
     # Removed while no agent ran: as loud.
     rm spool/agent.imports
     start_agent
     until_true 20 said "agent.imports is missing; 1 files of other programs are read from their"
     until_true 20 sent_is 63
-    kill_agent TERM
+    end_agent
     # A folder in its place can't be replaced.
     mv spool/agent.imports imports
     mkdir spool/agent.imports
@@ -443,6 +443,8 @@ END
     [ "$(times_said "agent.imports can't be written")" = 1 ]
 }
 
+left_out_is() { [ "$(dropped traces oversize)" = "$1" ]; }
+
 @test "a line that is too long is left out and counted, its neighbours arrive" {
     start_sink
     start_agent
@@ -454,7 +456,7 @@ END
     } >spool/x.traces.jsonl
     all_sent
     until_true 10 said "x.traces.jsonl has a line that is too long"
-    [ "$(dropped traces oversize)" = 1 ]
+    until_true 10 left_out_is 1
     books traces 2
 }
 

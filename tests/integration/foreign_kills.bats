@@ -55,11 +55,11 @@ killed_at_each() {
     [ "$call" -gt "$3" ]
     sink_answers '{}'
     start_agent
+    books traces "$(written_by '[otu]')"
+    books logs "$(written_by l)"
     until_true 60 nothing_waits traces
     until_true 60 nothing_waits logs
     everything_arrived --duplicate-requests 0
-    books traces "$(written_by '[otu]')"
-    books logs "$(written_by l)"
     [ "$(dropped traces torn)" = 0 ]
 }
 
@@ -92,9 +92,9 @@ left_out_at_each() {
     sink_answers '{}'
     start_agent
     until_true 20 counted_as_left_out "$(wc -l <written)"
+    books traces "$(wc -l <written)"
     until_true 60 nothing_waits traces
     everything_arrived --duplicate-requests 0
-    books traces "$(wc -l <written)"
 }
 
 counted_as_left_out() { [ "$(dropped traces oversize)" = "$1" ]; }

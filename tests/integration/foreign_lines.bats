@@ -11,7 +11,8 @@ teardown() { common_teardown; }
 # foreign SIGNAL NAME COUNT [STYLE [BYTES]]: one line of so many records.
 foreign() { python3 "$ROOT/tests/tools/otlp_lines.py" make "${4:-php}" "$1" "$2" 1 "$3" "${5:-0}"; }
 as_it_was() { python3 "$ROOT/tests/tools/otlp_lines.py" check dump; }
-delivered_is() { [ "$(outcome "$1" delivered)" = "$2" ]; }
+outcome_is() { [ "$(outcome "$1" "$2")" = "$3" ]; }
+delivered_is() { outcome_is "$1" delivered "$2"; }
 backlog_is_all_of() { backlog_is "$1" "$2"; }
 
 # all_styles SIGNAL: 48 records, in lines of every style, into the active file.
@@ -110,10 +111,9 @@ all_styles() {
     foreign traces a 200 collector >>spool/traces.jsonl
     foreign traces b 3 >>spool/traces.jsonl
     start_agent
-    until_true 60 nothing_waits traces
+    until_true 60 delivered_is traces 202
+    until_true 20 outcome_is traces quarantined 1
     books traces 203
-    [ "$(outcome traces delivered)" = 202 ]
-    [ "$(outcome traces quarantined)" = 1 ]
     # What is kept is a line that can be put back.
     python3 - <<'END'
 import json
@@ -135,9 +135,8 @@ END
     sink_answers '{"mode":"partial","rejected":7,"count":1}'
     foreign metrics m 20 >>spool/metrics.jsonl
     start_agent
-    until_true 20 nothing_waits metrics
-    [ "$(outcome metrics rejected)" = 7 ]
-    [ "$(outcome metrics delivered)" = 13 ]
+    until_true 20 outcome_is metrics rejected 7
+    until_true 20 delivered_is metrics 13
     books metrics 20
 }
 
@@ -191,10 +190,9 @@ END
     } >>spool/traces.jsonl
     foreign traces b 1 >>spool/traces.jsonl
     start_agent
-    until_true 60 nothing_waits traces
+    until_true 60 delivered_is traces 3
+    until_true 60 outcome_is traces quarantined 2
     books traces 5
-    [ "$(outcome traces delivered)" = 3 ]
-    [ "$(outcome traces quarantined)" = 2 ]
     [ "$(cat spool/traces.quarantine*.jsonl | grep -c '"reason":"oversize"')" = 2 ]
     grep -q '"id": "00000000000000cc"' dump
 }
@@ -244,9 +242,8 @@ END
     } >>spool/traces.jsonl
     foreign traces b 2 >>spool/traces.jsonl
     start_agent
-    until_true 30 nothing_waits traces
-    [ "$(outcome traces delivered)" = 4 ]
-    [ "$(outcome traces quarantined)" = 5 ]
+    until_true 30 delivered_is traces 4
+    until_true 30 outcome_is traces quarantined 5
     books traces 9
     as_it_was
 }

@@ -30,6 +30,14 @@ plant() {
     esac
 }
 
+# supplant KIND NAME: the same, in place of a file that the agent makes again once it is gone.
+supplant() {
+    until_true 10 test -e "$2"
+    plant "$1" planted
+    until_true 10 moved_to "$2"
+}
+moved_to() { mv -fT planted "$1" || { rm -f "$1" && mv -fT planted "$1"; }; }
+
 # why KIND: what the programs say of it.
 why() {
     case $1 in
@@ -49,6 +57,8 @@ unharmed() {
 said() { grep -q "$1.*$2" agent.log; }
 unreadable_is() { [ "$(metric microtrace_spool_unreadable_files "signal=\"$1\"")" = "$2" ]; }
 dropped_is() { [ "$(dropped "$1" "$2")" = "$3" ]; }
+outcome_is() { [ "$(outcome "$1" "$2")" = "$3" ]; }
+mode_is() { [ "$(stat -c %a "$2")" = "$1" ]; }
 sent_is() { [ "$(wc -l <dump)" = "$1" ]; }
 spool_status() {
     run env MICROTRACE_RUN_DIR="$PWD/run" MICROTRACE_SPOOL_DIR="$PWD/spool" "$BIN/microtrace" spool status
@@ -75,7 +85,7 @@ cgi() {
         echo "no record $kind" >>spool/logs.jsonl
         n=$((n + 1))
         until_true 10 dropped_is logs quarantine_failed "$n"
-        said 'logs.quarantine.jsonl' "$(why "$kind")"
+        until_true 10 said 'logs.quarantine.jsonl' "$(why "$kind")"
         agent_answers
         rm -r spool/logs.quarantine.jsonl
         # With a file of its own it is quiet again, until the next time.
@@ -83,7 +93,7 @@ cgi() {
         until_true 10 test -s spool/logs.quarantine.jsonl
         rm spool/logs.quarantine.jsonl
     done
-    [ "$(outcome logs quarantined)" = "$n" ]
+    until_true 10 outcome_is logs quarantined "$n"
     unharmed
 }
 
@@ -144,8 +154,7 @@ not_started() {
     done
     start_agent
     for kind in "${KINDS[@]}"; do
-        rm spool/agent.lock
-        plant "$kind" spool/agent.lock
+        supplant "$kind" spool/agent.lock
         until_true 30 health_is 503
         grep -q "$(why "$kind")" health
         rm -r spool/agent.lock
@@ -166,7 +175,7 @@ not_started() {
     until_true 20 sent_is 20
     until_true 10 unreadable_is traces 5
     # The first of them; the others are counted.
-    said 'traces.0000000001.jsonl' "$(why symlink)"
+    until_true 10 said 'traces.0000000001.jsonl' "$(why symlink)"
     spool_status
     [ "$status" = 1 ]
     [[ "$output" == *"traces.0000000004.jsonl can't be opened"* ]]
@@ -193,7 +202,7 @@ not_started() {
         lost=$(timeout 10 "$TOOL" spool traces "$kind" 3 3 2>&1)
         [ "$lost" = 'lost 3' ]
         until_true 20 unreadable_is traces 1
-        said 'traces.jsonl can.t be opened' "$(why "$kind")"
+        until_true 10 said 'traces.jsonl can.t be opened' "$(why "$kind")"
         cgi run
         unharmed
         rm -r spool/traces.jsonl
@@ -242,8 +251,8 @@ not_started() {
     ln -s "$PWD/elsewhere/made" run/agent.status.json.new
     plant symlink run/agent.status.json
     start_agent
-    until_true 10 test -f run/agent.status.json
-    [ ! -L run/agent.status.json ]
+    until_true 10 test ! -L run/agent.status.json
+    [ -f run/agent.status.json ]
     [ "$(stat -c %a run/agent.status.json)" = 640 ]
     unharmed
     kill_agent TERM
@@ -322,7 +331,7 @@ all_delivered() { [ "$(outcome traces delivered)" = "$1" ] && [ "$(outcome logs 
     SEGMENT=4096 start_agent
     "$TOOL" spool traces a 20 20 >>written
     until_true 20 sent_is 20
-    kill_agent TERM
+    end_agent
     # The checkpoint that the old agent left after such a name.
     python3 - <<'END'
 import struct, zlib
@@ -365,12 +374,12 @@ END
     until_true 10 test -s spool/traces.jsonl
     until_true 10 test -s run/agent.status.json
     cgi run
-    [ "$(stat -c %a run)" = 2770 ]
-    [ "$(stat -c %a spool)" = 2770 ]
-    [ "$(stat -c %a run/agent.status.json)" = 640 ]
+    until_true 10 mode_is 2770 run
+    until_true 10 mode_is 2770 spool
+    until_true 10 mode_is 640 run/agent.status.json
     for file in run/metrics.mmap spool/traces.jsonl spool/agent.lock spool/agent.checkpoint \
         spool/logs.quarantine.jsonl; do
-        [ "$(stat -c '%a %n' "$file")" = "660 $file" ]
+        until_true 10 mode_is 660 "$file"
     done
 }
 
@@ -388,7 +397,7 @@ END
     start_sink
     start_agent
     until_true 20 unreadable_is traces 1
-    said 'traces.jsonl' "outside the directory's group"
+    until_true 10 said 'traces.jsonl' "outside the directory's group"
 }
 
 @test "a directory that everybody may write to: another user's is refused, our own is told of" {
@@ -410,7 +419,7 @@ END
         chown 0 "$dir"
         launch_agent
         until_true 10 agent_answers
-        said "everybody may write to this directory" "chmod o-w $PWD/$dir"
+        until_true 10 said "everybody may write to this directory" "chmod o-w $PWD/$dir"
         kill_agent TERM
         # Sticky, or closed: nothing to say.
         for other in 1777 2777 2770; do

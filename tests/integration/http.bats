@@ -7,6 +7,7 @@ load helpers
 setup_file() {
     new_folder
     start_instance WORKERS=2
+    wait_until both_run
     WORKER_IDS=$(analyze_processes)
     export WORKER_IDS INSTANCE
 }
@@ -19,6 +20,10 @@ analyze_processes() {
     descendants "$INSTANCE" | while read -r pid; do
         [ "$(cat "/proc/$pid/comm")" != analyze ] || echo "$pid"
     done | sort
+}
+
+both_run() {
+    [ "$(analyze_processes | wc -l)" -eq 2 ]
 }
 
 # answer_is SUM DIFFERENCE: the body, to the byte.
@@ -203,7 +208,7 @@ is_json_error() {
         is_json_error
     }
     [ "$(du -sk "$STATE" | cut -f1)" -lt 20000 ]
-    request POST /analyze -H 'Content-Type: application/json' -H 'Expect: 100-continue' --expect100-timeout 10 --data-binary "@$DIR/huge"
+    request POST /analyze -H 'Content-Type: application/json' -H 'Expect: 100-continue' --expect100-timeout 20 --data-binary "@$DIR/huge"
     expect 413
     is_json_error
 }

@@ -26,6 +26,14 @@ kept_within() { [ "$(($(kept_bytes) + $(kept_bytes spool logs)))" -le "$1" ]; }
 spool_within() { [ "$(du -sb spool | cut -f1)" -le "$1" ]; }
 nothing_kept() { [ -z "$(kept)" ]; }
 sealed() { find "${1:-spool}/" -name 'traces.0*' ! -name '*.kept.jsonl'; }
+delivered_is() { [ "$(outcome "$1" delivered)" = "$2" ]; }
+kept_bytes_are_told() { [ "$(metric microtrace_spool_kept_bytes 'signal="traces"')" = "$(kept_bytes)" ]; }
+kept_alone() { [ "$(kept_bytes "$1")" -le "$2" ]; }
+# status_has CONDITION: in jq's words, of what the status says of traces, beside what is kept.
+status_has() {
+    mt spool status --json || true
+    jq -e --argjson bytes "$(kept_bytes)" ".signals.traces | .kept_bytes == \$bytes and ($1)" found
+}
 nothing_sealed() { [ -z "$(sealed "$@")" ]; }
 
 @test "expect finds what was delivered; the oldest go; the books balance; it is not sent again" {
@@ -33,21 +41,19 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     start_agent
     write traces t 300 3
     write logs l 300 3
-    until_true 20 nothing_waits traces
-    until_true 20 nothing_waits logs
+    until_true 20 delivered_is traces 300
+    until_true 20 delivered_is logs 300
     until_true 20 nothing_sealed
-    has_kept
+    until_true 20 has_kept
     mt expect span --name t-0 --within 0
     mt expect span --count 300 --within 0
-    [ "$(metric microtrace_spool_kept_bytes 'signal="traces"')" = "$(kept_bytes)" ]
-    mt spool status --json || true
-    jq -e --argjson bytes "$(kept_bytes)" '.signals.traces | .kept_bytes == $bytes and .backlog_records == 0
-        and .books == "balanced" and .segment_count <= 1' found
+    until_true 10 kept_bytes_are_told
+    until_true 10 status_has '.backlog_records == 0 and .books == "balanced" and .segment_count <= 1'
     mt spool verify
     kill_agent TERM
     start_agent
     write traces u 3000 3 1000
-    until_true 20 nothing_waits traces
+    until_true 20 delivered_is traces 3300
     until_true 20 nothing_sealed
     until_true 10 kept_within 1048576
     mt expect span --name u-2990 --within 0
@@ -63,7 +69,7 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     KEEP=10M
     start_agent
     write traces t 700 3
-    until_true 20 nothing_waits traces
+    until_true 20 delivered_is traces 700
     until_true 20 has_kept
     sink_answers '{"mode":"status","status":503}'
     write traces u 700 3
@@ -88,17 +94,17 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     KEEP=10M
     start_agent
     write traces t 2000 3 1000
-    until_true 20 nothing_waits traces
+    until_true 20 delivered_is traces 2000
     until_true 20 nothing_sealed run/spool
-    has_kept run/spool
-    [ "$(kept_bytes run/spool)" -le 524288 ]
+    until_true 20 has_kept run/spool
+    until_true 20 kept_alone run/spool 524288
     mt expect span --name t-1990 --within 0
     kill_agent TERM
     [ ! -e run/spool ]
     mt expect span --name t-1990 --within 0
     start_agent
     write traces u 3 3
-    until_true 20 nothing_waits traces
+    until_true 20 delivered_is traces 2003
     everything_arrived --duplicate-requests 0
     books traces 2003
 }
@@ -112,12 +118,12 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     # Three times what there is room for, half of it in bursts that are larger than what a full file
     # system has left.
     write traces t 6000 20 20000
-    until_true 20 nothing_waits traces
-    has_kept
+    until_true 20 delivered_is traces 6000
+    until_true 20 has_kept
     local i
     for i in 1 2 3 4 5 6; do
         "$TOOL" -r run -m run spool traces "b$i" 300 100 >>written 2>>lost
-        until_true 20 nothing_waits traces
+        until_true 20 delivered_is traces $((6000 + 300 * i))
     done
     refute_lost
     everything_arrived --duplicate-requests 0
@@ -126,16 +132,15 @@ nothing_sealed() { [ -z "$(sealed "$@")" ]; }
     mt expect span --name b6-299 --within 0
 }
 
-kept_bytes_are_told() { [ "$(metric microtrace_spool_kept_bytes 'signal="traces"')" = "$(kept_bytes)" ]; }
 refute_lost() { ! grep -v 'lost 0' lost; }
 
 @test "what is kept is found after kill -9 and a restart, and status tells it from what waits" {
     start_sink
     start_agent
     write traces t 600 3 5000
-    until_true 20 nothing_waits traces
+    until_true 20 delivered_is traces 600
     until_true 20 nothing_sealed
-    has_kept
+    until_true 20 has_kept
     local oldest newest
     oldest=$(kept | head -n 1) newest=$(kept | tail -n 1)
     kill_agent 9
@@ -145,8 +150,7 @@ refute_lost() { ! grep -v 'lost 0' lost; }
     write traces u 10 10
     until_true 10 backlog_is traces 10
     until_true 10 kept_bytes_are_told
-    mt spool status --json || true
-    jq -e --argjson bytes "$(kept_bytes)" '.signals.traces | .kept_bytes == $bytes and .backlog_records == 10 and .books == "balanced"' found
+    until_true 10 status_has '.backlog_records == 10 and .books == "balanced"'
     mt spool status || true
     grep -q "kept, bytes *$(kept_bytes)" found
     mt expect span --name t-0 --within 0

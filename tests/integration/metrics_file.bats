@@ -33,6 +33,13 @@ healthy() {
     [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "$AGENT_URL/healthz")" = 200 ]
 }
 
+# for_others: programs that other users reach, wherever the build lies.
+for_others() {
+    install -d -m 755 "$DIR/bin"
+    install -m 755 "$BIN/analyze" "$BIN/metrics-agent" "$DIR/bin"
+    BIN=$DIR/bin
+}
+
 # cgi [COMMAND...]: one good request to analyze as a CGI program; fails unless it is answered.
 cgi() {
     local body='{"a": 10.5, "b": 3.5}' answer
@@ -151,6 +158,7 @@ started_with_one_request() {
 @test "an unreadable file" {
     [ "$(id -u)" -eq 0 ] || skip "only root can become others"
     chmod 755 "$DIR" && chmod -R 777 "$STATE"
+    for_others
     start_agent setpriv --reuid=61001 --regid=61001 --clear-groups
     wait_until test -e "$FILE"
     chown 0:0 "$FILE" && chmod 600 "$FILE"
@@ -203,10 +211,11 @@ started_with_one_request() {
     mv "$DIR/foreign" "$file"
     wait_until answers 503 "not a metrics file"
     # The worker looks at the file once a second; until then it counts in the old one.
-    local end=$((SECONDS + 3))
-    while [ "$SECONDS" -lt "$end" ]; do
+    local end=$((SECONDS + 3)) n=0
+    while [ "$SECONDS" -lt "$end" ] || [ "$n" -lt 40 ]; do
         analyze '{"a": 1, "b": 2}'
         expect 200
+        n=$((n + 1))
         sleep 0.05
     done
     rm "$file"
@@ -262,6 +271,7 @@ no_file_told() {
     [ "$(id -u)" -eq 0 ] || skip "only root can become others"
     local writer=(setpriv --reuid=61001 --regid=62001 --groups=62000)
     chmod 755 "$DIR" "$STATE"
+    for_others
     chown 0:62000 "$RUN" "$STATE/spool"
     chmod 2770 "$RUN" "$STATE/spool"
     umask 077
@@ -272,6 +282,7 @@ no_file_told() {
     cgi "${writer[@]}"
     wait_until answers 200 "$POSTS 2"
     # What the agent counts itself is in the same file.
+    wait_until answers 200 microtrace_agent_start_time_seconds
     grep -q '^microtrace_build_info' "$DIR/scrape"
     # Somebody outside the group counts nothing here, and is answered all the same.
     cgi setpriv --reuid=61003 --regid=61003 --clear-groups
@@ -312,10 +323,10 @@ no_file_told() {
 }
 
 @test "gauges of processes that are killed return to 0" {
-    start_instance WORKERS=4 WORKER_DELAY_MS=5000
+    start_instance WORKERS=4 WORKER_DELAY_MS=10000
     local i pids
     for i in 1 2 3; do
-        curl -s -m 20 -o /dev/null -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
+        curl -s -m 30 -o /dev/null -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
     done
     expect metric requests_in_progress --eq 3
     expect metric 'microtrace_workers{state="busy"}' --eq 3
@@ -388,14 +399,16 @@ type_for() {
         BEGIN { n = split(bounds, b, " "); for (i = 2; i <= n; i++) below[b[i] == "+Inf" ? "+Inf" : b[i] + 0] = b[i - 1] }
         FNR == NR { took[$1 " " $2] = $3 / 1e9; next }
         {
+            exemplars++
             le = $2 == "+Inf" ? $2 : $2 + 0
             if (!(le in below) || $5 <= below[le] || (le != "+Inf" && $5 > le)) { print "outside its bucket: " $0; bad = 1 }
             if (!($3 " " $4 in took)) { print "no such span: " $0; bad = 1 }
-            # The span ends a little before or after the measurement of the latency.
-            else if ((took[$3 " " $4] - $5) ^ 2 > 0.05 ^ 2) { print "another length: " $0; bad = 1 }
+            # The span ends a little before or after the measurement of the latency; a busy machine may
+            # hold one request up between the two.
+            else if ((took[$3 " " $4] - $5) ^ 2 > 0.05 ^ 2) { print "another length: " $0; held++ }
             if ($3 !~ /^4bf92f3577b34da6a3ce929d0e0e47/) { print "another trace: " $0; bad = 1 }
         }
-        END { exit bad }' "$DIR/spans" <(grep '^/analyze ' "$DIR/exemplars")
+        END { exit bad || held > 1 || held == exemplars }' "$DIR/spans" <(grep '^/analyze ' "$DIR/exemplars")
     stop_instance
 }
 
@@ -415,6 +428,7 @@ type_for() {
 
 @test "microtrace metrics --json: the same as what the agent says" {
     start_agent
+    wait_until answers 200 microtrace_agent_start_time_seconds
     cgi
     cgi
     run -0 --separate-stderr "$BIN/microtrace" metrics --json

@@ -39,6 +39,10 @@ answers() {
     [ "$(curl -s -m 10 -o "$DIR/answer" -w '%{http_code}' "$AGENT_URL/$1")" = "$2" ] && grep -q -- "$3" "$DIR/answer"
 }
 
+has_mode() {
+    [ "$(stat -c %a "$2" 2>/dev/null)" = "$1" ]
+}
+
 counted() {
     "$BIN/microtrace" expect metric --within 0 'requests_total{path="/analyze",status="200"}' --eq "$1" >"$DIR/seen" 2>&1
 }
@@ -115,11 +119,13 @@ time.sleep(60)' "$DEV/log" "$DIR/full"
     start_agent
     cgi POST /analyze >/dev/null
     counted 1
+    # The agent would make it again within a second.
+    kill -STOP "$AGENT"
     rm -rf "$STATE/run"
     run -0 cgi POST /analyze
     [[ $output == *'"sum": 3.0'* ]]
-    wait_until test -d "$STATE/run"
-    [ "$(stat -c %a "$STATE/run")" = 2770 ]
+    kill -CONT "$AGENT"
+    wait_until has_mode 2770 "$STATE/run"
     wait_until grep -q "MICROTRACE_RUN_DIR: $STATE/run was gone; it is made anew" "$AGENT_LOG"
     cgi POST /analyze >/dev/null
     wait_until counted 1
@@ -137,9 +143,9 @@ time.sleep(60)' "$DEV/log" "$DIR/full"
     cp "$BIN/metrics-agent" "$DIR/bin"
     background env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/bin/metrics-agent"
     wait_until answers healthz 200 ok
-    rm -rf "$STATE/run"
+    wait_until rm -rf "$STATE/run"
     wait_until answers healthz 503 "MICROTRACE_RUN_DIR: $STATE/run is gone and can't be made: Permission denied"
-    answers metrics 503 missing
+    wait_until answers metrics 503 missing
     install -d -m 2770 -o 65534 -g 65534 "$STATE/run"
     wait_until answers healthz 200 ok
     wait_until answers metrics 200 microtrace_build_info

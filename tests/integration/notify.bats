@@ -54,12 +54,20 @@ ends_well() {
     ends_well
 }
 
+is_stopped() {
+    [[ $(ps -o stat= -p "$1") == T* ]]
+}
+
 @test "an agent that is stopped by a signal is silent" {
     local before
     managed env MICROTRACE_AGENT_LISTEN="127.0.0.1:$AGENT_PORT" "$BIN/metrics-agent"
     wait_until told '^WATCHDOG=1$'
     kill -STOP "$(pid_of program)"
-    sleep 0.5
+    wait_until is_stopped "$(pid_of program)"
+    # What it had told until then has been read when this has.
+    /usr/bin/python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"MARK", sys.argv[1])' "$DIR/notify"
+    wait_until told '^MARK$'
     before=$(wc -l <"$DIR/manager.log")
     sleep 1.5
     [ "$(wc -l <"$DIR/manager.log")" = "$before" ]

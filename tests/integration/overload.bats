@@ -59,7 +59,7 @@ at_least() {
     # The one whose connection the process was just taking may be begun in vain; it is counted too.
     wait_until at_least abandoned $((before + 10))
     [ "$(logs '.message == "analyze_response" and (.request_id | startswith("late-"))' | wc -l)" -le 1 ]
-    [ "$(metric requests_in_progress)" -eq 0 ]
+    wait_until metric_is requests_in_progress 0
 }
 
 @test "the time in a front end's queue: histogram and span, in each front end's form" {
