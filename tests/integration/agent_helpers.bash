@@ -220,9 +220,10 @@ books_balance() {
 # written_by PREFIX: how many of the records in `written` have names that start so.
 written_by() { grep -c "^$1" written; }
 
-# everything_arrived [OPTION...]: the oracle, with its options.
+# everything_arrived [OPTION...]: the oracle, with its options. That nothing waits may be as of the
+# agent's last step, so the rest may take a moment.
 everything_arrived() {
-    python3 "$ROOT/tests/tools/agent_oracle.py" written dump "$@"
+    until_true 20 python3 "$ROOT/tests/tools/agent_oracle.py" written dump "$@"
 }
 
 only_the_active_is_left() {

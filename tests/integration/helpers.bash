@@ -6,7 +6,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
 BIN=$BUILD/bin
-PATIENCE=20 # seconds that anything may take before it counts as failed
+PATIENCE=60 # seconds that anything may take before it counts as failed
 
 # A setting of the person who runs the tests must not decide how they end.
 for _name in $(compgen -e); do
@@ -77,6 +77,12 @@ start_instance() {
     INSTANCE=$!
     echo "$INSTANCE" >"$DIR/instance"
     wait_until started || return 1
+    # microtrace-run says that it runs without an agent that takes more than 2 s to start.
+    PATIENCE=10 wait_until agent_listens || true
+}
+
+agent_listens() {
+    (: <"/dev/tcp/127.0.0.1/$AGENT_PORT") 2>/dev/null
 }
 
 started() {

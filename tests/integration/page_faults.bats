@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # Goal: whatever the page's clients, the spool, its disk or the metrics file do, the page, /live and
-# /metrics answer, and nothing of it stays behind. The slowest scrape is printed; the bound is 2 s,
-# since other programs may need this machine too.
+# /metrics answer, and nothing of it stays behind. The slowest scrape is printed; the bound is 5 s,
+# since other programs may need this machine too, and what hangs here does so for 20 s and more.
 
 load agent_helpers
 
-BOUND_MS=2000
+BOUND_MS=5000
 
 setup() { common_setup; }
 
@@ -36,10 +36,10 @@ pages_open() {
     local before
     start_agent
     before=$(descriptors)
-    pages_open --pages 1 --seconds 12
+    pages_open --pages 1 --seconds 12 --answers 1
     jq -e '.failed == 0 and .broken == 0 and .answers >= 1 and .waited == 1' <<<"$PAGES"
     begin_scrapes
-    pages_open --pages 1000 --seconds 12
+    pages_open --pages 1000 --seconds 12 --answers 1000
     end_scrapes "1,000 pages"
     # 16 wait at a time; the others are answered at once and ask again and again, as the script of a
     # page would not.
@@ -55,7 +55,7 @@ pages_open() {
     pages_open --pages 300 --seconds 6 --leave
     end_scrapes "300 pages that leave"
     until_true 20 descriptors_at_most $((before + SLACK))
-    pages_open --pages 1 --seconds 12
+    pages_open --pages 1 --seconds 12 --answers 1
     jq -e '.failed == 0 and .broken == 0 and .answers >= 1' <<<"$PAGES"
 }
 
@@ -215,7 +215,7 @@ refused() {
     until_true 30 page_says 'waited for a disk for'
     end_scrapes "/ while the main thread waits"
     rm slow/*
-    until_true 40 page_is_well
+    until_true 80 page_is_well
 }
 
 page_says() {
@@ -238,7 +238,7 @@ page_is_well() {
 
 @test "spool gone, metrics file replaced, damaged and cut off: the page answers and says so" {
     start_agent
-    until_true 10 page_is_well
+    until_true 30 page_is_well
     mv spool spool.away
     ask '/?by=latest'
     [ "$STATUS" = 503 ] || [ "$STATUS" = 404 ]

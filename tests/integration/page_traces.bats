@@ -244,12 +244,12 @@ END
     kill_agent 9
     "$TOOL" -r run -m run spool traces b 30 3 >>written
     start_agent
-    until_true 60 nothing_waits traces
+    until_true 60 all_sent 120
     sink_answers '{"mode":"status","status":503}'
     "$TOOL" -r run -m run spool traces c 30 3 >>written
     kill_agent 9
     start_agent
-    until_true 10 backlog_is traces 30
+    until_true 30 backlog_is traces 30
     everywhere 150
     sink_answers '{}'
     until_true 60 nothing_waits traces
@@ -289,6 +289,9 @@ END
     cat figures
     at_most "$(cut -d' ' -f1 figures)" 16384
 }
+
+# all_sent COUNT: so many spans are in the books, and none waits.
+all_sent() { [ "$(in_books traces)" = "$1" ] && nothing_waits traces; }
 
 # everywhere COUNT: the page shows as many spans as were written, and they are those that the command
 # prints; their ids are in `shown`.

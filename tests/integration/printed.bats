@@ -113,6 +113,7 @@ END
 @test "STATE_DIR, where microtrace-run says that it runs" {
     STATE=$DIR/state.$HOSTILE
     start_instance WORKERS=1
+    wait_until grep -aq '^metrics-agent: serving' "$LOG"
     stop_instance
     LC_ALL=C grep -E '^(microtrace is running|metrics-agent: serving)' "$LOG" >"$DIR/out"
     [ "$(wc -l <"$DIR/out")" = 2 ]

@@ -147,5 +147,5 @@ start_upstream() {
 front() {
     export PROXY_SOCKET
     { echo "from fastcgi_peer import *; import os, json, socket, time; proxy = os.environ['PROXY_SOCKET']"; cat; } |
-        PYTHONPATH=$ROOT/tests/tools timeout 60 /usr/bin/python3 -
+        PYTHONPATH=$ROOT/tests/tools timeout 180 /usr/bin/python3 -
 }

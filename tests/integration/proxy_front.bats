@@ -26,6 +26,11 @@ has_events() {
     [ "$(events "$1")" -ge "$2" ]
 }
 
+# is_traced REQUEST-ID: it has a span.
+is_traced() {
+    [ -n "$(server_spans ".attrs[\"microtrace.request_id\"].stringValue == \"$1\"")" ]
+}
+
 @test "a request is the same however its records are cut" {
     front <<'PY'
 import hashlib
@@ -154,7 +159,6 @@ c.send(begin(1, True) + ask_values + whole[16:])
 assert c.read()[0] == GET_VALUES_RESULT
 assert Answer(c).body == b"hello\n"
 # Asked without end, and nothing read: the connection ends, not the memory.
-c.sock.settimeout(5)
 try:
     while True:
         c.send(ask_values * 1000)
@@ -209,6 +213,7 @@ c = connect(proxy)
 c.send(request(query="do=wait-abort", HTTP_X_REQUEST_ID="gone-1"))
 PY
     wait_until has_events "got nothing" 1
+    wait_until is_traced gone-1
     server_spans '.attrs["microtrace.request_id"].stringValue == "gone-1"' |
         expect_json '.attrs["error.type"].stringValue == "client_gone" and .attrs["http.response.status_code"] == null'
     wait_until metric_is requests_abandoned_total $((before + 1))
@@ -298,6 +303,10 @@ PY
     front <<<'assert all(ask(proxy, query="do=ok").code == 200 for _ in range(8))'
 }
 
+is_well() {
+    front <<<'assert ask(proxy).code == 200'
+}
+
 @test "over TCP on both sides it is the same, also while the connection is being made" {
     local port
     port=$(free_ports 1)
@@ -305,7 +314,7 @@ PY
     begin chain env MICROTRACE_PROXY_KEEP=0 "$BIN/microtrace-proxy" --listen "$DIR/chain.sock" --upstream "127.0.0.1:$port"
     wait_until listening "$DIR/chain.sock"
     PROXY_SOCKET=$DIR/chain.sock
-    wait_until front <<<'assert ask(proxy).code == 200'
+    wait_until is_well
     front <<'PY'
 import hashlib
 for size in (0, 10, 20000, 3000000):

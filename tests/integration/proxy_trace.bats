@@ -14,7 +14,7 @@ setup_file() {
     [ -n "$(fpm_program)" ] || skip "no php-fpm"
     # The service has a web server, an agent and a port of its own, in the same instance.
     start_sink
-    start_instance DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze"
+    start_instance DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_TIMEOUT_MS=30000
     SERVICE=$URL
     read -r HTTP_PORT < <(free_ports 1)
     URL=http://127.0.0.1:$HTTP_PORT
@@ -226,7 +226,7 @@ PY
 import os, socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(64)
 os.dup2(s.fileno(), 0); os.execv(sys.argv[2], sys.argv[2:])' "$DIR/analyze.sock" "$BIN/analyze"
-    wait_until test -S "$DIR/analyze.sock"
+    wait_until listening "$DIR/analyze.sock"
     PROXY_SOCKET=$DIR/before-analyze.sock
     begin before "$BIN/microtrace-proxy" --listen "$PROXY_SOCKET" --upstream "$DIR/analyze.sock"
     wait_until listening "$PROXY_SOCKET"

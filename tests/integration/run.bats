@@ -6,6 +6,11 @@
 bats_require_minimum_version 1.5.0
 load helpers
 
+setup_file() {
+    # The first `make run` fetches these, for half a minute at most.
+    make -s -C "$ROOT" docs-assets "BUILD=${BUILD#"$ROOT/"}" 3>&-
+}
+
 setup() {
     new_folder
 }
@@ -50,10 +55,10 @@ running() {
     INSTANCE=$PID started
 }
 
-# ends STATUS: make ends by itself, with that status, within the promised 5 s (10 on a busy machine).
+# ends STATUS: make ends by itself, with that status, within the promised 5 s (20 on a busy machine).
 ends() {
     local status=0
-    PATIENCE=10 wait_until gone "$PID"
+    wait_until gone "$PID"
     wait "$PID" || status=$?
     [ "$status" -eq "$1" ] || {
         echo "exit status $status, expected $1:"
@@ -76,6 +81,20 @@ answers_metrics() {
 
 child() {
     pgrep -P "$PID" -x "$1"
+}
+
+# workers: the ids of the analyze processes, which lighttpd starts once it listens.
+workers() {
+    pgrep -P "$(child lighttpd)" -x analyze
+}
+
+workers_are() {
+    [ "$(workers | wc -l)" -eq "$1" ]
+}
+
+# counted N: so many requests, of any kind.
+counted() {
+    [ "$(scrape | awk '/^requests_total\{/ { n += $NF } END { print n + 0 }')" -eq "$1" ]
 }
 
 # one_line STATUS PATTERN [NAME=VALUE...]: the supervisor says what is wrong in one line and ends.
@@ -120,7 +139,7 @@ one_line() {
     export WORKERS=3
     make_run LOG_LEVEL=DEBUG
     wait_until running
-    [ "$(pgrep -P "$(child lighttpd)" -x analyze | wc -l)" -eq 3 ]
+    wait_until workers_are 3
     analyze '{"a": 1, "b": 2}'
     [ "$(logs '.levelname == "DEBUG"' | wc -l)" -eq 1 ]
     unset WORKERS
@@ -166,7 +185,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     analyze '{"a": 1, "b": 2}'
     expect 200
     [ "$(spooled logs | grep -c '"message":"request_completed"')" -eq $((first + 1)) ]
-    [ "$(scrape | awk '/^requests_total\{/ { n += $NF } END { print n }')" -eq $((first + 1)) ]
+    wait_until counted $((first + 1))
     kill "$PID"
     ends 0
 }
@@ -191,7 +210,8 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
 @test "an analyze process that dies is replaced" {
     make_run WORKERS=1
     wait_until running
-    kill -KILL "$(pgrep -P "$(child lighttpd)" -x analyze)"
+    wait_until workers_are 1
+    kill -KILL "$(workers)"
     wait_until curl -sf -o /dev/null "$URL/healthz"
     kill "$PID"
     ends 0
@@ -209,7 +229,12 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
 @test "kill -9 of the supervisor takes its children along" {
     make_run
     wait_until running
+    local pids
+    pids=$(descendants "$PID")
     kill -KILL "$PID"
+    # A process that is about to end has no environment any more, but its files.
+    # shellcheck disable=SC2086 # several words
+    wait_until all_gone "$PID" $pids
     wait_until none_of_ours
     make_run
     wait_until running
@@ -358,12 +383,17 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     ends 0
 }
 
+# is_busy_or_gone CLIENT: its request is under way, or over already where this shell was slow to look.
+is_busy_or_gone() {
+    gone "$1" || "$BIN/microtrace" expect metric --state "$STATE" --within 0 'microtrace_workers{state="busy"}' --eq 1 2>/dev/null
+}
+
 @test "an answer under way is given before it stops" {
     make_run WORKER_DELAY_MS=700
     wait_until running
     curl -sS -m 20 -o "$DIR/answer" -H 'Content-Type: application/json' -d '{"a": 1, "b": 2}' "$URL/analyze" 3>&- &
     local client=$!
-    expect metric 'microtrace_workers{state="busy"}' --eq 1
+    wait_until is_busy_or_gone "$client"
     kill -TERM "$PID"
     wait "$client"
     [ "$(cat "$DIR/answer")" = '{"sum": 3.0, "difference": -1.0}' ]
@@ -375,6 +405,9 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$BIN/microtrace-run" --config "$ROOT/ligh
     local pid name
     start_instance WORKERS=1 OTEL_EXPORTER_OTLP_HEADERS=authorization=hush-1 \
         OTEL_EXPORTER_OTLP_TRACES_HEADERS=x=hush-1 OTEL_SERVICE_NAME=shop DOWNSTREAM_URL=http://me:hush-2@127.0.0.1/
+    # Then all of them are there.
+    analyze '{"a": 1, "b": 2}'
+    expect 200
     for pid in $(descendants "$(cat "$DIR/instance")"); do
         name=$(cat "/proc/$pid/comm")
         if [ "$name" = metrics-agent ]; then

@@ -30,9 +30,7 @@ stop() {
 }
 
 restart_all() {
-    kill_all multiwatch
-    kill_all analyze
-    wait_until none_runs analyze
+    end_service
     start_as_documented "$ROOT/deploy/apache/microtrace-analyze.conf" || true
     restart
 }
@@ -77,9 +75,7 @@ prefixed() {
 }
 
 @test "mod_proxy_fcgi: Apache's own answers have an id, too, and the log has it" {
-    kill_all multiwatch
-    kill_all analyze
-    wait_until none_runs analyze
+    end_service
     post /analyze '{"a": 1, "b": 2}'
     expect 503
     has_ids

@@ -39,9 +39,7 @@ stop() {
 
 # The service as its unit would be restarted with nginx.
 restart_all() {
-    kill_all multiwatch
-    kill_all analyze
-    wait_until none_runs analyze
+    end_service
     start_service || true
     restart
 }
@@ -86,9 +84,7 @@ END
 
 @test "nginx' own answers have an id, too, and the log has it" {
     KILLED=$(pids_of multiwatch)
-    kill_all multiwatch
-    kill_all analyze
-    wait_until none_runs analyze
+    end_service
     post /analyze '{"a": 1, "b": 2}' -H 'X-Request-ID: down-1'
     expect 502 '. == {"detail": "Bad Gateway"}'
     [ "$(header X-Request-ID)" = down-1 ]

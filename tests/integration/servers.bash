@@ -110,6 +110,14 @@ none_runs() {
     [ -z "$(pids_of "$1")" ]
 }
 
+# end_service: what multiwatch keeps, and itself: it holds the socket for a moment longer.
+end_service() {
+    kill_all multiwatch
+    kill_all analyze
+    wait_until none_runs analyze
+    wait_until none_runs multiwatch
+}
+
 # at_least N NAME: processes of that name, none of them among KILLED.
 at_least() {
     local pid count=0
@@ -234,11 +242,16 @@ answers_analyze() {
 
 ANALYZED='requests_total{method="POST",path="/analyze",status="200"}'
 
-# under_load COMMAND...: eight clients while it runs and a second before and after it; the statuses of
-# their answers in $DIR/statuses, 000 for none.
+# answered N: the clients have had so many good answers, at least.
+answered() {
+    [ "$(cat "$DIR"/statuses.? | grep -c '^200$')" -ge "$1" ]
+}
+
+# under_load COMMAND...: eight clients while it runs, and a second and ten answers before and after it;
+# the statuses of their answers in $DIR/statuses, 000 for none.
 under_load() {
-    local clients i
-    rm -f "$DIR/stop"
+    local clients i before
+    rm -f "$DIR/stop" "$DIR"/statuses.?
     for i in 1 2 3 4 5 6 7 8; do
         inside bash -c "until [ -e '$DIR/stop' ]; do
             curl -s -m 20 -o /dev/null -w '%{http_code}\n' -H 'Content-Type: application/json' \
@@ -247,8 +260,11 @@ under_load() {
         clients+=" $!"
     done
     sleep 1
+    wait_until answered 10
     "$@"
+    before=$(cat "$DIR"/statuses.? | grep -c '^200$')
     sleep 1
+    wait_until answered $((before + 10))
     : >"$DIR/stop"
     # shellcheck disable=SC2086 # several words
     wait $clients || true
@@ -388,12 +404,12 @@ answers_script() {
 }
 
 # many ID PATH [CURL-ARGUMENT...]: 400 requests by 16 clients; each is answered 200 and told of once, and
-# there is no file more than before.
+# there is no file more than before, but for one that the agent is about to rename.
 many() {
     local id=$1 path=$2 files before arguments=
     shift 2
     request GET "$path" "$@"
-    files=$(find "$STATE" | wc -l)
+    files=$(find "$STATE" ! -name '*.new' | wc -l)
     before=$(inside stat -c %s /run/microtrace/metrics.mmap)
     [ $# -eq 0 ] || printf -v arguments ' %q' "$@"
     inside bash -c "seq 400 | xargs -P 16 -I{} curl -s -m 30 -o /dev/null -w '%{http_code}\n' \
@@ -402,7 +418,7 @@ many() {
     [ "$(logs ".message == \"request_completed\" and (.request_id | startswith(\"$id-\"))" | jq -r .request_id | sort -u | wc -l)" -eq 400 ]
     [ "$(logs ".message == \"request_completed\" and (.request_id | startswith(\"$id-\"))" | wc -l)" -eq 400 ]
     [ "$(spans | jq -c "select(.kind == 2 and (.attrs[\"microtrace.request_id\"].stringValue | startswith(\"$id-\")))" | wc -l)" -eq 400 ]
-    [ "$(find "$STATE" | wc -l)" -eq "$files" ]
+    [ "$(find "$STATE" ! -name '*.new' | wc -l)" -eq "$files" ]
     [ "$(inside stat -c %s /run/microtrace/metrics.mmap)" -eq "$before" ]
 }
 

@@ -177,7 +177,7 @@ start_sink() {
     echo "OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:$PORT" >>"$conf"
     export MICROTRACE_CONFIG_FILE=/home/u/tls/microtrace.conf
     host_run "$THERE/bin/microtrace" log first
-    run -1 host_run "$THERE/bin/microtrace" cron --within 3s
+    run -1 host_run "$THERE/bin/microtrace" cron --within 10s
     [[ $output == *OTEL_EXPORTER_OTLP_CERTIFICATE* ]] && [ "${#lines[@]}" -eq 1 ] || { echo "$output" && false; }
     # Where Fedora has them.
     mkdir -p "$HOST/etc/pki/tls/certs"

@@ -84,7 +84,7 @@ readyz() {
     has_file run/spool/traces.jsonl
     until_true 30 has_file 'spool/traces.0*'
     until_true 10 no_file 'run/spool/traces.0*'
-    backlog_is traces 300
+    until_true 10 backlog_is traces 300
     kill_agent 9
     start_sink
     start_agent
@@ -200,7 +200,7 @@ readyz() {
     until_true 10 test -s idle.out
     until_true 30 has_file 'spool/traces.0*'
     has_file 'run/spool/traces.0*'
-    cmp spool/traces.0* run/spool/traces.0*
+    until_true 10 cmp spool/traces.0* run/spool/traces.0*
     kill_agent 9
     start_sink
     start_agent
@@ -208,7 +208,7 @@ readyz() {
     kill -9 "$WRITER"
     cat idle.out >>written
     until_true 20 no_file 'run/spool/traces.0*'
-    disk_is_empty
+    until_true 20 disk_is_empty
     until_true 20 nothing_waits traces
     everything_arrived --duplicate-requests 0
 }
@@ -256,7 +256,7 @@ readyz() {
     write traces u 30 3
     until_true 20 books_balance traces 60
     until_true 20 nothing_waits traces
-    has_file run/spool/agent.checkpoint
+    until_true 20 has_file run/spool/agent.checkpoint
     write traces v 30 3
     has_file run/spool/traces.jsonl
     books traces 90

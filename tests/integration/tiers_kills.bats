@@ -20,10 +20,10 @@ teardown() { common_teardown; }
 dies_at() {
     local status=0
     launch_agent_killed_at "$1" "$2" "$3"
-    until_true 10 agent_answers_or_is_dead
+    until_true 30 agent_answers_or_is_dead
     "$TOOL" -r run -m run -l 131072 spool traces "t$2" 120 40 >>written
     "$TOOL" -r run -m run -l 131072 spool logs "l$2" 60 30 >>written
-    until_true 20 moved_or_dead
+    until_true 60 moved_or_dead
     kill -TERM "$AGENT_PID" 2>/dev/null || true
     wait "$AGENT_PID" || status=$?
     AGENT_PID=''
@@ -81,14 +81,14 @@ killed_at_each() {
         cp sealed/traces.jsonl run/spool/traces.0000000001.jsonl
         cp sealed/traces.jsonl spool/traces.0000000001.jsonl
         launch_agent_killed_at name "$call" 0
-        until_true 10 kept_or_dead
+        until_true 30 kept_or_dead
         kill -TERM "$AGENT_PID" 2>/dev/null || true
         wait "$AGENT_PID" && break
         if ! cmp run/spool/traces.0000000001.jsonl spool/traces.0000000001.jsonl; then
             kept=$((kept + 1))
             start_agent
-            until_true 10 nothing_waits traces
-            until_true 10 no_segment
+            until_true 30 nothing_waits traces
+            until_true 30 no_segment
             "$BUILD/bin/microtrace" expect span --count 30 >found
             kill_agent TERM
             "$BUILD/bin/microtrace" expect span --count 30 >found

@@ -89,6 +89,10 @@ goes_on() {
     echo "$now" >"$DIR/before"
 }
 
+nothing_is_under_way() {
+    metric_is 'requests_in_progress{method="POST",path="/analyze"}' 0 || metric_is requests_in_progress 0
+}
+
 agrees() {
     local good bad all
     good=$(jq '."200"' "$DIR/seen")
@@ -99,7 +103,7 @@ agrees() {
     [ "$(spans | jq -c 'select(.kind == 2)' | wc -l)" -eq "$all" ]
     [ "$(logs '.message == "request_completed"' | wc -l)" -eq "$all" ]
     wait_until metric_is 'microtrace_spool_written_records_total{signal="traces"}' $((all + good))
-    metric_is 'requests_in_progress{method="POST",path="/analyze"}' 0 || metric_is requests_in_progress 0
+    wait_until nothing_is_under_way
 }
 
 @test "agent and analyze are replaced under load, by another version and back: no request is lost or counted twice" {

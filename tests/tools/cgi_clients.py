@@ -49,10 +49,14 @@ def client(address, numbers, seen):
 
 
 def lines(spool, signal):
+    """What a kill has torn tells nothing: it is found missing."""
     for name in glob.glob(f"{spool}/{signal}.*jsonl*"):
         with open(name, "rb") as file:
             for line in file:
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
 
 
 def plain(attributes):

@@ -140,7 +140,7 @@ class Answer:
 
 def connect(path):
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(20)
+    sock.settimeout(60)
     sock.connect(path)
     return Connection(sock)
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Many pages open at the same time, each with a long poll (/live) all the while.
 
-    page_open.py --port N [--pages N] [--seconds S] [--leave] [--waiting FILE]
+    page_open.py --port N [--pages N] [--seconds S] [--answers N] [--leave] [--waiting FILE]
 
 Each page asks again for the next sample when it has an answer. With --leave none waits for its
-answer: it closes its connection, and comes back with a new one. FILE is made when all of them have
-waited for a second. SIGTERM ends it once those that wait have their answers. Prints one line as
-JSON: how many answers there were, how many of them were not 200, how many connections were refused
-or broken, how many of the pages waited for a sample at the same time at the most, and the number of
+answer: it closes its connection, and comes back with a new one. With --answers a slow machine gets
+up to ten times the seconds until there were so many. FILE is made when all of them have waited for
+a second. SIGTERM ends it once those that wait have their answers. Prints one line as JSON: how
+many answers there were, how many of them were not 200, how many connections were refused or
+broken, how many of the pages waited for a sample at the same time at the most, and the number of
 the last one.
 """
 import argparse
@@ -84,15 +85,15 @@ class Page:
 class World:
     def __init__(self, arguments):
         self.port, self.leave, self.waiting = arguments.port, arguments.leave, arguments.waiting
-        self.ending = False
+        self.ending, self.wanted = False, arguments.answers
         self.sequence = sequence(arguments.port)
         self.answers = self.failed = self.broken = self.most = 0
         self.selector = selectors.DefaultSelector()
         self.pages = [Page(self) for _ in range(arguments.pages)]
 
     def run(self, seconds):
-        end = time.monotonic() + seconds
-        while (now := time.monotonic()) < end:
+        began, enough = time.monotonic(), self.wanted
+        while (now := time.monotonic()) < began + seconds * (10 if self.answers < enough else 1):
             if self.ending and all(page.socket is None for page in self.pages):
                 return
             for page in self.pages:
@@ -115,6 +116,7 @@ def main():
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--pages", type=int, default=1)
     arguments.add_argument("--seconds", type=float, default=10)
+    arguments.add_argument("--answers", type=int, default=0)
     arguments.add_argument("--leave", action="store_true")
     arguments.add_argument("--waiting")
     arguments = arguments.parse_args()

@@ -76,11 +76,14 @@ class Crowd:
 
 
 def lines(spool, signal):
+    """What is torn, by a kill or since it is being written, tells nothing: it is found missing."""
     for name in glob.glob("%s/%s*.jsonl*" % (spool, signal)):
-        with open(name) as file:
+        with open(name, errors="replace") as file:
             for line in file:
-                if line.strip():
+                try:
                     yield json.loads(line)
+                except ValueError:
+                    continue
 
 
 def spans(spool):
