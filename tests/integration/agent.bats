@@ -67,7 +67,7 @@ teardown() { common_teardown; }
 }
 
 @test "sink away, refusing, hanging, closing and back: nothing is lost" {
-    ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=300)
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=3000)
     start_agent
     "$TOOL" spool traces down 2000 4 >>written
     until_true 10 grep -q 'trying again' agent.log
@@ -163,7 +163,11 @@ spool_bytes_within() {
     until_true 20 spool_bytes_within 640000
     books traces 3000
     [ "$(dropped traces cap)" -gt 1500 ]
-    # The newest are left, without a gap, and no others.
+    until_true 20 newest_of_3000_are_left
+}
+
+# Without a gap, and no others.
+newest_of_3000_are_left() {
     cat spool/traces*.jsonl | python3 -c '
 import json, sys
 left = sorted(int(json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"][2:])
@@ -182,6 +186,7 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
 }
 
 some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
+active_is_below() { [ "$(stat -c %s spool/traces.jsonl 2>/dev/null || echo 0)" -lt "$1" ]; }
 
 @test "at the cap the batch in hand goes with its segment, and the next one is sent" {
     start_sink
@@ -190,8 +195,11 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     SEGMENT=4096 start_agent
     "$TOOL" spool traces t 10 2 1000 >>written
     until_true 10 eval '[ "$(sink_number signals.traces.requests)" -gt 0 ]'
-    # Slow enough for many segments: all of it in one would go as one.
-    "$TOOL" spool traces u 100 2 10000 >>written
+    # In many segments: all of it in one would go as one.
+    for i in {1..10}; do
+        "$TOOL" spool traces "u$i" 10 2 >>written
+        until_true 20 active_is_below 4096
+    done
     until_true 20 some_dropped_for_the_cap
     sink_answers '{}'
     until_true 20 nothing_waits traces
@@ -206,9 +214,11 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     SEGMENT=4096 start_agent
     "$TOOL" spool traces t 6000 2 100 >>written
     books traces 6000
-    # What is left is not counted as gone.
-    [ "$(backlog traces)" = "$(cat spool/traces*.jsonl | wc -l)" ]
+    until_true 20 what_is_left_waits
 }
+
+# It is not counted as gone.
+what_is_left_waits() { [ "$(backlog traces)" = "$(cat spool/traces*.jsonl | wc -l)" ]; }
 
 @test "deletion and truncation by others are counted and stall nothing" {
     start_sink
@@ -226,9 +236,9 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     "$TOOL" spool traces later 50 10 >>written
     until_true 40 nothing_waits traces
     everything_arrived --others gone
+    books traces 700
     [ "$(dropped traces deleted)" -gt 0 ]
     [ "$(dropped traces deleted)" = $((700 - $(wc -l <dump))) ]
-    books traces 700
 }
 
 @test "truncated by another, and soon larger than before: nothing new is passed over" {
@@ -243,10 +253,10 @@ some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
     sink_answers '{}'
     until_true 40 nothing_waits traces
     everything_arrived --others gone
+    books traces 3600
     [ "$(dropped traces torn)" = 0 ]
     [ "$(outcome traces quarantined)" = 0 ]
     [ "$(dropped traces deleted)" = $((3600 - $(wc -l <dump))) ]
-    books traces 3600
 
     # The same with all of it delivered before.
     kill -STOP "$AGENT_PID"
@@ -279,9 +289,9 @@ bytes_are() { [ "$(metric microtrace_spool_bytes 'signal="traces"')" = "$1" ]; }
     sink_answers '{}'
     until_true 20 nothing_waits traces
     everything_arrived
+    books traces 600
     [ "$(outcome traces delivered)" = 570 ]
     [ "$(dropped traces deleted)" = 30 ]
-    books traces 600
 }
 
 @test "a damaged, missing or foreign checkpoint means duplicates, never loss" {

@@ -42,7 +42,8 @@ teardown() { common_teardown; }
     books traces 40
     [ "$(outcome traces delivered)" = 40 ]
     grep -q 'could not be read to its end; taken as delivered' agent.log
-    [ "$(resident "$AGENT_PID" | cut -d' ' -f2)" -lt 20000 ]
+    # A sanitizer keeps what was freed.
+    case $BUILD in */asan*) ;; *) [ "$(resident "$AGENT_PID" | cut -d' ' -f2)" -lt 20000 ] ;; esac
 }
 
 @test "a chunk extension without an end is not read until the timeout" {
@@ -76,7 +77,7 @@ teardown() { common_teardown; }
     sink_answers '{"mode":"status","status":200,"type":"text/html; charset=utf-8","message":"log in"}'
     "$TOOL" spool traces a 10 10 >>written
     until_true 20 grep -q 'a web page, not an answer of OTLP' agent.log
-    [ "$(backlog traces)" = 10 ]
+    until_true 10 backlog_is traces 10
     [ "$(outcome traces delivered)" = 0 ]
 }
 
@@ -90,7 +91,7 @@ teardown() { common_teardown; }
     until_true 20 grep -q 'logs: .*OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf' agent.log
     [ "$(outcome traces quarantined)" = 0 ]
     [ "$(outcome logs quarantined)" = 0 ]
-    [ "$(backlog traces)" = 10 ]
+    until_true 10 backlog_is traces 10
     [ ! -e spool/traces.quarantine.jsonl ]
 }
 

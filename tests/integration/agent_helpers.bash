@@ -103,6 +103,8 @@ launch_agent_killed_at() {
 }
 
 choose_ports() {
+    # Two, of which neither is in use yet, are not the same.
+    [ -n "$AGENT_PORT$SINK_PORT" ] || read -r AGENT_PORT SINK_PORT < <(free_ports 2)
     [ -n "$AGENT_PORT" ] || AGENT_PORT=$(free_port)
     [ -n "$SINK_PORT" ] || SINK_PORT=$(free_port)
 }
@@ -201,7 +203,29 @@ dropped() { metric microtrace_spool_dropped_records_total "signal=\"$1\",reason=
 backlog() { metric microtrace_spool_backlog_records "signal=\"$1\""; }
 in_books() { metric microtrace_spool_written_records_total "signal=\"$1\""; }
 
-nothing_waits() { [ "$(backlog "$1")" = 0 ]; }
+# spool_bytes SIGNAL: of its files; one that is in both tiers counts once.
+spool_bytes() {
+    find spool run/spool -maxdepth 1 -regextype posix-extended -regex ".*/$1([.][0-9]+)?[.]jsonl" \
+        -printf '%f %s\n' 2>/dev/null | awk '!/[.][0-9]/ || !seen[$1]++ { sum += $2 } END { printf "%.0f\n", sum }'
+}
+
+# nothing_waits SIGNAL: as of a look that has seen all that is in the files: where the agent is late,
+# /metrics tells what was before. Files that it has given up, or leaves alone, count in one of the two
+# sums only; then nothing has to wait for two seconds.
+nothing_waits() {
+    local since=EMPTY_SINCE_$1 result=0 bytes
+    bytes=$(spool_bytes "$1")
+    curl -sf "http://127.0.0.1:$AGENT_PORT/metrics" | awk -v of="{signal=\"$1\"}" -v files="$bytes" '
+        $1 == "microtrace_spool_backlog_records" of { backlog = $2 }
+        $1 == "microtrace_spool_bytes" of { bytes = $2 }
+        END { exit backlog == "" || backlog + 0 != 0 ? 1 : bytes + 0 == files + 0 ? 0 : 2 }' || result=$?
+    if [ "$result" -ne 2 ]; then
+        unset "$since"
+        return "$result"
+    fi
+    [ -n "${!since:-}" ] || printf -v "$since" %s "$SECONDS"
+    [ $((SECONDS - ${!since})) -ge 2 ] && unset "$since"
+}
 backlog_is() { [ "$(backlog "$1")" = "$2" ]; }
 
 # books SIGNAL WRITTEN: they balance, and written is as many as the writers appended. What is on

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # Goal: whatever the spool, its disk or the metrics file do, /metrics answers at once: a scrape every
-# 50 ms through each of them. The slowest one is printed; the bound is 2 s, since other programs
+# 50 ms through each of them. The slowest one is printed; the bound is 2.8 s, since other programs
 # may need this machine too; what it guards against takes 3 s or more. The books balance afterwards.
 
 bats_require_minimum_version 1.5.0
 load agent_helpers
 
-BOUND_MS=2000
+BOUND_MS=2800
 
 setup() { common_setup; }
 
@@ -92,7 +92,7 @@ LINE='{"asctime":"2026-01-01T00:00:00.000Z","levelname":"INFO","name":"n","messa
     books logs 100000
     began=$SECONDS
     kill_agent TERM
-    [ $((SECONDS - began)) -le 5 ]
+    [ $((SECONDS - began)) -le 20 ]
 }
 
 no_segment_left() { [ "$(find spool -name 'logs.0*' | wc -l)" = 0 ]; }
@@ -149,7 +149,7 @@ stuck() {
     choose_ports
     begin_scrapes
     launch_agent
-    until_true 14 stuck
+    until_true 30 stuck
     rm slow/open
     until_true 30 agent_answers
     end_scrapes "a disk that hangs at the start"

@@ -64,7 +64,7 @@ index-file.names = ( "index.cgi" )
 \$HTTP["url"] =~ "^/assigned/" {
     cgi.assign = ( ".cgi" => "$BIN/microtrace-cgi" )
     setenv.add-environment = ( "MICROTRACE_RUN_DIR" => "$STATE/run",
-        "MICROTRACE_SPOOL_DIR" => "$STATE/spool", "MICROTRACE_CGI_TIMEOUT" => "2",
+        "MICROTRACE_SPOOL_DIR" => "$STATE/spool", "MICROTRACE_CGI_TIMEOUT" => "5",
         "MICROTRACE_CGI_OUTPUT_MAX" => "3M", "PATH" => "$PATH" )
 }
 else \$HTTP["url"] =~ "" {

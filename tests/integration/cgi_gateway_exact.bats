@@ -42,7 +42,7 @@ clients() {
 
 @test "16 clients, every tenth request fails in one of five ways: all counts agree exactly" {
     clients
-    [ "$(counter requests_in_progress)" -eq 0 ]
+    expect metric requests_in_progress --eq 0
 }
 
 @test "an answer that the gateway breaks off: lighttpd takes it for whole, unless it has a length" {
@@ -69,6 +69,6 @@ clients() {
     clients --killed
     kill "$KILLER"
     unset KILLER
-    [ "$(counter requests_in_progress)" -eq 0 ]
+    expect metric requests_in_progress --eq 0
     wait_until eval '! pgrep -f "$SITE/exact.cgi" >/dev/null'
 }

@@ -12,7 +12,7 @@ setup_file() {
 #!/bin/sh
 printf 'Content-Type: text/plain\n\nok\n'
 END
-    start_gateway MICROTRACE_CGI_TIMEOUT=2 MICROTRACE_CGI_OUTPUT_MAX=3M -- -c 2
+    start_gateway MICROTRACE_CGI_TIMEOUT=5 MICROTRACE_CGI_OUTPUT_MAX=3M -- -c 2
     start_lighttpd 'server.stream-response-body = 1' 'server.stream-request-body = 1'
     export GATEWAY
 }
@@ -199,6 +199,7 @@ END
     expect 200
     [ "$(cat "$DIR/body")" = started ]
     span_of daemon | expect_json '.attrs["microtrace.cgi.stdout_left_open"] == true'
+    wait_until pgrep -f 'sleep 77103' >/dev/null
     STRAY=$(pgrep -f 'sleep 77103')
     kill -0 "$STRAY"
 }
@@ -213,6 +214,7 @@ END
     expect 200
     [ "$(cat "$DIR/body")" = whole ]
     span_of after | expect_json '.status == {} and (.attrs | has("process.exit.code") | not)'
+    wait_until pgrep -f 'sleep 77104' >/dev/null
     STRAY=$(pgrep -f 'sleep 77104')
 }
 
@@ -280,7 +282,11 @@ END
     before=$(counter requests_abandoned_total)
     for prefix in "" /assigned; do
         cp "$SITE/waits.cgi" "$SITE/assigned/"
-        curl -sS -m 1 "$URL$prefix/waits.cgi" >"$DIR/body" || true
+        : >"$DIR/body"
+        curl -sSN -m 60 "$URL$prefix/waits.cgi" >"$DIR/body" 3>&- &
+        wait_until test -s "$DIR/body"
+        kill $!
+        wait $! || true
         wait_until no_process waits.cgi
     done
     wait_until eval '[ "$(counter requests_abandoned_total)" -eq '$((before + 2))' ]'
@@ -292,14 +298,15 @@ END
 sleep 77105 &
 sleep 77106
 END
-    curl -sS -m 10 -o "$DIR/body" "$URL/group.cgi" &
+    curl -sS -m 60 -o "$DIR/body" "$URL/group.cgi" 3>&- &
+    wait_until pgrep -f 'sleep 77105' >/dev/null
     wait_until pgrep -f 'sleep 77106' >/dev/null
     worker=$(ps -o ppid= -p "$(pgrep -f "$SITE/group.cgi")")
     kill -KILL "$worker"
     wait_until no_process 'sleep 7710[56]'
     wait $! || true
     wait_until eval '[ "$(pgrep -c -P '"$GATEWAY"')" -eq 2 ]'
-    [ "$(counter requests_in_progress)" -eq 0 ]
+    expect metric requests_in_progress --eq 0
 }
 
 # start_limited PROCESSES: a gateway of a user who may have no more processes; THIRD is its pid.
@@ -307,7 +314,7 @@ start_limited() {
     mkdir -p "$DIR/limited/run" "$DIR/limited/spool"
     chmod 755 "$SITE"
     chown -R 61234:61234 "$DIR/limited"
-    env MICROTRACE_RUN_DIR="$DIR/limited/run" MICROTRACE_SPOOL_DIR="$DIR/limited/spool" MICROTRACE_CGI_TIMEOUT=1 \
+    env MICROTRACE_RUN_DIR="$DIR/limited/run" MICROTRACE_SPOOL_DIR="$DIR/limited/spool" MICROTRACE_CGI_TIMEOUT=3 \
         setpriv --reuid=61234 --regid=61234 --clear-groups prlimit --nproc="$1:100" "$BIN/microtrace-cgi" \
         --listen "unix:$DIR/limited/sock" >"$DIR/limited.log" 2>&1 3>&- &
     THIRD=$!

@@ -16,9 +16,10 @@ crowd() {
     read -r _ _ _ CLOSED _ _ _ FAILED _ SLOWEST <<<"$line"
 }
 
-# Generous: on an idle machine the slowest answer takes some 20 ms.
+# Generous: on an idle machine the slowest answer takes some 20 ms. One that had to wait until those
+# who were there first are cut off would take 15 s.
 all_answered_soon() {
-    [ "$FAILED" -eq 0 ] && awk -v ms="$SLOWEST" 'BEGIN { exit !(ms < 1000) }'
+    [ "$FAILED" -eq 0 ] && awk -v ms="$SLOWEST" 'BEGIN { exit !(ms < 8000) }'
 }
 
 @test "idle and dripping connections: /metrics answers throughout" {
@@ -50,10 +51,10 @@ all_answered_soon() {
     start_agent
     run python3 - "$AGENT_PORT" <<'END'
 import socket, sys, time
+began = time.monotonic()
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.settimeout(0.5)
 s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: ")
-began = time.monotonic()
 while time.monotonic() < began + 60:
     try:
         s.sendall(b"x")

@@ -86,9 +86,15 @@ fill() {
     until_true 10 nothing_waits traces
     until_true 10 nothing_waits logs
     says_nothing cron --textfile "$TEXT"
-    # Each scrape renews the age of the oldest record; nothing else changes at rest.
-    curl -sf "http://127.0.0.1:$AGENT_PORT/metrics" | grep -v '^microtrace_spool_oldest_record_age' >served
-    grep -v '^microtrace_spool_oldest_record_age' "$TEXT" | diff - served
+    until_true 20 text_is_what_is_served
+}
+
+# Each scrape renews the age of the oldest record; nothing else changes at rest, which begins a moment
+# after all is delivered.
+text_is_what_is_served() {
+    cron --textfile "$TEXT" &&
+        curl -sf "http://127.0.0.1:$AGENT_PORT/metrics" | grep -v '^microtrace_spool_oldest_record_age' >served &&
+        grep -v '^microtrace_spool_oldest_record_age' "$TEXT" | diff - served
 }
 
 @test "without an endpoint: nothing is sent or said, the limit is kept, and what was cut is counted" {
@@ -109,8 +115,8 @@ fill() {
     [ "$(in_text microtrace_spool_backlog_records 'signal="traces"')" = 300 ]
     start_sink
     sink_answers '{"mode":"status","status":401}'
-    ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=500)
-    says 1 "look at OTEL_EXPORTER_OTLP_HEADERS" cron --within 2s
+    ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=5000)
+    says 1 "look at OTEL_EXPORTER_OTLP_HEADERS" cron --within 6s
     sink_answers '{}'
     says_nothing cron --textfile "$TEXT"
     everything_arrived
@@ -124,7 +130,7 @@ fill() {
     sink_answers '{"mode":"hang"}'
     ENVIRONMENT=(OTEL_EXPORTER_OTLP_TIMEOUT=300000)
     says 1 "not all could be sent in time, and stays in the spool: traces: the endpoint does not answer" \
-        cron --within 2s --textfile "$TEXT"
+        cron --within 6s --textfile "$TEXT"
     # 300 s by its own timeout.
     [ $((SECONDS - began)) -lt 60 ]
     [ "$(in_text microtrace_spool_backlog_records 'signal="traces"')" = 300 ]

@@ -119,7 +119,7 @@ has_libcurl() {
 
 @test "FastCGI: loaded before the first request where calls are enabled, else never" {
     start_instance WORKERS=2 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze"
-    [ "$(analyze_pids | wc -l)" -eq 2 ]
+    wait_until eval '[ "$(analyze_pids | wc -l)" -eq 2 ]'
     wait_until has_libcurl
     stop_instance
     start_instance WORKERS=1

@@ -12,7 +12,8 @@ PARENT=b7ad6b7169203331
 setup_file() {
     new_folder
     start_sink
-    start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze"
+    # Each attempt is looked at: none may be made again, on a busy machine too.
+    start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_TIMEOUT_MS=10000
 }
 
 teardown_file() {
@@ -158,7 +159,7 @@ cgi() {
         MICROTRACE_SPOOL_DIR="$DIR/cgi/spool" GATEWAY_INTERFACE=CGI/1.1 SERVER_PROTOCOL=HTTP/1.1 \
         SERVER_NAME=localhost SERVER_PORT=80 REQUEST_METHOD=POST SCRIPT_NAME=/cgi-bin/microtrace.cgi \
         PATH_INFO=/analyze CONTENT_LENGTH=21 CONTENT_TYPE=application/json DOWNSTREAM_ENABLED=true \
-        DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_BACKOFF_MS=1-2 "$@" "$BIN/analyze" | tr -d '\r' >"$DIR/answer"
+        DOWNSTREAM_URL="$SINK_URL/analyze" DOWNSTREAM_TIMEOUT_MS=10000 DOWNSTREAM_BACKOFF_MS=1-2 "$@" "$BIN/analyze" | tr -d '\r' >"$DIR/answer"
 }
 
 @test "a Proxy header has no effect, in CGI, nor has the environment" {
@@ -210,7 +211,8 @@ cgi() {
         read -r HTTP_PORT AGENT_PORT < <(free_ports 2)
         DIR=$folder/chain-$i STATE=$folder/chain-$i/state LOG=$folder/chain-$i/log
         mkdir -p "$DIR"
-        start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$next/analyze" OTEL_SERVICE_NAME="chain-$i"
+        start_instance WORKERS=1 DOWNSTREAM_ENABLED=true DOWNSTREAM_URL="$next/analyze" \
+            DOWNSTREAM_TIMEOUT_MS=10000 OTEL_SERVICE_NAME="chain-$i"
         next=http://127.0.0.1:$HTTP_PORT
     done
     URL=$next

@@ -63,6 +63,7 @@ lines_of() { logs '."log.iostream" == "'"$1"'"' | jq -r .message; }
     mt sh -c 'seq 50000 & seq 50001 100000 >&2; wait' >"$DIR/out" 2>"$DIR/err"
     cmp "$DIR/out" <(seq 50000)
     cmp "$DIR/err" <(seq 50001 100000)
+    PATIENCE=120
     wait_until metric_is 'microtrace_export_records_total{signal="logs",outcome="delivered"}' 100000
     metric_is 'microtrace_spool_dropped_records_total{signal="logs",reason="cap"}' 0
 }
@@ -154,7 +155,7 @@ lines_of() { logs '."log.iostream" == "'"$1"'"' | jq -r .message; }
 @test "with room for one pipe of two the command has its own streams, and runs to its end" {
     strace -qq -o /dev/null true 2>/dev/null || skip "no strace, or it may not trace here"
     export ASAN_OPTIONS=detect_leaks=0 # which can't look under strace
-    timeout 20 strace -qq -o "$DIR/calls" -e trace=pipe2 -e inject=pipe2:error=EMFILE:when=2 \
+    timeout 60 strace -qq -o "$DIR/calls" -e trace=pipe2 -e inject=pipe2:error=EMFILE:when=2 \
         "$BIN/microtrace" run --log-output --name narrow -- seq 1 20000 >"$DIR/out" 2>"$DIR/err"
     seq 1 20000 | cmp - "$DIR/out"
     grep -q 'log-output: Too many open files' "$DIR/err"

@@ -213,7 +213,7 @@ END
     run -124 mt run --timeout 0.2 --kill-after 0.2 -- sh -c 'trap "" TERM; sleep 61 & echo $! >'"$DIR/child"'; wait'
     wait_until gone "$(cat "$DIR/child")"
     # The child outlives its parent's SIGTERM, and has the time that it was promised.
-    run -124 mt run --timeout 0.2 --kill-after 20 -- \
+    run -124 mt run --timeout 4 --kill-after 20 -- \
         sh -c 'sh -c "trap \"echo cleaned >'"$DIR/cleaned"'; exit\" TERM; echo \$\$ >'"$DIR/child"'; while :; do sleep 0.05; done" & wait'
     [ -e "$DIR/cleaned" ]
     run -0 mt run --timeout 60 -- true
@@ -315,7 +315,7 @@ END
 }
 
 @test "on a terminal: Ctrl-Z stops the job, fg goes on, the keyboard is the command's, Ctrl-C ends it" {
-    run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
+    run -0 "$ROOT/tests/tools/terminal.py" 60 bash --norc --noprofile -i <<END
 send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
 expect %%
 send $BIN/microtrace run --name typed -- sh -c 'echo rea""dy; exec cat'\\r
@@ -346,10 +346,10 @@ wait
 sleep 65
 END
     cd "$DIR"
-    run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
+    run -0 "$ROOT/tests/tools/terminal.py" 60 bash --norc --noprofile -i <<END
 send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
 expect %%
-send $BIN/microtrace run --timeout 0.5 --kill-after 0.5 -- sh $DIR/family >/dev/null 2>&1 | (cat; echo status of cat \$?)\\r
+send $BIN/microtrace run --timeout 4 --kill-after 0.5 -- sh $DIR/family >/dev/null 2>&1 | (cat; echo status of cat \$?)\\r
 expect status of cat 0
 expect %%
 send exit 0\\r
@@ -358,7 +358,7 @@ END
     refute gone "$(cat daemon)"
     kill -KILL "$(cat daemon)"
     # In a pipeline others read the terminal too.
-    run -0 "$ROOT/tests/tools/terminal.py" 20 bash --norc --noprofile -i <<END
+    run -0 "$ROOT/tests/tools/terminal.py" 60 bash --norc --noprofile -i <<END
 send PS1=%''%; bind 'set enable-bracketed-paste off'; stty -echo\\r
 expect %%
 send $BIN/microtrace run echo piped | (read -r x; echo "got \$x"; read -r y </dev/tty; echo "\$x-\$y")\\r

@@ -187,6 +187,23 @@ import() {
     mt expect span --request r2 --none
 }
 
+# stopped_while_waiting: an expect that waits for two records to stay two; it is late for that if it
+# has ended. WAITING is its pid.
+stopped_while_waiting() {
+    status=0
+    "$BIN/microtrace" expect log --count 2 >"$DIR/out" 2>&1 3>&- &
+    WAITING=$!
+    PIDS+=("$WAITING")
+    until gone "$WAITING" || has_open "$WAITING" "$SPOOL/logs.jsonl"; do :; done
+    kill -STOP "$WAITING" 2>/dev/null
+    ! gone "$WAITING"
+}
+
+# has_open PID FILE
+has_open() {
+    [ -n "$(find "/proc/$1/fd" -lname "$2" 2>/dev/null)" ]
+}
+
 @test "a count is exact, stays so for a moment, and fails at once if there are more" {
     put logs l 2
     after 0.2 put logs more 1
@@ -202,8 +219,12 @@ import() {
     rm "$SPOOL"/*
     log_line INFO a >"$SPOOL/logs.jsonl"
     log_line INFO b >>"$SPOOL/logs.jsonl"
-    after 0.05 put logs late 1
-    fails 1 mt expect log --count 2
+    wait_until stopped_while_waiting
+    put logs late 1
+    kill -CONT "$WAITING"
+    wait "$WAITING" || status=$?
+    output=$(cat "$DIR/out")
+    [ "$status" -eq 1 ]
     says 'found 3'
     mt expect log --count 0 --message c
 }
@@ -236,7 +257,8 @@ import() {
         for i in 3 4 5 6; do
             put traces "d$i" 50
             mv "$SPOOL/traces.jsonl" "$SPOOL/traces.000000000$i.jsonl"
-            sleep 0.1
+            # Long enough to be read, also by a process that the machine has no time for.
+            sleep 1.5
             # Delivered, and deleted by the agent.
             rm -f "$SPOOL/traces.000000000$((i - 2)).jsonl"
         done

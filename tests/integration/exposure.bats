@@ -124,13 +124,16 @@ kinds_of_processes() {
     done | sort -u
 }
 
+# all_run_as USER: what lighttpd starts has that one's name a moment longer.
 all_run_as() {
-    local id
-    id=$(id -u "$1")
-    [ "$(kinds_of_processes Uid)" = "analyze $id
-lighttpd $id
-metrics-agent $id
-microtrace-run $id" ]
+    wait_until kinds_are "$(id -u "$1")"
+}
+
+kinds_are() {
+    [ "$(kinds_of_processes Uid)" = "analyze $1
+lighttpd $1
+metrics-agent $1
+microtrace-run $1" ]
 }
 
 # not_of USER: what in STATE is not that user's.

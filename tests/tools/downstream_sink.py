@@ -94,11 +94,20 @@ class State:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    under_way = None  # what is kept of the request that is open
 
     def log_message(self, *args):
         pass
 
+    def ends(self):
+        """The request is no longer open. Called before its answer goes out: whoever has it may ask
+        again, or what was seen, before this thread runs again."""
+        if self.under_way is not None:
+            self.server.state.end(self.under_way)
+            self.under_way = None
+
     def answer(self, status, body, fields=()):
+        self.ends()
         self.send_response(status)
         for name, value in fields:
             self.send_header(name, value)
@@ -117,14 +126,14 @@ class Handler(BaseHTTPRequestHandler):
             state.control(json.loads(body or b"{}"))
             self.answer(200, b"{}")
             return
-        how, entry = state.begin(self, body)
+        how, self.under_way = state.begin(self, body)
         try:
             time.sleep(how["delay_ms"] / 1000)
             getattr(self, "mode_" + how["mode"])(how, body)
         except OSError:
             self.close_connection = True
         finally:
-            state.end(entry)
+            self.ends()
 
     def mode_compute(self, how, body):
         sent = json.loads(body)

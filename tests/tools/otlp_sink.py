@@ -202,7 +202,10 @@ class Handler(BaseHTTPRequestHandler):
     def read_slowly(self, length):
         body = b""
         while len(body) < length and not self.server.state.stop.is_set():
-            body += self.rfile.read(min(4096, length - len(body)))
+            piece = self.rfile.read(min(4096, length - len(body)))
+            if not piece:
+                raise ConnectionError("the client has gone")
+            body += piece
             time.sleep(0.002)
         return body
 
