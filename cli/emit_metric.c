@@ -240,9 +240,7 @@ static void update(const struct emit *emit, struct metrics_family *family,
     }
     if (metric->kind == METRICS_COUNTER)
         metrics_add(metrics_counter(family, values),
-                    def->resolution > 0
-                        ? metric->count * (uint64_t)metrics_rules_steps_per_unit(def->resolution)
-                        : metric->count);
+                    metric->count * (uint64_t)metrics_rules_steps_per_unit(def->resolution));
     else if (metric->kind == METRICS_GAUGE)
         metrics_gauge_set(metrics_gauge(family, values), metric->value);
     else

@@ -181,7 +181,7 @@ static void put_sample(struct exposition *out, const char *name, size_t name_len
 static void put_single(struct exposition *out, const struct metrics_reader *reader,
                        const struct metrics_reader_family *family)
 {
-    const struct step_style style = step_style_of(family->resolution > 0 ? family->resolution : 1);
+    const struct step_style style = step_style_of(family->resolution);
     size_t name_len = strlen(family->name);
 
     for (size_t i = 0; i < family->series_count; i++) {

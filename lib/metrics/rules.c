@@ -35,7 +35,7 @@ double metrics_rules_resolution(const struct metrics_family_def *def)
 
 double metrics_rules_steps_per_unit(double resolution)
 {
-    double steps = 1 / resolution;
+    double steps = resolution > 0 ? 1 / resolution : 1;
 
     /* 1 / 1e-9 is not quite 1e9: an integer was meant. */
     return fabs(steps - nearbyint(steps)) <= 1e-12 * steps ? nearbyint(steps) : steps;

@@ -30,7 +30,7 @@ size_t metrics_rules_label_count(const struct metrics_family_def *def);
  */
 double metrics_rules_resolution(const struct metrics_family_def *def);
 
-/* 1 / resolution, exact if it is meant to be an integer. */
+/* 1 / resolution, exact if it is meant to be an integer; 1 for a resolution of 0. */
 double metrics_rules_steps_per_unit(double resolution);
 
 #endif

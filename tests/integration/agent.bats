@@ -186,7 +186,6 @@ assert left == list(range(int(sys.argv[1]), 3000)), (left[0], len(left), sys.arg
 }
 
 some_dropped_for_the_cap() { [ "$(dropped traces cap)" -gt 0 ]; }
-active_is_below() { [ "$(stat -c %s spool/traces.jsonl 2>/dev/null || echo 0)" -lt "$1" ]; }
 
 @test "at the cap the batch in hand goes with its segment, and the next one is sent" {
     start_sink

@@ -105,8 +105,6 @@ teardown() { common_teardown; }
     [ "$(outcome traces delivered)" = 9 ]
 }
 
-outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
-
 @test "an endpoint that begins to refuse everything is given four records to blame" {
     start_sink
     start_agent
@@ -115,12 +113,12 @@ outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
     sink_answers '{"mode":"status","status":400}'
     "$TOOL" spool traces b 20 20 >>written
     until_true 20 grep -q 'traces: HTTP 400.*; keeping the records' agent.log
-    until_true 10 outcome_is quarantined 4
+    until_true 10 outcome_is traces quarantined 4
     until_true 10 backlog_is traces 16
     kill_agent TERM
     sink_answers '{}'
     start_agent
-    until_true 20 outcome_is delivered 26
+    until_true 20 outcome_is traces delivered 26
     books traces 30
 }
 
@@ -137,8 +135,8 @@ outcome_is() { [ "$(outcome traces "$1")" = "$2" ]; }
         "$TOOL" spool traces "good$i" 1 >>written
     done
     kill -CONT "$AGENT_PID"
-    until_true 20 outcome_is quarantined 6
-    until_true 20 outcome_is delivered 7
+    until_true 20 outcome_is traces quarantined 6
+    until_true 20 outcome_is traces delivered 7
     run -1 grep 'an empty request' spool/traces.quarantine.jsonl
 }
 

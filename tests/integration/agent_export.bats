@@ -336,8 +336,6 @@ assert gaps and min(gaps) >= float(sys.argv[1])' "$1" "${2:-1}"
     books traces 40
 }
 
-active_is_below() { [ "$(stat -c %s spool/traces.jsonl 2>/dev/null || echo 0)" -lt "$1" ]; }
-
 # grew_little BEFORE AFTER: by what is its own. A sanitizer keeps what was freed.
 grew_little() {
     case $BUILD in */asan*) return 0 ;; esac

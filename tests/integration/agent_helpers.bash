@@ -226,6 +226,10 @@ nothing_waits() {
     [ -n "${!since:-}" ] || printf -v "$since" %s "$SECONDS"
     [ $((SECONDS - ${!since})) -ge 2 ] && unset "$since"
 }
+# active_is_below BYTES: the active file of traces; it is empty while none is there.
+active_is_below() { [ "$(stat -c %s spool/traces.jsonl 2>/dev/null || echo 0)" -lt "$1" ]; }
+# outcome_is SIGNAL OUTCOME RECORDS
+outcome_is() { [ "$(outcome "$1" "$2")" = "$3" ]; }
 backlog_is() { [ "$(backlog "$1")" = "$2" ]; }
 
 # books SIGNAL WRITTEN: they balance, and written is as many as the writers appended. What is on

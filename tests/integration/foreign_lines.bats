@@ -11,7 +11,6 @@ teardown() { common_teardown; }
 # foreign SIGNAL NAME COUNT [STYLE [BYTES]]: one line of so many records.
 foreign() { python3 "$ROOT/tests/tools/otlp_lines.py" make "${4:-php}" "$1" "$2" 1 "$3" "${5:-0}"; }
 as_it_was() { python3 "$ROOT/tests/tools/otlp_lines.py" check dump; }
-outcome_is() { [ "$(outcome "$1" "$2")" = "$3" ]; }
 delivered_is() { outcome_is "$1" delivered "$2"; }
 backlog_is_all_of() { backlog_is "$1" "$2"; }
 

@@ -57,7 +57,6 @@ unharmed() {
 said() { grep -q "$1.*$2" agent.log; }
 unreadable_is() { [ "$(metric microtrace_spool_unreadable_files "signal=\"$1\"")" = "$2" ]; }
 dropped_is() { [ "$(dropped "$1" "$2")" = "$3" ]; }
-outcome_is() { [ "$(outcome "$1" "$2")" = "$3" ]; }
 mode_is() { [ "$(stat -c %a "$2")" = "$1" ]; }
 sent_is() { [ "$(wc -l <dump)" = "$1" ]; }
 spool_status() {

@@ -38,6 +38,14 @@ static void poke(const char *path, off_t offset, const void *bytes, size_t len)
     close(fd);
 }
 
+static void read_header(const struct fixture *f, struct metrics_file_header *header)
+{
+    int fd = open(f->file, O_RDONLY);
+
+    assert_int_equal(pread(fd, header, sizeof(*header), 0), sizeof(*header));
+    close(fd);
+}
+
 static void reseal(struct metrics_file_header *header)
 {
     header->checksum =
@@ -115,9 +123,7 @@ static void test_families_behind_the_lap(void **state)
     struct metrics_reader_info info;
 
     fill(f, 1);
-    int fd = open(f->file, O_RDONLY);
-    assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
-    close(fd);
+    read_header(f, &header);
     struct metrics_reader *reader = metrics_reader_open(f->dir);
     assert_non_null(reader);
     assert_int_equal(metrics_reader_step(reader, header.index_size / 8 / 2), 1);
@@ -155,8 +161,8 @@ static void test_crowd_of_orphans(void **state)
     struct metrics_reader_info info;
 
     fill(f, 10);
+    read_header(f, &header);
     int fd = open(f->file, O_RDWR);
-    assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
     struct {
         struct metrics_file_series series;
         char values[24];
